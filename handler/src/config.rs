@@ -1,0 +1,316 @@
+//! The function's configuration: environment variables in, one checked value out. Pure: the caller reads the environment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How the function proves who it is to the brokers, and whether the connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authentication {
+    /// No encryption, no identity (MSK port 9092).
+    Plaintext,
+    /// TLS, the broker's certificate is verified, no identity of ours (MSK port 9094).
+    Tls,
+}
+
+impl Authentication {
+    /// The accepted values of `K2M_AUTHENTICATION`, in the order of the documentation.
+    pub const ALL: [Self; 2] = [Self::Plaintext, Self::Tls];
+
+    /// The value as written in `K2M_AUTHENTICATION`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+/// What may be said in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Failures of whole invocations only.
+    Error,
+    /// Also what will be tried again.
+    Warn,
+    /// Also one summary line an invocation.
+    Info,
+    /// Also librdkafka's own notes.
+    Debug,
+}
+
+impl LogLevel {
+    const ALL: [Self; 4] = [Self::Error, Self::Warn, Self::Info, Self::Debug];
+
+    /// The value as written in `K2M_LOG`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+/// Everything the function needs to know, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `host:port`, comma-separated, as librdkafka takes it.
+    pub bootstrap_servers: String,
+    /// The topic that every record goes to.
+    pub topic: String,
+    /// How to speak to the brokers.
+    pub authentication: Authentication,
+    /// PEM bundle of the certificate authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Bytes of the largest record batch the topic takes; `None`: ask the topic.
+    pub max_message_bytes: Option<usize>,
+    /// How long before the function's deadline the answer is given; `None`: a tenth of the time left, from 100 ms to 1 s.
+    pub deadline_margin: Option<Duration>,
+    /// What may be said in the log.
+    pub log: LogLevel,
+    /// The name that brokers see in their logs and quotas.
+    pub client_id: String,
+}
+
+/// A configuration that can't be used: which variable, what it holds, what it should hold.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// A variable that has no default isn't set, or is empty.
+    #[error("{variable} is not set: it takes {expected}")]
+    Missing {
+        /// The variable's name.
+        variable: &'static str,
+        /// What it takes, in words.
+        expected: String,
+    },
+    /// A variable holds something that it can't.
+    #[error("{variable} is {value:?}: it takes {expected}")]
+    Invalid {
+        /// The variable's name.
+        variable: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it takes, in words.
+        expected: String,
+    },
+    /// A `K2M_` variable that nothing reads: a slip of the pen would otherwise be silently ignored.
+    #[error("{variable} is not a variable of k2m: the known ones are {known}")]
+    Unknown {
+        /// The variable's name.
+        variable: String,
+        /// All known names.
+        known: String,
+    },
+}
+
+const BOOTSTRAP_SERVERS: &str = "K2M_BOOTSTRAP_SERVERS";
+const TOPIC: &str = "K2M_TOPIC";
+const AUTHENTICATION: &str = "K2M_AUTHENTICATION";
+const CA_FILE: &str = "K2M_CA_FILE";
+const MAX_MESSAGE_BYTES: &str = "K2M_MAX_MESSAGE_BYTES";
+const DEADLINE_MARGIN_MS: &str = "K2M_DEADLINE_MARGIN_MS";
+const LOG: &str = "K2M_LOG";
+
+/// The variables the function reads, in the order of the documentation.
+pub const VARIABLES: [&str; 7] = [
+    BOOTSTRAP_SERVERS,
+    TOPIC,
+    AUTHENTICATION,
+    CA_FILE,
+    MAX_MESSAGE_BYTES,
+    DEADLINE_MARGIN_MS,
+    LOG,
+];
+
+/// Longest name that Kafka accepts for a topic, in characters.
+const TOPIC_MAX: usize = 249;
+
+impl Config {
+    /// Reads the configuration from `(name, value)` pairs; names that don't begin with `K2M_` are ignored, but for
+    /// `AWS_LAMBDA_FUNCTION_NAME`, which becomes part of the client id.
+    ///
+    /// # Errors
+    /// The first variable, in the order of [`VARIABLES`], that is missing, holds a value it can't, or isn't known.
+    pub fn from_env(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let all: BTreeMap<String, String> = variables.into_iter().collect();
+        if let Some(unknown) = all
+            .keys()
+            .find(|name| name.starts_with("K2M_") && !VARIABLES.contains(&name.as_str()))
+        {
+            return Err(ConfigError::Unknown {
+                variable: unknown.clone(),
+                known: VARIABLES.join(", "),
+            });
+        }
+        let get = |name: &str| all.get(name).map(String::as_str).filter(|value| !value.is_empty());
+
+        Ok(Self {
+            bootstrap_servers: bootstrap_servers(get(BOOTSTRAP_SERVERS))?,
+            topic: topic(get(TOPIC))?,
+            authentication: one_of(
+                AUTHENTICATION,
+                get(AUTHENTICATION),
+                Authentication::Tls,
+                &Authentication::ALL,
+                Authentication::name,
+            )?,
+            ca_file: get(CA_FILE).map(PathBuf::from),
+            max_message_bytes: number(MAX_MESSAGE_BYTES, get(MAX_MESSAGE_BYTES), 1_000, 100_000_000, "bytes")?,
+            deadline_margin: number(DEADLINE_MARGIN_MS, get(DEADLINE_MARGIN_MS), 10, 60_000, "milliseconds")?
+                .map(|millis| Duration::from_millis(millis as u64)),
+            log: one_of(LOG, get(LOG), LogLevel::Info, &LogLevel::ALL, LogLevel::name)?,
+            client_id: get("AWS_LAMBDA_FUNCTION_NAME").map_or_else(|| "k2m".to_owned(), |name| format!("k2m-{name}")),
+        })
+    }
+}
+
+fn bootstrap_servers(value: Option<&str>) -> Result<String, ConfigError> {
+    let expected = || "host:port, several separated by commas".to_owned();
+    let value = value.ok_or_else(|| ConfigError::Missing {
+        variable: BOOTSTRAP_SERVERS,
+        expected: expected(),
+    })?;
+    // A pasted list often has blanks or a comma at its end: harmless, so cleaned rather than refused.
+    let servers: Vec<&str> = value
+        .split(',')
+        .map(str::trim)
+        .filter(|server| !server.is_empty())
+        .collect();
+    let well_formed = |server: &&str| {
+        server.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && !host.contains(['/', ' ']) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        })
+    };
+    if servers.is_empty() || !servers.iter().all(well_formed) {
+        return Err(ConfigError::Invalid {
+            variable: BOOTSTRAP_SERVERS,
+            value: value.to_owned(),
+            expected: expected(),
+        });
+    }
+    Ok(servers.join(","))
+}
+
+fn topic(value: Option<&str>) -> Result<String, ConfigError> {
+    let expected = || format!("a Kafka topic's name: 1 to {TOPIC_MAX} of the characters a-z A-Z 0-9 . _ -");
+    let value = value.ok_or_else(|| ConfigError::Missing {
+        variable: TOPIC,
+        expected: expected(),
+    })?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if value.len() > TOPIC_MAX || value == "." || value == ".." || !value.chars().all(allowed) {
+        return Err(ConfigError::Invalid {
+            variable: TOPIC,
+            value: value.to_owned(),
+            expected: expected(),
+        });
+    }
+    Ok(value.to_owned())
+}
+
+fn one_of<T: Copy>(
+    variable: &'static str,
+    value: Option<&str>,
+    default: T,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+) -> Result<T, ConfigError> {
+    let Some(value) = value else { return Ok(default) };
+    all.iter()
+        .copied()
+        .find(|it| name(*it) == value)
+        .ok_or_else(|| ConfigError::Invalid {
+            variable,
+            value: value.to_owned(),
+            expected: all.iter().map(|it| name(*it)).collect::<Vec<_>>().join(" or "),
+        })
+}
+
+fn number(
+    variable: &'static str,
+    value: Option<&str>,
+    low: usize,
+    high: usize,
+    unit: &str,
+) -> Result<Option<usize>, ConfigError> {
+    let Some(value) = value else { return Ok(None) };
+    match value.parse() {
+        Ok(number) if (low..=high).contains(&number) => Ok(Some(number)),
+        _ => Err(ConfigError::Invalid {
+            variable,
+            value: value.to_owned(),
+            expected: format!("a whole number of {unit} from {low} to {high}"),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_env(
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        )
+    }
+
+    const GOOD: [(&str, &str); 2] = [(BOOTSTRAP_SERVERS, "b-1:9092,b-2:9092"), (TOPIC, "orders")];
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let config = read(&GOOD).expect("a good configuration");
+        assert_eq!(
+            config,
+            Config {
+                bootstrap_servers: "b-1:9092,b-2:9092".into(),
+                topic: "orders".into(),
+                authentication: Authentication::Tls,
+                ca_file: None,
+                max_message_bytes: None,
+                deadline_margin: None,
+                log: LogLevel::Info,
+                client_id: "k2m".into(),
+            }
+        );
+    }
+
+    #[test]
+    fn pasted_server_lists_are_cleaned() {
+        let config =
+            read(&[(BOOTSTRAP_SERVERS, " b-1:9092 , b-2:9092, "), (TOPIC, "t")]).expect("a good configuration");
+        assert_eq!(config.bootstrap_servers, "b-1:9092,b-2:9092");
+    }
+
+    #[test]
+    fn every_bad_value_names_its_variable_and_what_it_takes() {
+        let rows: [(&str, &str); 14] = [
+            (BOOTSTRAP_SERVERS, ""),
+            (BOOTSTRAP_SERVERS, "b-1"),
+            (BOOTSTRAP_SERVERS, "https://b-1:9092"),
+            (BOOTSTRAP_SERVERS, "b-1:0"),
+            (BOOTSTRAP_SERVERS, "b-1:9092,:9092"),
+            (TOPIC, ""),
+            (TOPIC, "a topic"),
+            (TOPIC, ".."),
+            (AUTHENTICATION, "TLS"),
+            (MAX_MESSAGE_BYTES, "1MB"),
+            (MAX_MESSAGE_BYTES, "999"),
+            (DEADLINE_MARGIN_MS, "-5"),
+            (LOG, "verbose"),
+            ("K2M_TOPC", "orders"),
+        ];
+        let said: Vec<String> = rows
+            .iter()
+            .map(|(name, value)| {
+                let mut pairs = GOOD.to_vec();
+                pairs.push((name, value));
+                read(&pairs).expect_err(value).to_string()
+            })
+            .collect();
+        insta::assert_snapshot!(said.join("\n"));
+    }
+}

@@ -1,0 +1,211 @@
+//! Why records were not acknowledged: librdkafka's error in, a class and plain words with the next step out. Pure.
+
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+/// What can be done about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// May pass when tried again.
+    Retryable,
+    /// This record can never be accepted; the ones around it can.
+    Poison,
+    /// Nothing can be accepted until somebody mends the set-up.
+    Fatal,
+}
+
+/// Why the first record that failed did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What can be done about it.
+    pub class: Class,
+    /// In our words, with the next step.
+    pub reason: String,
+    /// In librdkafka's words; empty where the failure is our own finding.
+    pub librdkafka: String,
+}
+
+impl Failure {
+    /// A failure that librdkafka reported; `detail` is its own text, where it gave one.
+    pub fn from_kafka(code: Code, detail: Option<&str>, topic: &str) -> Self {
+        let (class, reason) = explain(code, detail.unwrap_or_default(), topic);
+        let name = code.to_string();
+        let librdkafka = match detail {
+            Some(detail) if !detail.is_empty() => format!("{name}: {detail}"),
+            _ => name,
+        };
+        Self {
+            class,
+            reason,
+            librdkafka,
+        }
+    }
+
+    /// A record that no batch of the topic can hold.
+    pub fn too_large(bytes: usize, limit: usize, topic: &str) -> Self {
+        Self {
+            class: Class::Poison,
+            reason: format!(
+                "a record takes {bytes} bytes as a message and topic {topic:?} accepts at most {limit}: raise the topic's max.message.bytes"
+            ),
+            librdkafka: String::new(),
+        }
+    }
+
+    /// A record whose data can't be read.
+    pub fn unreadable(reason: String) -> Self {
+        Self {
+            class: Class::Poison,
+            reason,
+            librdkafka: String::new(),
+        }
+    }
+
+    /// The function's time ran out; `last` is the newest error that librdkafka reported while waiting.
+    pub fn deadline(last: Option<&Failure>) -> Self {
+        match last {
+            Some(last) => Self {
+                class: last.class,
+                reason: format!(
+                    "the function's time ran out before the brokers acknowledged. {}",
+                    last.reason
+                ),
+                librdkafka: last.librdkafka.clone(),
+            },
+            None => Self {
+                class: Class::Retryable,
+                reason:
+                    "the function's time ran out before the brokers acknowledged, and no error was reported: raise the \
+                         function's time-out, or send fewer records a batch"
+                        .into(),
+                librdkafka: String::new(),
+            },
+        }
+    }
+}
+
+/// The class of a code, our words for it, and the next step.
+fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
+    use Class::{Fatal, Poison, Retryable};
+    let (class, words) = match code {
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize => (
+            Poison,
+            format!(
+                "topic {topic:?} refused a batch for its size: raise the topic's max.message.bytes; k2m keeps batches below it where the function is allowed DescribeTopicDynamicConfiguration"
+            ),
+        ),
+        Code::InvalidRecord => (
+            Poison,
+            format!("topic {topic:?} refused a record as invalid: a compacted topic needs keys"),
+        ),
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => (
+            Fatal,
+            format!(
+                "topic {topic:?} is not in this cluster: create it, or correct the topic's name (MSK creates none by itself)"
+            ),
+        ),
+        Code::InvalidTopic => (Fatal, format!("{topic:?} is no name for a topic: correct it")),
+        Code::TopicAuthorizationFailed => (
+            Fatal,
+            format!("the function may not write to topic {topic:?}: allow it DescribeTopic and WriteData on the topic"),
+        ),
+        Code::ClusterAuthorizationFailed => (
+            Fatal,
+            "the function may not write idempotently: allow it WriteDataIdempotently on the cluster".into(),
+        ),
+        Code::Authentication | Code::SaslAuthenticationFailed => (
+            Fatal,
+            "the brokers refused the function's identity: check K2M_AUTHENTICATION and what it needs".into(),
+        ),
+        Code::Resolve => (
+            Retryable,
+            "a broker's name could not be resolved: check the bootstrap servers and the VPC's DNS".into(),
+        ),
+        Code::SSL => (
+            Fatal,
+            "the TLS handshake failed: check that the port speaks TLS and that the broker's certificate is trusted"
+                .into(),
+        ),
+        Code::BrokerTransportFailure | Code::AllBrokersDown => (Retryable, unreachable_words(detail).into()),
+        Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => (
+            Retryable,
+            "too few replicas are in sync (min.insync.replicas): a broker is down or behind; wait, or mend it".into(),
+        ),
+        Code::MessageTimedOut | Code::OperationTimedOut | Code::RequestTimedOut => (
+            Retryable,
+            "the brokers did not answer in time: they are down, overloaded or unreachable".into(),
+        ),
+        Code::LeaderNotAvailable | Code::NotLeaderForPartition => (
+            Retryable,
+            "a partition has no leader yet: it moves to another broker; this passes".into(),
+        ),
+        Code::PurgeQueue | Code::PurgeInflight => (
+            Retryable,
+            "not sent, since a record before it failed: order is kept".into(),
+        ),
+        Code::Fatal => (Retryable, "the producer can't go on and is made anew".into()),
+        _ => (
+            Retryable,
+            "the brokers or the client refused the records for now; they are sent again".into(),
+        ),
+    };
+    (class, words)
+}
+
+/// What a lost or refused connection means, by librdkafka's own text.
+fn unreachable_words(detail: &str) -> &'static str {
+    if detail.contains("incorrect security.protocol") || detail.contains("connecting to a SSL listener") {
+        "the brokers closed the connection: this port speaks TLS and the function plaintext; use `tls`, or the plaintext port"
+    } else if detail.contains("Connection refused") {
+        "nothing listens at the brokers' address: check host and port, and that the brokers are up"
+    } else if detail.contains("timed out in state CONNECT") {
+        "the brokers could not be reached: a security group, a network ACL or a route drops the packets"
+    } else {
+        "the connection to the brokers was lost or could not be made"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_per_code() {
+        let rows = [
+            (Code::MessageSizeTooLarge, ""),
+            (Code::InvalidRecord, ""),
+            (Code::UnknownTopicOrPartition, ""),
+            (Code::TopicAuthorizationFailed, ""),
+            (Code::ClusterAuthorizationFailed, ""),
+            (Code::Authentication, "SASL authentication error"),
+            (Code::Resolve, "Failed to resolve 'b-1:9092'"),
+            (Code::SSL, "SSL handshake failed"),
+            (
+                Code::BrokerTransportFailure,
+                "Connect to ipv4#127.0.0.1:1 failed: Connection refused",
+            ),
+            (
+                Code::BrokerTransportFailure,
+                "Connection setup timed out in state CONNECT",
+            ),
+            (
+                Code::BrokerTransportFailure,
+                "Disconnected: verify that security.protocol is correctly configured, broker might require SSL (incorrect security.protocol)",
+            ),
+            (Code::AllBrokersDown, ""),
+            (Code::NotEnoughReplicas, ""),
+            (Code::MessageTimedOut, ""),
+            (Code::NotLeaderForPartition, ""),
+            (Code::PurgeQueue, ""),
+            (Code::Fatal, ""),
+            (Code::InvalidProducerEpoch, ""),
+        ];
+        let said: Vec<String> = rows
+            .iter()
+            .map(|(code, detail)| {
+                let failure = Failure::from_kafka(*code, Some(detail), "orders");
+                format!("{:?} | {} | {}", failure.class, failure.librdkafka, failure.reason)
+            })
+            .collect();
+        insta::assert_snapshot!(said.join("\n"));
+    }
+}

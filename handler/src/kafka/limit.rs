@@ -1,0 +1,43 @@
+//! The topic's size limit, asked of the cluster.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::KafkaError;
+
+use crate::config::Config;
+use crate::kafka::settings;
+
+/// Kafka's own default of `max.message.bytes`: 1 MiB and the batch header.
+pub(super) const DEFAULT_MAX_MESSAGE_BYTES: usize = 1_048_588;
+
+/// Why the limit could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LimitError {
+    /// The client or the request failed.
+    #[error("{0}")]
+    Kafka(#[from] KafkaError),
+    /// The cluster answered for another resource, or left the entry out.
+    #[error("the cluster's answer does not name max.message.bytes")]
+    Missing,
+}
+
+/// Reads `max.message.bytes` of the configured topic, in bytes.
+///
+/// # Errors
+/// The cluster can't be reached within `time_out`, the topic is missing, or the function may not read topic configurations
+/// (`DescribeTopicDynamicConfiguration`).
+pub(super) async fn topic_limit(config: &Config, time_out: Duration) -> Result<usize, LimitError> {
+    let admin: AdminClient<DefaultClientContext> = settings::connection(config).create()?;
+    let options = AdminOptions::new().request_timeout(Some(time_out));
+    let resource = ResourceSpecifier::Topic(&config.topic);
+    let answers = admin.describe_configs([&resource], &options).await?;
+    let topic = answers
+        .into_iter()
+        .next()
+        .ok_or(LimitError::Missing)?
+        .map_err(KafkaError::AdminOp)?;
+    let value = topic.get("max.message.bytes").and_then(|entry| entry.value.as_deref());
+    value.and_then(|value| value.parse().ok()).ok_or(LimitError::Missing)
+}

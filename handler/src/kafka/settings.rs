@@ -1,0 +1,103 @@
+//! The function's configuration as librdkafka's properties. Pure.
+
+use rdkafka::ClientConfig;
+
+use crate::Flaw;
+use crate::config::{Authentication, Config};
+
+/// Bytes of a record batch that librdkafka fills up to when the topic's limit allows it: its own default.
+const BATCH_BYTES: usize = 1_000_000;
+
+/// Bytes that librdkafka adds to the messages of a batch in its own reckoning: kept free below the topic's limit.
+const BATCH_OVERHEAD_BYTES: usize = 512;
+
+/// Largest message the client lets through: above Kinesis' largest record of 10 MiB, since what the topic refuses is decided
+/// record by record before (`Message::batch_bytes`).
+const CLIENT_MESSAGE_MAX_BYTES: usize = 16 << 20;
+
+/// How to reach and speak to the brokers: shared by the producer and by what asks the cluster.
+pub(super) fn connection(config: &Config) -> ClientConfig {
+    let mut settings = ClientConfig::new();
+    settings
+        .set("bootstrap.servers", &config.bootstrap_servers)
+        .set("client.id", &config.client_id)
+        .set("allow.auto.create.topics", "false")
+        // The function's whole life is a minute: a broker that comes back is to be noticed within it.
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("socket.connection.setup.timeout.ms", "5000")
+        .set("socket.keepalive.enable", "true")
+        .set("log.connection.close", "false");
+    match config.authentication {
+        Authentication::Plaintext => settings.set("security.protocol", "plaintext"),
+        Authentication::Tls => settings.set("security.protocol", "ssl"),
+    };
+    if let Some(file) = &config.ca_file {
+        settings.set("ssl.ca.location", file.to_string_lossy());
+    }
+    settings
+}
+
+/// The producer's settings; `topic_limit`: the topic's `max.message.bytes`.
+pub(super) fn producer(config: &Config, topic_limit: usize, flaw: Option<Flaw>) -> ClientConfig {
+    let batch = BATCH_BYTES.min(topic_limit.saturating_sub(BATCH_OVERHEAD_BYTES)).max(1);
+    let mut settings = connection(config);
+    settings
+        .set("acks", "all")
+        // As Java clients do, also for null keys, so that a key's records meet those of other producers.
+        .set("partitioner", "murmur2_random")
+        .set("message.max.bytes", CLIENT_MESSAGE_MAX_BYTES.to_string())
+        .set("batch.size", batch.to_string())
+        // A batch is there as a whole, so waiting for more gains nothing; 1 ms lets librdkafka fill its requests.
+        .set("linger.ms", "1")
+        .set("queue.buffering.max.messages", "0")
+        // The invocation's deadline is our own timer: librdkafka fixes its time-out when the producer is made.
+        .set("message.timeout.ms", "0")
+        .set("request.timeout.ms", "10000")
+        .set("socket.timeout.ms", "15000")
+        .set("retry.backoff.ms", "50")
+        // A topic that isn't there is told within seconds, not half a minute.
+        .set("topic.metadata.propagation.max.ms", "5000");
+    if flaw == Some(Flaw::NotIdempotent) {
+        settings.set("enable.idempotence", "false");
+    } else {
+        settings.set("enable.idempotence", "true");
+    }
+    // Behind a refused message librdkafka would send on what is queued: with this it stops by itself, at once.
+    if !matches!(flaw, Some(Flaw::NoPurge | Flaw::NotIdempotent)) {
+        settings.set("enable.gapless.guarantee", "true");
+    }
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        let pairs = [
+            ("K2M_BOOTSTRAP_SERVERS", "b-1:9094"),
+            ("K2M_TOPIC", "t"),
+            ("K2M_CA_FILE", "/ca.pem"),
+        ];
+        Config::from_env(pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))).expect("a good configuration")
+    }
+
+    #[test]
+    fn the_properties_librdkafka_gets() {
+        let settings = producer(&config(), 1_048_588, None);
+        let mut lines: Vec<String> = settings
+            .config_map()
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        lines.sort();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_batch_stays_under_a_small_topic_limit() {
+        assert_eq!(producer(&config(), 50_000, None).get("batch.size"), Some("49488"));
+        assert_eq!(producer(&config(), 20_000_000, None).get("batch.size"), Some("1000000"));
+    }
+}

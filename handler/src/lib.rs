@@ -1,0 +1,15 @@
+//! The Lambda function of k2m: takes a batch of Kinesis records and answers once Kafka has acknowledged them.
+//!
+//! The data flows one way: payload -> [`event`] -> [`message`] -> [`kafka`] -> [`batch`] -> answer; [`invocation`] joins them.
+
+pub mod batch;
+pub mod config;
+pub mod event;
+pub mod failure;
+pub mod invocation;
+pub mod kafka;
+pub mod message;
+pub mod note;
+mod runtime;
+
+pub use runtime::{Flaw, main, main_with};
