@@ -120,11 +120,7 @@ fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
             Retryable,
             "a broker's name could not be resolved: check the bootstrap servers and the VPC's DNS".into(),
         ),
-        Code::SSL => (
-            Fatal,
-            "the TLS handshake failed: check that the port speaks TLS and that the broker's certificate is trusted"
-                .into(),
-        ),
+        Code::SSL => (Fatal, unreachable_words(detail).into()),
         Code::BrokerTransportFailure | Code::AllBrokersDown => (Retryable, unreachable_words(detail).into()),
         Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => (
             Retryable,
@@ -153,12 +149,18 @@ fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
 
 /// What a lost or refused connection means, by librdkafka's own text.
 fn unreachable_words(detail: &str) -> &'static str {
-    if detail.contains("incorrect security.protocol") || detail.contains("connecting to a SSL listener") {
+    if detail.contains("connecting to a PLAINTEXT broker listener") {
+        "the function speaks TLS and this port plaintext: use `plaintext`, or the TLS port"
+    } else if detail.contains("certificate verify failed") || detail.contains("certificate could not be verified") {
+        "the broker's certificate is not trusted: give its certificate authority in K2M_CA_FILE"
+    } else if detail.contains("incorrect security.protocol") || detail.contains("connecting to a SSL listener") {
         "the brokers closed the connection: this port speaks TLS and the function plaintext; use `tls`, or the plaintext port"
     } else if detail.contains("Connection refused") {
         "nothing listens at the brokers' address: check host and port, and that the brokers are up"
     } else if detail.contains("timed out in state CONNECT") {
         "the brokers could not be reached: a security group, a network ACL or a route drops the packets"
+    } else if detail.contains("SSL handshake failed") {
+        "the TLS handshake failed: check that the port speaks TLS and that the broker's certificate is trusted"
     } else {
         "the connection to the brokers was lost or could not be made"
     }
@@ -178,7 +180,11 @@ mod tests {
             (Code::ClusterAuthorizationFailed, ""),
             (Code::Authentication, "SASL authentication error"),
             (Code::Resolve, "Failed to resolve 'b-1:9092'"),
-            (Code::SSL, "SSL handshake failed"),
+            (Code::SSL, "SSL handshake failed: certificate verify failed"),
+            (
+                Code::SSL,
+                "SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener?",
+            ),
             (
                 Code::BrokerTransportFailure,
                 "Connect to ipv4#127.0.0.1:1 failed: Connection refused",

@@ -19,7 +19,7 @@ pub(super) enum LimitError {
     #[error("{0}")]
     Kafka(#[from] KafkaError),
     /// The cluster answered for another resource, or left the entry out.
-    #[error("the cluster's answer does not name max.message.bytes")]
+    #[error("the cluster's answer does not name max.message.bytes: the topic may be missing")]
     Missing,
 }
 

@@ -6,3 +6,13 @@ mod settings;
 mod tracker;
 
 pub use producer::KafkaProducer;
+
+use rdkafka::ClientConfig;
+
+use crate::config::Config;
+
+/// The properties that the handler gives librdkafka for a topic whose `max.message.bytes` is `topic_limit`: for whoever wants to compare
+/// the handler with librdkafka alone.
+pub fn producer_settings(config: &Config, topic_limit: usize) -> ClientConfig {
+    settings::producer(config, topic_limit, None)
+}

@@ -1,0 +1,798 @@
+//! Apache Kafka itself: one broker or three, each a process of its own, in `KRaft` combined mode.
+//!
+//! A broker is named by its id, from 1, as Kafka's own answers name it. Settings follow what MSK sets by default where
+//! that matters to a producer, and are otherwise those of a small, quick cluster.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::metadata::{Metadata, MetadataTopic};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::ports::PortBlock;
+use crate::process::Watched;
+use crate::tls::TlsFiles;
+use crate::wait::block_on;
+use crate::{Error, Proxy, Result, ground, wait_until};
+
+/// The name of the cluster in base64, as Kafka wants an id of 16 bytes.
+const CLUSTER_ID: &str = "azJtLXRlc3QtY2x1c3Rlcg";
+/// A broker starts in 3 seconds; three of them on a busy machine with two cores need longer.
+const START_BOUND: Duration = Duration::from_secs(90);
+const STOP_BOUND: Duration = Duration::from_secs(30);
+const TOPIC_BOUND: Duration = Duration::from_secs(30);
+/// How long one question to a broker may take before its process is looked at and it is asked again.
+const ASK_BOUND: Duration = Duration::from_secs(1);
+/// Another process can take a port between our look and the broker's; then other ports are tried.
+const START_ATTEMPTS: usize = 3;
+/// Small, and quick to start rather than quick in the long run.
+const JVM: [&str; 5] = [
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Djava.net.preferIPv4Stack=true",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+];
+
+/// The releases of Kafka that tests run on; MSK offers both majors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KafkaVersion {
+    /// The last major release with `ZooKeeper` in it (used here without).
+    V3,
+    /// The current major release.
+    #[default]
+    V4,
+}
+
+impl KafkaVersion {
+    /// Every version.
+    pub const ALL: [Self; 2] = [Self::V3, Self::V4];
+
+    /// The release, such as `4.1.0`.
+    pub fn number(self) -> &'static str {
+        match self {
+            Self::V3 => "3.9.1",
+            Self::V4 => "4.1.0",
+        }
+    }
+}
+
+/// What a cluster is to be like; one plaintext broker of the current release unless said otherwise.
+#[derive(Debug, Clone)]
+pub struct KafkaClusterBuilder {
+    version: KafkaVersion,
+    brokers: u8,
+    tls: bool,
+    proxied: bool,
+    settings: Vec<(String, String)>,
+}
+
+impl KafkaClusterBuilder {
+    /// Runs this release.
+    #[must_use]
+    pub fn version(mut self, version: KafkaVersion) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Starts this many brokers: 1 or 3.
+    #[must_use]
+    pub fn brokers(mut self, brokers: u8) -> Self {
+        self.brokers = brokers;
+        self
+    }
+
+    /// Adds a TLS listener to each broker, with a certificate of an authority made for this cluster.
+    #[must_use]
+    pub fn tls(mut self, on: bool) -> Self {
+        self.tls = on;
+        self
+    }
+
+    /// Adds a plaintext listener to each broker that is reached through a [`Proxy`].
+    #[must_use]
+    pub fn proxied(mut self, on: bool) -> Self {
+        self.proxied = on;
+        self
+    }
+
+    /// Sets a line of every broker's `server.properties`, overriding what this crate would set.
+    #[must_use]
+    pub fn broker_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.push((key.into(), value.into()));
+        self
+    }
+
+    /// Starts the cluster and waits until each broker answers and a topic could be created.
+    pub fn start(self) -> Result<KafkaCluster> {
+        if ![1, 3].contains(&self.brokers) {
+            return Err(Error::Usage(format!(
+                "{} brokers were asked for: 1 and 3 are possible",
+                self.brokers
+            )));
+        }
+        let libs = ground::kafka_libs(self.version)?;
+        let locks = ground::folder().join("ports");
+        for _ in 1..START_ATTEMPTS {
+            match self.start_on(PortBlock::take(&locks)?, &libs) {
+                Err(error) if is_port_clash(&error) => {}
+                started => return started,
+            }
+        }
+        self.start_on(PortBlock::take(&locks)?, &libs)
+    }
+
+    fn start_on(&self, ports: PortBlock, libs: &Path) -> Result<KafkaCluster> {
+        let folder = tempfile::Builder::new()
+            .prefix("k2m-kafka-")
+            .tempdir()
+            .map_err(Error::io("create a temporary folder"))?;
+        let tls = self.tls.then(|| TlsFiles::create(folder.path())).transpose()?;
+        let mut free = ports.ports().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let mut next = || {
+            free.next()
+                .ok_or_else(|| Error::Usage("a block of ports is too small".to_owned()))
+        };
+        let mut listeners = Vec::new();
+        for _ in 0..self.brokers {
+            listeners.push(Listeners {
+                plaintext: next()?,
+                controller: next()?,
+                tls: self.tls.then(&mut next).transpose()?,
+                behind_proxy: self.proxied.then(&mut next).transpose()?,
+                proxy: self.proxied.then(&mut next).transpose()?,
+            });
+        }
+        let proxy = self.proxied.then(Proxy::new);
+        let mut brokers = Vec::new();
+        for (id, own) in (1..).zip(&listeners) {
+            if let (Some(proxy), Some(front), Some(behind)) = (&proxy, own.proxy, own.behind_proxy) {
+                let listener = TcpListener::bind(front).map_err(Error::io(format!("listen on {front}")))?;
+                proxy.serve(listener, behind)?;
+            }
+            let home = folder.path().join(format!("broker-{id}"));
+            std::fs::create_dir(&home).map_err(Error::io(format!("create {}", home.display())))?;
+            let broker = Broker {
+                id,
+                home,
+                listeners: own.clone(),
+                process: Mutex::new(Process::Down),
+            };
+            let properties = self.properties(&broker, &listeners, tls.as_ref());
+            let path = broker.properties_file();
+            std::fs::write(&path, properties).map_err(Error::io(format!("write {}", path.display())))?;
+            brokers.push(broker);
+        }
+        let cluster = KafkaCluster {
+            brokers,
+            proxy,
+            tls,
+            libs: libs.to_owned(),
+            folder,
+            _ports: ports,
+        };
+        cluster.format()?;
+        for broker in &cluster.brokers {
+            cluster.launch(broker)?;
+        }
+        cluster.wait_until_ready()?;
+        Ok(cluster)
+    }
+
+    /// The text of one broker's `server.properties`.
+    fn properties(&self, broker: &Broker, all: &[Listeners], tls: Option<&TlsFiles>) -> String {
+        let replication = self.brokers.to_string();
+        let min_isr = if self.brokers == 3 { "2" } else { "1" };
+        let own = &broker.listeners;
+        let client_listeners = [
+            ("PLAINTEXT", Some(own.plaintext), Some(own.plaintext)),
+            ("SSL", own.tls, own.tls),
+            ("PROXIED", own.behind_proxy, own.proxy),
+        ];
+        let mut listening = vec![format!("CONTROLLER://{}", own.controller)];
+        let mut advertised = Vec::new();
+        for (name, bound, reached) in client_listeners {
+            listening.extend(bound.map(|address| format!("{name}://{address}")));
+            advertised.extend(reached.map(|address| format!("{name}://{address}")));
+        }
+        let voters: Vec<String> = (1..)
+            .zip(all)
+            .map(|(id, listeners)| format!("{id}@{}", listeners.controller))
+            .collect();
+        let mut lines = BTreeMap::from(
+            [
+                ("process.roles", "broker,controller"),
+                ("node.id", &broker.id.to_string()),
+                ("controller.quorum.voters", &voters.join(",")),
+                ("controller.listener.names", "CONTROLLER"),
+                ("listeners", &listening.join(",")),
+                ("advertised.listeners", &advertised.join(",")),
+                ("inter.broker.listener.name", "PLAINTEXT"),
+                (
+                    "listener.security.protocol.map",
+                    "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SSL:SSL",
+                ),
+                ("log.dirs", &broker.home.join("data").to_string_lossy()),
+                // As MSK sets them.
+                ("auto.create.topics.enable", "false"),
+                ("default.replication.factor", &replication),
+                ("min.insync.replicas", min_isr),
+                ("offsets.topic.replication.factor", &replication),
+                ("transaction.state.log.replication.factor", &replication),
+                ("transaction.state.log.min.isr", min_isr),
+                // A broker that was killed is noticed in three seconds instead of nine.
+                ("broker.session.timeout.ms", "3000"),
+                ("broker.heartbeat.interval.ms", "300"),
+                // Small and quick.
+                ("offsets.topic.num.partitions", "3"),
+                ("transaction.state.log.num.partitions", "3"),
+                ("group.initial.rebalance.delay.ms", "0"),
+                ("num.network.threads", "2"),
+                ("num.io.threads", "4"),
+                ("log.cleaner.dedupe.buffer.size", "8388608"),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        if let Some(tls) = tls {
+            lines.insert("ssl.keystore.type".to_owned(), "PEM".to_owned());
+            lines.insert(
+                "ssl.keystore.location".to_owned(),
+                tls.keystore.to_string_lossy().into_owned(),
+            );
+        }
+        lines.extend(self.settings.iter().cloned());
+        lines.iter().fold(String::new(), |mut text, (key, value)| {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{key}={value}");
+            text
+        })
+    }
+}
+
+/// Whether a broker ended because another process had taken its port.
+fn is_port_clash(error: &Error) -> bool {
+    match error {
+        Error::BrokerExited { log, .. } => log.contains("Address already in use"),
+        Error::Io { source, .. } => source.kind() == std::io::ErrorKind::AddrInUse,
+        _ => false,
+    }
+}
+
+/// Where one broker is reached.
+#[derive(Debug, Clone)]
+struct Listeners {
+    plaintext: SocketAddr,
+    controller: SocketAddr,
+    tls: Option<SocketAddr>,
+    behind_proxy: Option<SocketAddr>,
+    proxy: Option<SocketAddr>,
+}
+
+#[derive(Debug)]
+struct Broker {
+    id: i32,
+    home: PathBuf,
+    listeners: Listeners,
+    process: Mutex<Process>,
+}
+
+#[derive(Debug)]
+enum Process {
+    Down,
+    Running(Watched),
+    Paused(Watched),
+}
+
+impl Broker {
+    fn properties_file(&self) -> PathBuf {
+        self.home.join("server.properties")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.home.join("broker.log")
+    }
+
+    fn process(&self) -> MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(*self.process(), Process::Running(_))
+    }
+
+    /// An error with the end of the log if the process ended by itself.
+    fn check_alive(&self) -> Result<()> {
+        if let Process::Running(process) = &mut *self.process()
+            && let Some(status) = process.ended()?
+        {
+            let log = std::fs::read(self.log_file()).unwrap_or_default();
+            return Err(Error::BrokerExited {
+                id: self.id,
+                status: status.to_string(),
+                log: ground::tail(&log, 40),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A running cluster. Dropping it kills its brokers and removes their data; so does the death of the test's process.
+#[derive(Debug)]
+pub struct KafkaCluster {
+    // Brokers go before the folder that holds their data.
+    brokers: Vec<Broker>,
+    proxy: Option<Proxy>,
+    tls: Option<TlsFiles>,
+    libs: PathBuf,
+    folder: TempDir,
+    _ports: PortBlock,
+}
+
+impl KafkaCluster {
+    /// One plaintext broker of the current release, to be changed by the builder's methods.
+    pub fn builder() -> KafkaClusterBuilder {
+        KafkaClusterBuilder {
+            version: KafkaVersion::default(),
+            brokers: 1,
+            tls: false,
+            proxied: false,
+            settings: Vec::new(),
+        }
+    }
+
+    /// The plaintext listeners as `host:port,…`.
+    pub fn bootstrap_servers(&self) -> String {
+        join(self.brokers.iter().map(|broker| broker.listeners.plaintext))
+    }
+
+    /// The TLS listeners as `host:port,…`; an error if the cluster was built without.
+    pub fn tls_bootstrap_servers(&self) -> Result<String> {
+        self.ca_file()?;
+        Ok(join(self.brokers.iter().filter_map(|broker| broker.listeners.tls)))
+    }
+
+    /// The proxy's ports as `host:port,…`; an error if the cluster was built without a proxy.
+    pub fn proxied_bootstrap_servers(&self) -> Result<String> {
+        self.proxy()?;
+        Ok(join(self.brokers.iter().filter_map(|broker| broker.listeners.proxy)))
+    }
+
+    /// The PEM file of the authority that TLS clients trust; an error if the cluster was built without TLS.
+    pub fn ca_file(&self) -> Result<&Path> {
+        let tls = self.tls.as_ref();
+        tls.map(|tls| tls.ca.as_path())
+            .ok_or_else(|| Error::Usage("the cluster has no TLS listener: build it with `.tls(true)`".to_owned()))
+    }
+
+    /// The controls of the proxy; an error if the cluster was built without.
+    pub fn proxy(&self) -> Result<&Proxy> {
+        let proxy = self.proxy.as_ref();
+        proxy.ok_or_else(|| Error::Usage("the cluster has no proxy: build it with `.proxied(true)`".to_owned()))
+    }
+
+    /// The brokers' ids, from 1.
+    pub fn broker_ids(&self) -> impl Iterator<Item = i32> {
+        self.brokers.iter().map(|broker| broker.id)
+    }
+
+    /// The process id of a broker; none while it is down.
+    pub fn pid(&self, id: i32) -> Result<Option<u32>> {
+        Ok(match &*self.broker(id)?.process() {
+            Process::Down => None,
+            Process::Running(process) | Process::Paused(process) => Some(process.pid()),
+        })
+    }
+
+    /// The file that a broker's log goes to.
+    pub fn log_file(&self, id: i32) -> Result<PathBuf> {
+        Ok(self.broker(id)?.log_file())
+    }
+
+    /// Ends a broker in good order (SIGTERM: it hands its partitions over first) and waits for its end.
+    pub fn stop(&self, id: i32) -> Result<()> {
+        self.end(id, Signal::TERM)
+    }
+
+    /// Kills a broker (SIGKILL) and waits for its end.
+    pub fn kill(&self, id: i32) -> Result<()> {
+        self.end(id, Signal::KILL)
+    }
+
+    /// Starts a broker that is down, with the data it had, and waits until it leads and follows again.
+    ///
+    /// While fewer than half of the brokers run no broker can become ready: then it does not wait, and the start of a
+    /// later one waits for all.
+    pub fn start_broker(&self, id: i32) -> Result<()> {
+        let broker = self.broker(id)?;
+        if !matches!(*broker.process(), Process::Down) {
+            return Err(Error::Usage(format!(
+                "broker {id} is not down: stop or kill it before starting it"
+            )));
+        }
+        self.launch(broker)?;
+        if 2 * self.running().count() > self.brokers.len() {
+            self.wait_until_ready()?;
+        }
+        Ok(())
+    }
+
+    /// Stops a broker in good order and starts it again.
+    pub fn restart(&self, id: i32) -> Result<()> {
+        self.stop(id)?;
+        self.start_broker(id)
+    }
+
+    /// Halts a broker (SIGSTOP): its connections stay open, and nothing answers.
+    pub fn pause(&self, id: i32) -> Result<()> {
+        let mut process = self.broker(id)?.process();
+        match std::mem::replace(&mut *process, Process::Down) {
+            Process::Running(running) => {
+                let signalled = running.signal(Signal::STOP);
+                *process = Process::Paused(running);
+                signalled
+            }
+            other => {
+                *process = other;
+                Err(Error::Usage(format!("broker {id} is not running: it can't be paused")))
+            }
+        }
+    }
+
+    /// Lets a paused broker go on (SIGCONT).
+    pub fn resume(&self, id: i32) -> Result<()> {
+        let mut process = self.broker(id)?.process();
+        match std::mem::replace(&mut *process, Process::Down) {
+            Process::Paused(paused) => {
+                let signalled = paused.signal(Signal::CONT);
+                *process = Process::Running(paused);
+                signalled
+            }
+            other => {
+                *process = other;
+                Err(Error::Usage(format!("broker {id} is not paused: it can't be resumed")))
+            }
+        }
+    }
+
+    /// Creates a topic with these settings (such as `max.message.bytes`) and waits until every running broker names a
+    /// leader for each partition.
+    pub fn create_topic(&self, name: &str, partitions: i32, replication: i32, settings: &[(&str, &str)]) -> Result<()> {
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replication));
+        for (key, value) in settings {
+            topic = topic.set(key, value);
+        }
+        let doing = format!("create topic {name}");
+        create(&admin(&self.running_addresses())?, &topic, false).map_err(|reason| Error::Refused { doing, reason })?;
+        for broker in self.running() {
+            let client = client(&broker.listeners.plaintext.to_string())?;
+            wait_until(&format!("broker {} knows topic {name}", broker.id), TOPIC_BOUND, || {
+                broker.check_alive()?;
+                let metadata = topic_metadata(&client, name)?;
+                let topic = described(&metadata, name)?;
+                let led = topic
+                    .partitions()
+                    .iter()
+                    .filter(|partition| partition.leader() >= 0)
+                    .count();
+                Ok(i32::try_from(led).is_ok_and(|led| led == partitions))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Replaces the settings of a topic by these and waits until its leaders go by them.
+    pub fn set_topic(&self, name: &str, settings: &[(&str, &str)]) -> Result<()> {
+        let doing = || format!("set {settings:?} of topic {name}");
+        let refused = |reason: String| Error::Refused { doing: doing(), reason };
+        let admin = admin(&self.running_addresses())?;
+        let options = AdminOptions::new().request_timeout(Some(TOPIC_BOUND));
+        let mut wanted = AlterConfig::new(ResourceSpecifier::Topic(name));
+        for (key, value) in settings {
+            wanted = wanted.set(key, value);
+        }
+        let answers = block_on(admin.alter_configs([&wanted], &options)).map_err(|error| refused(error.to_string()))?;
+        if let Some((_, code)) = answers.into_iter().find_map(std::result::Result::err) {
+            return Err(refused(code.to_string()));
+        }
+        wait_until(&doing(), TOPIC_BOUND, || {
+            let asked = [&ResourceSpecifier::Topic(name)];
+            let answers =
+                block_on(admin.describe_configs(asked, &options)).map_err(|error| refused(error.to_string()))?;
+            let topic = answers.into_iter().find_map(std::result::Result::ok);
+            let holds = |(key, value): &(&str, &str)| {
+                let entry = topic.as_ref().and_then(|topic| topic.get(key));
+                entry.and_then(|entry| entry.value.as_deref()) == Some(*value)
+            };
+            Ok(settings.iter().all(holds))
+        })
+    }
+
+    /// The end offset of each partition of a topic, by partition number.
+    pub fn end_offsets(&self, topic: &str) -> Result<Vec<i64>> {
+        let client = client(&self.running_addresses())?;
+        let metadata = topic_metadata(&client, topic)?;
+        let partitions = described(&metadata, topic)?.partitions().iter();
+        let mut numbers: Vec<i32> = partitions.map(rdkafka::metadata::MetadataPartition::id).collect();
+        numbers.sort_unstable();
+        let end = |number: i32| {
+            let doing = format!("read the end offset of {topic}/{number}");
+            client
+                .fetch_watermarks(topic, number, ASK_BOUND)
+                .map(|(_, end)| end)
+                .map_err(Error::client(doing))
+        };
+        numbers.into_iter().map(end).collect()
+    }
+
+    /// The id of the broker that leads a partition; an error while there is none.
+    pub fn leader(&self, topic: &str, partition: i32) -> Result<i32> {
+        let client = client(&self.running_addresses())?;
+        let metadata = topic_metadata(&client, topic)?;
+        let found = described(&metadata, topic)?
+            .partitions()
+            .iter()
+            .find(|found| found.id() == partition);
+        found
+            .map(rdkafka::metadata::MetadataPartition::leader)
+            .filter(|leader| *leader >= 0)
+            .ok_or_else(|| Error::Refused {
+                doing: format!("find the leader of {topic}/{partition}"),
+                reason: "there is none now".to_owned(),
+            })
+    }
+
+    /// Waits until every replica of every partition is in sync; all brokers must run.
+    pub fn wait_until_in_sync(&self) -> Result<()> {
+        let client = client(&self.running_addresses())?;
+        wait_until("every replica is in sync", START_BOUND, || {
+            let metadata = all_metadata(&client)?;
+            let mut partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+            Ok(partitions
+                .all(|partition| partition.leader() >= 0 && partition.isr().len() == partition.replicas().len()))
+        })
+    }
+
+    fn broker(&self, id: i32) -> Result<&Broker> {
+        let found = self.brokers.iter().find(|broker| broker.id == id);
+        found.ok_or_else(|| Error::Usage(format!("there is no broker {id}: ids are 1 to {}", self.brokers.len())))
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Broker> {
+        self.brokers.iter().filter(|broker| broker.is_running())
+    }
+
+    fn running_addresses(&self) -> String {
+        join(self.running().map(|broker| broker.listeners.plaintext))
+    }
+
+    /// Writes each broker's empty storage, all at once: most of the time goes into starting Java.
+    fn format(&self) -> Result<()> {
+        let class_path = self.libs.join("*");
+        let mut formatting = Vec::new();
+        for broker in &self.brokers {
+            let properties = broker.properties_file();
+            let words = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]
+                .map(OsStr::new)
+                .into_iter();
+            let words: Vec<&OsStr> = words.chain([properties.as_os_str()]).collect();
+            let log = open_log(broker)?;
+            let command = java(class_path.as_os_str(), &words);
+            formatting.push((broker, Watched::spawn(&command, &log, self.folder.path())?));
+        }
+        for (broker, mut process) in formatting {
+            process.wait(START_BOUND)?;
+            let status = process
+                .ended()?
+                .map_or_else(|| "still running".to_owned(), |status| status.to_string());
+            if !broker.home.join("data/meta.properties").is_file() {
+                let log = std::fs::read(broker.log_file()).unwrap_or_default();
+                let command = format!("format the storage of broker {}", broker.id);
+                return Err(Error::Command {
+                    command,
+                    status,
+                    output: ground::tail(&log, 20),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn launch(&self, broker: &Broker) -> Result<()> {
+        let class_path = self.libs.join("*");
+        let properties = broker.properties_file();
+        let words = [OsStr::new("kafka.Kafka"), properties.as_os_str()];
+        let command = java(class_path.as_os_str(), &words);
+        let process = Watched::spawn(&command, &open_log(broker)?, self.folder.path())?;
+        *broker.process() = Process::Running(process);
+        Ok(())
+    }
+
+    fn end(&self, id: i32, signal: Signal) -> Result<()> {
+        let mut state = self.broker(id)?.process();
+        match std::mem::replace(&mut *state, Process::Down) {
+            Process::Down => Err(Error::Usage(format!("broker {id} is down already"))),
+            Process::Running(mut process) | Process::Paused(mut process) => {
+                process.signal(signal)?;
+                // A paused process takes its end only once it goes on.
+                process.signal(Signal::CONT)?;
+                if process.wait(STOP_BOUND)? {
+                    return Ok(());
+                }
+                // Dropping it kills it.
+                Err(Error::NotInTime {
+                    what: format!("broker {id} ends after a signal"),
+                    waited: STOP_BOUND,
+                    last: "; it was killed".to_owned(),
+                })
+            }
+        }
+    }
+
+    /// Waits until each running broker sees all of them, partitions have leaders, and a topic could be created.
+    fn wait_until_ready(&self) -> Result<()> {
+        let running: Vec<&Broker> = self.running().collect();
+        let ids: Vec<i32> = running.iter().map(|broker| broker.id).collect();
+        for broker in &running {
+            let client = client(&broker.listeners.plaintext.to_string())?;
+            wait_until(&format!("broker {} is ready", broker.id), START_BOUND, || {
+                for any in &running {
+                    any.check_alive()?;
+                }
+                let metadata = all_metadata(&client)?;
+                let seen = |id: &i32| metadata.brokers().iter().any(|broker| broker.id() == *id);
+                let mut partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+                // A partition whose last in-sync replica is down can't have a leader and isn't waited for.
+                let waits = partitions
+                    .any(|partition| partition.leader() < 0 && partition.isr().iter().any(|id| ids.contains(id)));
+                Ok(ids.iter().all(seen) && !waits)
+            })?;
+        }
+        let admin = admin(&self.running_addresses())?;
+        let replication = i32::try_from(running.len()).unwrap_or(1);
+        let trial = NewTopic::new("k2m-testkit-trial", 1, TopicReplication::Fixed(replication));
+        wait_until("a topic could be created", START_BOUND, || {
+            let doing = "try to create a topic".to_owned();
+            create(&admin, &trial, true).map_err(|reason| Error::Refused { doing, reason })?;
+            Ok(true)
+        })
+    }
+}
+
+/// The command line of a Java class of Kafka's.
+fn java<'a>(class_path: &'a OsStr, words: &[&'a OsStr]) -> Vec<&'a OsStr> {
+    let mut command = vec![OsStr::new("java")];
+    command.extend(JVM.map(OsStr::new));
+    command.extend([OsStr::new("-cp"), class_path]);
+    command.extend(words);
+    command
+}
+
+fn open_log(broker: &Broker) -> Result<File> {
+    let path = broker.log_file();
+    File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(Error::io(format!("open {}", path.display())))
+}
+
+fn join(addresses: impl Iterator<Item = SocketAddr>) -> String {
+    addresses
+        .map(|address| address.to_string())
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+fn config(bootstrap_servers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap_servers);
+    // A broker that is still starting should be found as soon as it listens.
+    config
+        .set("reconnect.backoff.ms", "20")
+        .set("reconnect.backoff.max.ms", "100");
+    config
+}
+
+/// A client that asks the given brokers and no others, while it is new.
+fn client(bootstrap_servers: &str) -> Result<BaseConsumer> {
+    config(bootstrap_servers)
+        .create()
+        .map_err(Error::client("make a Kafka client"))
+}
+
+fn admin(bootstrap_servers: &str) -> Result<AdminClient<DefaultClientContext>> {
+    config(bootstrap_servers)
+        .create()
+        .map_err(Error::client("make an admin client"))
+}
+
+/// Creates a topic, or asks whether it could be; the error is the reason in the broker's or client's words.
+fn create(
+    admin: &AdminClient<DefaultClientContext>,
+    topic: &NewTopic<'_>,
+    validate_only: bool,
+) -> std::result::Result<(), String> {
+    let options = AdminOptions::new()
+        .request_timeout(Some(TOPIC_BOUND))
+        .operation_timeout(Some(TOPIC_BOUND))
+        .validate_only(validate_only);
+    let results = block_on(admin.create_topics([topic], &options)).map_err(|error| error.to_string())?;
+    results
+        .into_iter()
+        .find_map(std::result::Result::err)
+        .map_or(Ok(()), |(_, code)| Err(code.to_string()))
+}
+
+fn all_metadata(client: &BaseConsumer) -> Result<Metadata> {
+    client
+        .fetch_metadata(None, ASK_BOUND)
+        .map_err(Error::client("read the cluster's metadata"))
+}
+
+fn topic_metadata(client: &BaseConsumer, topic: &str) -> Result<Metadata> {
+    client
+        .fetch_metadata(Some(topic), ASK_BOUND)
+        .map_err(Error::client(format!("read the metadata of topic {topic}")))
+}
+
+/// What metadata says about a topic; an error if the broker does not know it.
+fn described<'a>(metadata: &'a Metadata, topic: &str) -> Result<&'a MetadataTopic> {
+    let doing = || format!("look at topic {topic}");
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let found = found.ok_or_else(|| Error::Refused {
+        doing: doing(),
+        reason: "the answer does not name it".to_owned(),
+    })?;
+    match found.error() {
+        None => Ok(found),
+        Some(code) => Err(Error::Refused {
+            doing: doing(),
+            reason: rdkafka::types::RDKafkaErrorCode::from(code).to_string(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_taken_by_someone_else_is_told_from_other_failures() {
+        let libs = ground::kafka_libs(KafkaVersion::default()).expect("the jars are there");
+        let folder = tempfile::tempdir().expect("a temp dir");
+        let ports = PortBlock::take(folder.path()).expect("a block");
+        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, ports.ports().start)).expect("the port is free");
+        let error = KafkaCluster::builder()
+            .start_on(ports, &libs)
+            .expect_err("the broker's port is taken");
+        assert!(is_port_clash(&error), "{error}");
+
+        let ports = PortBlock::take(folder.path()).expect("a block");
+        let wrong = KafkaCluster::builder().broker_setting("num.io.threads", "none");
+        let error = wrong.start_on(ports, &libs).expect_err("the setting is no number");
+        assert!(
+            !is_port_clash(&error) && error.to_string().contains("num.io.threads"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn wrong_use_is_explained() {
+        let error = KafkaCluster::builder()
+            .brokers(2)
+            .start()
+            .expect_err("2 is not offered");
+        assert_eq!(error.to_string(), "2 brokers were asked for: 1 and 3 are possible");
+    }
+}

@@ -1,0 +1,18 @@
+//! The ground k2m is tested on: Apache Kafka itself in one or three processes, a proxy that loses acknowledgements, and
+//! a reader that shares no code with k2m. Everything listens on 127.0.0.1 and disappears with the test.
+
+mod error;
+pub mod ground;
+pub mod kafka;
+mod ports;
+mod process;
+pub mod proxy;
+pub mod readback;
+mod tls;
+mod wait;
+
+pub use error::{Error, Result};
+pub use kafka::{KafkaCluster, KafkaClusterBuilder, KafkaVersion};
+pub use proxy::{Proxy, ProxyCounters};
+pub use readback::{Readback, ReadbackRequest, readback};
+pub use wait::wait_until;
