@@ -1,0 +1,92 @@
+//! The batches: records of 200 bytes of JSON, as the event that Lambda would send and as the messages that come of it.
+
+use bytes::Bytes;
+use k2m::local::event::{self, PAYLOAD_LIMIT, Parts, Record};
+use k2m::local::stream::Stream;
+use k2m_handler::event::decode;
+use k2m_handler::message::Message;
+
+use crate::Result;
+
+/// Bytes of each record's payload.
+const RECORD_BYTES: usize = 200;
+/// Different partition keys.
+const KEYS: usize = 1_000;
+/// When the first record arrived, in milliseconds since the epoch.
+const ARRIVAL: i64 = 1_760_000_000_000;
+
+/// A batch in both forms.
+pub(crate) struct Batch {
+    /// The invocation's payload.
+    pub(crate) event: Bytes,
+    /// What the handler makes of it.
+    pub(crate) messages: Vec<OwnedMessage>,
+}
+
+/// A Kafka message in memory.
+pub(crate) struct OwnedMessage {
+    pub(crate) key: String,
+    pub(crate) value: Vec<u8>,
+    pub(crate) timestamp_millis: i64,
+    pub(crate) headers: [(&'static str, String); 3],
+}
+
+/// The records of the largest batch; smaller ones are its beginnings.
+pub(crate) struct Workload {
+    records: Vec<Record>,
+}
+
+impl Workload {
+    /// As many records as an event can hold.
+    pub(crate) fn new() -> Result<Self> {
+        let mut stream = Stream::new(1, 1);
+        let (mut records, mut json_bytes) = (Vec::new(), 0);
+        loop {
+            let number = records.len();
+            let key = format!("customer-{:04}", number % KEYS);
+            let place = stream.place(&key, None, None, None)?;
+            let record = Record::new(&Parts {
+                shard: place.shard,
+                sequence_number: place.sequence_number,
+                partition_key: &key,
+                data: &payload(number, &key),
+                arrival: ARRIVAL + i64::try_from(number)?,
+            });
+            json_bytes += record.json().len();
+            if event::size(number + 1, json_bytes) > PAYLOAD_LIMIT {
+                return Ok(Self { records });
+            }
+            records.push(record);
+        }
+    }
+
+    /// The sizes to measure, in records.
+    pub(crate) fn sizes(&self) -> [usize; 4] {
+        [10, 100, 1_000, self.records.len()]
+    }
+
+    /// The first `size` records as a batch.
+    pub(crate) fn batch(&self, size: usize) -> Result<Batch> {
+        let event = event::render(&self.records[..size]);
+        let mut messages = Vec::with_capacity(size);
+        for record in decode(str::from_utf8(&event)?)? {
+            let message = Message::new(&record, record.data()?);
+            messages.push(OwnedMessage {
+                key: message.key.to_owned(),
+                timestamp_millis: message.timestamp_millis,
+                headers: message.headers.map(|(name, value)| (name, value.to_owned())),
+                value: message.value,
+            });
+        }
+        Ok(Batch { event, messages })
+    }
+}
+
+/// JSON of exactly [`RECORD_BYTES`], since the sample takes nothing else.
+fn payload(number: usize, key: &str) -> Vec<u8> {
+    let start = format!(r#"{{"order":"{number:08}","customer":"{key}","note":""#);
+    let end = "\"}";
+    let note = "delivered by hand to the neighbour; ".chars().cycle();
+    let note: String = note.take(RECORD_BYTES - start.len() - end.len()).collect();
+    [start, note, end.to_owned()].concat().into_bytes()
+}

@@ -1,0 +1,122 @@
+//! The subcommands, one short file each, and what can end them.
+
+pub mod bootstrap;
+pub mod broker;
+pub mod demo;
+pub mod run;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::exit::Exit;
+use crate::local::broker::BrokerError;
+use crate::local::destination::DestinationError;
+use crate::local::embedded::EmbeddedError;
+use crate::local::engine::EngineError;
+use crate::local::input::InputError;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// A file that is named on the command line.
+    #[error("failed to open {path}, given with {option}: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The option that names it.
+        option: &'static str,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The cluster.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The embedded cluster.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// The run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The failure destination, before the run.
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
+    /// Standard output.
+    #[error("failed to write to standard output: {0}")]
+    Output(io::Error),
+    /// Something of this machine that is needed for any run.
+    #[error("failed to {what}: {source}")]
+    Machine {
+        /// What was tried.
+        what: &'static str,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// What the demo delivered can't be told.
+    #[error("{0}")]
+    Unverified(String),
+}
+
+impl CommandError {
+    /// The exit code that it ends with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Open { .. } => Exit::NoFile,
+            Self::Broker(error) => match error {
+                BrokerError::CaFile { .. } | BrokerError::NoCertificate { .. } => Exit::NoFile,
+                BrokerError::NoTopic { .. } => Exit::NoTopic,
+                BrokerError::Settings { .. }
+                | BrokerError::Unreachable { .. }
+                | BrokerError::Topic { .. }
+                | BrokerError::Question { .. } => Exit::NoBroker,
+                BrokerError::Internal(_) => Exit::Failed,
+            },
+            Self::Engine(error) => match error {
+                EngineError::Input(InputError::Line { .. }) => Exit::BadInput,
+                EngineError::Input(InputError::Read { .. }) => Exit::Io,
+                EngineError::Destination(error) => destination(error),
+                EngineError::Sandbox(_) | EngineError::Internal(_) => Exit::Failed,
+            },
+            Self::Destination(error) => destination(error),
+            Self::Output(_) => Exit::Io,
+            Self::Embedded(_) | Self::Machine { .. } | Self::Unverified(_) => Exit::Failed,
+        }
+    }
+}
+
+fn destination(error: &DestinationError) -> Exit {
+    match error {
+        DestinationError::Open { .. } => Exit::NoFile,
+        DestinationError::Write { .. } => Exit::Io,
+    }
+}
+
+/// Passes over a reader that has gone away, such as `head`: it has seen what it wanted.
+fn output(written: io::Result<()>) -> Result<(), CommandError> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+/// This executable, as the handler's process.
+fn own_handler() -> Result<(PathBuf, Vec<String>), CommandError> {
+    let path = std::env::current_exe().map_err(|source| CommandError::Machine {
+        what: "find k2m's own executable",
+        source,
+    })?;
+    Ok((path, vec!["bootstrap".to_owned()]))
+}
+
+/// Refuses a folder where a file is asked for.
+fn not_a_folder(path: &Path, option: &'static str, metadata: &std::fs::Metadata) -> Result<(), CommandError> {
+    if metadata.is_dir() {
+        return Err(CommandError::Open {
+            path: path.to_owned(),
+            option,
+            source: io::ErrorKind::IsADirectory.into(),
+        });
+    }
+    Ok(())
+}

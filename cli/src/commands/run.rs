@@ -1,0 +1,204 @@
+//! `k2m run`: delivers a file of records through the real handler.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{CommandError, not_a_folder, output, own_handler};
+use crate::args::{FunctionArgs, MappingArgs, RunArgs};
+use crate::exit::Exit;
+use crate::local::broker::Connection;
+use crate::local::destination::Destination;
+use crate::local::embedded::{Embedded, Plan};
+use crate::local::engine::Event;
+use crate::local::mapping::Settings;
+use crate::local::sandbox::Program;
+use crate::local::session::{Notice, Session};
+use crate::local::summary::Summary;
+use crate::report::{Reporter, Total};
+
+/// Runs the command, and reports what it did.
+pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
+    let (source, total) = open(&args.input)?;
+    let embedded;
+    let (connection, in_memory) = if let Some(connection) = Connection::from_args(&args.broker)? {
+        connection.check(&args.topic).await?;
+        (connection, false)
+    } else {
+        embedded = Embedded::start(&Plan {
+            brokers: 1,
+            topic: args.topic.clone(),
+            partitions: args.partitions.unwrap_or(3),
+        })?;
+        (embedded.connection(), true)
+    };
+    let session = Session {
+        settings: settings(&args.mapping),
+        shards: args.mapping.shards,
+        parallelization_factor: args.mapping.parallelization_factor,
+        program: program(&args.function, connection.environment(&args.topic))?,
+        destination: args.mapping.on_failure.as_deref().map(Destination::open).transpose()?,
+    };
+    reporter.start(total);
+    let ended = session
+        .run(source, |notice, tally| match notice {
+            Notice::Event(Event::Discarded {
+                what,
+                diverted: false,
+                records,
+            }) => {
+                reporter.note(&format!(
+                    "discarded {records} record(s) without a failure destination: {what}"
+                ));
+            }
+            Notice::Event(Event::Warning(text)) => reporter.note(&format!("warning: {text}")),
+            Notice::Event(_) => {}
+            Notice::Tick => reporter.progress(tally),
+            Notice::Interrupted => {
+                reporter.note("interrupted: running invocations end, nothing new begins; once more to kill them");
+            }
+        })
+        .await;
+    reporter.finish();
+    let ended = ended.map_err(|source| CommandError::Machine {
+        what: "listen for signals",
+        source,
+    })?;
+
+    let failed = ended.summary.failed > 0;
+    let error = ended.result.err().map(CommandError::from);
+    let exit = match &error {
+        Some(error) => error.exit(),
+        None if ended.interrupted => Exit::Interrupted,
+        None if failed => Exit::Failed,
+        None => Exit::Fine,
+    };
+    let report = Report {
+        topic: args.topic,
+        bootstrap_servers: (!in_memory).then_some(connection.bootstrap_servers),
+        in_memory,
+        interrupted: ended.interrupted,
+        error: error.as_ref().map(ToString::to_string),
+        exit_code: exit.code(),
+        summary: ended.summary,
+    };
+    output(reporter.result(&report))?;
+    let how_far = format!(
+        "{} lines were read; of {} records {} are acknowledged, {} diverted, {} failed, {} not sent",
+        report.summary.lines,
+        report.summary.records,
+        report.summary.acknowledged,
+        report.summary.diverted,
+        report.summary.failed,
+        report.summary.unsent
+    );
+    if let Some(error) = error {
+        reporter.error(&format!("{error}\n  how far it came: {how_far}"));
+    } else if ended.interrupted {
+        reporter.error(&format!("stopped by a signal\n  how far it came: {how_far}"));
+    } else if failed {
+        let advice = "run again with --on-failure FILE to keep such records";
+        reporter.error(&format!(
+            "{} record(s) were given up and are lost; {advice}",
+            report.summary.failed
+        ));
+    }
+    Ok(exit)
+}
+
+fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Total), CommandError> {
+    if path == Path::new("-") {
+        return Ok((Box::new(io::stdin()), Total::Unknown));
+    }
+    let failed = |source| CommandError::Open {
+        path: path.to_owned(),
+        option: "--input",
+        source,
+    };
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    not_a_folder(path, "--input", &metadata)?;
+    let total = if metadata.is_file() {
+        Total::Bytes(metadata.len())
+    } else {
+        Total::Unknown
+    };
+    Ok((Box::new(file), total))
+}
+
+fn settings(args: &MappingArgs) -> Settings {
+    Settings {
+        batch_size: args.batch_size as usize,
+        window: i64::from(args.batching_window) * 1000,
+        retries: u32::try_from(args.retries).ok(),
+        maximum_age: (args.maximum_record_age >= 0).then(|| i64::from(args.maximum_record_age) * 1000),
+        bisect: !args.no_bisect,
+        partial_failures: !args.no_partial_failures,
+    }
+}
+
+fn program(args: &FunctionArgs, mut environment: Vec<(String, String)>) -> Result<Program, CommandError> {
+    let (path, arguments) = match &args.handler {
+        Some(handler) => {
+            let failed = |source| CommandError::Open {
+                path: handler.clone(),
+                option: "--handler",
+                source,
+            };
+            // Absolute, since a bare name would be looked up in PATH.
+            let path = std::path::absolute(handler).map_err(failed)?;
+            not_a_folder(handler, "--handler", &std::fs::metadata(&path).map_err(failed)?)?;
+            (path, Vec::new())
+        }
+        None => own_handler()?,
+    };
+    let log = args.handler_log.as_deref().map(|path| {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        file.map_err(|source| CommandError::Open {
+            path: path.to_owned(),
+            option: "--handler-log",
+            source,
+        })
+    });
+    environment.extend(args.handler_env.iter().cloned());
+    Ok(Program {
+        path,
+        arguments,
+        environment,
+        timeout: Duration::from_secs(u64::from(args.timeout)),
+        freeze: args.freeze,
+        log: log.transpose()?.map(Arc::new),
+    })
+}
+
+/// What `run` says at its end.
+#[derive(Debug, Serialize)]
+struct Report {
+    topic: String,
+    bootstrap_servers: Option<String>,
+    in_memory: bool,
+    interrupted: bool,
+    #[serde(flatten)]
+    summary: Summary,
+    error: Option<String>,
+    exit_code: u8,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.summary)?;
+        if self.in_memory {
+            writeln!(
+                f,
+                "topic {} was on the embedded broker, in memory only, and is gone; --bootstrap-servers names a real one",
+                self.topic
+            )?;
+        }
+        Ok(())
+    }
+}

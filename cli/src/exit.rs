@@ -1,0 +1,73 @@
+//! The exit codes of `k2m`, in one table that the documentation is checked against.
+
+/// How a command ended, as the shell sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything was done.
+    Fine = 0,
+    /// Records were lost to `failed`, or the run broke.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// A line of the input is not a record.
+    BadInput = 65,
+    /// A file named on the command line can't be opened.
+    NoFile = 66,
+    /// The topic does not exist.
+    NoTopic = 67,
+    /// The broker can't be reached or used.
+    NoBroker = 69,
+    /// A file could not be written or read to its end.
+    Io = 74,
+    /// Stopped by Ctrl-C or SIGTERM.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// Each code with its meaning, in the order of the documentation.
+    pub const TABLE: [(Self, &'static str); 9] = [
+        (
+            Self::Fine,
+            "everything was done; diverted records are safe in the file of `--on-failure`",
+        ),
+        (
+            Self::Failed,
+            "records were discarded without a failure destination, or the run broke",
+        ),
+        (Self::Usage, "the command line is wrong"),
+        (
+            Self::BadInput,
+            "a line of the input is not a record; the lines before it were delivered",
+        ),
+        (Self::NoFile, "a file named on the command line can't be opened"),
+        (Self::NoTopic, "the topic does not exist"),
+        (Self::NoBroker, "the broker can't be reached or used"),
+        (Self::Io, "a file could not be written or read to its end (disk full)"),
+        (Self::Interrupted, "stopped by Ctrl-C or SIGTERM"),
+    ];
+
+    /// The number that the process returns.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Exit;
+
+    #[test]
+    fn documentation_has_the_same_table() {
+        let documented = include_str!("../../docs/run.md");
+        for (exit, meaning) in Exit::TABLE {
+            let row = format!("| {} | {meaning} |", exit.code());
+            assert!(documented.contains(&row), "docs/run.md lacks the row `{row}`");
+        }
+    }
+}

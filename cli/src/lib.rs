@@ -1,0 +1,9 @@
+//! k2m moves Kinesis data streams into Kafka topics on Amazon MSK through AWS Lambda. This is the library of its command line.
+
+pub mod args;
+pub mod clock;
+pub mod commands;
+pub mod demo;
+pub mod exit;
+pub mod local;
+pub mod report;

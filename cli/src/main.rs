@@ -1,0 +1,51 @@
+//! The `k2m` binary: parses the command line, and turns what a command returns into an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use k2m::args::{Cli, Command, Output};
+use k2m::commands::{CommandError, bootstrap, broker, demo, run};
+use k2m::exit::Exit;
+use k2m::report::Reporter;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Bootstrap => bootstrap::run(),
+        Command::Broker(args) => finish(broker::run(args), &mut Reporter::new(Output::Human)),
+        Command::Run(args) => {
+            let mut reporter = Reporter::new(args.output);
+            let result = block_on(run::run(*args, &mut reporter));
+            finish(result, &mut reporter)
+        }
+        Command::Demo(args) => {
+            let mut reporter = Reporter::new(args.output);
+            let result = block_on(demo::run(args, &mut reporter));
+            finish(result, &mut reporter)
+        }
+    }
+}
+
+fn block_on(command: impl Future<Output = Result<Exit, CommandError>>) -> Result<Exit, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CommandError::Machine {
+            what: "start k2m's threads",
+            source,
+        })?;
+    let result = runtime.block_on(command);
+    // A thread that waits for somebody to type must not keep the process alive.
+    runtime.shutdown_background();
+    result
+}
+
+fn finish(result: Result<Exit, CommandError>, reporter: &mut Reporter) -> ExitCode {
+    reporter.finish();
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            reporter.error(&error.to_string());
+            error.exit().into()
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The only room that writes to the terminal: results to stdout, progress and diagnostics to stderr.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::args::Output;
+use crate::local::summary::Tally;
+
+/// What the progress shows the share of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Total {
+    /// Bytes of the input.
+    Bytes(u64),
+    /// Records.
+    Records(u64),
+    /// Nobody knows, as when the input is a pipe.
+    Unknown,
+}
+
+/// Writes in the form that was asked for.
+#[derive(Debug)]
+pub struct Reporter {
+    output: Output,
+    total: Total,
+    bar: Option<ProgressBar>,
+}
+
+impl Reporter {
+    /// A reporter without progress.
+    pub fn new(output: Output) -> Self {
+        Self {
+            output,
+            total: Total::Unknown,
+            bar: None,
+        }
+    }
+
+    /// Begins to show progress, if stderr is a terminal.
+    pub fn start(&mut self, total: Total) {
+        if !io::stderr().is_terminal() {
+            return;
+        }
+        self.total = total;
+        let (length, template) = match total {
+            Total::Bytes(length) | Total::Records(length) => {
+                (Some(length), "{wide_bar} {percent:>3} %  {prefix}  {eta} left  {msg}")
+            }
+            Total::Unknown => (None, "{spinner} {prefix}  {elapsed}  {msg}"),
+        };
+        let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(5));
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        self.bar = Some(bar);
+    }
+
+    /// Shows how far it is.
+    pub fn progress(&self, tally: &Tally) {
+        let Some(bar) = &self.bar else { return };
+        bar.set_position(match self.total {
+            Total::Bytes(_) => tally.position(),
+            Total::Records(_) | Total::Unknown => tally.accepted(),
+        });
+        bar.set_prefix(format!(
+            "{} records  {}/s",
+            tally.accepted(),
+            rate(tally.accepted(), bar.elapsed())
+        ));
+        if let Some(reason) = tally.last_failure() {
+            // One line of it: a bar has no second.
+            bar.set_message(
+                reason
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .chars()
+                    .take(100)
+                    .collect::<String>(),
+            );
+        }
+    }
+
+    /// Takes the progress away.
+    pub fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// A line of a story, as it happens: to stdout for people, to nowhere for programs.
+    pub fn tell(&self, line: &str) -> io::Result<()> {
+        match self.output {
+            Output::Human => self.suspended(|| writeln!(io::stdout(), "{line}")),
+            Output::Json => Ok(()),
+        }
+    }
+
+    /// Something that the user should know, to stderr.
+    pub fn note(&self, text: &str) {
+        // There is no place left to say that stderr can't be written to.
+        let _ = self.suspended(|| writeln!(io::stderr(), "{text}"));
+    }
+
+    /// What ended a command, to stderr.
+    pub fn error(&self, text: &str) {
+        self.note(&format!("error: {text}"));
+    }
+
+    /// The result, to stdout.
+    pub fn result<T: Display + Serialize>(&self, result: &T) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        match self.output {
+            Output::Human => write!(stdout, "{result}")?,
+            Output::Json => {
+                serde_json::to_writer_pretty(&mut stdout, result)?;
+                writeln!(stdout)?;
+            }
+        }
+        stdout.flush()
+    }
+
+    fn suspended<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+/// Whole records per second.
+fn rate(records: u64, elapsed: Duration) -> u64 {
+    let millis = elapsed.as_millis().max(1);
+    u64::try_from(u128::from(records) * 1000 / millis).unwrap_or(u64::MAX)
+}
