@@ -5,24 +5,68 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// How the function proves who it is to the brokers, and whether the connection is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authentication {
     /// No encryption, no identity (MSK port 9092).
     Plaintext,
     /// TLS, the broker's certificate is verified, no identity of ours (MSK port 9094).
     Tls,
+    /// TLS, and the function's role proves itself by a signed token over SASL/OAUTHBEARER (MSK port 9098). The region is the
+    /// cluster's, which need not be the function's.
+    Iam(Region),
 }
 
-impl Authentication {
-    /// The accepted values of `K2M_AUTHENTICATION`, in the order of the documentation.
-    pub const ALL: [Self; 2] = [Self::Plaintext, Self::Tls];
+/// An AWS region, such as `eu-central-1`: well-formed, though not known to exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Region(String);
 
-    /// The value as written in `K2M_AUTHENTICATION`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Plaintext => "plaintext",
-            Self::Tls => "tls",
+impl Region {
+    /// The partitions with a DNS suffix of their own, by how their regions' names begin.
+    const DNS_SUFFIXES: [(&str, &str); 6] = [
+        ("cn-", "amazonaws.com.cn"),
+        ("eusc-", "amazonaws.eu"),
+        ("us-iso-", "c2s.ic.gov"),
+        ("us-isob-", "sc2s.sgov.gov"),
+        ("eu-isoe-", "cloud.adc-e.uk"),
+        ("us-isof-", "csp.hci.ic.gov"),
+    ];
+
+    /// Checks a region's name that was found in `variable`.
+    ///
+    /// # Errors
+    /// It is not lower-case words and a number, joined by hyphens.
+    pub fn new(variable: &'static str, value: &str) -> Result<Self, ConfigError> {
+        let parts: Vec<&str> = value.split('-').collect();
+        let well_formed = match parts.split_last() {
+            Some((number, words)) => {
+                let word = |it: &&str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_lowercase());
+                words.len() >= 2 && words.iter().all(word) && number.parse::<u8>().is_ok()
+            }
+            None => false,
+        };
+        if !well_formed {
+            return Err(ConfigError::Invalid {
+                variable,
+                value: value.to_owned(),
+                expected: Self::expected(),
+            });
         }
+        Ok(Self(value.to_owned()))
+    }
+
+    /// The region's name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the names of AWS's endpoints in this region's partition end with.
+    pub fn dns_suffix(&self) -> &'static str {
+        let found = Self::DNS_SUFFIXES.iter().find(|(prefix, _)| self.0.starts_with(prefix));
+        found.map_or("amazonaws.com", |(_, suffix)| suffix)
+    }
+
+    fn expected() -> String {
+        "the AWS region of the cluster, such as eu-central-1".to_owned()
     }
 }
 
@@ -108,16 +152,21 @@ pub enum ConfigError {
 const BOOTSTRAP_SERVERS: &str = "K2M_BOOTSTRAP_SERVERS";
 const TOPIC: &str = "K2M_TOPIC";
 const AUTHENTICATION: &str = "K2M_AUTHENTICATION";
+const CLUSTER_REGION: &str = "K2M_CLUSTER_REGION";
 const CA_FILE: &str = "K2M_CA_FILE";
 const MAX_MESSAGE_BYTES: &str = "K2M_MAX_MESSAGE_BYTES";
 const DEADLINE_MARGIN_MS: &str = "K2M_DEADLINE_MARGIN_MS";
 const LOG: &str = "K2M_LOG";
 
+/// The function's own region, set by Lambda.
+const AWS_REGION: &str = "AWS_REGION";
+
 /// The variables the function reads, in the order of the documentation.
-pub const VARIABLES: [&str; 7] = [
+pub const VARIABLES: [&str; 8] = [
     BOOTSTRAP_SERVERS,
     TOPIC,
     AUTHENTICATION,
+    CLUSTER_REGION,
     CA_FILE,
     MAX_MESSAGE_BYTES,
     DEADLINE_MARGIN_MS,
@@ -129,7 +178,8 @@ const TOPIC_MAX: usize = 249;
 
 impl Config {
     /// Reads the configuration from `(name, value)` pairs; names that don't begin with `K2M_` are ignored, but for
-    /// `AWS_LAMBDA_FUNCTION_NAME`, which becomes part of the client id.
+    /// `AWS_LAMBDA_FUNCTION_NAME`, which becomes part of the client id, and `AWS_REGION`, the cluster's region unless
+    /// `K2M_CLUSTER_REGION` says otherwise.
     ///
     /// # Errors
     /// The first variable, in the order of [`VARIABLES`], that is missing, holds a value it can't, or isn't known.
@@ -149,13 +199,7 @@ impl Config {
         Ok(Self {
             bootstrap_servers: bootstrap_servers(get(BOOTSTRAP_SERVERS))?,
             topic: topic(get(TOPIC))?,
-            authentication: one_of(
-                AUTHENTICATION,
-                get(AUTHENTICATION),
-                Authentication::Tls,
-                &Authentication::ALL,
-                Authentication::name,
-            )?,
+            authentication: authentication(get(AUTHENTICATION), get(CLUSTER_REGION), get(AWS_REGION))?,
             ca_file: get(CA_FILE).map(PathBuf::from),
             max_message_bytes: number(MAX_MESSAGE_BYTES, get(MAX_MESSAGE_BYTES), 1_000, 100_000_000, "bytes")?,
             deadline_margin: number(DEADLINE_MARGIN_MS, get(DEADLINE_MARGIN_MS), 10, 60_000, "milliseconds")?
@@ -208,6 +252,27 @@ fn topic(value: Option<&str>) -> Result<String, ConfigError> {
         });
     }
     Ok(value.to_owned())
+}
+
+/// `region`: the cluster's, as given; `own`: the function's.
+fn authentication(value: Option<&str>, region: Option<&str>, own: Option<&str>) -> Result<Authentication, ConfigError> {
+    // Checked also where it isn't needed: a slip would show only once IAM is switched on.
+    let region = region.map(|region| Region::new(CLUSTER_REGION, region)).transpose()?;
+    match (value.unwrap_or("tls"), region, own) {
+        ("plaintext", ..) => Ok(Authentication::Plaintext),
+        ("tls", ..) => Ok(Authentication::Tls),
+        ("iam", Some(region), _) => Ok(Authentication::Iam(region)),
+        ("iam", None, Some(own)) => Region::new(AWS_REGION, own).map(Authentication::Iam),
+        ("iam", None, None) => Err(ConfigError::Missing {
+            variable: CLUSTER_REGION,
+            expected: Region::expected(),
+        }),
+        (other, ..) => Err(ConfigError::Invalid {
+            variable: AUTHENTICATION,
+            value: other.to_owned(),
+            expected: "plaintext or tls or iam".to_owned(),
+        }),
+    }
 }
 
 fn one_of<T: Copy>(
@@ -286,8 +351,20 @@ mod tests {
     }
 
     #[test]
+    fn the_cluster_s_region_is_the_function_s_unless_given() {
+        let iam = |more: &[(&str, &str)]| read(&[GOOD.as_slice(), &[(AUTHENTICATION, "iam")], more].concat());
+        let region = |name: &str| Authentication::Iam(Region(name.to_owned()));
+        let own = (AWS_REGION, "us-gov-west-1");
+        assert_eq!(iam(&[own]).expect("a region").authentication, region("us-gov-west-1"));
+        let both = iam(&[own, (CLUSTER_REGION, "cn-north-1")]).expect("a region");
+        assert_eq!(both.authentication, region("cn-north-1"));
+        let bad = iam(&[(AWS_REGION, "here")]).expect_err("no region");
+        assert!(bad.to_string().starts_with("AWS_REGION is \"here\": "), "{bad}");
+    }
+
+    #[test]
     fn every_bad_value_names_its_variable_and_what_it_takes() {
-        let rows: [(&str, &str); 14] = [
+        let rows: [(&str, &str); 17] = [
             (BOOTSTRAP_SERVERS, ""),
             (BOOTSTRAP_SERVERS, "b-1"),
             (BOOTSTRAP_SERVERS, "https://b-1:9092"),
@@ -297,6 +374,9 @@ mod tests {
             (TOPIC, "a topic"),
             (TOPIC, ".."),
             (AUTHENTICATION, "TLS"),
+            (AUTHENTICATION, "iam"),
+            (CLUSTER_REGION, "eu-central"),
+            (CLUSTER_REGION, "eu-central-1a"),
             (MAX_MESSAGE_BYTES, "1MB"),
             (MAX_MESSAGE_BYTES, "999"),
             (DEADLINE_MARGIN_MS, "-5"),

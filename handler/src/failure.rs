@@ -60,6 +60,15 @@ impl Failure {
         }
     }
 
+    /// The function can't say who it is; `reason`: why, with the next step.
+    pub fn no_token(reason: &str) -> Self {
+        Self {
+            class: Class::Fatal,
+            reason: format!("no IAM token can be made: {reason}"),
+            librdkafka: String::new(),
+        }
+    }
+
     /// The function's time ran out; `last` is the newest error that librdkafka reported while waiting.
     pub fn deadline(last: Option<&Failure>) -> Self {
         match last {
@@ -90,7 +99,7 @@ fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
         Code::MessageSizeTooLarge | Code::InvalidMessageSize => (
             Poison,
             format!(
-                "topic {topic:?} refused a batch for its size: raise the topic's max.message.bytes; k2m keeps batches below it where the function is allowed DescribeTopicDynamicConfiguration"
+                "topic {topic:?} refused a batch for its size: raise the topic's max.message.bytes; k2m keeps batches below it where it can ask for it, or is told in K2M_MAX_MESSAGE_BYTES"
             ),
         ),
         Code::InvalidRecord => (
@@ -112,10 +121,10 @@ fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
             Fatal,
             "the function may not write idempotently: allow it WriteDataIdempotently on the cluster".into(),
         ),
-        Code::Authentication | Code::SaslAuthenticationFailed => (
-            Fatal,
-            "the brokers refused the function's identity: check K2M_AUTHENTICATION and what it needs".into(),
-        ),
+        Code::Authentication | Code::SaslAuthenticationFailed => {
+            let (class, words) = refused_words(detail);
+            (class, words.into())
+        }
         Code::Resolve => (
             Retryable,
             "a broker's name could not be resolved: check the bootstrap servers and the VPC's DNS".into(),
@@ -145,6 +154,38 @@ fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
         ),
     };
     (class, words)
+}
+
+/// What a refused or missing identity means, by librdkafka's own text.
+fn refused_words(detail: &str) -> (Class, &'static str) {
+    if detail.contains("Too many connects") {
+        (
+            Class::Retryable,
+            "the brokers take no more new IAM connections for now: this passes; fewer functions at once, or larger brokers, avoid it",
+        )
+    } else if detail.contains("Access denied") {
+        (
+            Class::Fatal,
+            "the cluster's IAM access control refused the function: allow its role kafka-cluster:Connect and \
+             kafka-cluster:WriteDataIdempotently on the cluster, kafka-cluster:DescribeTopic and kafka-cluster:WriteData on the topic; \
+             check that K2M_CLUSTER_REGION is the cluster's region",
+        )
+    } else if detail.contains("Failed to acquire SASL OAUTHBEARER token") {
+        (
+            Class::Fatal,
+            "the function has no credentials to sign an IAM token with: give it a role",
+        )
+    } else if detail.contains("mechanism handshake failed") {
+        (
+            Class::Fatal,
+            "this port takes no IAM tokens: use the cluster's SASL/IAM port, or the authentication that belongs to this one",
+        )
+    } else {
+        (
+            Class::Fatal,
+            "the brokers refused the function's identity: check K2M_AUTHENTICATION and what it needs",
+        )
+    }
 }
 
 /// What a lost or refused connection means, by librdkafka's own text.
@@ -179,6 +220,19 @@ mod tests {
             (Code::TopicAuthorizationFailed, ""),
             (Code::ClusterAuthorizationFailed, ""),
             (Code::Authentication, "SASL authentication error"),
+            (Code::Authentication, "SASL authentication error: [0b1c]: Access denied"),
+            (
+                Code::Authentication,
+                "SASL authentication error: [0b1c]: Too many connects",
+            ),
+            (
+                Code::Authentication,
+                "Failed to acquire SASL OAUTHBEARER token: AWS_ACCESS_KEY_ID is not set",
+            ),
+            (
+                Code::Authentication,
+                "SASL OAUTHBEARER mechanism handshake failed: Broker: Unsupported SASL mechanism",
+            ),
             (Code::Resolve, "Failed to resolve 'b-1:9092'"),
             (Code::SSL, "SSL handshake failed: certificate verify failed"),
             (

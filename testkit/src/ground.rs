@@ -11,9 +11,11 @@ use std::process::{Command, Stdio};
 
 use crate::{Error, KafkaVersion, Result};
 
+const IAM_VALIDATOR: &str = include_str!("../kafka/IamValidator.java");
 const POM: &str = include_str!("../kafka/pom.xml");
 const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
 const INSTALL_JAVA: &str = "a Java runtime, 17 or later (Debian: default-jre-headless)";
+const INSTALL_JAVAC: &str = "a Java compiler, 17 or later (Debian: openjdk-17-jdk-headless)";
 const INSTALL_MAVEN: &str =
     "Maven, 3.6 or later (Debian: maven), or set KAFKA_HOME to an unpacked Kafka distribution of the wanted version";
 const INSTALL_PYTHON: &str = "Python, 3.9 or later, with its venv module (Debian: python3 python3-venv)";
@@ -58,6 +60,19 @@ pub fn kafka_libs(version: KafkaVersion) -> Result<PathBuf> {
         run(&mut command).map(drop)
     })?;
     Ok(ready.join("libs"))
+}
+
+/// The folder with the class that checks IAM tokens on a broker, compiled against the broker's jars on first use.
+pub(crate) fn iam_validator(version: KafkaVersion, libs: &Path) -> Result<PathBuf> {
+    let name = format!("iam-validator-{}", version.number());
+    once(&name, IAM_VALIDATOR, |folder| {
+        require("javac", "-version", INSTALL_JAVAC)?;
+        let source = folder.join("IamValidator.java");
+        std::fs::write(&source, IAM_VALIDATOR).map_err(Error::io(format!("write {}", source.display())))?;
+        let mut command = Command::new("javac");
+        command.arg("-cp").arg(libs.join("*")).arg("-d").args([folder, &source]);
+        run(&mut command).map(drop)
+    })
 }
 
 /// The Python interpreter of an environment that holds `testkit/python/requirements.txt`, made on first use.

@@ -4,7 +4,7 @@
 //! that matters to a producer, and are otherwise those of a small, quick cluster.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -74,6 +74,7 @@ pub struct KafkaClusterBuilder {
     version: KafkaVersion,
     brokers: u8,
     tls: bool,
+    iam_region: Option<String>,
     proxied: bool,
     settings: Vec<(String, String)>,
 }
@@ -100,6 +101,14 @@ impl KafkaClusterBuilder {
         self
     }
 
+    /// Adds a listener to each broker that takes tokens as MSK's IAM access control does in this region: TLS and SASL/OAUTHBEARER.
+    /// A token's parts and time are checked; its signature can't be.
+    #[must_use]
+    pub fn iam(mut self, region: impl Into<String>) -> Self {
+        self.iam_region = Some(region.into());
+        self
+    }
+
     /// Adds a plaintext listener to each broker that is reached through a [`Proxy`].
     #[must_use]
     pub fn proxied(mut self, on: bool) -> Self {
@@ -123,22 +132,28 @@ impl KafkaClusterBuilder {
             )));
         }
         let libs = ground::kafka_libs(self.version)?;
+        let mut class_path = libs.join("*").into_os_string();
+        if self.iam_region.is_some() {
+            class_path.push(":");
+            class_path.push(ground::iam_validator(self.version, &libs)?);
+        }
         let locks = ground::folder().join("ports");
         for _ in 1..START_ATTEMPTS {
-            match self.start_on(PortBlock::take(&locks)?, &libs) {
+            match self.start_on(PortBlock::take(&locks)?, &class_path) {
                 Err(error) if is_port_clash(&error) => {}
                 started => return started,
             }
         }
-        self.start_on(PortBlock::take(&locks)?, &libs)
+        self.start_on(PortBlock::take(&locks)?, &class_path)
     }
 
-    fn start_on(&self, ports: PortBlock, libs: &Path) -> Result<KafkaCluster> {
+    fn start_on(&self, ports: PortBlock, class_path: &OsStr) -> Result<KafkaCluster> {
         let folder = tempfile::Builder::new()
             .prefix("k2m-kafka-")
             .tempdir()
             .map_err(Error::io("create a temporary folder"))?;
-        let tls = self.tls.then(|| TlsFiles::create(folder.path())).transpose()?;
+        let iam = self.iam_region.is_some();
+        let tls = (self.tls || iam).then(|| TlsFiles::create(folder.path())).transpose()?;
         let mut free = ports.ports().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let mut next = || {
             free.next()
@@ -150,6 +165,7 @@ impl KafkaClusterBuilder {
                 plaintext: next()?,
                 controller: next()?,
                 tls: self.tls.then(&mut next).transpose()?,
+                iam: iam.then(&mut next).transpose()?,
                 behind_proxy: self.proxied.then(&mut next).transpose()?,
                 proxy: self.proxied.then(&mut next).transpose()?,
             });
@@ -178,7 +194,7 @@ impl KafkaClusterBuilder {
             brokers,
             proxy,
             tls,
-            libs: libs.to_owned(),
+            class_path: class_path.to_owned(),
             folder,
             _ports: ports,
         };
@@ -198,6 +214,7 @@ impl KafkaClusterBuilder {
         let client_listeners = [
             ("PLAINTEXT", Some(own.plaintext), Some(own.plaintext)),
             ("SSL", own.tls, own.tls),
+            ("IAM", own.iam, own.iam),
             ("PROXIED", own.behind_proxy, own.proxy),
         ];
         let mut listening = vec![format!("CONTROLLER://{}", own.controller)];
@@ -221,7 +238,7 @@ impl KafkaClusterBuilder {
                 ("inter.broker.listener.name", "PLAINTEXT"),
                 (
                     "listener.security.protocol.map",
-                    "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SSL:SSL",
+                    "CONTROLLER:PLAINTEXT,IAM:SASL_SSL,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SSL:SSL",
                 ),
                 ("log.dirs", &broker.home.join("data").to_string_lossy()),
                 // As MSK sets them.
@@ -251,6 +268,21 @@ impl KafkaClusterBuilder {
                 tls.keystore.to_string_lossy().into_owned(),
             );
         }
+        if let Some(region) = &self.iam_region {
+            let of_listener = [
+                ("sasl.enabled.mechanisms", "OAUTHBEARER"),
+                (
+                    "oauthbearer.sasl.server.callback.handler.class",
+                    "k2m.testkit.IamValidator",
+                ),
+                (
+                    "oauthbearer.sasl.jaas.config",
+                    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;",
+                ),
+            ];
+            lines.extend(of_listener.map(|(key, value)| (format!("listener.name.iam.{key}"), value.to_owned())));
+            lines.insert("k2m.iam.region".to_owned(), region.clone());
+        }
         lines.extend(self.settings.iter().cloned());
         lines.iter().fold(String::new(), |mut text, (key, value)| {
             // Writing to a string does not fail.
@@ -275,6 +307,7 @@ struct Listeners {
     plaintext: SocketAddr,
     controller: SocketAddr,
     tls: Option<SocketAddr>,
+    iam: Option<SocketAddr>,
     behind_proxy: Option<SocketAddr>,
     proxy: Option<SocketAddr>,
 }
@@ -334,7 +367,7 @@ pub struct KafkaCluster {
     brokers: Vec<Broker>,
     proxy: Option<Proxy>,
     tls: Option<TlsFiles>,
-    libs: PathBuf,
+    class_path: OsString,
     folder: TempDir,
     _ports: PortBlock,
 }
@@ -346,6 +379,7 @@ impl KafkaCluster {
             version: KafkaVersion::default(),
             brokers: 1,
             tls: false,
+            iam_region: None,
             proxied: false,
             settings: Vec::new(),
         }
@@ -358,8 +392,22 @@ impl KafkaCluster {
 
     /// The TLS listeners as `host:port,…`; an error if the cluster was built without.
     pub fn tls_bootstrap_servers(&self) -> Result<String> {
-        self.ca_file()?;
-        Ok(join(self.brokers.iter().filter_map(|broker| broker.listeners.tls)))
+        self.listeners("TLS listener: build it with `.tls(true)`", |broker| {
+            broker.listeners.tls
+        })
+    }
+
+    /// The listeners that take IAM tokens as `host:port,…`, with TLS; an error if the cluster was built without.
+    pub fn iam_bootstrap_servers(&self) -> Result<String> {
+        self.listeners("IAM listener: build it with `.iam(REGION)`", |broker| {
+            broker.listeners.iam
+        })
+    }
+
+    fn listeners(&self, wanted: &str, address: impl Fn(&Broker) -> Option<SocketAddr>) -> Result<String> {
+        let found: Option<Vec<SocketAddr>> = self.brokers.iter().map(address).collect();
+        let found = found.ok_or_else(|| Error::Usage(format!("the cluster has no {wanted}")))?;
+        Ok(join(found.into_iter()))
     }
 
     /// The proxy's ports as `host:port,…`; an error if the cluster was built without a proxy.
@@ -578,7 +626,6 @@ impl KafkaCluster {
 
     /// Writes each broker's empty storage, all at once: most of the time goes into starting Java.
     fn format(&self) -> Result<()> {
-        let class_path = self.libs.join("*");
         let mut formatting = Vec::new();
         for broker in &self.brokers {
             let properties = broker.properties_file();
@@ -587,7 +634,7 @@ impl KafkaCluster {
                 .into_iter();
             let words: Vec<&OsStr> = words.chain([properties.as_os_str()]).collect();
             let log = open_log(broker)?;
-            let command = java(class_path.as_os_str(), &words);
+            let command = java(&self.class_path, &words);
             formatting.push((broker, Watched::spawn(&command, &log, self.folder.path())?));
         }
         for (broker, mut process) in formatting {
@@ -609,10 +656,9 @@ impl KafkaCluster {
     }
 
     fn launch(&self, broker: &Broker) -> Result<()> {
-        let class_path = self.libs.join("*");
         let properties = broker.properties_file();
         let words = [OsStr::new("kafka.Kafka"), properties.as_os_str()];
-        let command = java(class_path.as_os_str(), &words);
+        let command = java(&self.class_path, &words);
         let process = Watched::spawn(&command, &open_log(broker)?, self.folder.path())?;
         *broker.process() = Process::Running(process);
         Ok(())
@@ -770,17 +816,20 @@ mod tests {
     #[test]
     fn a_port_taken_by_someone_else_is_told_from_other_failures() {
         let libs = ground::kafka_libs(KafkaVersion::default()).expect("the jars are there");
+        let class_path = libs.join("*").into_os_string();
         let folder = tempfile::tempdir().expect("a temp dir");
         let ports = PortBlock::take(folder.path()).expect("a block");
         let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, ports.ports().start)).expect("the port is free");
         let error = KafkaCluster::builder()
-            .start_on(ports, &libs)
+            .start_on(ports, &class_path)
             .expect_err("the broker's port is taken");
         assert!(is_port_clash(&error), "{error}");
 
         let ports = PortBlock::take(folder.path()).expect("a block");
         let wrong = KafkaCluster::builder().broker_setting("num.io.threads", "none");
-        let error = wrong.start_on(ports, &libs).expect_err("the setting is no number");
+        let error = wrong
+            .start_on(ports, &class_path)
+            .expect_err("the setting is no number");
         assert!(
             !is_port_clash(&error) && error.to_string().contains("num.io.threads"),
             "{error}"

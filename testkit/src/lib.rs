@@ -3,6 +3,7 @@
 
 mod error;
 pub mod ground;
+pub mod iam;
 pub mod kafka;
 mod ports;
 mod process;

@@ -477,6 +477,7 @@ fn what_was_not_built_is_not_there() -> Result<()> {
         cluster.proxied_bootstrap_servers().err(),
         cluster.ca_file().err(),
         cluster.tls_bootstrap_servers().err(),
+        cluster.iam_bootstrap_servers().err(),
         cluster.kill(2).err(),
         cluster.resume(1).err(),
     ] {

@@ -6,7 +6,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 
-use crate::config::Config;
+use crate::config::{Authentication, Config};
 use crate::kafka::settings;
 
 /// Kafka's own default of `max.message.bytes`: 1 MiB and the batch header.
@@ -16,8 +16,12 @@ pub(super) const DEFAULT_MAX_MESSAGE_BYTES: usize = 1_048_588;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LimitError {
     /// The client or the request failed.
-    #[error("{0}")]
+    #[error("{0}; the function needs DescribeTopicDynamicConfiguration on the topic")]
     Kafka(#[from] KafkaError),
+    /// The admin client of the crate `rdkafka` doesn't serve the queue on which librdkafka asks for a token, so that it would wait
+    /// for one in vain.
+    #[error("over SASL/IAM the cluster can't be asked")]
+    Iam,
     /// The cluster answered for another resource, or left the entry out.
     #[error("the cluster's answer does not name max.message.bytes: the topic may be missing")]
     Missing,
@@ -26,9 +30,12 @@ pub(super) enum LimitError {
 /// Reads `max.message.bytes` of the configured topic, in bytes.
 ///
 /// # Errors
-/// The cluster can't be reached within `time_out`, the topic is missing, or the function may not read topic configurations
-/// (`DescribeTopicDynamicConfiguration`).
+/// The cluster can't be reached within `time_out`, the topic is missing, the function may not read topic configurations
+/// (`DescribeTopicDynamicConfiguration`), or it speaks SASL/IAM.
 pub(super) async fn topic_limit(config: &Config, time_out: Duration) -> Result<usize, LimitError> {
+    if matches!(config.authentication, Authentication::Iam(_)) {
+        return Err(LimitError::Iam);
+    }
     let admin: AdminClient<DefaultClientContext> = settings::connection(config).create()?;
     let options = AdminOptions::new().request_timeout(Some(time_out));
     let resource = ResourceSpecifier::Topic(&config.topic);

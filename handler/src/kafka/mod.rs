@@ -1,10 +1,13 @@
 //! The Kafka side: librdkafka's settings, the producer that lives as long as the sandbox, and what it learns of the topic.
 
+pub mod iam;
 mod limit;
+mod login;
 mod producer;
 mod settings;
 mod tracker;
 
+pub use login::Surroundings;
 pub use producer::KafkaProducer;
 
 use rdkafka::ClientConfig;

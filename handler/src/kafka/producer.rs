@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
@@ -18,11 +18,12 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::batch::Delivery;
-use crate::config::Config;
+use crate::config::{Authentication, Config};
 use crate::event::Record;
 use crate::failure::Failure;
 use crate::invocation::Deliver;
 use crate::kafka::limit::{DEFAULT_MAX_MESSAGE_BYTES, topic_limit};
+use crate::kafka::login::{Login, Process, Surroundings};
 use crate::kafka::settings;
 use crate::kafka::tracker::Tracker;
 use crate::message::Message;
@@ -41,6 +42,7 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct KafkaProducer {
     config: Config,
     flaw: Option<Flaw>,
+    surroundings: Arc<dyn Surroundings>,
     live: Option<Live>,
     /// The producer that was given up last, while it is being taken down.
     closing: Option<JoinHandle<()>>,
@@ -62,9 +64,14 @@ struct Context {
     /// The producer itself, to purge it from within its own delivery report.
     producer: OnceLock<Weak<BaseProducer<Context>>>,
     purge: bool,
+    /// Set for SASL/IAM.
+    login: Option<Login>,
 }
 
 impl ClientContext for Context {
+    // librdkafka asks only where the mechanism is OAUTHBEARER: never over plaintext or TLS alone.
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         tracing::debug!(librdkafka = text, facility, level = ?level, "librdkafka");
     }
@@ -72,6 +79,11 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         self.tracker
             .client_error(error.rdkafka_error_code().unwrap_or(Code::Unknown), reason);
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let login = self.login.as_ref().ok_or("K2M_AUTHENTICATION asks for no token")?;
+        Ok(login.token()?)
     }
 }
 
@@ -94,12 +106,18 @@ impl ProducerContext for Context {
 }
 
 impl Live {
-    fn start(config: &Config, topic_limit: usize, flaw: Option<Flaw>) -> Result<Self, KafkaError> {
+    fn start(
+        config: &Config,
+        topic_limit: usize,
+        flaw: Option<Flaw>,
+        login: Option<Login>,
+    ) -> Result<Self, KafkaError> {
         let tracker = Arc::new(Tracker::default());
         let context = Context {
             tracker: Arc::clone(&tracker),
             producer: OnceLock::new(),
             purge: flaw != Some(Flaw::NoPurge),
+            login,
         };
         let producer: Arc<BaseProducer<Context>> =
             Arc::new(settings::producer(config, topic_limit, flaw).create_with_context(context)?);
@@ -130,6 +148,12 @@ impl Live {
             let _ = self.serving.join();
             drop(self.producer);
         })
+    }
+
+    /// Whether the token ended in a frozen sandbox. The brokers have ended the connections with it, and librdkafka would first
+    /// show the old token again: a new producer begins with a new one.
+    fn has_overslept(&self) -> bool {
+        self.producer.context().login.as_ref().is_some_and(Login::has_expired)
     }
 
     fn purge(&self) {
@@ -173,10 +197,18 @@ impl KafkaProducer {
         Self {
             config,
             flaw,
+            surroundings: Arc::new(Process),
             live: None,
             closing: None,
             limit,
         }
+    }
+
+    /// Takes credentials and time from `surroundings` instead of from this process.
+    #[must_use]
+    pub fn with_surroundings(mut self, surroundings: Arc<dyn Surroundings>) -> Self {
+        self.surroundings = surroundings;
+        self
     }
 
     /// Connects ahead of the first invocation, in the sandbox's start, which has processor time to spare. What fails here is
@@ -187,8 +219,24 @@ impl KafkaProducer {
         }
     }
 
+    /// What logs the next producer in, where a login is asked for. Tried at once: librdkafka would tell a failure only once, on
+    /// another thread, and wait for the next token until the deadline.
+    fn login(&self) -> Result<Option<Login>, Failure> {
+        let Authentication::Iam(region) = &self.config.authentication else {
+            return Ok(None);
+        };
+        let login = Login::new(region.clone(), Arc::clone(&self.surroundings));
+        match login.token() {
+            Ok(_) => Ok(Some(login)),
+            Err(error) => Err(Failure::no_token(&error.to_string())),
+        }
+    }
+
     /// Makes a producer unless there is one, after the one before it is gone.
     async fn ready(&mut self, deadline: Instant) -> Result<(), Failure> {
+        if self.live.as_ref().is_some_and(Live::has_overslept) {
+            self.closing = self.live.take().map(Live::close);
+        }
         if self.live.is_some() {
             return Ok(());
         }
@@ -198,6 +246,7 @@ impl KafkaProducer {
                 return Err(Failure::deadline(None));
             }
         }
+        let login = self.login()?;
         if self.limit.is_none() {
             let time_out = LIMIT_TIME_OUT.min(deadline.saturating_duration_since(Instant::now()) / 2);
             match topic_limit(&self.config, time_out).await {
@@ -205,13 +254,12 @@ impl KafkaProducer {
                 Err(error) => tracing::warn!(
                     error = %error,
                     assumed = DEFAULT_MAX_MESSAGE_BYTES,
-                    "could not read the topic's max.message.bytes: allow the function DescribeTopicDynamicConfiguration, \
-                     or set K2M_MAX_MESSAGE_BYTES"
+                    "the topic's max.message.bytes is not known and assumed: set K2M_MAX_MESSAGE_BYTES, or mend the error"
                 ),
             }
         }
         let limit = self.limit.unwrap_or(DEFAULT_MAX_MESSAGE_BYTES);
-        let live = Live::start(&self.config, limit, self.flaw).map_err(|error| Failure {
+        let live = Live::start(&self.config, limit, self.flaw, login).map_err(|error| Failure {
             class: crate::failure::Class::Fatal,
             reason: "librdkafka refuses the settings: check K2M_AUTHENTICATION and K2M_CA_FILE".into(),
             librdkafka: error.to_string(),

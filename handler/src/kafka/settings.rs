@@ -31,6 +31,10 @@ pub(super) fn connection(config: &Config) -> ClientConfig {
     match config.authentication {
         Authentication::Plaintext => settings.set("security.protocol", "plaintext"),
         Authentication::Tls => settings.set("security.protocol", "ssl"),
+        // The token comes from the client's context: see `login`.
+        Authentication::Iam(_) => settings
+            .set("security.protocol", "sasl_ssl")
+            .set("sasl.mechanisms", "OAUTHBEARER"),
     };
     if let Some(file) = &config.ca_file {
         settings.set("ssl.ca.location", file.to_string_lossy());
@@ -73,6 +77,7 @@ pub(super) fn producer(config: &Config, topic_limit: usize, flaw: Option<Flaw>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Region;
 
     fn config() -> Config {
         let pairs = [
@@ -93,6 +98,15 @@ mod tests {
             .collect();
         lines.sort();
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn the_properties_for_iam() {
+        let mut iam = config();
+        iam.authentication = Authentication::Iam(Region::new("", "eu-central-1").expect("a region"));
+        let settings = connection(&iam);
+        assert_eq!(settings.get("security.protocol"), Some("sasl_ssl"));
+        assert_eq!(settings.get("sasl.mechanisms"), Some("OAUTHBEARER"));
     }
 
     #[test]
