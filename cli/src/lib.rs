@@ -5,5 +5,7 @@ pub mod clock;
 pub mod commands;
 pub mod demo;
 pub mod exit;
+pub mod facts;
 pub mod local;
+pub mod network;
 pub mod report;

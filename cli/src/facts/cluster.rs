@@ -1,0 +1,78 @@
+//! The MSK cluster, its brokers and a topic, as `DescribeClusterV2`, `GetBootstrapBrokers`, `ListNodes` and `DescribeTopic` tell them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// An MSK cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cluster {
+    /// Its ARN.
+    pub arn: String,
+    /// `PROVISIONED` or `SERVERLESS`.
+    pub kind: String,
+    /// `ACTIVE`, `CREATING`, `UPDATING` and so on.
+    pub state: String,
+    /// Such as `3.6.0`; absent for serverless clusters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kafka_version: Option<String>,
+    /// Subnets that the brokers are in.
+    pub subnets: Vec<String>,
+    /// Security groups of the brokers' network interfaces.
+    pub security_groups: Vec<String>,
+    /// Which ways of authentication are switched on.
+    pub authentication: Authentication,
+    /// Between clients and brokers: `TLS`, `TLS_PLAINTEXT` or `PLAINTEXT`; absent for serverless clusters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_encryption: Option<String>,
+    /// Bootstrap brokers by AWS's own field name less the prefix (`""`, `Tls`, `SaslScram`, `SaslIam`, `PublicTls` …), each a list
+    /// of `host:port` joined by commas.
+    pub bootstrap_brokers: BTreeMap<String, String>,
+}
+
+/// Ways of authentication that a cluster has switched on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "AWS lists them as independent switches")]
+pub struct Authentication {
+    /// SASL/IAM.
+    pub iam: bool,
+    /// SASL/SCRAM.
+    pub scram: bool,
+    /// Mutual TLS.
+    pub mutual_tls: bool,
+    /// None.
+    pub unauthenticated: bool,
+}
+
+/// One broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Broker {
+    /// Its number, from 1.
+    pub id: u32,
+    /// The subnet it is in.
+    pub subnet: String,
+    /// Its private address.
+    pub address: String,
+    /// Its network interface; absent where AWS doesn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_interface: Option<String>,
+    /// Its host names.
+    pub endpoints: Vec<String>,
+}
+
+/// A topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: u32,
+    /// How many replicas of each.
+    pub replication_factor: u32,
+    /// Its own settings, such as `max.message.bytes`.
+    pub settings: BTreeMap<String, String>,
+}

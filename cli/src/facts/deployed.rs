@@ -1,0 +1,96 @@
+//! What k2m or another hand has deployed: the stack, its function, its event source mapping, and who owns what.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The tag that says which stack of k2m a thing belongs to: its value is the stack's name. On the stack itself and on each of its resources that
+/// takes tags.
+pub const STACK_TAG: &str = "k2m:stack";
+
+/// What the description of a security group's rule begins with, in place of the tag that such a rule does not get from CloudFormation: a
+/// space and the stack's name follow, then nothing or more words.
+pub const RULE_DESCRIPTION: &str = "k2m";
+
+/// The stack's name for a stream when the user names none. What a stack's name can't hold (`.`, `_`) becomes `-`.
+pub fn default_stack_name(stream: &str) -> String {
+    let fitting = stream.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
+    "k2m-".chars().chain(fitting).take(128).collect()
+}
+
+/// Who made a thing, and so who may change it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Owner {
+    /// The stack of this pipeline.
+    ThisStack,
+    /// Another stack of k2m, by its name.
+    K2mStack(String),
+    /// Somebody else: used, never touched.
+    Foreign,
+}
+
+/// A CloudFormation stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stack {
+    /// Its name.
+    pub name: String,
+    /// Such as `CREATE_COMPLETE`.
+    pub status: String,
+    /// Whether k2m made it, by its tag.
+    pub made_by_k2m: bool,
+    /// Physical ids by logical ids.
+    pub resources: BTreeMap<String, String>,
+    /// Its outputs.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// A deployed function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Function {
+    /// Its ARN.
+    pub arn: String,
+    /// `Pending`, `Active`, `Inactive` or `Failed`.
+    pub state: String,
+    /// Seconds an invocation may take.
+    pub timeout_seconds: u32,
+    /// Memory in MB.
+    pub memory_mb: u32,
+    /// Subnets it has network interfaces in; empty where it is in no VPC.
+    pub subnets: Vec<String>,
+    /// Its security groups.
+    pub security_groups: Vec<String>,
+    /// Those of its variables that k2m sets: names that begin with `K2M_`, none of which is ever secret.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// An event source mapping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Mapping {
+    /// Its UUID.
+    pub uuid: String,
+    /// `Enabled`, `Disabled`, `Creating` and so on.
+    pub state: String,
+    /// Such as `OK` or `PROBLEM: Function call failed`; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_result: Option<String>,
+    /// Most records in an invocation.
+    pub batch_size: u32,
+    /// Whether partial failures are understood.
+    pub partial_failures: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::default_stack_name;
+
+    #[test]
+    fn a_stream_gives_its_stack_a_name_that_cloudformation_takes() {
+        assert_eq!(default_stack_name("orders"), "k2m-orders");
+        assert_eq!(default_stack_name("a.b_c-d"), "k2m-a-b-c-d");
+        assert_eq!(default_stack_name(&"x".repeat(128)).len(), 128);
+    }
+}

@@ -1,0 +1,142 @@
+//! What AWS said, as plain data, at one moment: what plan, reachability and doctor judge. Holds no secret and no SDK type, so that it can be
+//! saved (`k2m inspect`), sent along with a question, and given back (`--facts FILE`).
+
+pub mod cluster;
+pub mod deployed;
+pub mod network;
+pub mod stream;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use cluster::{Broker, Cluster, Topic};
+pub use deployed::{Function, Mapping, Owner, Stack};
+pub use network::Network;
+pub use stream::Stream;
+
+/// The version of the document's shape: raised when an older k2m could misread a newer document.
+pub const SCHEMA: u32 = 1;
+
+/// What is known of one thing. A missing right to look never looks like a missing thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "camelCase", deny_unknown_fields)]
+pub enum Fact<T> {
+    /// It is there, and this is what AWS says of it.
+    Found {
+        /// What AWS says.
+        value: T,
+    },
+    /// AWS says that there is no such thing.
+    Absent,
+    /// Nobody knows: AWS did not say.
+    Unreadable(Unreadable),
+}
+
+/// Why AWS did not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Unreadable {
+    /// The IAM action that would have to be allowed, such as `kafka:DescribeClusterV2`; absent where rights are not the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_action: Option<String>,
+    /// AWS's or the client's own words.
+    pub message: String,
+}
+
+impl<T> Fact<T> {
+    /// The value, where it is there.
+    pub fn found(&self) -> Option<&T> {
+        match self {
+            Self::Found { value } => Some(value),
+            Self::Absent | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+/// Everything that was seen for one pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Facts {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// When AWS was asked, RFC 3339.
+    pub taken_at: String,
+    /// The account that asked, twelve digits; unreadable where the credentials don't say.
+    pub account: Fact<String>,
+    /// The stream to read.
+    pub stream: Fact<Stream>,
+    /// The cluster to write to.
+    pub cluster: Fact<Cluster>,
+    /// Its brokers.
+    pub brokers: Fact<Vec<Broker>>,
+    /// Its server properties, such as `auto.create.topics.enable`.
+    pub configuration: Fact<BTreeMap<String, String>>,
+    /// The topic.
+    pub topic: Fact<Topic>,
+    /// By region, what of the networks matters: that of the cluster, and that of the function where it is another.
+    pub networks: BTreeMap<String, Network>,
+    /// The stack of this pipeline's name.
+    pub stack: Fact<Stack>,
+    /// The function of that stack.
+    pub function: Fact<Function>,
+    /// Its event source mapping.
+    pub mapping: Fact<Mapping>,
+}
+
+impl<T> Fact<T> {
+    /// Why it could not be read, where that is so.
+    pub fn unreadable(&self) -> Option<&Unreadable> {
+        match self {
+            Self::Unreadable(why) => Some(why),
+            Self::Found { .. } | Self::Absent => None,
+        }
+    }
+
+    /// Whether AWS says that there is no such thing.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+}
+
+impl Facts {
+    /// What could not be read, each with its name in the document, in the document's order.
+    pub fn unreadable(&self) -> Vec<(String, &Unreadable)> {
+        let mut found: Vec<(String, Option<&Unreadable>)> = vec![
+            ("account".to_owned(), self.account.unreadable()),
+            ("stream".to_owned(), self.stream.unreadable()),
+            ("cluster".to_owned(), self.cluster.unreadable()),
+            ("brokers".to_owned(), self.brokers.unreadable()),
+            ("configuration".to_owned(), self.configuration.unreadable()),
+            ("topic".to_owned(), self.topic.unreadable()),
+        ];
+        for (region, network) in &self.networks {
+            found.extend([
+                (format!("networks.{region}.vpcs"), network.vpcs.unreadable()),
+                (format!("networks.{region}.subnets"), network.subnets.unreadable()),
+                (
+                    format!("networks.{region}.routeTables"),
+                    network.route_tables.unreadable(),
+                ),
+                (
+                    format!("networks.{region}.networkAcls"),
+                    network.network_acls.unreadable(),
+                ),
+                (
+                    format!("networks.{region}.securityGroups"),
+                    network.security_groups.unreadable(),
+                ),
+                (
+                    format!("networks.{region}.prefixLists"),
+                    network.prefix_lists.unreadable(),
+                ),
+            ]);
+        }
+        found.extend([
+            ("stack".to_owned(), self.stack.unreadable()),
+            ("function".to_owned(), self.function.unreadable()),
+            ("mapping".to_owned(), self.mapping.unreadable()),
+        ]);
+        found.into_iter().filter_map(|(name, why)| Some((name, why?))).collect()
+    }
+}

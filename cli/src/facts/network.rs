@@ -1,0 +1,174 @@
+//! The networks of one region, as EC2 tells them: what decides whether a packet arrives.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Fact, Owner};
+
+/// What was seen in one region. Each list is what AWS answered for the VPCs that matter, in the order of ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Network {
+    /// VPCs.
+    pub vpcs: Fact<Vec<Vpc>>,
+    /// Their subnets.
+    pub subnets: Fact<Vec<Subnet>>,
+    /// Their route tables.
+    pub route_tables: Fact<Vec<RouteTable>>,
+    /// Their network ACLs.
+    pub network_acls: Fact<Vec<NetworkAcl>>,
+    /// The security groups that matter.
+    pub security_groups: Fact<Vec<SecurityGroup>>,
+    /// Prefix lists that their rules and routes name.
+    pub prefix_lists: Fact<Vec<PrefixList>>,
+}
+
+/// A VPC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Vpc {
+    /// Such as `vpc-0a…`.
+    pub id: String,
+    /// All its IPv4 CIDR blocks.
+    pub cidrs: Vec<String>,
+    /// All its IPv6 CIDR blocks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ipv6_cidrs: Vec<String>,
+}
+
+/// A subnet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Subnet {
+    /// Such as `subnet-0a…`.
+    pub id: String,
+    /// The VPC it is in.
+    pub vpc: String,
+    /// The zone's name, such as `eu-west-1a`.
+    pub zone: String,
+    /// Its IPv4 CIDR block.
+    pub cidr: String,
+    /// Addresses that are free.
+    pub free_addresses: u32,
+}
+
+/// A route table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RouteTable {
+    /// Such as `rtb-0a…`.
+    pub id: String,
+    /// The VPC it is in.
+    pub vpc: String,
+    /// Whether it is the VPC's main table, which subnets without one of their own use.
+    pub main: bool,
+    /// Subnets that use it explicitly.
+    pub subnets: Vec<String>,
+    /// Its routes.
+    pub routes: Vec<Route>,
+}
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Route {
+    /// An IPv4 or IPv6 CIDR block, or a prefix list's id.
+    pub destination: String,
+    /// Where it leads: `local`, or an id (`pcx-…`, `tgw-…`, `nat-…`, `igw-…`, `vpce-…`, `eni-…`, `vgw-…`).
+    pub target: String,
+    /// Whether its target is there; AWS calls one whose target is gone a blackhole.
+    pub active: bool,
+    /// Who made it.
+    pub owner: Owner,
+}
+
+/// A network ACL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetworkAcl {
+    /// Such as `acl-0a…`.
+    pub id: String,
+    /// The VPC it is in.
+    pub vpc: String,
+    /// Whether it is the VPC's default, which subnets without one of their own use.
+    pub default: bool,
+    /// Subnets that use it.
+    pub subnets: Vec<String>,
+    /// Its entries, inbound and outbound, in any order: their numbers decide.
+    pub entries: Vec<AclEntry>,
+}
+
+/// An entry of a network ACL. Stateless: answers need an entry of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AclEntry {
+    /// The lowest that matches decides; 32767 is the final refusal.
+    pub number: u32,
+    /// Whether it is for what leaves the subnet.
+    pub egress: bool,
+    /// Whether it allows.
+    pub allow: bool,
+    /// `-1` for all, else a protocol's number: `6` is TCP.
+    pub protocol: String,
+    /// IPv4 or IPv6 CIDR block of the other side.
+    pub cidr: String,
+    /// First and last port; absent for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<(u16, u16)>,
+}
+
+/// A security group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecurityGroup {
+    /// Such as `sg-0a…`.
+    pub id: String,
+    /// The VPC it is in.
+    pub vpc: String,
+    /// Its name.
+    pub name: String,
+    /// Its rules.
+    pub rules: Vec<Rule>,
+    /// Who made it.
+    pub owner: Owner,
+}
+
+/// A rule of a security group. Stateful: answers pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// Such as `sgr-0a…`.
+    pub id: String,
+    /// Whether it is for what leaves.
+    pub egress: bool,
+    /// `-1` for all, `tcp`, `udp`, `icmp`, or a number.
+    pub protocol: String,
+    /// First and last port; absent for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<(u16, u16)>,
+    /// The other side.
+    pub peer: RulePeer,
+    /// Who made it.
+    pub owner: Owner,
+}
+
+/// The other side of a security group's rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RulePeer {
+    /// An IPv4 or IPv6 CIDR block.
+    Cidr(String),
+    /// A security group's id.
+    Group(String),
+    /// A prefix list's id.
+    PrefixList(String),
+}
+
+/// A managed prefix list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PrefixList {
+    /// Such as `pl-0a…`.
+    pub id: String,
+    /// Its CIDR blocks.
+    pub cidrs: Vec<String>,
+}

@@ -1,0 +1,52 @@
+//! Whether a TCP connection gets from a subnet to a broker and its answers back, judged from facts and the changes a plan would make: plan
+//! and doctor share it, so that they can't disagree. Pure, and three-valued: what the facts don't say is unknown, never unreachable.
+
+mod acls;
+mod area;
+mod groups;
+mod proof;
+mod prove;
+mod routes;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use proof::{Denial, Flow, Hop, Outcome, PortRange, Proof, Refusal, Step, Unknown, Verdict};
+pub use prove::{EPHEMERAL_PORTS, prove};
+pub use view::{Change, View};
+
+use crate::facts::Broker;
+
+/// Where a connection begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The subnet's id.
+    pub subnet: String,
+    /// One IPv4 address of it; absent where any address of the subnet may be the one, as with a function that isn't deployed yet.
+    pub address: Option<String>,
+    /// Security groups of its network interface, by id.
+    pub security_groups: Vec<String>,
+}
+
+/// Where a connection leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// The subnet's id.
+    pub subnet: String,
+    /// Its private IPv4 address.
+    pub address: String,
+    /// Security groups of its network interface, by id.
+    pub security_groups: Vec<String>,
+}
+
+impl Destination {
+    /// A broker, with the security groups of its cluster.
+    pub fn broker(broker: &Broker, security_groups: &[String]) -> Self {
+        Self {
+            subnet: broker.subnet.clone(),
+            address: broker.address.clone(),
+            security_groups: security_groups.to_vec(),
+        }
+    }
+}
