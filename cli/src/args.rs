@@ -120,9 +120,6 @@ pub struct MappingArgs {
     /// Do not split a batch in two when the function fails
     #[arg(long)]
     pub no_bisect: bool,
-    /// Do not heed the function's batchItemFailures
-    #[arg(long)]
-    pub no_partial_failures: bool,
     /// File for records that are given up, as JSON lines, appended to; without it they count as failed
     #[arg(long, value_name = "FILE")]
     pub on_failure: Option<PathBuf>,
@@ -220,6 +217,9 @@ fn maximum_record_age(text: &str) -> Result<i32, String> {
 
 fn environment_variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
+        Some(("K2M_TOPIC", _)) => Err("the topic is chosen with --topic".to_owned()),
+        Some(("K2M_BOOTSTRAP_SERVERS", _)) => Err("the brokers are chosen with --bootstrap-servers".to_owned()),
+        Some((name, _)) if name.starts_with("AWS_LAMBDA_") => Err(format!("`{name}` is k2m's own to set")),
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("`{text}` is not NAME=VALUE")),
     }

@@ -202,7 +202,7 @@ impl Config {
             authentication: authentication(get(AUTHENTICATION), get(CLUSTER_REGION), get(AWS_REGION))?,
             ca_file: get(CA_FILE).map(PathBuf::from),
             max_message_bytes: number(MAX_MESSAGE_BYTES, get(MAX_MESSAGE_BYTES), 1_000, 100_000_000, "bytes")?,
-            deadline_margin: number(DEADLINE_MARGIN_MS, get(DEADLINE_MARGIN_MS), 10, 60_000, "milliseconds")?
+            deadline_margin: number(DEADLINE_MARGIN_MS, get(DEADLINE_MARGIN_MS), 100, 60_000, "milliseconds")?
                 .map(|millis| Duration::from_millis(millis as u64)),
             log: one_of(LOG, get(LOG), LogLevel::Info, &LogLevel::ALL, LogLevel::name)?,
             client_id: get("AWS_LAMBDA_FUNCTION_NAME").map_or_else(|| "k2m".to_owned(), |name| format!("k2m-{name}")),

@@ -28,7 +28,8 @@ pub struct Record<'a> {
 pub enum EventError {
     /// Not JSON, or JSON of another shape.
     #[error(
-        "the event is not a batch of Kinesis records: {0}. Invoke the function through an event source mapping on a Kinesis data stream"
+        "the event is not a batch of Kinesis records: {}. Invoke the function through an event source mapping on a Kinesis data stream",
+        place(.0)
     )]
     Shape(#[from] serde_json::Error),
     /// Records of another service.
@@ -119,6 +120,20 @@ impl<'a> Record<'a> {
     }
 }
 
+/// Where and how the payload departs from the shape, without the text found there: that may be a record's content.
+fn place(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    if words.starts_with("missing field") {
+        return words;
+    }
+    let what = if error.is_data() {
+        "a value of the wrong type"
+    } else {
+        "no valid JSON"
+    };
+    format!("{what} at line {} column {}", error.line(), error.column())
+}
+
 /// Reads the payload of an invocation; shapes as AWS documents them for Kinesis event source mappings.
 ///
 /// # Errors
@@ -201,6 +216,7 @@ mod tests {
             "not JSON",
             "{}",
             "[]",
+            r#"{"Records":"secret"}"#,
             r#"{"Records":[{"eventSource":"aws:s3","s3":{}}]}"#,
             r#"{"Records":[{"eventSource":"aws:kinesis"}]}"#,
             r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"partitionKey":"k"}}]}"#,

@@ -102,7 +102,13 @@ fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
                 "topic {topic:?} refused a batch for its size: raise the topic's max.message.bytes; k2m keeps batches below it where it can ask for it, or is told in K2M_MAX_MESSAGE_BYTES"
             ),
         ),
-        Code::InvalidRecord => (
+        Code::InvalidTimestamp => (
+            Poison,
+            format!(
+                "topic {topic:?} refused a record for its timestamp, the arrival in Kinesis: raise message.timestamp.before.max.ms or message.timestamp.after.max.ms"
+            ),
+        ),
+        Code::InvalidRecord | Code::InvalidDifferentRecord => (
             Poison,
             format!("topic {topic:?} refused a record as invalid: a compacted topic needs keys"),
         ),
@@ -216,6 +222,8 @@ mod tests {
         let rows = [
             (Code::MessageSizeTooLarge, ""),
             (Code::InvalidRecord, ""),
+            (Code::InvalidDifferentRecord, ""),
+            (Code::InvalidTimestamp, ""),
             (Code::UnknownTopicOrPartition, ""),
             (Code::TopicAuthorizationFailed, ""),
             (Code::ClusterAuthorizationFailed, ""),

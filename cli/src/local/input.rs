@@ -71,7 +71,7 @@ pub enum LineError {
         found: &'static str,
     },
     /// A field that no record has.
-    #[error("`{field}` is no field of a record; {advice}")]
+    #[error("`{}` is no field of a record; {advice}", field.escape_debug())]
     UnknownField {
         /// The name.
         field: String,

@@ -22,6 +22,9 @@ pub(super) enum LimitError {
     /// for one in vain.
     #[error("over SASL/IAM the cluster can't be asked")]
     Iam,
+    /// Nothing answered in time.
+    #[error("the cluster did not answer in time")]
+    TimeOut,
     /// The cluster answered for another resource, or left the entry out.
     #[error("the cluster's answer does not name max.message.bytes: the topic may be missing")]
     Missing,

@@ -22,7 +22,7 @@ use crate::config::{Authentication, Config};
 use crate::event::Record;
 use crate::failure::Failure;
 use crate::invocation::Deliver;
-use crate::kafka::limit::{DEFAULT_MAX_MESSAGE_BYTES, topic_limit};
+use crate::kafka::limit::{DEFAULT_MAX_MESSAGE_BYTES, LimitError, topic_limit};
 use crate::kafka::login::{Login, Process, Surroundings};
 use crate::kafka::settings;
 use crate::kafka::tracker::Tracker;
@@ -45,7 +45,7 @@ pub struct KafkaProducer {
     surroundings: Arc<dyn Surroundings>,
     live: Option<Live>,
     /// The producer that was given up last, while it is being taken down.
-    closing: Option<JoinHandle<()>>,
+    closing: Option<tokio::task::JoinHandle<()>>,
     /// The topic's `max.message.bytes`, once known.
     limit: Option<usize>,
 }
@@ -141,8 +141,8 @@ impl Live {
     }
 
     /// Takes the producer down on a thread of its own: closing connections may take longer than the invocation has.
-    fn close(self) -> JoinHandle<()> {
-        std::thread::spawn(move || {
+    fn close(self) -> tokio::task::JoinHandle<()> {
+        tokio::task::spawn_blocking(move || {
             self.stop.store(true, Ordering::Relaxed);
             // A panic there was reported by the thread itself; the producer is dropped all the same.
             let _ = self.serving.join();
@@ -156,8 +156,11 @@ impl Live {
         self.producer.context().login.as_ref().is_some_and(Login::has_expired)
     }
 
+    /// Drops what is queued or in flight. Doesn't wait for librdkafka's threads: one that resolves a name may take seconds, and the
+    /// answer is due.
     fn purge(&self) {
-        self.producer.purge(PurgeConfig::default().queue().inflight());
+        self.producer
+            .purge(PurgeConfig::default().queue().inflight().non_blocking());
     }
 
     /// Hands one message to librdkafka.
@@ -172,7 +175,8 @@ impl Live {
         let record = BaseRecord::with_opaque_to(topic, place)
             .key(message.key)
             .payload(message.value.as_slice())
-            .timestamp(message.timestamp_millis)
+            // To librdkafka 0 means now.
+            .timestamp(message.timestamp_millis.max(1))
             .headers(headers);
         self.tracker.sent();
         self.producer.send(record).map_err(|(error, _)| {
@@ -240,16 +244,16 @@ impl KafkaProducer {
         if self.live.is_some() {
             return Ok(());
         }
-        if let Some(closing) = self.closing.take() {
-            let gone = tokio::task::spawn_blocking(move || closing.join());
-            if timeout_at(deadline, gone).await.is_err() {
+        if let Some(closing) = &mut self.closing {
+            if timeout_at(deadline, closing).await.is_err() {
                 return Err(Failure::deadline(None));
             }
+            self.closing = None;
         }
         let login = self.login()?;
         if self.limit.is_none() {
             let time_out = LIMIT_TIME_OUT.min(deadline.saturating_duration_since(Instant::now()) / 2);
-            match topic_limit(&self.config, time_out).await {
+            match limit_in_time(&self.config, time_out).await {
                 Ok(limit) => self.limit = Some(limit),
                 Err(error) => tracing::warn!(
                     error = %error,
@@ -297,6 +301,10 @@ impl KafkaProducer {
     async fn attempt(&self, live: &Live, records: &[Record<'_>], deadline: Instant) -> (Delivery, bool) {
         live.tracker.begin(records.len());
         let (sizes, refused) = self.queue(live, records, deadline);
+        if live.tracker.has_failed() && self.flaw != Some(Flaw::NoPurge) {
+            // The purge inside the report may have come just before the last record was queued.
+            live.purge();
+        }
         let mut timed_out = false;
         if self.flaw != Some(Flaw::NoWait) && timeout_at(deadline, live.tracker.settled()).await.is_err() {
             timed_out = true;
@@ -314,23 +322,20 @@ impl KafkaProducer {
             .as_ref()
             .map(|(code, text)| Failure::from_kafka(*code, Some(text), topic));
         let all = acknowledged.iter().all(|it| *it);
-        let mut reusable = all;
         let failure = if all {
             None
         } else if let Some(code) = code {
             Some(Failure::from_kafka(code, None, topic))
         } else {
             match refused {
-                // Everything before it was acknowledged: the producer is as good as before.
-                Some(Refused::Record(failure)) if !timed_out => {
-                    reusable = acknowledged.iter().take(sizes.len()).all(|it| *it);
-                    Some(failure)
-                }
+                Some(Refused::Record(failure)) if !timed_out => Some(failure),
                 Some(Refused::Producer(error)) => {
                     let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
                     Some(Failure::from_kafka(code, detail, topic))
                 }
-                _ => Some(Failure::deadline(client_failure.as_ref())),
+                _ if timed_out || Instant::now() >= deadline => Some(Failure::deadline(client_failure.as_ref())),
+                // Only consequences were reported: the client as a whole gave up.
+                _ => Some(client_failure.unwrap_or_else(|| Failure::from_kafka(Code::Fatal, None, topic))),
             }
         };
         let bytes = acknowledged
@@ -345,7 +350,7 @@ impl KafkaProducer {
                 bytes,
                 failure,
             },
-            reusable,
+            all,
         )
     }
 }
@@ -377,7 +382,7 @@ impl Deliver for KafkaProducer {
                 .as_ref()
                 .is_some_and(|failure| failure.class == crate::failure::Class::Poison)
             {
-                // The topic's limit may have been lowered since it was read.
+                // The topic's limit may have been changed since it was read, or could not be read then: it is asked again.
                 self.limit = self.config.max_message_bytes;
             }
             if last || !dead_on_arrival {
@@ -385,5 +390,17 @@ impl Deliver for KafkaProducer {
             }
         }
         nothing(Failure::deadline(None))
+    }
+}
+
+/// [`topic_limit`], off the only thread that serves: taking the admin client down waits for librdkafka's threads, which may take
+/// seconds where names don't resolve.
+async fn limit_in_time(config: &Config, time_out: Duration) -> Result<usize, LimitError> {
+    let config = config.clone();
+    let runtime = tokio::runtime::Handle::current();
+    let asked = tokio::task::spawn_blocking(move || runtime.block_on(topic_limit(&config, time_out)));
+    match timeout(time_out, asked).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) | Err(_) => Err(LimitError::TimeOut),
     }
 }

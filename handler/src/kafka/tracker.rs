@@ -35,8 +35,11 @@ impl Tracker {
     /// Starts a batch of `len` records.
     pub(super) fn begin(&self, len: usize) {
         let mut outcomes = self.lock();
+        // librdkafka repeats an error of the client only every half minute: one from before may be what this batch meets.
+        let client_error = outcomes.client_error.take();
         *outcomes = Outcomes {
             acknowledged: vec![false; len],
+            client_error,
             ..Outcomes::default()
         };
     }
@@ -63,7 +66,9 @@ impl Tracker {
             }
             Some(code) => {
                 outcomes.failed = true;
-                if outcomes.refusal.is_none() && !is_consequence(code) {
+                // A record beside the invalid one is told only that another is: the invalid one's own report says more.
+                let vague = outcomes.refusal.is_none_or(|code| code == Code::InvalidDifferentRecord);
+                if vague && !is_consequence(code) {
                     outcomes.refusal = Some(code);
                 }
             }
@@ -102,6 +107,9 @@ impl Tracker {
     /// Ends the batch: outcomes by place, the refusal and the newest client error, each where there was one.
     pub(super) fn finish(&self) -> (Vec<bool>, Option<Code>, Option<(Code, String)>) {
         let mut outcomes = self.lock();
+        if !outcomes.failed && outcomes.outstanding == 0 && outcomes.acknowledged.iter().all(|it| *it) {
+            outcomes.client_error = None;
+        }
         (
             std::mem::take(&mut outcomes.acknowledged),
             outcomes.refusal.take(),
