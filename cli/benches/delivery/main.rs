@@ -74,6 +74,7 @@ fn measure(args: &Args) -> Result<()> {
 }
 
 async fn run(args: &Args) -> Result<()> {
+    let load = table::load();
     let version = KafkaVersion::default();
     let cluster = KafkaCluster::builder().version(version).brokers(args.brokers).start()?;
     let mut sides = Sides::start(&cluster, args.brokers)?;
@@ -94,6 +95,7 @@ async fn run(args: &Args) -> Result<()> {
         kafka: version.number(),
         brokers: args.brokers,
         sample: sides.sample.versions(),
+        load,
     };
     let text = table::render(&machine, &rows);
     print!("{text}");

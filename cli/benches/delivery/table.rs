@@ -15,6 +15,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) brokers: u8,
     /// The sample's Python and client.
     pub(crate) sample: &'a str,
+    /// What the processor had to do before: [`load`].
+    pub(crate) load: String,
 }
 
 /// The times of one size: of the handler, the sample and librdkafka, in this order.
@@ -92,15 +94,26 @@ pub(crate) fn render(machine: &Machine<'_>, rows: &[Row]) -> String {
             a.median / c.median,
         );
     }
-    let Machine { kafka, brokers, sample } = machine;
+    let Machine {
+        kafka,
+        brokers,
+        sample,
+        load,
+    } = machine;
     let cores = std::thread::available_parallelism().map_or_else(|_| "unknown".to_owned(), |cores| cores.to_string());
+    let processor = processor();
     let _ = writeln!(
         text,
-        "\nMilliseconds: median (least-most). Apache Kafka {kafka}, brokers: {brokers}; {sample}; processor cores: {cores}, {}; all of it on \
-         one machine.",
-        processor()
+        "\nMilliseconds: median (least-most). Apache Kafka {kafka}, brokers: {brokers}; {sample}; processor cores: {cores}, {processor}; \
+         all of it on one machine, whose load average was {load} before the run."
     );
     text
+}
+
+/// The system's load average of the last minute: how many processes wanted a core while nothing was measured yet.
+pub(crate) fn load() -> String {
+    let averages = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    averages.split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// The processor's name.
