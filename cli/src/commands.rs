@@ -16,6 +16,7 @@ use crate::local::destination::DestinationError;
 use crate::local::embedded::EmbeddedError;
 use crate::local::engine::EngineError;
 use crate::local::input::InputError;
+use crate::local::session::Signals;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -53,6 +54,9 @@ pub enum CommandError {
         /// The system's word.
         source: io::Error,
     },
+    /// Ctrl-C or SIGTERM before the run began.
+    #[error("stopped by a signal before anything was sent")]
+    Interrupted,
     /// What the demo delivered can't be told.
     #[error("{0}")]
     Unverified(String),
@@ -80,6 +84,7 @@ impl CommandError {
             },
             Self::Destination(error) => destination(error),
             Self::Output(_) => Exit::Io,
+            Self::Interrupted => Exit::Interrupted,
             Self::Embedded(_) | Self::Machine { .. } | Self::Unverified(_) => Exit::Failed,
         }
     }
@@ -97,6 +102,28 @@ fn output(written: io::Result<()>) -> Result<(), CommandError> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
         _ => Ok(()),
+    }
+}
+
+/// Begins to listen for signals.
+fn signals() -> Result<Signals, CommandError> {
+    Signals::listen().map_err(|source| CommandError::Machine {
+        what: "listen for signals",
+        source,
+    })
+}
+
+/// What comes before the run, given up when a signal comes.
+async fn unless_stopped<T, E>(
+    signals: &mut Signals,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, CommandError>
+where
+    CommandError: From<E>,
+{
+    tokio::select! {
+        done = work => Ok(done?),
+        () = signals.next() => Err(CommandError::Interrupted),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The only room that writes to the terminal: results to stdout, progress and diagnostics to stderr.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -74,7 +75,7 @@ impl Reporter {
         if let Some(reason) = tally.last_failure() {
             // One line of it: a bar has no second.
             bar.set_message(
-                reason
+                printable(reason)
                     .lines()
                     .next()
                     .unwrap_or_default()
@@ -95,7 +96,7 @@ impl Reporter {
     /// A line of a story, as it happens: to stdout for people, to nowhere for programs.
     pub fn tell(&self, line: &str) -> io::Result<()> {
         match self.output {
-            Output::Human => self.suspended(|| writeln!(io::stdout(), "{line}")),
+            Output::Human => self.suspended(|| writeln!(io::stdout(), "{}", printable(line))),
             Output::Json => Ok(()),
         }
     }
@@ -103,7 +104,7 @@ impl Reporter {
     /// Something that the user should know, to stderr.
     pub fn note(&self, text: &str) {
         // There is no place left to say that stderr can't be written to.
-        let _ = self.suspended(|| writeln!(io::stderr(), "{text}"));
+        let _ = self.suspended(|| writeln!(io::stderr(), "{}", printable(text)));
     }
 
     /// What ended a command, to stderr.
@@ -115,7 +116,7 @@ impl Reporter {
     pub fn result<T: Display + Serialize>(&self, result: &T) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         match self.output {
-            Output::Human => write!(stdout, "{result}")?,
+            Output::Human => write!(stdout, "{}", printable(&result.to_string()))?,
             Output::Json => {
                 serde_json::to_writer_pretty(&mut stdout, result)?;
                 writeln!(stdout)?;
@@ -132,8 +133,42 @@ impl Reporter {
     }
 }
 
+/// The text with its control characters written out, but for line ends and tabs: what comes from a file, a broker or a process must not
+/// steer the terminal.
+fn printable(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 /// Whole records per second.
 fn rate(records: u64, elapsed: Duration) -> u64 {
     let millis = elapsed.as_millis().max(1);
     u64::try_from(u128::from(records) * 1000 / millis).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        for (text, shown) in [
+            ("plain, naïve\n\tindented", "plain, naïve\n\tindented"),
+            ("\u{1b}[31mred", "\\u{1b}[31mred"),
+            ("over\rwritten\u{9b}2J", "over\\rwritten\\u{9b}2J"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+    }
 }

@@ -638,3 +638,27 @@ fn the_demo_as_json_is_one_document() {
         assert_eq!(result[name].as_u64(), Some(value), "{name}");
     }
 }
+
+#[test]
+fn ctrl_c_while_connecting_ends_at_once_and_says_so() {
+    // It takes connections and never answers.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_k2m"))
+        .args(["run", "--topic", "t", "--bootstrap-servers", &address])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _connection = listener.accept().unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    drop(child.stdin.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "error: stopped by a signal before anything was sent\n"
+    );
+}

@@ -3,7 +3,7 @@
 use super::CommandError;
 use crate::args::EmbeddedArgs;
 use crate::exit::Exit;
-use crate::local::embedded::{Plan, serve};
+use crate::local::embedded::{EmbeddedError, Plan, serve};
 
 /// Serves until standard input ends.
 pub fn run(args: EmbeddedArgs) -> Result<Exit, CommandError> {
@@ -12,6 +12,9 @@ pub fn run(args: EmbeddedArgs) -> Result<Exit, CommandError> {
         topic: args.topic,
         partitions: args.partitions,
     };
-    serve(&plan, std::io::stdin().lock(), std::io::stdout().lock())?;
-    Ok(Exit::Fine)
+    match serve(&plan, std::io::stdin().lock(), std::io::stdout().lock()) {
+        // k2m is gone: that ends this process as its input's end does, and there is nobody to tell.
+        Err(EmbeddedError::Process(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Fine),
+        served => Ok(served.map(|()| Exit::Fine)?),
+    }
 }

@@ -9,7 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
-use super::{CommandError, output, own_handler};
+use super::{CommandError, output, own_handler, signals, unless_stopped};
 use crate::args::DemoArgs;
 use crate::clock::{self, Clock};
 use crate::demo::generate::{Dataset, OVERSIZED};
@@ -38,10 +38,11 @@ const TOPIC_PATIENCE: u32 = 300;
 
 /// Runs the command, and reports what it saw.
 pub async fn run(args: DemoArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
+    let mut signals = signals()?;
     let dataset = Dataset::new(args.records);
     let mut embedded;
     let (connection, topic, mut cluster) = if let Some(connection) = Connection::from_args(&args.broker)? {
-        let topic = topic(&connection, args.topic).await?;
+        let topic = unless_stopped(&mut signals, topic(&connection, args.topic)).await?;
         (connection, topic, None)
     } else {
         let topic = args.topic.unwrap_or_else(|| "k2m-demo".to_owned());
@@ -77,7 +78,7 @@ pub async fn run(args: DemoArgs, reporter: &mut Reporter) -> Result<Exit, Comman
     let mut mischief = Mischief::new(args.records, cluster.is_none());
     let mut trouble: Result<(), CommandError> = Ok(());
     let ended = session
-        .run(dataset.lines(), |notice, tally| {
+        .run(dataset.lines(), signals, |notice, tally| {
             let told = story.hear(notice, tally, &mut mischief, cluster.as_deref_mut());
             if trouble.is_ok() {
                 trouble = told;
@@ -85,10 +86,6 @@ pub async fn run(args: DemoArgs, reporter: &mut Reporter) -> Result<Exit, Comman
         })
         .await;
     story.reporter.finish();
-    let ended = ended.map_err(|source| CommandError::Machine {
-        what: "listen for signals",
-        source,
-    })?;
     trouble?;
     let End {
         summary,

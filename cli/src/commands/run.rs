@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CommandError, not_a_folder, output, own_handler};
+use super::{CommandError, not_a_folder, output, own_handler, signals, unless_stopped};
 use crate::args::{FunctionArgs, MappingArgs, RunArgs};
 use crate::exit::Exit;
 use crate::local::broker::Connection;
@@ -24,10 +24,11 @@ use crate::report::{Reporter, Total};
 
 /// Runs the command, and reports what it did.
 pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
+    let mut signals = signals()?;
     let (source, total) = open(&args.input)?;
     let embedded;
     let (connection, in_memory) = if let Some(connection) = Connection::from_args(&args.broker)? {
-        connection.check(&args.topic).await?;
+        unless_stopped(&mut signals, connection.check(&args.topic)).await?;
         (connection, false)
     } else {
         embedded = Embedded::start(&Plan {
@@ -46,7 +47,7 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
     };
     reporter.start(total);
     let ended = session
-        .run(source, |notice, tally| match notice {
+        .run(source, signals, |notice, tally| match notice {
             Notice::Event(Event::Discarded {
                 what,
                 diverted: false,
@@ -65,10 +66,6 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
         })
         .await;
     reporter.finish();
-    let ended = ended.map_err(|source| CommandError::Machine {
-        what: "listen for signals",
-        source,
-    })?;
 
     let failed = ended.summary.failed > 0;
     let error = ended.result.err().map(CommandError::from);

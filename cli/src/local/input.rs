@@ -71,7 +71,7 @@ pub enum LineError {
         found: &'static str,
     },
     /// A field that no record has.
-    #[error("`{}` is no field of a record; {advice}", field.escape_debug())]
+    #[error("`{field}` is no field of a record; {advice}")]
     UnknownField {
         /// The name.
         field: String,

@@ -32,6 +32,29 @@ pub struct Session {
     pub program: Program,
 }
 
+/// SIGINT and SIGTERM, listened for from its making on: one that comes before the run begins is not lost.
+#[derive(Debug)]
+pub struct Signals([Signal; 2]);
+
+impl Signals {
+    /// Begins to listen; needs tokio's runtime.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        ]))
+    }
+
+    /// Resolves with the next of them.
+    pub async fn next(&mut self) {
+        let [interrupt, terminate] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct End {
@@ -59,9 +82,9 @@ impl Session {
     pub async fn run(
         self,
         source: impl Read + Send + 'static,
+        mut signals: Signals,
         mut observe: impl FnMut(Notice<'_>, &Tally),
-    ) -> io::Result<End> {
-        let mut signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+    ) -> End {
         let (events, mut happened) = Events::channel();
         let (clock, stop) = (Clock::start(), Stop::default());
         let program = Arc::new(self.program);
@@ -86,7 +109,7 @@ impl Session {
                     tally.count(&event);
                     observe(Notice::Event(&event), &tally);
                 }
-                () = any(&mut signals) => {
+                () = signals.next() => {
                     stop.halt(if interrupted { Halt::Now } else { Halt::Soon });
                     if !interrupted {
                         observe(Notice::Interrupted, &tally);
@@ -101,17 +124,10 @@ impl Session {
             tally.count(&event);
             observe(Notice::Event(&event), &tally);
         }
-        Ok(End {
+        End {
             summary: tally.summary(elapsed),
             result,
             interrupted,
-        })
-    }
-}
-
-async fn any([one, other]: &mut [Signal; 2]) {
-    tokio::select! {
-        _ = one.recv() => {}
-        _ = other.recv() => {}
+        }
     }
 }
