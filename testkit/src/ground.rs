@@ -18,7 +18,7 @@ const INSTALL_JAVA: &str = "a Java runtime, 17 or later (Debian: default-jre-hea
 const INSTALL_JAVAC: &str = "a Java compiler, 17 or later (Debian: openjdk-17-jdk-headless)";
 const INSTALL_MAVEN: &str =
     "Maven, 3.6 or later (Debian: maven), or set KAFKA_HOME to an unpacked Kafka distribution of the wanted version";
-const INSTALL_PYTHON: &str = "Python, 3.9 or later, with its venv module (Debian: python3 python3-venv)";
+const INSTALL_PYTHON: &str = "Python, 3.10 or later, with its venv module (Debian: python3 python3-venv)";
 
 /// The folder that everything is cached in: `K2M_TEST_GROUND`, else `test-ground` in cargo's target folder.
 pub fn folder() -> PathBuf {

@@ -1,6 +1,7 @@
-//! The ground k2m is tested on: Apache Kafka itself in one or three processes, a proxy that loses acknowledgements, and
-//! a reader that shares no code with k2m. Everything listens on 127.0.0.1 and disappears with the test.
+//! The ground k2m is tested on: Apache Kafka itself in one or three processes, a proxy that loses acknowledgements, a
+//! reader that shares no code with k2m, and an emulator of AWS. Everything listens on 127.0.0.1 and disappears with the test.
 
+pub mod aws;
 mod error;
 pub mod ground;
 pub mod iam;
@@ -12,6 +13,7 @@ pub mod readback;
 mod tls;
 mod wait;
 
+pub use aws::AwsEmulator;
 pub use error::{Error, Result};
 pub use kafka::{KafkaCluster, KafkaClusterBuilder, KafkaVersion};
 pub use proxy::{Proxy, ProxyCounters};

@@ -1,0 +1,495 @@
+"""An AWS to test against: MiniStack, unmodified, with what a stack of k2m needs and MiniStack lacks, added from outside.
+
+Four additions: a filter of EC2, resource types of CloudFormation, the newer half of MSK's API with topics, and a Kinesis event source mapping that fails,
+splits and gives up as Lambda documents it. Configured by MiniStack's own variables (GATEWAY_PORT, BIND_HOST, MINISTACK_MSK_BOOTSTRAP ...).
+K2M_RETRY_SECONDS is the pause before a failed batch is tried again (default 0.3).
+"""
+
+import base64
+import hashlib
+import ipaddress
+import json
+import os
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+import ministack.services.cloudformation.provisioners as provisioners
+import ministack.services.ec2 as ec2
+import ministack.services.kinesis as kinesis
+import ministack.services.lambda_svc as lambda_svc
+import ministack.services.msk as msk
+from ministack.core.responses import _request_account_id, _request_region, get_account_id, get_region
+
+# --- EC2: the filter group-id of DescribeSecurityGroups --------------------------------------------------------------------------------
+
+
+def describe_security_groups(parameters):
+    wanted = ec2._parse_filters(parameters).get("group-id")
+    if wanted is None:
+        return ministack_describe_security_groups(parameters)
+    # A filter that nothing fits gives an empty list; an id that is asked for by itself and isn't there is an error.
+    known = [group for group in wanted if group in ec2._security_groups]
+    ids = {f"GroupId.{number}": [group] for number, group in enumerate(known, 1)}
+    if not known:
+        return ec2._xml(200, "DescribeSecurityGroupsResponse", "<securityGroupInfo></securityGroupInfo>")
+    return ministack_describe_security_groups({**parameters, **ids})
+
+
+ministack_describe_security_groups = ec2._ACTION_MAP["DescribeSecurityGroups"]
+ec2._ACTION_MAP["DescribeSecurityGroups"] = describe_security_groups
+
+# --- CloudFormation: rules of security groups, peering, a function's VPC and missing code ---------------------------------------------
+
+
+def security_group_rule(direction):
+    """The handler of AWS::EC2::SecurityGroupIngress or Egress; `direction` is the group's list that the rule goes to."""
+    egress = direction == "IpPermissionsEgress"
+
+    def create(_logical_id, properties, _stack):
+        group = ec2._security_groups.get(properties["GroupId"])
+        if group is None:
+            raise ValueError(f"The security group '{properties['GroupId']}' does not exist")
+        permission = provisioners._ec2_sg_permissions([properties])[0]
+        rule_id = ec2._sg_rule_id(properties["GroupId"], egress, permission)
+        permission["SecurityGroupRuleId"] = rule_id
+        group.setdefault(direction, []).append(permission)
+        return rule_id, {"Id": rule_id}
+
+    def delete(rule_id, properties):
+        group = ec2._security_groups.get(properties.get("GroupId"))
+        if group:
+            group[direction][:] = [rule for rule in group.get(direction, []) if rule.get("SecurityGroupRuleId") != rule_id]
+
+    def update(rule_id, old, new, stack, logical_id=None):
+        delete(rule_id, old)
+        return create(logical_id or rule_id, new, stack)
+
+    return {"create": create, "delete": delete, "update": update, "update_with_logical_id": True}
+
+
+def create_peering(_logical_id, properties, _stack):
+    """AWS::EC2::VPCPeeringConnection: within one account CloudFormation accepts it, across accounts it waits."""
+    account, region = get_account_id(), get_region()
+    owner = properties.get("PeerOwnerId") or account
+    peer_region = properties.get("PeerRegion") or region
+    if owner == account and ec2._vpcs.get_scoped(owner, peer_region, properties["PeerVpcId"]) is None:
+        raise ValueError(f"The vpc ID '{properties['PeerVpcId']}' does not exist")
+    peering = "pcx-" + uuid.uuid4().hex[:17]
+    ec2._put_vpc_peering_record(
+        {
+            "VpcPeeringConnectionId": peering,
+            "RequesterVpcInfo": {"VpcId": properties["VpcId"], "OwnerId": account, "Region": region},
+            "AccepterVpcInfo": {"VpcId": properties["PeerVpcId"], "OwnerId": owner, "Region": peer_region},
+            "Status": {"Code": "active" if owner == account else "pending-acceptance", "Message": ""},
+            "ExpirationTime": ec2._now_ts(),
+            "Tags": [],
+        }
+    )
+    provisioners._ec2_apply_tags(peering, properties)
+    return peering, {"Id": peering}
+
+
+def delete_peering(peering, _properties):
+    if peering in ec2._vpc_peering:
+        ec2._set_vpc_peering_status(ec2._vpc_peering[peering], "deleted", "Deleted")
+
+
+def create_function(logical_id, properties, stack):
+    """AWS::Lambda::Function, with the error for code that isn't there and with the VPC that it was given."""
+    code = properties.get("Code", {})
+    if code.get("S3Bucket"):
+        version = code.get("S3ObjectVersion")
+        if lambda_svc._fetch_code_from_s3(code["S3Bucket"], code["S3Key"], version_id=version) is None:
+            raise ValueError(
+                "Resource handler returned message: \"Error occurred while GetObject. S3 Error Code: NoSuchKey. "
+                "S3 Error Message: The specified key does not exist. (Service: Lambda, Status Code: 400)\""
+            )
+    name, attributes = ministack_create_function(logical_id, properties, stack)
+    vpc = properties.get("VpcConfig")
+    if vpc:
+        subnets = list(vpc.get("SubnetIds", []))
+        lambda_svc._functions[name]["config"]["VpcConfig"] = {
+            "SubnetIds": subnets,
+            "SecurityGroupIds": list(vpc.get("SecurityGroupIds", [])),
+            "VpcId": ((ec2._subnets.get(subnets[0]) if subnets else None) or {}).get("VpcId", ""),
+        }
+    return name, attributes
+
+
+handlers = provisioners._RESOURCE_HANDLERS
+ministack_create_function = handlers["AWS::Lambda::Function"]["create"]
+handlers["AWS::Lambda::Function"]["create"] = create_function
+handlers["AWS::EC2::SecurityGroupIngress"] = security_group_rule("IpPermissions")
+handlers["AWS::EC2::SecurityGroupEgress"] = security_group_rule("IpPermissionsEgress")
+handlers["AWS::EC2::VPCPeeringConnection"] = {
+    "create": create_peering,
+    "delete": delete_peering,
+    "update": lambda peering, _old, _new, _stack: (peering, {"Id": peering}),
+}
+
+# --- MSK: the v2 API, serverless clusters, topics, brokers in their subnets -----------------------------------------------------------
+
+serverless_clusters = {}  # cluster ARN -> what was asked for
+topics = {}  # cluster ARN -> topic name -> the request that made it
+
+COMMON = ("ClusterArn", "ClusterName", "CreationTime", "CurrentVersion", "State", "Tags")
+PROVISIONED = (
+    "BrokerNodeGroupInfo",
+    "ClientAuthentication",
+    "CurrentBrokerSoftwareInfo",
+    "EncryptionInfo",
+    "EnhancedMonitoring",
+    "LoggingInfo",
+    "NumberOfBrokerNodes",
+    "OpenMonitoring",
+    "ZookeeperConnectString",
+    "ZookeeperConnectStringTls",
+)
+
+
+def cluster_v2(info):
+    common = {key: info[key] for key in COMMON}
+    serverless = serverless_clusters.get(info["ClusterArn"])
+    if serverless:
+        return {**common, "ClusterType": "SERVERLESS", "Serverless": serverless}
+    return {**common, "ClusterType": "PROVISIONED", "Provisioned": {key: info[key] for key in PROVISIONED}}
+
+
+def create_cluster_v2(request):
+    serverless = request.get("serverless")
+    provisioned = request.get("provisioned") or {"brokerNodeGroupInfo": {}, "numberOfBrokerNodes": 0}
+    asked = {**provisioned, "clusterName": request.get("clusterName"), "tags": request.get("tags", {})}
+    response = msk._create_cluster(json.dumps(asked))
+    if response[0] != 200:
+        return response
+    made = json.loads(response[2])
+    if serverless:
+        serverless_clusters[made["clusterArn"]] = serverless
+    return msk._json({**made, "clusterType": "SERVERLESS" if serverless else "PROVISIONED"})
+
+
+def list_clusters_v2(query):
+    name, kind = ((query.get(key) or [""])[0] for key in ("clusterNameFilter", "clusterTypeFilter"))
+    found = [cluster_v2(info) for info in msk._clusters.values() if info["ClusterName"].startswith(name)]
+    return msk._json({"ClusterInfoList": [info for info in found if not kind or info["ClusterType"] == kind]})
+
+
+def list_nodes(arn):
+    """Brokers in turn in the cluster's subnets, each with an address there."""
+    response = ministack_list_nodes(arn)
+    if response[0] != 200:
+        return response
+    nodes = json.loads(response[2])
+    subnets = (msk._clusters[arn].get("BrokerNodeGroupInfo") or {}).get("clientSubnets") or []
+    for number, node in enumerate(nodes["nodeInfoList"]):
+        node["nodeARN"] = f"{arn.replace(':cluster/', ':broker/', 1)}/{number + 1}"
+        if subnets:
+            subnet = subnets[number % len(subnets)]
+            node["brokerNodeInfo"]["clientSubnet"] = subnet
+            block = (ec2._subnets.get(subnet) or {}).get("CidrBlock")
+            if block:
+                node["brokerNodeInfo"]["clientVpcIpAddress"] = str(ipaddress.ip_network(block)[10 + number // len(subnets)])
+    return response[0], response[1], json.dumps(nodes).encode()
+
+
+def handle_topics(arn, name, method, body):
+    missing = msk._validate_existing_cluster_arn(arn)
+    if missing:
+        return missing
+    known = topics.setdefault(arn, {})
+    topic_arn = arn.replace(":cluster/", ":topic/", 1)
+    if method == "POST":
+        request = json.loads(body)
+        known[request["topicName"]] = request
+        return msk._json(
+            {"topicArn": f"{topic_arn}/{request['topicName']}", "topicName": request["topicName"], "status": "CREATING"}
+        )
+    if name is None:
+        return msk._json(
+            {
+                "topics": [
+                    {
+                        "topicName": each,
+                        "topicArn": f"{topic_arn}/{each}",
+                        "partitionCount": topic["partitionCount"],
+                        "replicationFactor": topic["replicationFactor"],
+                        "outOfSyncReplicaCount": 0,
+                    }
+                    for each, topic in known.items()
+                ]
+            }
+        )
+    topic = known.get(name)
+    if topic is None:
+        return msk._not_found("The topic does not exist.")
+    if method == "DELETE":
+        del known[name]
+        return msk._json({"topicArn": f"{topic_arn}/{name}", "topicName": name, "status": "DELETING"})
+    return msk._json(
+        {
+            "topicArn": f"{topic_arn}/{name}",
+            "topicName": name,
+            "partitionCount": topic["partitionCount"],
+            "replicationFactor": topic["replicationFactor"],
+            "configs": topic.get("configs", ""),
+            "status": "ACTIVE",
+        }
+    )
+
+
+async def handle_msk(method, path, headers, body, query):
+    if path == "/api/v2/clusters":
+        return create_cluster_v2(json.loads(body)) if method == "POST" else list_clusters_v2(query)
+    one = re.match(r"^/api/v2/clusters/(.+)$", path)
+    if one and method == "GET":
+        arn = unquote(one.group(1))
+        missing = msk._validate_existing_cluster_arn(arn)
+        return missing or msk._json({"ClusterInfo": cluster_v2(msk._clusters[arn])})
+    topic = re.match(r"^/v1/clusters/(.+?)/topics(?:/([^/]+))?$", path)
+    if topic:
+        name = topic.group(2)
+        return handle_topics(unquote(topic.group(1)), name and unquote(name), method, body)
+    return await ministack_handle_msk(method, path, headers, body, query)
+
+
+ministack_list_nodes = msk._list_nodes
+ministack_handle_msk = msk.handle_request
+msk._list_nodes = list_nodes
+msk.handle_request = handle_msk
+
+# --- Lambda: the Kinesis event source mapping -----------------------------------------------------------------------------------------
+
+RETRY_SECONDS = float(os.environ.get("K2M_RETRY_SECONDS", "0.3"))
+PROBLEM = "PROBLEM: Function call failed"
+
+
+@dataclass
+class Batch:
+    """Records that are delivered together, and how often that was tried."""
+
+    records: list
+    attempts: int = 0
+    error: str | None = None
+
+
+@dataclass
+class Shard:
+    """How far one mapping has come in one shard."""
+
+    position: int
+    batches: list = field(default_factory=list)
+    not_before: float = 0.0
+    waiting_since: float | None = None
+
+
+shards = {}  # (mapping's UUID, shard id) -> Shard
+
+
+def event_record(record, shard_id, mapping, role):
+    data = record["Data"]
+    if isinstance(data, bytes):
+        data = base64.b64encode(data).decode()
+    return {
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0",
+            "partitionKey": record["PartitionKey"],
+            "sequenceNumber": record["SequenceNumber"],
+            "data": data,
+            "approximateArrivalTimestamp": record["ApproximateArrivalTimestamp"],
+        },
+        "eventSource": "aws:kinesis",
+        "eventVersion": "1.0",
+        "eventID": f"{shard_id}:{record['SequenceNumber']}",
+        "eventName": "aws:kinesis:record",
+        "invokeIdentityArn": role,
+        "awsRegion": get_region(),
+        "eventSourceARN": mapping["EventSourceArn"],
+    }
+
+
+def timestamp(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03}Z"
+
+
+def give_up(mapping, function, shard_id, batch, condition):
+    """Tells the failure destination, a topic or a queue, where there is one."""
+    destination = ((mapping.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
+    if not destination:
+        return
+    first, last = batch.records[0], batch.records[-1]
+    message = json.dumps(
+        {
+            "requestContext": {
+                "requestId": str(uuid.uuid4()),
+                "functionArn": function["config"]["FunctionArn"],
+                "condition": condition,
+                "approximateInvokeCount": batch.attempts,
+            },
+            "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": batch.error},
+            "version": "1.0",
+            "timestamp": timestamp(time.time()),
+            "KinesisBatchInfo": {
+                "shardId": shard_id,
+                "startSequenceNumber": first["SequenceNumber"],
+                "endSequenceNumber": last["SequenceNumber"],
+                "approximateArrivalOfFirstRecord": timestamp(first["ApproximateArrivalTimestamp"]),
+                "approximateArrivalOfLastRecord": timestamp(last["ApproximateArrivalTimestamp"]),
+                "batchSize": len(batch.records),
+                "streamArn": mapping["EventSourceArn"],
+            },
+        }
+    )
+    if ":sns:" in destination:
+        import ministack.services.sns as sns
+
+        sns._fanout(destination, str(uuid.uuid4()), message, "", "", {})
+    else:
+        send_to_queue(destination, message)
+
+
+def send_to_queue(arn, body):
+    import ministack.services.sqs as sqs
+
+    queue = sqs._queue_by_arn(arn)
+    if queue is None:
+        return
+    now = time.time()
+    queue["messages"].append(
+        {
+            "id": str(uuid.uuid4()),
+            "body": body,
+            "md5_body": hashlib.md5(body.encode()).hexdigest(),
+            "md5_attrs": "",
+            "receipt_handle": None,
+            "sent_at": now,
+            "visible_at": now,
+            "receive_count": 0,
+            "first_receive_at": None,
+            "message_attributes": {},
+            "sys": {"SenderId": get_account_id(), "SentTimestamp": str(int(now * 1000))},
+            "group_id": None,
+            "dedup_id": None,
+            "dedup_cache_key": None,
+            "seq": None,
+        }
+    )
+
+
+def first_failure(mapping, batch, answer):
+    """The index of the first record that must be sent again, or None. An identifier that is not of the batch fails all of it."""
+    if "ReportBatchItemFailures" not in (mapping.get("FunctionResponseTypes") or []):
+        return None
+    failures = answer.get("batchItemFailures") if isinstance(answer, dict) else None
+    if not failures:
+        return None
+    numbers = [record["SequenceNumber"] for record in batch.records]
+    named = [failure.get("itemIdentifier") for failure in failures]
+    if not all(number in numbers for number in named):
+        return 0
+    return min(numbers.index(number) for number in named)
+
+
+def invoke(mapping, function, shard_id, batch):
+    """Sends a batch to the function. Answers whether it failed by an error, and else the first record that failed."""
+    role = function["config"]["Role"]
+    events = [event_record(record, shard_id, mapping, role) for record in batch.records]
+    events = lambda_svc._apply_filter_criteria(events, mapping)
+    if not events:
+        return False, None
+    result = lambda_svc._execute_function(function, {"Records": events})
+    batch.attempts += 1
+    if result.get("error"):
+        batch.error = "Unhandled"
+        return True, 0
+    batch.error = None
+    answer = result.get("body")
+    if isinstance(answer, (str, bytes)):
+        try:
+            answer = json.loads(answer)
+        except ValueError:
+            answer = None
+    return False, first_failure(mapping, batch, answer)
+
+
+def next_batch(mapping, shard, records):
+    """Takes the next batch off the stream, when it is full or the window is over."""
+    size = int(mapping.get("BatchSize", 100))
+    window = float(mapping.get("MaximumBatchingWindowInSeconds") or 0)
+    taken = records[shard.position : shard.position + size]
+    now = time.time()
+    shard.waiting_since = (shard.waiting_since or now) if taken else None
+    if taken and (len(taken) == size or now - shard.waiting_since >= window):
+        shard.waiting_since = None
+        shard.position += len(taken)
+        shard.batches = [Batch(taken)]
+
+
+def step(mapping, function, shard_id, records):
+    """One delivery from one shard. Answers whether there may be more at once."""
+    beginning = 0 if mapping.get("StartingPosition") == "TRIM_HORIZON" else len(records)
+    shard = shards.setdefault((mapping["UUID"], shard_id), Shard(beginning))
+    now = time.time()
+    if now < shard.not_before:
+        return False
+    if not shard.batches:
+        next_batch(mapping, shard, records)
+    if not shard.batches:
+        return False
+    batch = shard.batches[0]
+    oldest = mapping.get("MaximumRecordAgeInSeconds") or -1
+    if oldest > 0 and now - batch.records[0]["ApproximateArrivalTimestamp"] > oldest:
+        give_up(mapping, function, shard_id, batch, "RecordAgeExceeded")
+        shard.batches.pop(0)
+        return True
+    by_error, failed = invoke(mapping, function, shard_id, batch)
+    if failed is None:
+        mapping["LastProcessingResult"] = "OK"
+        shard.batches.pop(0)
+        return True
+    mapping["LastProcessingResult"] = PROBLEM
+    # What comes before the first failure is done.
+    batch.records = batch.records[failed:]
+    retries = mapping.get("MaximumRetryAttempts")
+    if retries is not None and 0 <= retries < batch.attempts:
+        give_up(mapping, function, shard_id, batch, "RetryAttemptsExhausted")
+        shard.batches.pop(0)
+        return True
+    if by_error and mapping.get("BisectBatchOnFunctionError") and len(batch.records) > 1:
+        # Splitting costs no retry.
+        half, attempts = len(batch.records) // 2, batch.attempts - 1
+        shard.batches[0:1] = [Batch(batch.records[:half], attempts), Batch(batch.records[half:], attempts)]
+        return True
+    shard.not_before = now + RETRY_SECONDS
+    return False
+
+
+def poll_kinesis():
+    """One round over all mappings, in place of MiniStack's own."""
+    busy = False
+    for account, region, mapping in lambda_svc._iter_all_esms():
+        account_token, region_token = _request_account_id.set(account), _request_region.set(region)
+        try:
+            source = mapping.get("EventSourceArn", "")
+            if not mapping.get("Enabled", True) or ":kinesis:" not in source:
+                continue
+            function, _ = lambda_svc._get_func_record_for_qualifier(mapping["FunctionName"], mapping.get("Qualifier"))
+            stream = kinesis._streams.get_scoped(account, region, source.rsplit("/", 1)[1])
+            if function is None or not stream or stream["StreamStatus"] != "ACTIVE":
+                continue
+            for shard_id, shard in list(stream["shards"].items()):
+                busy = step(mapping, function, shard_id, shard["records"]) or busy
+        finally:
+            _request_account_id.reset(account_token)
+            _request_region.reset(region_token)
+    return busy
+
+
+lambda_svc._poll_kinesis = poll_kinesis
+
+if __name__ == "__main__":
+    from ministack.app import main
+
+    main()
