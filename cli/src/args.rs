@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::arn::{Arn, ArnError, Kind};
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(name = "k2m", version, about = "Moves Kinesis data streams into Kafka topics on Amazon MSK through AWS Lambda", long_about = None)]
@@ -20,6 +22,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Show a pipeline at work: a broker fails, a process dies, a record is refused, nothing is lost
     Demo(DemoArgs),
+    /// Look at everything in AWS that matters for a pipeline; change nothing
+    Inspect(Box<InspectArgs>),
     /// Serve the Lambda Runtime API as the function's process
     #[command(hide = true)]
     Bootstrap,
@@ -163,6 +167,36 @@ pub struct DemoArgs {
     pub broker: BrokerArgs,
 }
 
+/// `k2m inspect`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 all that is needed could be seen, 1 the stream or the cluster is absent, 2 usage, \
+                  4 something that is needed could not be seen."
+)]
+pub struct InspectArgs {
+    /// Kinesis data stream to read
+    #[arg(long, value_name = "ARN", value_parser = stream_arn)]
+    pub stream: Arn,
+    /// MSK cluster to write to
+    #[arg(long, value_name = "ARN", value_parser = cluster_arn)]
+    pub cluster: Arn,
+    /// Topic to deliver to [default: the stream's name]
+    #[arg(long, value_name = "NAME", value_parser = topic)]
+    pub topic: Option<String>,
+    /// CloudFormation stack of the pipeline [default: k2m-<stream>]
+    #[arg(long, value_name = "NAME", value_parser = stack)]
+    pub stack: Option<String>,
+    /// Profile of the AWS configuration [default: what the environment says, as in AWS's SDKs]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Region of the stream, which its ARN says already: only checked
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// How the facts are shown: a digest, or the document itself
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
 /// The embedded cluster.
 #[derive(Debug, Args)]
 pub struct EmbeddedArgs {
@@ -205,6 +239,26 @@ fn topic(text: &str) -> Result<String, String> {
         ))
     } else {
         Ok(text.to_owned())
+    }
+}
+
+fn stream_arn(text: &str) -> Result<Arn, ArnError> {
+    Arn::parse(Kind::Stream, text)
+}
+
+fn cluster_arn(text: &str) -> Result<Arn, ArnError> {
+    Arn::parse(Kind::Cluster, text)
+}
+
+/// CloudFormation's own rule for stack names.
+fn stack(text: &str) -> Result<String, String> {
+    let fits = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.len() <= 128
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("a stack's name has 1 to 128 letters, digits and `-`, a letter first".to_owned())
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod broker;
 pub mod demo;
+pub mod inspect;
 pub mod run;
 
 use std::io;
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::arn::PlaceError;
+use crate::aws::LookError;
 use crate::exit::Exit;
 use crate::local::broker::BrokerError;
 use crate::local::destination::DestinationError;
@@ -43,6 +46,12 @@ pub enum CommandError {
     /// The failure destination, before the run.
     #[error(transparent)]
     Destination(#[from] DestinationError),
+    /// The ARNs, the region and the credentials don't fit together.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// AWS can't be looked at.
+    #[error(transparent)]
+    Look(#[from] LookError),
     /// Standard output.
     #[error("failed to write to standard output: {0}")]
     Output(io::Error),
@@ -85,6 +94,8 @@ impl CommandError {
             Self::Destination(error) => destination(error),
             Self::Output(_) => Exit::Io,
             Self::Interrupted => Exit::Interrupted,
+            Self::Place(_) => Exit::Usage,
+            Self::Look(_) => Exit::CouldNotTell,
             Self::Embedded(_) | Self::Machine { .. } | Self::Unverified(_) => Exit::Failed,
         }
     }

@@ -9,6 +9,8 @@ pub enum Exit {
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
+    /// AWS did not say enough to judge.
+    CouldNotTell = 4,
     /// A line of the input is not a record.
     BadInput = 65,
     /// A file named on the command line can't be opened.
@@ -46,6 +48,20 @@ impl Exit {
         (Self::Interrupted, "stopped by Ctrl-C or SIGTERM"),
     ];
 
+    /// The codes of the commands that look at AWS, in the order of the documentation.
+    pub const LOOKING: [(Self, &'static str); 4] = [
+        (Self::Fine, "all that is needed could be seen"),
+        (Self::Failed, "the stream or the cluster is absent"),
+        (
+            Self::Usage,
+            "the command line is wrong, or the ARNs, the region and the credentials don't fit together",
+        ),
+        (
+            Self::CouldNotTell,
+            "something that is needed could not be seen: no right to look, no credentials, nothing answered",
+        ),
+    ];
+
     /// The number that the process returns.
     pub const fn code(self) -> u8 {
         self as u8
@@ -68,6 +84,11 @@ mod tests {
         for (exit, meaning) in Exit::TABLE {
             let row = format!("| {} | {meaning} |", exit.code());
             assert!(documented.contains(&row), "docs/run.md lacks the row `{row}`");
+        }
+        let documented = include_str!("../../docs/facts.md");
+        for (exit, meaning) in Exit::LOOKING {
+            let row = format!("| {} | {meaning} |", exit.code());
+            assert!(documented.contains(&row), "docs/facts.md lacks the row `{row}`");
         }
     }
 }

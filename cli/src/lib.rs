@@ -1,6 +1,8 @@
 //! k2m moves Kinesis data streams into Kafka topics on Amazon MSK through AWS Lambda. This is the library of its command line.
 
 pub mod args;
+pub mod arn;
+pub mod aws;
 pub mod clock;
 pub mod commands;
 pub mod demo;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use k2m::args::{Cli, Command, Output};
-use k2m::commands::{CommandError, bootstrap, broker, demo, run};
+use k2m::commands::{CommandError, bootstrap, broker, demo, inspect, run};
 use k2m::exit::Exit;
 use k2m::report::Reporter;
 
@@ -15,6 +15,11 @@ fn main() -> ExitCode {
         Command::Run(args) => {
             let mut reporter = Reporter::new(args.output);
             let result = block_on(run::run(*args, &mut reporter));
+            finish(result, &mut reporter)
+        }
+        Command::Inspect(args) => {
+            let mut reporter = Reporter::new(args.output);
+            let result = block_on(inspect::run(*args, &reporter));
             finish(result, &mut reporter)
         }
         Command::Demo(args) => {

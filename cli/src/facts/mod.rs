@@ -52,6 +52,19 @@ impl<T> Fact<T> {
             Self::Absent | Self::Unreadable(_) => None,
         }
     }
+
+    /// Why it could not be read, where that is so.
+    pub fn unreadable(&self) -> Option<&Unreadable> {
+        match self {
+            Self::Unreadable(why) => Some(why),
+            Self::Found { .. } | Self::Absent => None,
+        }
+    }
+
+    /// Whether AWS says that there is no such thing.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
 }
 
 /// Everything that was seen for one pipeline.
@@ -82,21 +95,6 @@ pub struct Facts {
     pub function: Fact<Function>,
     /// Its event source mapping.
     pub mapping: Fact<Mapping>,
-}
-
-impl<T> Fact<T> {
-    /// Why it could not be read, where that is so.
-    pub fn unreadable(&self) -> Option<&Unreadable> {
-        match self {
-            Self::Unreadable(why) => Some(why),
-            Self::Found { .. } | Self::Absent => None,
-        }
-    }
-
-    /// Whether AWS says that there is no such thing.
-    pub fn is_absent(&self) -> bool {
-        matches!(self, Self::Absent)
-    }
 }
 
 impl Facts {

@@ -1,0 +1,99 @@
+//! The stack of a name, with its resources and outputs.
+
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::StackResourceSummary;
+
+use super::answer::{Answer, Trouble, trouble};
+use crate::facts::Stack;
+use crate::facts::deployed::STACK_TAG;
+
+/// A stack, and those of its resources that are looked at themselves.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// The fact.
+    pub(super) stack: Stack,
+    /// Names of its functions, in the order of logical ids.
+    pub(super) functions: Vec<String>,
+    /// UUIDs of its event source mappings, in the order of logical ids.
+    pub(super) mappings: Vec<String>,
+}
+
+/// Looks at the stack.
+pub(super) async fn stack(client: &Client, name: &str) -> Answer<Seen> {
+    const ACTION: &str = "cloudformation:DescribeStacks";
+    let answer = client.describe_stacks().stack_name(name).send().await;
+    let output = answer.map_err(|error| {
+        // CloudFormation's code for this is that of every other mistake in a request.
+        let words = error.as_service_error().and_then(|error| error.meta().message());
+        if words.is_some_and(|words| words.contains("does not exist")) {
+            Trouble::Absent
+        } else {
+            trouble(&error, ACTION, &[])
+        }
+    })?;
+    let Some(stack) = output.stacks.unwrap_or_default().into_iter().next() else {
+        return Err(Trouble::Absent);
+    };
+    let mut resources = resources(client, name).await?;
+    resources.sort_by(|one, other| one.logical_resource_id.cmp(&other.logical_resource_id));
+    let of_type = |kind: &str| -> Vec<String> {
+        let of_type = resources
+            .iter()
+            .filter(|resource| resource.resource_type() == Some(kind));
+        of_type
+            .filter_map(|resource| resource.physical_resource_id.clone())
+            .collect()
+    };
+    let (functions, mappings) = (
+        of_type("AWS::Lambda::Function"),
+        of_type("AWS::Lambda::EventSourceMapping"),
+    );
+    let made_by_k2m = stack.tags().iter().any(|tag| tag.key() == Some(STACK_TAG));
+    Ok(Seen {
+        functions,
+        mappings,
+        stack: Stack {
+            name: name.to_owned(),
+            status: stack
+                .stack_status
+                .as_ref()
+                .map_or("unknown", |status| status.as_str())
+                .to_owned(),
+            // What others put into their outputs is theirs to show.
+            outputs: if made_by_k2m {
+                let outputs = stack.outputs().iter();
+                outputs
+                    .filter_map(|output| Some((output.output_key.clone()?, output.output_value.clone()?)))
+                    .collect()
+            } else {
+                std::collections::BTreeMap::new()
+            },
+            made_by_k2m,
+            resources: resources
+                .into_iter()
+                .filter_map(|resource| Some((resource.logical_resource_id?, resource.physical_resource_id?)))
+                .collect(),
+        },
+    })
+}
+
+async fn resources(client: &Client, name: &str) -> Answer<Vec<StackResourceSummary>> {
+    let items = client
+        .list_stack_resources()
+        .stack_name(name)
+        .into_paginator()
+        .items()
+        .send();
+    let found: Vec<StackResourceSummary> = items
+        .try_collect()
+        .await
+        .map_err(|error| trouble(&error, "cloudformation:ListStackResources", &[]))?;
+    // A deleted resource stays in the list, with the id that it had.
+    Ok(found
+        .into_iter()
+        .filter(|resource| {
+            let status = resource.resource_status.as_ref();
+            status.is_none_or(|status| status.as_str() != "DELETE_COMPLETE")
+        })
+        .collect())
+}

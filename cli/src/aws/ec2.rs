@@ -1,0 +1,347 @@
+//! The networks of one region: the VPCs that given subnets are in, and all in them that decides whether a packet arrives.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types as sdk;
+
+use super::answer::{Answer, Trouble, fact, trouble};
+use super::number;
+use super::owner::Claims;
+use crate::facts::Network;
+use crate::facts::network::{
+    AclEntry, NetworkAcl, PrefixList, Route, RouteTable, Rule, RulePeer, SecurityGroup, Subnet, Vpc,
+};
+
+/// AWS takes up to 200 values a filter.
+const MOST_VALUES: usize = 200;
+
+/// Looks at the VPCs of `subnets`, and at `groups`.
+pub(super) async fn network(
+    client: &Client,
+    subnets: &Answer<Vec<String>>,
+    groups: &[String],
+    claims: &Claims<'_>,
+) -> Network {
+    let vpcs = match subnets {
+        Ok(subnets) => vpcs_of(client, subnets).await,
+        Err(trouble) => Err(trouble.clone()),
+    };
+    let (vpcs, subnets, route_tables, network_acls, security_groups) = match &vpcs {
+        Ok(ids) => tokio::join!(
+            self::vpcs(client, ids),
+            self::subnets(client, ids),
+            route_tables(client, ids, claims),
+            network_acls(client, ids),
+            security_groups(client, groups, claims),
+        ),
+        Err(trouble) => (
+            Err(trouble.clone()),
+            Err(trouble.clone()),
+            Err(trouble.clone()),
+            Err(trouble.clone()),
+            security_groups(client, groups, claims).await,
+        ),
+    };
+    let prefix_lists = prefix_lists(client, &named_lists(&route_tables, &security_groups)).await;
+    Network {
+        vpcs: fact(vpcs),
+        subnets: fact(subnets),
+        route_tables: fact(route_tables),
+        network_acls: fact(network_acls),
+        security_groups: fact(security_groups),
+        prefix_lists: fact(prefix_lists),
+    }
+}
+
+fn filters(name: &str, values: &[String]) -> Vec<sdk::Filter> {
+    vec![
+        sdk::Filter::builder()
+            .name(name)
+            .set_values(Some(values.to_vec()))
+            .build(),
+    ]
+}
+
+/// Every page of a filtered question, however many values the filter has.
+macro_rules! all {
+    ($call:expr, $action:literal, $filter:literal, $values:expr) => {{
+        let mut all = Vec::new();
+        for values in $values.chunks(MOST_VALUES) {
+            let items = $call
+                .set_filters(Some(filters($filter, values)))
+                .into_paginator()
+                .items()
+                .send();
+            all.extend(
+                items
+                    .try_collect()
+                    .await
+                    .map_err(|error| trouble(&error, concat!("ec2:", $action), &[]))?,
+            );
+        }
+        all
+    }};
+}
+
+async fn vpcs_of(client: &Client, subnets: &[String]) -> Answer<Vec<String>> {
+    let found: Vec<sdk::Subnet> = all!(client.describe_subnets(), "DescribeSubnets", "subnet-id", subnets);
+    let ids: BTreeSet<String> = found.into_iter().filter_map(|subnet| subnet.vpc_id).collect();
+    Ok(ids.into_iter().collect())
+}
+
+async fn vpcs(client: &Client, ids: &[String]) -> Answer<Vec<Vpc>> {
+    let found: Vec<sdk::Vpc> = all!(client.describe_vpcs(), "DescribeVpcs", "vpc-id", ids);
+    let mut vpcs: Vec<Vpc> = found.into_iter().map(vpc).collect();
+    vpcs.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(vpcs)
+}
+
+fn vpc(vpc: sdk::Vpc) -> Vpc {
+    let mut cidrs: Vec<String> = vpc
+        .cidr_block_association_set()
+        .iter()
+        .filter(|block| associated(block.cidr_block_state()))
+        .filter_map(|block| block.cidr_block.clone())
+        .collect();
+    if cidrs.is_empty() {
+        cidrs.extend(vpc.cidr_block.clone());
+    }
+    let mut ipv6_cidrs: Vec<String> = vpc
+        .ipv6_cidr_block_association_set()
+        .iter()
+        .filter(|block| associated(block.ipv6_cidr_block_state()))
+        .filter_map(|block| block.ipv6_cidr_block.clone())
+        .collect();
+    cidrs.sort();
+    ipv6_cidrs.sort();
+    Vpc {
+        id: vpc.vpc_id.unwrap_or_default(),
+        cidrs,
+        ipv6_cidrs,
+    }
+}
+
+fn associated(state: Option<&sdk::VpcCidrBlockState>) -> bool {
+    let state = state.and_then(sdk::VpcCidrBlockState::state);
+    state.is_none_or(|state| *state == sdk::VpcCidrBlockStateCode::Associated)
+}
+
+async fn subnets(client: &Client, vpcs: &[String]) -> Answer<Vec<Subnet>> {
+    let found: Vec<sdk::Subnet> = all!(client.describe_subnets(), "DescribeSubnets", "vpc-id", vpcs);
+    let mut subnets: Vec<Subnet> = found
+        .into_iter()
+        .map(|subnet| Subnet {
+            id: subnet.subnet_id.unwrap_or_default(),
+            vpc: subnet.vpc_id.unwrap_or_default(),
+            zone: subnet.availability_zone.unwrap_or_default(),
+            cidr: subnet.cidr_block.unwrap_or_default(),
+            free_addresses: number(subnet.available_ip_address_count.unwrap_or_default()),
+        })
+        .collect();
+    subnets.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(subnets)
+}
+
+async fn route_tables(client: &Client, vpcs: &[String], claims: &Claims<'_>) -> Answer<Vec<RouteTable>> {
+    let found: Vec<sdk::RouteTable> = all!(client.describe_route_tables(), "DescribeRouteTables", "vpc-id", vpcs);
+    let mut tables: Vec<RouteTable> = found.into_iter().map(|table| route_table(table, claims)).collect();
+    tables.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(tables)
+}
+
+fn route_table(table: sdk::RouteTable, claims: &Claims<'_>) -> RouteTable {
+    let id = table.route_table_id.unwrap_or_default();
+    let associations = table.associations.unwrap_or_default();
+    let mut routes: Vec<Route> = table
+        .routes
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|route| {
+            let destination = route
+                .destination_cidr_block
+                .or(route.destination_ipv6_cidr_block)
+                .or(route.destination_prefix_list_id)?;
+            // An instance is given together with its network interface, which is what the packet goes to.
+            let target = route
+                .gateway_id
+                .or(route.nat_gateway_id)
+                .or(route.transit_gateway_id)
+                .or(route.vpc_peering_connection_id)
+                .or(route.network_interface_id)
+                .or(route.egress_only_internet_gateway_id)
+                .or(route.local_gateway_id)
+                .or(route.carrier_gateway_id)
+                .or(route.core_network_arn)
+                .or(route.odb_network_arn)
+                .or(route.instance_id)
+                .unwrap_or_default();
+            Some(Route {
+                owner: claims.route(&id, &destination, &target),
+                active: route.state != Some(sdk::RouteState::Blackhole),
+                destination,
+                target,
+            })
+        })
+        .collect();
+    routes.sort_by(|one, other| (&one.destination, &one.target).cmp(&(&other.destination, &other.target)));
+    let mut subnets: Vec<String> = associations
+        .iter()
+        .filter_map(|association| association.subnet_id.clone())
+        .collect();
+    subnets.sort();
+    RouteTable {
+        id,
+        vpc: table.vpc_id.unwrap_or_default(),
+        main: associations.iter().any(|association| association.main == Some(true)),
+        subnets,
+        routes,
+    }
+}
+
+async fn network_acls(client: &Client, vpcs: &[String]) -> Answer<Vec<NetworkAcl>> {
+    let found: Vec<sdk::NetworkAcl> = all!(client.describe_network_acls(), "DescribeNetworkAcls", "vpc-id", vpcs);
+    let mut acls: Vec<NetworkAcl> = found
+        .into_iter()
+        .map(|acl| {
+            let mut subnets: Vec<String> = acl
+                .associations()
+                .iter()
+                .filter_map(|association| association.subnet_id.clone())
+                .collect();
+            subnets.sort();
+            let mut entries: Vec<AclEntry> = acl.entries().iter().filter_map(acl_entry).collect();
+            entries.sort_by(|one, other| {
+                (one.egress, one.number, &one.cidr).cmp(&(other.egress, other.number, &other.cidr))
+            });
+            NetworkAcl {
+                id: acl.network_acl_id.unwrap_or_default(),
+                vpc: acl.vpc_id.unwrap_or_default(),
+                default: acl.is_default.unwrap_or_default(),
+                subnets,
+                entries,
+            }
+        })
+        .collect();
+    acls.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(acls)
+}
+
+fn acl_entry(entry: &sdk::NetworkAclEntry) -> Option<AclEntry> {
+    let protocol = entry.protocol().unwrap_or("-1").to_owned();
+    let range = entry.port_range();
+    Some(AclEntry {
+        number: number(entry.rule_number?),
+        egress: entry.egress.unwrap_or_default(),
+        allow: entry.rule_action == Some(sdk::RuleAction::Allow),
+        ports: ports(
+            &protocol,
+            range.and_then(|range| range.from),
+            range.and_then(|range| range.to),
+        ),
+        protocol,
+        cidr: entry.cidr_block.clone().or_else(|| entry.ipv6_cidr_block.clone())?,
+    })
+}
+
+/// First and last port, where the protocol has ports and they are not all. For ICMP the two numbers are type and code.
+fn ports(protocol: &str, from: Option<i32>, to: Option<i32>) -> Option<(u16, u16)> {
+    if !matches!(protocol, "tcp" | "6" | "udp" | "17") {
+        return None;
+    }
+    Some((u16::try_from(from?).ok()?, u16::try_from(to?).ok()?))
+}
+
+async fn security_groups(client: &Client, ids: &[String], claims: &Claims<'_>) -> Answer<Vec<SecurityGroup>> {
+    let groups = async {
+        Ok::<Vec<sdk::SecurityGroup>, Trouble>(all!(
+            client.describe_security_groups(),
+            "DescribeSecurityGroups",
+            "group-id",
+            ids
+        ))
+    };
+    let rules = async {
+        Ok::<Vec<sdk::SecurityGroupRule>, Trouble>(all!(
+            client.describe_security_group_rules(),
+            "DescribeSecurityGroupRules",
+            "group-id",
+            ids
+        ))
+    };
+    let (found, mut rules) = tokio::try_join!(groups, rules)?;
+    rules.sort_by(|one, other| one.security_group_rule_id.cmp(&other.security_group_rule_id));
+    let mut groups: Vec<SecurityGroup> = found
+        .into_iter()
+        .map(|group| {
+            let id = group.group_id.clone().unwrap_or_default();
+            let own = rules.iter().filter(|rule| rule.group_id() == Some(&id));
+            SecurityGroup {
+                vpc: group.vpc_id.clone().unwrap_or_default(),
+                name: group.group_name.clone().unwrap_or_default(),
+                rules: own.filter_map(|rule| self::rule(rule, claims)).collect(),
+                owner: claims.tagged(
+                    &id,
+                    group.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?))),
+                ),
+                id,
+            }
+        })
+        .collect();
+    groups.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(groups)
+}
+
+fn rule(rule: &sdk::SecurityGroupRule, claims: &Claims<'_>) -> Option<Rule> {
+    let group = || rule.referenced_group_info()?.group_id().map(str::to_owned);
+    let peer = if let Some(cidr) = rule.cidr_ipv4().or(rule.cidr_ipv6()) {
+        RulePeer::Cidr(cidr.to_owned())
+    } else if let Some(list) = rule.prefix_list_id() {
+        RulePeer::PrefixList(list.to_owned())
+    } else {
+        RulePeer::Group(group()?)
+    };
+    let id = rule.security_group_rule_id()?;
+    let protocol = rule.ip_protocol().unwrap_or("-1");
+    Some(Rule {
+        id: id.to_owned(),
+        egress: rule.is_egress.unwrap_or_default(),
+        protocol: protocol.to_owned(),
+        ports: ports(protocol, rule.from_port, rule.to_port),
+        peer,
+        owner: claims.rule(id, rule.description().unwrap_or_default()),
+    })
+}
+
+/// Prefix lists that routes and rules name, as far as those could be read.
+fn named_lists(tables: &Answer<Vec<RouteTable>>, groups: &Answer<Vec<SecurityGroup>>) -> BTreeSet<String> {
+    let routes = tables.iter().flatten().flat_map(|table| &table.routes);
+    let routes = routes
+        .map(|route| &route.destination)
+        .filter(|destination| destination.starts_with("pl-"));
+    let rules = groups.iter().flatten().flat_map(|group| &group.rules);
+    let rules = rules.filter_map(|rule| match &rule.peer {
+        RulePeer::PrefixList(id) => Some(id),
+        RulePeer::Cidr(_) | RulePeer::Group(_) => None,
+    });
+    routes.chain(rules).cloned().collect()
+}
+
+async fn prefix_lists(client: &Client, ids: &BTreeSet<String>) -> Answer<Vec<PrefixList>> {
+    let mut lists = Vec::new();
+    for id in ids {
+        let entries: Vec<sdk::PrefixListEntry> = client
+            .get_managed_prefix_list_entries()
+            .prefix_list_id(id)
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| trouble(&error, "ec2:GetManagedPrefixListEntries", &[]))?;
+        let mut cidrs: Vec<String> = entries.into_iter().filter_map(|entry| entry.cidr).collect();
+        cidrs.sort();
+        lists.push(PrefixList { id: id.clone(), cidrs });
+    }
+    Ok(lists)
+}

@@ -1,0 +1,32 @@
+//! The stream, as `DescribeStreamSummary` tells it.
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::types::EncryptionType;
+
+use super::answer::{Answer, trouble};
+use super::number;
+use crate::facts::Stream;
+
+/// Looks at the stream.
+pub(super) async fn stream(client: &Client, arn: &str) -> Answer<Stream> {
+    let output = client
+        .describe_stream_summary()
+        .stream_arn(arn)
+        .send()
+        .await
+        .map_err(|error| trouble(&error, "kinesis:DescribeStreamSummary", &["ResourceNotFoundException"]))?;
+    let Some(summary) = output.stream_description_summary else {
+        return Err(super::incomplete("kinesis:DescribeStreamSummary"));
+    };
+    Ok(Stream {
+        status: summary.stream_status.as_str().to_owned(),
+        open_shards: number(summary.open_shard_count),
+        retention_hours: number(summary.retention_period_hours),
+        kms_key: match summary.encryption_type {
+            Some(EncryptionType::Kms) => summary.key_id,
+            _ => None,
+        },
+        max_record_kib: summary.max_record_size_in_kib.map(number),
+        arn: summary.stream_arn,
+    })
+}

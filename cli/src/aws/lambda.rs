@@ -1,0 +1,79 @@
+//! The function of a stack and its event source mapping.
+
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::types::FunctionResponseType;
+
+use super::answer::{Answer, Trouble, trouble};
+use super::number;
+use crate::facts::{Function, Mapping};
+
+const NOT_FOUND: &[&str] = &["ResourceNotFoundException"];
+
+/// Looks at the one of these mappings that reads the stream; the function's name or ARN comes with it.
+pub(super) async fn mapping(client: &Client, uuids: &[String], stream: &str) -> Answer<(Mapping, String)> {
+    for uuid in uuids {
+        let answer = client.get_event_source_mapping().uuid(uuid).send().await;
+        let found = match answer.map_err(|error| trouble(&error, "lambda:GetEventSourceMapping", NOT_FOUND)) {
+            Ok(found) => found,
+            Err(Trouble::Absent) => continue,
+            Err(trouble) => return Err(trouble),
+        };
+        if found.event_source_arn() != Some(stream) {
+            continue;
+        }
+        let partial_failures = found
+            .function_response_types()
+            .contains(&FunctionResponseType::ReportBatchItemFailures);
+        let mapping = Mapping {
+            uuid: uuid.clone(),
+            state: found.state.unwrap_or_default(),
+            last_result: found.last_processing_result,
+            batch_size: number(found.batch_size.unwrap_or_default()),
+            partial_failures,
+        };
+        return Ok((mapping, found.function_arn.unwrap_or_default()));
+    }
+    Err(Trouble::Absent)
+}
+
+/// Looks at a function by its name or ARN.
+pub(super) async fn function(client: &Client, name: &str) -> Answer<Function> {
+    let found = client
+        .get_function_configuration()
+        .function_name(name)
+        .send()
+        .await
+        .map_err(|error| trouble(&error, "lambda:GetFunctionConfiguration", NOT_FOUND))?;
+    let (mut subnets, mut security_groups) = found
+        .vpc_config
+        .map(|vpc| {
+            (
+                vpc.subnet_ids.unwrap_or_default(),
+                vpc.security_group_ids.unwrap_or_default(),
+            )
+        })
+        .unwrap_or_default();
+    subnets.sort();
+    security_groups.sort();
+    let variables = found
+        .environment
+        .and_then(|environment| environment.variables)
+        .unwrap_or_default();
+    Ok(Function {
+        arn: found.function_arn.unwrap_or_default(),
+        state: found
+            .state
+            .as_ref()
+            .map_or("unknown", |state| state.as_str())
+            .to_owned(),
+        timeout_seconds: number(found.timeout.unwrap_or_default()),
+        memory_mb: number(found.memory_size.unwrap_or_default()),
+        subnets,
+        security_groups,
+        // Only our own: another's variables may hold secrets.
+        variables: variables
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("K2M_"))
+            .collect(),
+    })
+}

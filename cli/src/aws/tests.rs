@@ -1,0 +1,408 @@
+//! Calls against scripted answers as they are on the wire: pages, what is absent, what is refused, what is throttled.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::http::StatusCode;
+
+use super::answer::{Answer, Trouble, fact};
+use super::owner::Claims;
+use super::*;
+use crate::facts::network::RulePeer;
+use crate::facts::{Owner, Stack};
+
+const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
+const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
+
+/// Status and body.
+type Wire = (u16, String);
+
+/// Answers each request, given as its path and body, and counts them.
+#[derive(Clone)]
+struct Script {
+    answer: Arc<dyn Fn(&str) -> Wire + Send + Sync>,
+    requests: Arc<AtomicUsize>,
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Script")
+    }
+}
+
+impl HttpConnector for Script {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+        let (status, body) = (self.answer)(&format!("{} {body}", request.uri()));
+        let status = StatusCode::try_from(status).unwrap();
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body.into())))
+    }
+}
+
+impl Script {
+    fn new(answer: impl Fn(&str) -> Wire + Send + Sync + 'static) -> Self {
+        Self {
+            answer: Arc::new(answer),
+            requests: Arc::default(),
+        }
+    }
+
+    /// The same to every request.
+    fn always(status: u16, body: &str) -> Self {
+        let body = body.to_owned();
+        Self::new(move |_| (status, body.clone()))
+    }
+
+    fn http(&self) -> SharedHttpClient {
+        let connector = SharedHttpConnector::new(self.clone());
+        http_client_fn(move |_, _| connector.clone())
+    }
+
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+}
+
+/// A client that this script answers; it retries as the real one does, with hardly any waiting.
+macro_rules! client {
+    ($sdk:ident, $script:expr) => {
+        $sdk::Client::from_conf(
+            $sdk::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::new("eu-west-1"))
+                .allow_no_auth()
+                .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
+                .http_client($script.http())
+                .build(),
+        )
+    };
+}
+
+/// An error of a service that speaks JSON.
+fn json_error(code: &str, message: &str) -> String {
+    format!(r#"{{"__type":"{code}","message":"{message}"}}"#)
+}
+
+#[tokio::test]
+async fn brokers_come_from_every_page_in_the_order_of_their_numbers() {
+    let script = Script::new(|request| {
+        let page = if request.contains("nextToken=more") {
+            r#"{"nodeInfoList":[{"brokerNodeInfo":{"brokerId":2.0,"clientSubnet":"subnet-2","clientVpcIpAddress":"10.0.2.7"}},{"brokerNodeInfo":{"brokerId":1.0}}]}"#
+        } else {
+            r#"{"nodeInfoList":[{"brokerNodeInfo":{"brokerId":3.0}},{"nodeType":"CONTROLLER"}],"nextToken":"more"}"#
+        };
+        (200, page.to_owned())
+    });
+    let brokers = kafka::brokers(&client!(aws_sdk_kafka, script), CLUSTER).await.unwrap();
+    assert_eq!(brokers.iter().map(|broker| broker.id).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(
+        (brokers[1].subnet.as_str(), brokers[1].address.as_str()),
+        ("subnet-2", "10.0.2.7")
+    );
+    assert_eq!(script.requests(), 2);
+}
+
+#[tokio::test]
+async fn resources_come_from_every_page_and_deleted_ones_are_left_out() {
+    let member = |logical: &str, kind: &str, id: &str, status: &str| {
+        format!(
+            "<member><LogicalResourceId>{logical}</LogicalResourceId><PhysicalResourceId>{id}</PhysicalResourceId><ResourceType>{kind}</ResourceType>\
+             <ResourceStatus>{status}</ResourceStatus><LastUpdatedTimestamp>2026-01-02T03:04:05Z</LastUpdatedTimestamp></member>"
+        )
+    };
+    let pages = [
+        member(
+            "Mapping",
+            "AWS::Lambda::EventSourceMapping",
+            "uuid-1",
+            "CREATE_COMPLETE",
+        ) + &member("Old", "AWS::EC2::SecurityGroup", "sg-0", "DELETE_COMPLETE"),
+        member("Function", "AWS::Lambda::Function", "f-1", "CREATE_COMPLETE"),
+    ];
+    let stack = |tag: &'static str| {
+        let pages = pages.clone();
+        Script::new(move |request| {
+            let result = if request.contains("Action=DescribeStacks") {
+                format!(
+                    "<DescribeStacksResult><Stacks><member><StackName>k2m-orders</StackName><CreationTime>2026-01-02T03:04:05Z</CreationTime>\
+                     <StackStatus>CREATE_COMPLETE</StackStatus><Tags><member><Key>{tag}</Key><Value>k2m-orders</Value></member></Tags>\
+                     <Outputs><member><OutputKey>Function</OutputKey><OutputValue>f</OutputValue></member></Outputs></member></Stacks></DescribeStacksResult>"
+                )
+            } else {
+                let (page, next) = if request.contains("NextToken=2") {
+                    (&pages[1], "")
+                } else {
+                    (&pages[0], "<NextToken>2</NextToken>")
+                };
+                format!(
+                    "<ListStackResourcesResult><StackResourceSummaries>{page}</StackResourceSummaries>{next}</ListStackResourcesResult>"
+                )
+            };
+            let action = if request.contains("Action=DescribeStacks") {
+                "DescribeStacks"
+            } else {
+                "ListStackResources"
+            };
+            (200, format!("<{action}Response>{result}</{action}Response>"))
+        })
+    };
+    let ours = cloudformation::stack(&client!(aws_sdk_cloudformation, stack("k2m:stack")), "k2m-orders").await;
+    let ours = ours.unwrap();
+    assert_eq!(
+        (ours.functions, ours.mappings),
+        (vec!["f-1".to_owned()], vec!["uuid-1".to_owned()])
+    );
+    insta::assert_json_snapshot!(ours.stack);
+    // Outputs of another's stack may be anything, secrets too.
+    let another = cloudformation::stack(&client!(aws_sdk_cloudformation, stack("team")), "k2m-orders").await;
+    let another = another.unwrap().stack;
+    assert!(!another.made_by_k2m && another.outputs.is_empty(), "{another:?}");
+}
+
+#[tokio::test]
+async fn groups_and_rules_come_from_every_page_with_their_owners() {
+    let rule = |id: &str, protocol: &str, from: i32, to: i32, rest: &str| {
+        format!(
+            "<item><securityGroupRuleId>{id}</securityGroupRuleId><groupId>sg-1</groupId><isEgress>false</isEgress>\
+             <ipProtocol>{protocol}</ipProtocol><fromPort>{from}</fromPort><toPort>{to}</toPort>{rest}</item>"
+        )
+    };
+    let first = rule("sgr-3", "tcp", 0, 65_535, "<prefixListId>pl-1</prefixListId>")
+        + &rule(
+            "sgr-2",
+            "tcp",
+            9098,
+            9098,
+            "<referencedGroupInfo><groupId>sg-9</groupId></referencedGroupInfo><description>k2m k2m-clicks: function</description>",
+        );
+    let second = rule("sgr-1", "icmp", 8, -1, "<cidrIpv4>10.0.0.0/8</cidrIpv4>");
+    let script = Script::new(move |request| {
+        let body = if request.contains("Action=DescribeSecurityGroupRules") {
+            let (page, next) = if request.contains("NextToken=2") {
+                (&second, "")
+            } else {
+                (&first, "<nextToken>2</nextToken>")
+            };
+            format!(
+                "<DescribeSecurityGroupRulesResponse><securityGroupRuleSet>{page}</securityGroupRuleSet>{next}</DescribeSecurityGroupRulesResponse>"
+            )
+        } else if request.contains("Action=DescribeSecurityGroups") {
+            "<DescribeSecurityGroupsResponse><securityGroupInfo><item><groupId>sg-1</groupId><groupName>brokers</groupName><vpcId>vpc-1</vpcId></item></securityGroupInfo></DescribeSecurityGroupsResponse>".to_owned()
+        } else {
+            "<GetManagedPrefixListEntriesResponse><entrySet><item><cidr>10.2.0.0/16</cidr></item><item><cidr>10.1.0.0/16</cidr></item></entrySet></GetManagedPrefixListEntriesResponse>".to_owned()
+        };
+        (200, body)
+    });
+    let stack = Fact::<Stack>::Absent;
+    let claims = Claims::new("k2m-orders", &stack);
+    let groups = ["sg-1".to_owned()];
+    let network = ec2::network(&client!(aws_sdk_ec2, script), &Ok(Vec::new()), &groups, &claims).await;
+    let group = &network.security_groups.found().unwrap()[0];
+    let rules: Vec<_> = group
+        .rules
+        .iter()
+        .map(|rule| (rule.id.as_str(), rule.ports, &rule.peer, &rule.owner))
+        .collect();
+    let (foreign, clicks) = (Owner::Foreign, Owner::K2mStack("k2m-clicks".to_owned()));
+    assert_eq!(
+        rules,
+        [
+            ("sgr-1", None, &RulePeer::Cidr("10.0.0.0/8".to_owned()), &foreign),
+            (
+                "sgr-2",
+                Some((9098, 9098)),
+                &RulePeer::Group("sg-9".to_owned()),
+                &clicks
+            ),
+            (
+                "sgr-3",
+                Some((0, 65_535)),
+                &RulePeer::PrefixList("pl-1".to_owned()),
+                &foreign
+            ),
+        ]
+    );
+    assert_eq!(
+        network.prefix_lists.found().unwrap()[0].cidrs,
+        ["10.1.0.0/16", "10.2.0.0/16"]
+    );
+}
+
+#[tokio::test]
+async fn what_the_service_does_not_find_is_absent() {
+    let kafka = client!(
+        aws_sdk_kafka,
+        Script::always(404, &json_error("NotFoundException", "no such cluster"))
+    );
+    let seen = kafka::cluster(&kafka, CLUSTER).await;
+    assert_eq!(seen.cluster, Err(Trouble::Absent));
+    assert_eq!(seen.subnets, Err(Trouble::Absent));
+    assert!(!seen.has_brokers);
+    assert_eq!(kafka::topic(&kafka, CLUSTER, "orders").await, Err(Trouble::Absent));
+    let script = Script::always(404, &json_error("ResourceNotFoundException", "no such function"));
+    let lambda = client!(aws_sdk_lambda, script);
+    assert_eq!(lambda::function(&lambda, "f").await, Err(Trouble::Absent));
+    let uuids = ["u".to_owned()];
+    assert_eq!(lambda::mapping(&lambda, &uuids, STREAM).await, Err(Trouble::Absent));
+    let answer = "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id k2m-orders does not exist</Message></Error></ErrorResponse>";
+    let cloudformation = client!(aws_sdk_cloudformation, Script::always(400, answer));
+    let stack = cloudformation::stack(&cloudformation, "k2m-orders").await;
+    assert!(matches!(stack, Err(Trouble::Absent)), "{stack:?}");
+}
+
+#[tokio::test]
+async fn a_missing_right_is_named() {
+    let denied = |answer: Answer<()>| match fact(answer) {
+        Fact::Unreadable(why) => why.missing_action.unwrap_or_else(|| panic!("{}", why.message)),
+        other => panic!("{other:?}"),
+    };
+    // AWS names the action, which need not be the call's own.
+    let words = "User: u is not authorized to perform: kafka-cluster:Connect on resource: c";
+    let script = Script::always(403, &json_error("AccessDeniedException", words));
+    let kafka = client!(aws_sdk_kafka, script);
+    assert_eq!(
+        denied(kafka::topic(&kafka, CLUSTER, "orders").await.map(drop)),
+        "kafka-cluster:Connect"
+    );
+    assert_eq!(script.requests(), 1, "a right does not come by trying again");
+    // It doesn't: the call's own is what is missing.
+    let kafka = client!(
+        aws_sdk_kafka,
+        Script::always(403, &json_error("ForbiddenException", "no"))
+    );
+    assert_eq!(
+        denied(kafka::brokers(&kafka, CLUSTER).await.map(drop)),
+        "kafka:ListNodes"
+    );
+    let answer = "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You are not authorized to perform this operation.</Message></Error></Errors><RequestID>r</RequestID></Response>";
+    let stack = Fact::<Stack>::Absent;
+    let (subnets, groups) = (Ok(vec!["subnet-1".to_owned()]), ["sg-1".to_owned()]);
+    let ec2 = client!(aws_sdk_ec2, Script::always(403, answer));
+    let network = ec2::network(&ec2, &subnets, &groups, &Claims::new("k2m-orders", &stack)).await;
+    let actions = [
+        network.subnets.unreadable(),
+        network.vpcs.unreadable(),
+        network.security_groups.unreadable(),
+    ]
+    .map(|why| why.unwrap().missing_action.clone().unwrap());
+    // The VPCs are found through the subnets: that right is the one to give first.
+    assert_eq!(actions[..2], ["ec2:DescribeSubnets", "ec2:DescribeSubnets"]);
+    assert!(actions[2].starts_with("ec2:DescribeSecurityGroup"), "{actions:?}");
+}
+
+#[tokio::test]
+async fn throttling_is_retried_and_then_told() {
+    let script = Script::always(429, &json_error("TooManyRequestsException", "slow down"));
+    let answer = kafka::brokers(&client!(aws_sdk_kafka, script), CLUSTER).await;
+    assert_eq!(
+        answer,
+        Err(Trouble::Refused("TooManyRequestsException: slow down".to_owned()))
+    );
+    assert_eq!(script.requests(), 3);
+}
+
+#[tokio::test]
+async fn expired_credentials_are_told_from_a_missing_right() {
+    let answer = "<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message></Error></ErrorResponse>";
+    let account = sts::account(&client!(aws_sdk_sts, Script::always(403, answer))).await;
+    let words = "ExpiredToken: The security token included in the request is expired";
+    assert_eq!(account, Err(Trouble::Credentials(words.to_owned())));
+    let aws = Aws {
+        config: SdkConfig::builder().build(),
+        profile: Some("dev".to_owned()),
+    };
+    let error = aws.reachable("eu-west-1", &account, None).unwrap_err();
+    insta::assert_snapshot!(error);
+}
+
+#[tokio::test]
+async fn a_cluster_without_brokers_yet_tells_its_state() {
+    let cluster = |state: &'static str, status: u16, bootstrap: String| {
+        Script::new(move |request| {
+            if request.contains("bootstrap-brokers") {
+                (status, bootstrap.clone())
+            } else {
+                let info = format!(
+                    r#"{{"clusterInfo":{{"state":"{state}","clusterType":"PROVISIONED","provisioned":{{"brokerNodeGroupInfo":{{"clientSubnets":["subnet-2","subnet-1"],"instanceType":"kafka.m5.large"}},"numberOfBrokerNodes":2}}}}}}"#
+                );
+                (200, info)
+            }
+        })
+    };
+    let early = cluster("CREATING", 400, json_error("BadRequestException", "too early"));
+    let seen = kafka::cluster(&client!(aws_sdk_kafka, early), CLUSTER).await;
+    let fact = seen.cluster.unwrap();
+    assert_eq!((fact.state.as_str(), fact.bootstrap_brokers.len()), ("CREATING", 0));
+    assert_eq!(seen.subnets.unwrap(), ["subnet-1", "subnet-2"]);
+    assert_eq!(seen.configuration, Err(Trouble::Absent), "MSK's default has no ARN");
+
+    let denied = cluster("ACTIVE", 403, json_error("ForbiddenException", "no"));
+    let seen = kafka::cluster(&client!(aws_sdk_kafka, denied), CLUSTER).await;
+    let action = match seen.cluster {
+        Err(Trouble::Denied { action, .. }) => action,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(action, "kafka:GetBootstrapBrokers");
+    assert!(seen.subnets.is_ok(), "the network can be looked at all the same");
+
+    let body = r#"{"bootstrapBrokerString":"","bootstrapBrokerStringTls":"b-2:9094,b-1:9094"}"#;
+    let given = cluster("ACTIVE", 200, body.to_owned());
+    let seen = kafka::cluster(&client!(aws_sdk_kafka, given), CLUSTER).await;
+    let brokers: Vec<_> = seen.cluster.unwrap().bootstrap_brokers.into_iter().collect();
+    assert_eq!(brokers, [("Tls".to_owned(), "b-1:9094,b-2:9094".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_serverless_cluster_has_subnets_and_iam() {
+    let script = Script::new(|request| {
+        let body = if request.contains("bootstrap-brokers") {
+            r#"{"bootstrapBrokerStringSaslIam":"boot:9098"}"#
+        } else {
+            r#"{"clusterInfo":{"state":"ACTIVE","clusterType":"SERVERLESS","serverless":{"vpcConfigs":[{"subnetIds":["subnet-2","subnet-1"],"securityGroupIds":["sg-1"]}],"clientAuthentication":{"sasl":{"iam":{"enabled":true}}}}}}"#
+        };
+        (200, body.to_owned())
+    });
+    let seen = kafka::cluster(&client!(aws_sdk_kafka, script), CLUSTER).await;
+    assert!(!seen.has_brokers);
+    insta::assert_json_snapshot!(seen.cluster.unwrap());
+}
+
+#[tokio::test]
+async fn settings_are_read_from_properties() {
+    let script = Script::new(|request| {
+        let body = if request.contains("/topics/") {
+            // max.message.bytes=2000000
+            r#"{"partitionCount":6,"replicationFactor":3,"configs":"bWF4Lm1lc3NhZ2UuYnl0ZXM9MjAwMDAwMA=="}"#.to_owned()
+        } else {
+            use base64::Engine as _;
+            let text = "# ours\nauto.create.topics.enable = true\n\nnum.partitions=3\r\n! old\nlog.dirs:x=y";
+            let blob = base64::engine::general_purpose::STANDARD.encode(text);
+            format!(r#"{{"arn":"c","revision":2,"serverProperties":"{blob}"}}"#)
+        };
+        (200, body)
+    });
+    let client = client!(aws_sdk_kafka, script);
+    let settings = kafka::configuration(&client, &("c".to_owned(), 2)).await.unwrap();
+    let settings: Vec<_> = settings
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(
+        settings,
+        [
+            ("auto.create.topics.enable", "true"),
+            ("log.dirs", "x=y"),
+            ("num.partitions", "3")
+        ]
+    );
+    let topic = kafka::topic(&client, CLUSTER, "orders").await.unwrap();
+    assert_eq!((topic.partitions, topic.replication_factor), (6, 3));
+    assert_eq!(topic.settings["max.message.bytes"], "2000000");
+}

@@ -1,0 +1,182 @@
+//! The digest and the exit code, from facts made by hand.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::*;
+use crate::arn::{Arn, Kind};
+use crate::facts::cluster::Authentication;
+use crate::facts::network::{Rule, RulePeer, SecurityGroup, Subnet, Vpc};
+use crate::facts::{Broker, Cluster, Fact, Network, Owner, Stream, Topic, Unreadable};
+
+fn found<T>(value: T) -> Fact<T> {
+    Fact::Found { value }
+}
+
+fn denied<T>(action: &str) -> Fact<T> {
+    Fact::Unreadable(Unreadable {
+        missing_action: Some(action.to_owned()),
+        message: format!("User: u is not authorized to perform: {action}"),
+    })
+}
+
+fn question() -> Question {
+    let stream = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
+    let cluster = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
+    Question {
+        stream: Arn::parse(Kind::Stream, stream).unwrap(),
+        cluster: Arn::parse(Kind::Cluster, cluster).unwrap(),
+        topic: "orders".to_owned(),
+        stack: "k2m-orders".to_owned(),
+    }
+}
+
+/// A healthy account without a stack.
+fn facts() -> Facts {
+    let question = question();
+    let rule = |owner| Rule {
+        id: "sgr-1".to_owned(),
+        egress: false,
+        protocol: "tcp".to_owned(),
+        ports: Some((9098, 9098)),
+        peer: RulePeer::Cidr("10.0.0.0/16".to_owned()),
+        owner,
+    };
+    Facts {
+        schema: crate::facts::SCHEMA,
+        taken_at: "2026-01-02T03:04:05Z".to_owned(),
+        account: found("123456789012".to_owned()),
+        stream: found(Stream {
+            arn: question.stream.to_string(),
+            status: "ACTIVE".to_owned(),
+            open_shards: 1,
+            retention_hours: 24,
+            kms_key: None,
+            max_record_kib: None,
+        }),
+        cluster: found(Cluster {
+            arn: question.cluster.to_string(),
+            kind: "PROVISIONED".to_owned(),
+            state: "ACTIVE".to_owned(),
+            kafka_version: Some("3.6.0".to_owned()),
+            subnets: vec!["subnet-1".to_owned()],
+            security_groups: vec!["sg-1".to_owned()],
+            authentication: Authentication {
+                iam: true,
+                unauthenticated: true,
+                ..Authentication::default()
+            },
+            client_encryption: Some("TLS".to_owned()),
+            bootstrap_brokers: BTreeMap::from([("SaslIam".to_owned(), "b-1:9098".to_owned())]),
+        }),
+        brokers: found(vec![Broker {
+            id: 1,
+            subnet: "subnet-1".to_owned(),
+            address: "10.0.0.10".to_owned(),
+            network_interface: None,
+            endpoints: Vec::new(),
+        }]),
+        configuration: Fact::Absent,
+        topic: found(Topic {
+            name: "orders".to_owned(),
+            partitions: 6,
+            replication_factor: 3,
+            settings: BTreeMap::new(),
+        }),
+        networks: BTreeMap::from([(
+            "eu-west-1".to_owned(),
+            Network {
+                vpcs: found(vec![Vpc {
+                    id: "vpc-1".to_owned(),
+                    cidrs: vec!["10.0.0.0/16".to_owned()],
+                    ipv6_cidrs: Vec::new(),
+                }]),
+                subnets: found(vec![Subnet {
+                    id: "subnet-1".to_owned(),
+                    vpc: "vpc-1".to_owned(),
+                    zone: "eu-west-1a".to_owned(),
+                    cidr: "10.0.0.0/24".to_owned(),
+                    free_addresses: 250,
+                }]),
+                route_tables: found(Vec::new()),
+                network_acls: found(Vec::new()),
+                security_groups: found(vec![SecurityGroup {
+                    id: "sg-1".to_owned(),
+                    vpc: "vpc-1".to_owned(),
+                    name: "brokers".to_owned(),
+                    rules: vec![rule(Owner::Foreign), rule(Owner::K2mStack("k2m-clicks".to_owned()))],
+                    owner: Owner::Foreign,
+                }]),
+                prefix_lists: found(Vec::new()),
+            },
+        )]),
+        stack: Fact::Absent,
+        function: Fact::Absent,
+        mapping: Fact::Absent,
+    }
+}
+
+fn shown(facts: &Facts) -> String {
+    let question = question();
+    let digest = Digest {
+        question: &question,
+        facts,
+    };
+    format!("{digest}exit {}\n", exit(facts).code())
+}
+
+#[test]
+fn what_people_see() {
+    let healthy = facts();
+    let mut blind = facts();
+    blind.account = denied("sts:GetCallerIdentity");
+    blind.brokers = denied("kafka:ListNodes");
+    blind.topic = denied("kafka-cluster:DescribeTopic");
+    if let Some(network) = blind.networks.get_mut("eu-west-1") {
+        network.vpcs = denied("ec2:DescribeSubnets");
+        network.subnets = denied("ec2:DescribeSubnets");
+    }
+    blind.function = Fact::Unreadable(Unreadable {
+        missing_action: None,
+        message: "TooManyRequestsException: slow down".to_owned(),
+    });
+    let mut gone = facts();
+    gone.cluster = Fact::Absent;
+    gone.brokers = Fact::Absent;
+    gone.topic = Fact::Absent;
+    gone.networks.clear();
+    let mut text = String::new();
+    for (name, facts) in [("healthy", healthy), ("blind", blind), ("gone", gone)] {
+        writeln!(text, "== {name}\n{}", shown(&facts)).unwrap();
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_exit_code_tells_absence_from_blindness() {
+    let mut facts = facts();
+    assert_eq!(exit(&facts), Exit::Fine);
+    facts.topic = denied("kafka-cluster:DescribeTopic");
+    facts.account = denied("sts:GetCallerIdentity");
+    assert_eq!(exit(&facts), Exit::Fine, "neither is needed");
+    facts.mapping = denied("lambda:GetEventSourceMapping");
+    assert_eq!(exit(&facts), Exit::CouldNotTell);
+    facts.stream = Fact::Absent;
+    assert_eq!(exit(&facts), Exit::Failed, "what is certain comes first");
+}
+
+#[test]
+fn programs_see_the_facts_themselves() {
+    let (question, mut facts) = (question(), facts());
+    facts.topic = denied("kafka-cluster:DescribeTopic");
+    facts.stack = Fact::Unreadable(Unreadable {
+        missing_action: None,
+        message: "slow down".to_owned(),
+    });
+    let digest = Digest {
+        question: &question,
+        facts: &facts,
+    };
+    let document = serde_json::to_string(&digest).unwrap();
+    assert_eq!(serde_json::from_str::<Facts>(&document).unwrap(), facts);
+}
