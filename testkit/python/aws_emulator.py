@@ -1,7 +1,9 @@
 """An AWS to test against: MiniStack, unmodified, with what a stack of k2m needs and MiniStack lacks, added from outside.
 
-Four additions: a filter of EC2, resource types of CloudFormation, the newer half of MSK's API with topics, and a Kinesis event source mapping that fails,
-splits and gives up as Lambda documents it. Configured by MiniStack's own variables (GATEWAY_PORT, BIND_HOST, MINISTACK_MSK_BOOTSTRAP ...).
+Five additions: a filter of EC2 and what makes two rules of a group the same, the owner that a caller of S3 expects, resource types of
+CloudFormation, the newer half of MSK's API with topics, and a Kinesis event source mapping that fails, splits and gives up as Lambda documents
+it. Configured by MiniStack's own variables (GATEWAY_PORT, BIND_HOST, MINISTACK_MSK_BOOTSTRAP ...): where
+MINISTACK_MSK_BOOTSTRAP names a real broker, topics are made and deleted there too.
 K2M_RETRY_SECONDS is the pause before a failed batch is tried again (default 0.3).
 """
 
@@ -21,9 +23,16 @@ import ministack.services.ec2 as ec2
 import ministack.services.kinesis as kinesis
 import ministack.services.lambda_svc as lambda_svc
 import ministack.services.msk as msk
+import ministack.services.s3 as s3
+from confluent_kafka.admin import AdminClient, NewTopic
 from ministack.core.responses import _request_account_id, _request_region, get_account_id, get_region
 
-# --- EC2: the filter group-id of DescribeSecurityGroups --------------------------------------------------------------------------------
+RETRY_SECONDS = float(os.environ.get("K2M_RETRY_SECONDS", "0.3"))
+# Functions get the environment of this process, and k2m's refuses variables that it doesn't know.
+for variable in [name for name in os.environ if name.startswith("K2M_")]:
+    del os.environ[variable]
+
+# --- EC2: the filter group-id of DescribeSecurityGroups, and rules that differ in nothing but their descriptions ------------------------
 
 
 def describe_security_groups(parameters):
@@ -41,21 +50,49 @@ def describe_security_groups(parameters):
 ministack_describe_security_groups = ec2._ACTION_MAP["DescribeSecurityGroups"]
 ec2._ACTION_MAP["DescribeSecurityGroups"] = describe_security_groups
 
-# --- CloudFormation: rules of security groups, peering, a function's VPC and missing code ---------------------------------------------
+
+def strip_descriptions(rule):
+    """What two rules are compared by. MiniStack's own leaves the descriptions of groups and prefix lists in."""
+    plain = {key: value for key, value in rule.items() if key not in ("SecurityGroupRuleId", "Description")}
+    for peers in ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs"):
+        plain[peers] = [{key: value for key, value in peer.items() if key != "Description"} for peer in rule.get(peers, [])]
+    return plain
+
+
+ec2._strip_descriptions = strip_descriptions
+
+# --- S3: a bucket of another account than the caller expects ---------------------------------------------------------------------------
+
+
+async def handle_s3(method, path, headers, *rest, **named):
+    expected = headers.get("x-amz-expected-bucket-owner")
+    if expected:
+        owner = s3._bucket_owner_account(s3._parse_bucket_key(path, headers)[0])
+        if owner not in (None, expected):
+            return s3._error("AccessDenied", "Access Denied", 403)
+    return await ministack_handle_s3(method, path, headers, *rest, **named)
+
+
+ministack_handle_s3 = s3.handle_request
+s3.handle_request = handle_s3
+
+# --- CloudFormation: rules of security groups, peering, a function's VPC and missing code, all of a mapping ---------------------------------------------
 
 
 def security_group_rule(direction):
     """The handler of AWS::EC2::SecurityGroupIngress or Egress; `direction` is the group's list that the rule goes to."""
-    egress = direction == "IpPermissionsEgress"
 
     def create(_logical_id, properties, _stack):
         group = ec2._security_groups.get(properties["GroupId"])
         if group is None:
             raise ValueError(f"The security group '{properties['GroupId']}' does not exist")
         permission = provisioners._ec2_sg_permissions([properties])[0]
-        rule_id = ec2._sg_rule_id(properties["GroupId"], egress, permission)
+        rules = group.setdefault(direction, [])
+        if any(ec2._rules_match(permission, rule) for rule in rules):
+            raise ValueError("the specified rule already exists (Service: Ec2, Status Code: 400, HandlerErrorCode: AlreadyExists)")
+        rule_id = "sgr-" + uuid.uuid4().hex[:17]
         permission["SecurityGroupRuleId"] = rule_id
-        group.setdefault(direction, []).append(permission)
+        rules.append(permission)
         return rule_id, {"Id": rule_id}
 
     def delete(rule_id, properties):
@@ -119,9 +156,33 @@ def create_function(logical_id, properties, stack):
     return name, attributes
 
 
+def keep_mapping(identifier, properties):
+    """What MiniStack drops of AWS::Lambda::EventSourceMapping."""
+    mapping = lambda_svc._esms[identifier]
+    for name in ("MetricsConfig", "StartingPositionTimestamp"):
+        if properties.get(name) is not None:
+            mapping[name] = properties[name]
+    mapping["State"] = "Enabled" if mapping["Enabled"] else "Disabled"
+
+
+def create_mapping(logical_id, properties, stack):
+    identifier, attributes = ministack_create_mapping(logical_id, properties, stack)
+    keep_mapping(identifier, properties)
+    return identifier, attributes
+
+
+def update_mapping(identifier, old, new, stack):
+    identifier, attributes = ministack_update_mapping(identifier, old, new, stack)
+    keep_mapping(identifier, new)
+    return identifier, attributes
+
+
 handlers = provisioners._RESOURCE_HANDLERS
 ministack_create_function = handlers["AWS::Lambda::Function"]["create"]
 handlers["AWS::Lambda::Function"]["create"] = create_function
+ministack_create_mapping = handlers["AWS::Lambda::EventSourceMapping"]["create"]
+ministack_update_mapping = handlers["AWS::Lambda::EventSourceMapping"]["update"]
+handlers["AWS::Lambda::EventSourceMapping"].update(create=create_mapping, update=update_mapping)
 handlers["AWS::EC2::SecurityGroupIngress"] = security_group_rule("IpPermissions")
 handlers["AWS::EC2::SecurityGroupEgress"] = security_group_rule("IpPermissionsEgress")
 handlers["AWS::EC2::VPCPeeringConnection"] = {
@@ -195,6 +256,85 @@ def list_nodes(arn):
     return response[0], response[1], json.dumps(nodes).encode()
 
 
+def kafka_admin():
+    """The real broker behind every cluster, where there is one."""
+    brokers = os.environ.get("MINISTACK_MSK_BOOTSTRAP")
+    return AdminClient({"bootstrap.servers": brokers, "socket.timeout.ms": 10_000}) if brokers else None
+
+
+def known_to_brokers(admin, name):
+    topic = admin.list_topics(topic=name, timeout=10).topics[name]
+    return topic.error is None and all(partition.leader >= 0 for partition in topic.partitions.values())
+
+
+def create_topic(arn, request):
+    """Makes a topic from a request of CreateTopic. Raises ValueError where there is one of this name, or the broker refuses it."""
+    name = request["topicName"]
+    known = topics.setdefault(arn, {})
+    if name in known:
+        raise ValueError(f"Topic {name} already exists")
+    admin = kafka_admin()
+    if admin is not None:
+        lines = base64.b64decode(request.get("configs") or "").decode().splitlines()
+        settings = dict(line.split("=", 1) for line in lines if "=" in line)
+        try:
+            # A test's cluster may have fewer brokers than the one that it stands for.
+            replicas = min(request["replicationFactor"], len(admin.list_topics(timeout=10).brokers))
+            new = NewTopic(name, request["partitionCount"], replicas, config=settings)
+            admin.create_topics([new])[name].result(timeout=20)
+        except Exception as error:
+            raise ValueError(f"Topic {name} can't be created: {error}") from error
+        # The controller answers before every broker knows of it.
+        deadline = time.monotonic() + 20
+        while not known_to_brokers(admin, name) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    known[name] = request
+    return f"{arn.replace(':cluster/', ':topic/', 1)}/{name}"
+
+
+def delete_topic(arn, name):
+    if topics.get(arn, {}).pop(name, None) is None:
+        return
+    admin = kafka_admin()
+    if admin is not None:
+        admin.delete_topics([name])[name].result(timeout=20)
+
+
+def create_topic_resource(_logical_id, properties, _stack):
+    """AWS::MSK::Topic."""
+    arn = properties["ClusterArn"]
+    if msk._validate_existing_cluster_arn(arn):
+        raise ValueError(f"The cluster {arn} does not exist")
+    request = {
+        "topicName": properties["TopicName"],
+        "partitionCount": int(properties["PartitionCount"]),
+        "replicationFactor": int(properties["ReplicationFactor"]),
+        "configs": properties.get("Configs", ""),
+    }
+    try:
+        topic = create_topic(arn, request)
+    except ValueError as error:
+        code = "AlreadyExists" if "exists" in str(error) else "InvalidRequest"
+        raise ValueError(f'Resource handler returned message: "{error}" (HandlerErrorCode: {code})') from error
+    return topic, {"TopicArn": topic}
+
+
+def update_topic_resource(topic, old, new, stack):
+    """All but the partitions and the settings are create-only; the broker behind is not told of those."""
+    if any(old[name] != new[name] for name in ("ClusterArn", "TopicName", "ReplicationFactor")):
+        return create_topic_resource("", new, stack)
+    known = topics[new["ClusterArn"]][new["TopicName"]]
+    known.update(partitionCount=int(new["PartitionCount"]), configs=new.get("Configs", ""))
+    return topic, {"TopicArn": topic}
+
+
+handlers["AWS::MSK::Topic"] = {
+    "create": create_topic_resource,
+    "update": update_topic_resource,
+    "delete": lambda _topic, properties: delete_topic(properties["ClusterArn"], properties["TopicName"]),
+}
+
+
 def handle_topics(arn, name, method, body):
     missing = msk._validate_existing_cluster_arn(arn)
     if missing:
@@ -203,10 +343,11 @@ def handle_topics(arn, name, method, body):
     topic_arn = arn.replace(":cluster/", ":topic/", 1)
     if method == "POST":
         request = json.loads(body)
-        known[request["topicName"]] = request
-        return msk._json(
-            {"topicArn": f"{topic_arn}/{request['topicName']}", "topicName": request["topicName"], "status": "CREATING"}
-        )
+        try:
+            made = create_topic(arn, request)
+        except ValueError as error:
+            return msk._conflict(str(error))
+        return msk._json({"topicArn": made, "topicName": request["topicName"], "status": "CREATING"})
     if name is None:
         return msk._json(
             {
@@ -226,7 +367,7 @@ def handle_topics(arn, name, method, body):
     if topic is None:
         return msk._not_found("The topic does not exist.")
     if method == "DELETE":
-        del known[name]
+        delete_topic(arn, name)
         return msk._json({"topicArn": f"{topic_arn}/{name}", "topicName": name, "status": "DELETING"})
     return msk._json(
         {
@@ -262,7 +403,6 @@ msk.handle_request = handle_msk
 
 # --- Lambda: the Kinesis event source mapping -----------------------------------------------------------------------------------------
 
-RETRY_SECONDS = float(os.environ.get("K2M_RETRY_SECONDS", "0.3"))
 PROBLEM = "PROBLEM: Function call failed"
 
 
@@ -427,10 +567,22 @@ def next_batch(mapping, shard, records):
         shard.batches = [Batch(taken)]
 
 
+def beginning(mapping, records):
+    """How many records of a shard come before the mapping's starting position."""
+    where = mapping.get("StartingPosition")
+    if where == "AT_TIMESTAMP":
+        since = float(mapping["StartingPositionTimestamp"])
+        return sum(record["ApproximateArrivalTimestamp"] < since for record in records)
+    return 0 if where == "TRIM_HORIZON" else len(records)
+
+
 def step(mapping, function, shard_id, records):
     """One delivery from one shard. Answers whether there may be more at once."""
-    beginning = 0 if mapping.get("StartingPosition") == "TRIM_HORIZON" else len(records)
-    shard = shards.setdefault((mapping["UUID"], shard_id), Shard(beginning))
+    shard = shards.get((mapping["UUID"], shard_id))
+    if shard is None:
+        if mapping.get("StartingPosition") == "AT_TIMESTAMP" and "StartingPositionTimestamp" not in mapping:
+            return False  # it is being created
+        shard = shards[mapping["UUID"], shard_id] = Shard(beginning(mapping, records))
     now = time.time()
     if now < shard.not_before:
         return False

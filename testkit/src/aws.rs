@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use crate::process::Watched;
 use crate::{Error, Result, ground, wait_until};
 
 const SCRIPT: &str = include_str!("../python/aws_emulator.py");
+const PUT_RECORDS: &str = include_str!("../python/put_records.py");
+const TAKE_MESSAGES: &str = include_str!("../python/take_messages.py");
 /// Longest that it may take until the emulator answers: importing its services alone is seconds on a busy machine.
 const START: Duration = Duration::from_secs(90);
 
@@ -140,6 +143,20 @@ impl AwsEmulator {
             source,
             text: String::from_utf8_lossy(&printed).into_owned(),
         })
+    }
+
+    /// Puts records into a Kinesis stream with AWS's own SDK for Python, one for each number: the data is `{"n":NUMBER}`, and each of 100 keys,
+    /// `key-0` to `key-99`, gets every hundredth number in order.
+    pub fn put_records(&self, stream: &str, numbers: Range<u64>) -> Result<()> {
+        let (first, end) = (numbers.start.to_string(), numbers.end.to_string());
+        self.python(PUT_RECORDS, &[stream, &first, &end]).map(drop)
+    }
+
+    /// Takes all messages out of an SQS queue, given by its URL, and answers their bodies.
+    pub fn take_messages(&self, queue: &str) -> Result<Vec<String>> {
+        let bodies = self.python(TAKE_MESSAGES, &[queue])?;
+        let text = bodies.to_string();
+        serde_json::from_value(bodies).map_err(|source| Error::Report { source, text })
     }
 
     /// The end of what it logged.

@@ -14,6 +14,7 @@ use crate::{Error, KafkaVersion, Result};
 const IAM_VALIDATOR: &str = include_str!("../kafka/IamValidator.java");
 const POM: &str = include_str!("../kafka/pom.xml");
 const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
+const CFN_LINT: &str = include_str!("../python/cfn-lint.txt");
 const INSTALL_JAVA: &str = "a Java runtime, 17 or later (Debian: default-jre-headless)";
 const INSTALL_JAVAC: &str = "a Java compiler, 17 or later (Debian: openjdk-17-jdk-headless)";
 const INSTALL_MAVEN: &str =
@@ -77,7 +78,21 @@ pub(crate) fn iam_validator(version: KafkaVersion, libs: &Path) -> Result<PathBu
 
 /// The Python interpreter of an environment that holds `testkit/python/requirements.txt`, made on first use.
 pub fn python() -> Result<PathBuf> {
-    let ready = once("python", REQUIREMENTS, |folder| {
+    Ok(environment("python", REQUIREMENTS)?.join("bin/python"))
+}
+
+/// The program `cfn-lint`, in an environment of its own that is made on first use.
+pub(crate) fn cfn_lint() -> Result<Command> {
+    let ready = environment("cfn-lint", CFN_LINT)?;
+    // The script names the interpreter of the folder that it was installed in, and that has moved since.
+    let mut command = Command::new(ready.join("bin/python"));
+    command.arg(ready.join("bin/cfn-lint"));
+    Ok(command)
+}
+
+/// The folder of a Python environment that holds these requirements, made on first use.
+fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
+    once(name, requirements, |folder| {
         require("python3", "--version", INSTALL_PYTHON)?;
         run(Command::new("python3").args(["-m", "venv"]).arg(folder)).map_err(|error| match error {
             Error::Command { output, .. } if output.contains("ensurepip") => Error::Missing {
@@ -87,14 +102,13 @@ pub fn python() -> Result<PathBuf> {
             other => other,
         })?;
         let list = folder.join("requirements.txt");
-        std::fs::write(&list, REQUIREMENTS).map_err(Error::io(format!("write {}", list.display())))?;
+        std::fs::write(&list, requirements).map_err(Error::io(format!("write {}", list.display())))?;
         let python = folder.join("bin/python");
         run(Command::new(python)
             .args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r"])
             .arg(&list))
         .map(drop)
-    })?;
-    Ok(ready.join("bin/python"))
+    })
 }
 
 /// A file with this text, kept with the rest so that a failed command can be repeated by hand.

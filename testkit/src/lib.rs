@@ -1,11 +1,13 @@
 //! The ground k2m is tested on: Apache Kafka itself in one or three processes, a proxy that loses acknowledgements, a
-//! reader that shares no code with k2m, and an emulator of AWS. Everything listens on 127.0.0.1 and disappears with the test.
+//! reader that shares no code with k2m, an emulator of AWS, and AWS's linter of templates. Everything listens on 127.0.0.1 and disappears
+//! with the test.
 
 pub mod aws;
 mod error;
 pub mod ground;
 pub mod iam;
 pub mod kafka;
+pub mod lint;
 mod ports;
 mod process;
 pub mod proxy;
@@ -16,6 +18,7 @@ mod wait;
 pub use aws::AwsEmulator;
 pub use error::{Error, Result};
 pub use kafka::{KafkaCluster, KafkaClusterBuilder, KafkaVersion};
+pub use lint::{Complaint, cfn_lint};
 pub use proxy::{Proxy, ProxyCounters};
 pub use readback::{Readback, ReadbackRequest, readback};
 pub use wait::wait_until;
