@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::arn::{Arn, ArnError, Kind};
+use crate::settings::parse::topic;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -18,12 +18,24 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Ask for a stream, a cluster and a topic, and write k2m.yaml
+    Init(Box<InitArgs>),
+    /// Deploy the pipeline as a CloudFormation stack, or update it
+    Deploy(Box<DeployArgs>),
+    /// Say which hop, right or topic is broken, and how to mend it
+    Doctor(Box<PlanArgs>),
+    /// Look at everything in AWS that matters for a pipeline; change nothing
+    Inspect(Box<InspectArgs>),
+    /// Decide what a pipeline needs, and prove that its function will reach the brokers; change nothing
+    Plan(Box<PlanArgs>),
+    /// Print the CloudFormation template of the plan
+    Render(Box<PlanArgs>),
+    /// Delete the pipeline's stack; the topic and the cluster stay as they are
+    Destroy(Box<DestroyArgs>),
     /// Deliver a file of records through the real Lambda handler into Kafka, on this machine
     Run(Box<RunArgs>),
     /// Show a pipeline at work: a broker fails, a process dies, a record is refused, nothing is lost
     Demo(DemoArgs),
-    /// Look at everything in AWS that matters for a pipeline; change nothing
-    Inspect(Box<InspectArgs>),
     /// Serve the Lambda Runtime API as the function's process
     #[command(hide = true)]
     Bootstrap,
@@ -167,6 +179,197 @@ pub struct DemoArgs {
     pub broker: BrokerArgs,
 }
 
+/// What a user can choose for a pipeline. All as text: flags, environment and k2m.yaml are read by the same rules, which `settings` has.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SettingsArgs {
+    /// The file of settings [default: k2m.yaml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Kinesis data stream to read
+    #[arg(long, value_name = "ARN", help_heading = "AWS")]
+    pub stream: Option<String>,
+    /// CloudFormation stack of the pipeline [default: k2m-<stream>]
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    pub stack: Option<String>,
+    /// Profile of the AWS configuration [default: what the environment says, as in AWS's SDKs]
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    pub profile: Option<String>,
+    /// Region to look in where no ARN says one; else only checked against the stream's ARN
+    #[arg(long, value_name = "REGION", help_heading = "AWS")]
+    pub region: Option<String>,
+
+    /// MSK cluster to write to
+    #[arg(long, value_name = "ARN", help_heading = "Kafka")]
+    pub cluster: Option<String>,
+    /// Topic to deliver to [default: the stream's name]
+    #[arg(long, value_name = "NAME", help_heading = "Kafka")]
+    pub topic: Option<String>,
+    /// How the brokers are spoken to: iam, tls or plaintext [default: the best that the cluster has]
+    #[arg(long, value_name = "HOW", help_heading = "Kafka")]
+    pub authentication: Option<String>,
+    /// Whether a topic that is missing is created: true or false [default: asked]
+    #[arg(long, value_name = "BOOL", help_heading = "Kafka", num_args = 0..=1, default_missing_value = "true")]
+    pub create_topic: Option<String>,
+    /// Partitions of a topic that is created [default: follows the stream's shards]
+    #[arg(long, value_name = "N", help_heading = "Kafka", allow_negative_numbers = true)]
+    pub topic_partitions: Option<String>,
+    /// Replicas of each partition of a topic that is created [default: 3, or fewer on fewer brokers]
+    #[arg(long, value_name = "N", help_heading = "Kafka", allow_negative_numbers = true)]
+    pub topic_replication_factor: Option<String>,
+
+    /// Where to begin: TRIM_HORIZON, LATEST or AT_TIMESTAMP [default: TRIM_HORIZON]
+    #[arg(long, value_name = "POSITION", help_heading = "Event source mapping")]
+    pub starting_position: Option<String>,
+    /// When to begin, as RFC 3339 has it; with AT_TIMESTAMP
+    #[arg(long, value_name = "TIME", help_heading = "Event source mapping")]
+    pub starting_timestamp: Option<String>,
+    /// Most records in one invocation (1-10000) [default: 1000]
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Event source mapping",
+        allow_negative_numbers = true
+    )]
+    pub batch_size: Option<String>,
+    /// Longest wait for a batch to fill, in seconds (0-300) [default: 1]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        help_heading = "Event source mapping",
+        allow_negative_numbers = true
+    )]
+    pub batching_window: Option<String>,
+    /// Batches of one shard in work at the same time (1-10) [default: 1]
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Event source mapping",
+        allow_negative_numbers = true
+    )]
+    pub parallelization_factor: Option<String>,
+    /// Retries of a failed batch (0-10000); -1 is without end [default: 100]
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Event source mapping",
+        allow_negative_numbers = true
+    )]
+    pub retries: Option<String>,
+    /// Oldest record that is still sent, in seconds (60-604800); -1 is any age [default: 7 days, or the retention if that is less]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        help_heading = "Event source mapping",
+        allow_negative_numbers = true
+    )]
+    pub maximum_record_age: Option<String>,
+    /// Whether a batch is split in two when the function fails: true or false [default: true]
+    #[arg(long, value_name = "BOOL", help_heading = "Event source mapping", num_args = 0..=1, default_missing_value = "true")]
+    pub bisect: Option<String>,
+    /// Whether the function says which records failed: true only
+    #[arg(long, value_name = "BOOL", help_heading = "Event source mapping", num_args = 0..=1, default_missing_value = "true")]
+    pub partial_failures: Option<String>,
+    /// Tumbling window, in seconds: 0 only
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        help_heading = "Event source mapping",
+        allow_negative_numbers = true
+    )]
+    pub tumbling_window: Option<String>,
+    /// Whether the mapping reads: true or false [default: true]
+    #[arg(long, value_name = "BOOL", help_heading = "Event source mapping", num_args = 0..=1, default_missing_value = "true")]
+    pub enabled: Option<String>,
+    /// SNS topic or SQS queue for what is given up [default: the stack's own]
+    #[arg(long, value_name = "ARN", help_heading = "Event source mapping")]
+    pub failure_destination: Option<String>,
+
+    /// Memory in MB (128-10240) [default: 256]
+    #[arg(long, value_name = "MB", help_heading = "Function", allow_negative_numbers = true)]
+    pub memory: Option<String>,
+    /// Longest duration of an invocation, in seconds (1-900) [default: 60]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        help_heading = "Function",
+        allow_negative_numbers = true
+    )]
+    pub timeout: Option<String>,
+    /// Days that logs are kept [default: 30]
+    #[arg(long, value_name = "DAYS", help_heading = "Function", allow_negative_numbers = true)]
+    pub log_retention: Option<String>,
+    /// SNS topic that the alarms tell [default: none]
+    #[arg(long, value_name = "ARN", help_heading = "Function")]
+    pub alarm_topic: Option<String>,
+
+    /// Subnets of the function [default: chosen from the cluster's VPC]
+    #[arg(long, value_name = "ID,…", help_heading = "Network")]
+    pub subnets: Option<String>,
+    /// Open ports 9092 to 9098 instead of the one that is used: true or false [default: false]
+    #[arg(long, value_name = "BOOL", help_heading = "Network", num_args = 0..=1, default_missing_value = "true")]
+    pub all_broker_ports: Option<String>,
+}
+
+/// `k2m plan`, `k2m render`, `k2m doctor`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The settings.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+    /// Facts that `k2m inspect -o json` printed, instead of looking at AWS
+    #[arg(long, value_name = "FILE")]
+    pub facts: Option<PathBuf>,
+    /// How the result is shown
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `k2m deploy`.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// The settings.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+    /// Answer every question with yes, also whether a missing topic is created
+    #[arg(short, long)]
+    pub yes: bool,
+    /// A bootstrap binary, or a zip that holds one, to deploy in place of k2m's own handler
+    #[arg(long, value_name = "PATH")]
+    pub handler: Option<PathBuf>,
+    /// How the result is shown
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `k2m destroy`.
+#[derive(Debug, Args)]
+pub struct DestroyArgs {
+    /// The settings; the stack's name and a region are enough.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+    /// Answer every question with yes
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How the result is shown
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `k2m init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The settings.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+    /// Take the default for every question, and overwrite a file that is there
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How the result is shown
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
 /// `k2m inspect`.
 #[derive(Debug, Args)]
 #[command(
@@ -174,24 +377,9 @@ pub struct DemoArgs {
                   4 something that is needed could not be seen."
 )]
 pub struct InspectArgs {
-    /// Kinesis data stream to read
-    #[arg(long, value_name = "ARN", value_parser = stream_arn)]
-    pub stream: Arn,
-    /// MSK cluster to write to
-    #[arg(long, value_name = "ARN", value_parser = cluster_arn)]
-    pub cluster: Arn,
-    /// Topic to deliver to [default: the stream's name]
-    #[arg(long, value_name = "NAME", value_parser = topic)]
-    pub topic: Option<String>,
-    /// CloudFormation stack of the pipeline [default: k2m-<stream>]
-    #[arg(long, value_name = "NAME", value_parser = stack)]
-    pub stack: Option<String>,
-    /// Profile of the AWS configuration [default: what the environment says, as in AWS's SDKs]
-    #[arg(long, value_name = "NAME")]
-    pub profile: Option<String>,
-    /// Region of the stream, which its ARN says already: only checked
-    #[arg(long, value_name = "REGION")]
-    pub region: Option<String>,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
     /// How the facts are shown: a digest, or the document itself
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
@@ -221,45 +409,6 @@ fn bootstrap_servers(text: &str) -> Result<String, String> {
         }
     }
     Ok(text.to_owned())
-}
-
-/// Kafka's own rule for topic names.
-fn topic(text: &str) -> Result<String, String> {
-    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if text.is_empty() || text.len() > 249 {
-        Err(format!(
-            "a topic's name has 1 to 249 characters, this has {}",
-            text.len()
-        ))
-    } else if text == "." || text == ".." {
-        Err(format!("Kafka forbids the name `{text}`"))
-    } else if let Some(odd) = text.chars().find(|&c| !known(c)) {
-        Err(format!(
-            "a topic's name has letters, digits, `.`, `_` and `-` only, not `{odd}`"
-        ))
-    } else {
-        Ok(text.to_owned())
-    }
-}
-
-fn stream_arn(text: &str) -> Result<Arn, ArnError> {
-    Arn::parse(Kind::Stream, text)
-}
-
-fn cluster_arn(text: &str) -> Result<Arn, ArnError> {
-    Arn::parse(Kind::Cluster, text)
-}
-
-/// CloudFormation's own rule for stack names.
-fn stack(text: &str) -> Result<String, String> {
-    let fits = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.len() <= 128
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err("a stack's name has 1 to 128 letters, digits and `-`, a letter first".to_owned())
-    }
 }
 
 fn maximum_record_age(text: &str) -> Result<i32, String> {
@@ -296,16 +445,6 @@ mod tests {
         }
         for bad in ["", "localhost", "a:0", "a:65536", ":9092", "a:1,", "a:1, b:2"] {
             assert!(bootstrap_servers(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn topics_are_checked() {
-        for good in ["a", "my.topic_1-x", &"x".repeat(249)] {
-            assert!(topic(good).is_ok(), "{good:?}");
-        }
-        for bad in ["", ".", "..", "a b", "naïve", "a/b", &"x".repeat(250)] {
-            assert!(topic(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 /// What an ARN is of.
@@ -133,6 +134,12 @@ impl fmt::Display for Arn {
     }
 }
 
+impl Serialize for Arn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
 /// Why a text is no ARN of the kind that is wanted. Reads well after "invalid value `…`".
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{reason}; give one of the shape {}, as `{}` shows it", kind.shape(), kind.lister())]
@@ -164,14 +171,6 @@ pub enum PlaceError {
         /// The cluster's.
         cluster: String,
     },
-    /// `--region` against the ARN.
-    #[error("--region says {given}, but the stream's ARN says {arn}: leave --region out, or name a stream of {given}")]
-    Region {
-        /// What `--region` says.
-        given: String,
-        /// What the ARN says.
-        arn: String,
-    },
     /// Credentials of another account.
     #[error(
         "the credentials are of account {caller}, but the stream and the cluster are in account {arn}: name a profile of {arn} with --profile, or check the ARNs"
@@ -184,8 +183,8 @@ pub enum PlaceError {
     },
 }
 
-/// Checks that a stream and a cluster, and `--region` where it is given, fit together.
-pub fn fit(stream: &Arn, cluster: &Arn, region: Option<&str>) -> Result<(), PlaceError> {
+/// Checks that a stream and a cluster fit together.
+pub fn fit(stream: &Arn, cluster: &Arn) -> Result<(), PlaceError> {
     if stream.partition != cluster.partition {
         return Err(PlaceError::Partitions {
             stream: stream.partition.clone(),
@@ -198,13 +197,7 @@ pub fn fit(stream: &Arn, cluster: &Arn, region: Option<&str>) -> Result<(), Plac
             cluster: cluster.account.clone(),
         });
     }
-    match region {
-        Some(given) if given != stream.region => Err(PlaceError::Region {
-            given: given.to_owned(),
-            arn: stream.region.clone(),
-        }),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -282,31 +275,20 @@ mod tests {
     }
 
     #[test]
-    fn stream_cluster_and_region_must_fit() {
+    fn stream_and_cluster_must_fit() {
         let stream = |text: &str| Arn::parse(Kind::Stream, text).unwrap();
         let cluster = Arn::parse(Kind::Cluster, CLUSTER).unwrap();
-        let far = stream("arn:aws:kinesis:us-east-1:123456789012:stream/orders");
-        assert_eq!(fit(&stream(STREAM), &cluster, None), Ok(()));
-        assert_eq!(fit(&stream(STREAM), &cluster, Some("eu-west-1")), Ok(()));
+        assert_eq!(fit(&stream(STREAM), &cluster), Ok(()));
         // Another region is a pipeline of its own kind, not a mistake.
-        assert_eq!(fit(&far, &cluster, Some("us-east-1")), Ok(()));
-        let errors = [
-            fit(
-                &stream("arn:aws-cn:kinesis:cn-north-1:123456789012:stream/orders"),
-                &cluster,
-                None,
-            ),
-            fit(
-                &stream("arn:aws:kinesis:eu-west-1:999999999999:stream/orders"),
-                &cluster,
-                None,
-            ),
-            fit(&far, &cluster, Some("eu-west-1")),
-        ];
-        let texts: Vec<String> = errors
-            .into_iter()
-            .map(|result| result.unwrap_err().to_string())
-            .collect();
+        let far = stream("arn:aws:kinesis:us-east-1:123456789012:stream/orders");
+        assert_eq!(fit(&far, &cluster), Ok(()));
+        let texts: Vec<String> = [
+            "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/orders",
+            "arn:aws:kinesis:eu-west-1:999999999999:stream/orders",
+        ]
+        .into_iter()
+        .map(|arn| fit(&stream(arn), &cluster).unwrap_err().to_string())
+        .collect();
         insta::assert_snapshot!(texts.join("\n"));
     }
 }

@@ -1,9 +1,18 @@
 //! The subcommands, one short file each, and what can end them.
 
+mod attended;
 pub mod bootstrap;
 pub mod broker;
+mod chosen;
 pub mod demo;
+pub mod deploy;
+pub mod destroy;
+pub mod doctor;
+pub mod init;
 pub mod inspect;
+mod look;
+pub mod plan;
+pub mod render;
 pub mod run;
 
 use std::io;
@@ -11,15 +20,21 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use self::init::InitError;
 use crate::arn::PlaceError;
 use crate::aws::LookError;
+use crate::deploy::DeployError;
 use crate::exit::Exit;
+use crate::facts::file::FactsError;
 use crate::local::broker::BrokerError;
 use crate::local::destination::DestinationError;
 use crate::local::embedded::EmbeddedError;
 use crate::local::engine::EngineError;
 use crate::local::input::InputError;
 use crate::local::session::Signals;
+use crate::plan::PlanError;
+use crate::settings::SettingsError;
+use crate::template::TemplateError;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -52,6 +67,24 @@ pub enum CommandError {
     /// AWS can't be looked at.
     #[error(transparent)]
     Look(#[from] LookError),
+    /// The settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// No settings were written.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    /// The file of `--facts`.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+    /// There is no plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The deployment.
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
     /// Standard output.
     #[error("failed to write to standard output: {0}")]
     Output(io::Error),
@@ -96,6 +129,12 @@ impl CommandError {
             Self::Interrupted => Exit::Interrupted,
             Self::Place(_) => Exit::Usage,
             Self::Look(_) => Exit::CouldNotTell,
+            Self::Settings(error) => error.exit(),
+            Self::Init(error) => error.exit(),
+            Self::Facts(error) => error.exit(),
+            Self::Plan(error) => error.exit(),
+            Self::Template(error) => error.exit(),
+            Self::Deploy(error) => error.exit(),
             Self::Embedded(_) | Self::Machine { .. } | Self::Unverified(_) => Exit::Failed,
         }
     }

@@ -9,6 +9,8 @@ pub enum Exit {
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
+    /// A deployment would change something.
+    ChangesPending = 3,
     /// AWS did not say enough to judge.
     CouldNotTell = 4,
     /// A line of the input is not a record.
@@ -62,6 +64,40 @@ impl Exit {
         ),
     ];
 
+    /// The codes of `k2m plan`, in the order of the documentation.
+    pub const PLANNING: [(Self, &'static str); 5] = [
+        (Self::Fine, "the plan is what is deployed: nothing would change"),
+        (
+            Self::Failed,
+            "there is no plan: something stands in the way, and the message says how to mend it",
+        ),
+        (
+            Self::Usage,
+            "the command line or k2m.yaml is wrong, or the facts are of another pipeline",
+        ),
+        (Self::ChangesPending, "a deployment would change something"),
+        (
+            Self::CouldNotTell,
+            "what the plan needs could not be seen, or what is deployed could not be compared",
+        ),
+    ];
+
+    /// The codes of `deploy` and `destroy`, in the order of the documentation.
+    pub const DEPLOYING: [(Self, &'static str); 6] = [
+        (Self::Fine, "the stack is as it should be"),
+        (
+            Self::Failed,
+            "AWS refused or failed, there is no plan, or the change was not confirmed",
+        ),
+        (
+            Self::Usage,
+            "the command line is wrong, or there is nobody to ask and no `--yes`",
+        ),
+        (Self::CouldNotTell, "AWS can't be reached or looked at"),
+        (Self::NoFile, "the file of `--handler` can't be read"),
+        (Self::Interrupted, "stopped by Ctrl-C or SIGTERM"),
+    ];
+
     /// The number that the process returns.
     pub const fn code(self) -> u8 {
         self as u8
@@ -79,16 +115,19 @@ mod tests {
     use super::Exit;
 
     #[test]
-    fn documentation_has_the_same_table() {
-        let documented = include_str!("../../docs/run.md");
-        for (exit, meaning) in Exit::TABLE {
-            let row = format!("| {} | {meaning} |", exit.code());
-            assert!(documented.contains(&row), "docs/run.md lacks the row `{row}`");
-        }
-        let documented = include_str!("../../docs/facts.md");
-        for (exit, meaning) in Exit::LOOKING {
-            let row = format!("| {} | {meaning} |", exit.code());
-            assert!(documented.contains(&row), "docs/facts.md lacks the row `{row}`");
+    fn documentation_has_the_same_tables() {
+        type Table = [(Exit, &'static str)];
+        let tables: [(&str, &str, &Table); 4] = [
+            ("run.md", include_str!("../../docs/run.md"), &Exit::TABLE),
+            ("facts.md", include_str!("../../docs/facts.md"), &Exit::LOOKING),
+            ("plan.md", include_str!("../../docs/plan.md"), &Exit::PLANNING),
+            ("deploy.md", include_str!("../../docs/deploy.md"), &Exit::DEPLOYING),
+        ];
+        for (file, documented, table) in tables {
+            for (exit, meaning) in table {
+                let row = format!("| {} | {meaning} |", exit.code());
+                assert!(documented.contains(&row), "docs/{file} lacks the row `{row}`");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use k2m::args::{Cli, Command, Output};
-use k2m::commands::{CommandError, bootstrap, broker, demo, inspect, run};
+use k2m::commands::{CommandError, bootstrap, broker, demo, deploy, destroy, doctor, init, inspect, plan, render, run};
 use k2m::exit::Exit;
 use k2m::report::Reporter;
 
@@ -17,9 +17,39 @@ fn main() -> ExitCode {
             let result = block_on(run::run(*args, &mut reporter));
             finish(result, &mut reporter)
         }
+        Command::Init(args) => {
+            let mut reporter = Reporter::new(args.output);
+            let result = block_on(init::run(*args, &mut reporter));
+            finish(result, &mut reporter)
+        }
         Command::Inspect(args) => {
             let mut reporter = Reporter::new(args.output);
-            let result = block_on(inspect::run(*args, &reporter));
+            let result = block_on(inspect::run(*args, &mut reporter));
+            finish(result, &mut reporter)
+        }
+        Command::Plan(args) => {
+            let mut reporter = Reporter::new(args.output);
+            let result = block_on(plan::run(*args, &mut reporter));
+            finish(result, &mut reporter)
+        }
+        Command::Render(args) => {
+            let mut reporter = Reporter::new(args.output);
+            let result = block_on(render::run(*args, &mut reporter));
+            finish(result, &mut reporter)
+        }
+        Command::Deploy(args) => {
+            let mut reporter = Reporter::new(args.output);
+            let result = block_on(deploy::run(*args, &mut reporter));
+            finish(result, &mut reporter)
+        }
+        Command::Destroy(args) => {
+            let mut reporter = Reporter::new(args.output);
+            let result = block_on(destroy::run(*args, &mut reporter));
+            finish(result, &mut reporter)
+        }
+        Command::Doctor(args) => {
+            let mut reporter = Reporter::new(args.output);
+            let result = block_on(doctor::run(*args, &mut reporter));
             finish(result, &mut reporter)
         }
         Command::Demo(args) => {
@@ -49,8 +79,9 @@ fn finish(result: Result<Exit, CommandError>, reporter: &mut Reporter) -> ExitCo
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
-            reporter.error(&error.to_string());
-            error.exit().into()
+            let exit = error.exit();
+            reporter.failure(&error.to_string(), exit);
+            exit.into()
         }
     }
 }

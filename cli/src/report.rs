@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::args::Output;
+use crate::exit::Exit;
 use crate::local::summary::Tally;
 
 /// What the progress shows the share of.
@@ -107,9 +108,42 @@ impl Reporter {
         let _ = self.suspended(|| writeln!(io::stderr(), "{}", printable(text)));
     }
 
+    /// Whether somebody can be asked: standard input and stderr are a terminal.
+    pub fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// A question that a line answers, to stderr. The terminal stays as it is, so that Ctrl-C is a signal as ever and leaves nothing to mend.
+    pub fn ask(&self, question: &str) {
+        let _ = self.suspended(|| {
+            write!(io::stderr(), "{} [y/N] ", printable(question))?;
+            io::stderr().flush()
+        });
+    }
+
     /// What ended a command, to stderr.
     pub fn error(&self, text: &str) {
         self.note(&format!("error: {text}"));
+    }
+
+    /// What ended a command before it had a result: to stderr, and for programs as the one document on stdout.
+    pub fn failure(&self, text: &str, exit: Exit) {
+        /// The document.
+        #[derive(Serialize)]
+        struct Failure<'a> {
+            error: &'a str,
+            exit_code: u8,
+        }
+        self.error(text);
+        if self.output == Output::Json {
+            let document = Failure {
+                error: text,
+                exit_code: exit.code(),
+            };
+            let written = serde_json::to_string_pretty(&document).map(|text| writeln!(io::stdout(), "{text}"));
+            // The exit code says it too, where nobody reads stdout any more.
+            drop(written);
+        }
     }
 
     /// The result, to stdout.
@@ -135,7 +169,7 @@ impl Reporter {
 
 /// The text with its control characters written out, but for line ends and tabs: what comes from a file, a broker or a process must not
 /// steer the terminal.
-fn printable(text: &str) -> Cow<'_, str> {
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     if !text.contains(steers) {
         return Cow::Borrowed(text);

@@ -1,9 +1,12 @@
-//! The stack of a name, with its resources and outputs.
+//! The stack of a name, with its resources, outputs, parameters and template.
+
+use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::types::StackResourceSummary;
+use aws_sdk_cloudformation::types::{StackResourceSummary, TemplateStage};
 
 use super::answer::{Answer, Trouble, trouble};
+use super::incomplete;
 use crate::facts::Stack;
 use crate::facts::deployed::STACK_TAG;
 
@@ -34,7 +37,20 @@ pub(super) async fn stack(client: &Client, name: &str) -> Answer<Seen> {
     let Some(stack) = output.stacks.unwrap_or_default().into_iter().next() else {
         return Err(Trouble::Absent);
     };
-    let mut resources = resources(client, name).await?;
+    let made_by_k2m = stack.tags().iter().any(|tag| tag.key() == Some(STACK_TAG));
+    let (resources, template) = tokio::join!(resources(client, name), async {
+        if made_by_k2m {
+            template(client, name).await.map(Some)
+        } else {
+            Ok(None)
+        }
+    });
+    // The rest of a stack says enough without its template.
+    let (template, template_unreadable) = match template {
+        Ok(template) => (template, None),
+        Err(trouble) => (None, Some(trouble.into())),
+    };
+    let mut resources = resources?;
     resources.sort_by(|one, other| one.logical_resource_id.cmp(&other.logical_resource_id));
     let of_type = |kind: &str| -> Vec<String> {
         let of_type = resources
@@ -48,7 +64,6 @@ pub(super) async fn stack(client: &Client, name: &str) -> Answer<Seen> {
         of_type("AWS::Lambda::Function"),
         of_type("AWS::Lambda::EventSourceMapping"),
     );
-    let made_by_k2m = stack.tags().iter().any(|tag| tag.key() == Some(STACK_TAG));
     Ok(Seen {
         functions,
         mappings,
@@ -59,15 +74,27 @@ pub(super) async fn stack(client: &Client, name: &str) -> Answer<Seen> {
                 .as_ref()
                 .map_or("unknown", |status| status.as_str())
                 .to_owned(),
-            // What others put into their outputs is theirs to show.
+            // What others put into their outputs and parameters is theirs to show.
             outputs: if made_by_k2m {
                 let outputs = stack.outputs().iter();
                 outputs
                     .filter_map(|output| Some((output.output_key.clone()?, output.output_value.clone()?)))
                     .collect()
             } else {
-                std::collections::BTreeMap::new()
+                BTreeMap::new()
             },
+            parameters: if made_by_k2m {
+                let parameters = stack.parameters().iter();
+                parameters
+                    .filter_map(|parameter| {
+                        Some((parameter.parameter_key.clone()?, parameter.parameter_value.clone()?))
+                    })
+                    .collect()
+            } else {
+                BTreeMap::new()
+            },
+            template,
+            template_unreadable,
             made_by_k2m,
             resources: resources
                 .into_iter()
@@ -96,4 +123,17 @@ async fn resources(client: &Client, name: &str) -> Answer<Vec<StackResourceSumma
             status.is_none_or(|status| status.as_str() != "DELETE_COMPLETE")
         })
         .collect())
+}
+
+/// The template as it was given, before CloudFormation's own transformations.
+async fn template(client: &Client, name: &str) -> Answer<String> {
+    const ACTION: &str = "cloudformation:GetTemplate";
+    let output = client
+        .get_template()
+        .stack_name(name)
+        .template_stage(TemplateStage::Original)
+        .send()
+        .await
+        .map_err(|error| trouble(&error, ACTION, &[]))?;
+    output.template_body.ok_or_else(|| incomplete(ACTION))
 }

@@ -80,6 +80,11 @@ async fn describe(client: &Client, arn: &str) -> Answer<(Cluster, Option<Revisio
         .await
         .map_err(|error| trouble(&error, ACTION, NOT_FOUND))?;
     let info = output.cluster_info.ok_or_else(|| incomplete(ACTION))?;
+    Ok(told(info, arn))
+}
+
+/// A cluster as it is described and listed, and its configuration.
+pub(super) fn told(info: SdkCluster, arn: &str) -> (Cluster, Option<Revision>) {
     let word = |text: Option<&str>| text.unwrap_or("unknown").to_owned();
     let mut cluster = Cluster {
         arn: arn.to_owned(),
@@ -105,7 +110,7 @@ async fn describe(client: &Client, arn: &str) -> Answer<(Cluster, Option<Revisio
         ids.sort();
         ids.dedup();
     }
-    Ok((cluster, configuration))
+    (cluster, configuration)
 }
 
 fn of_serverless(serverless: &Serverless, cluster: &mut Cluster) {

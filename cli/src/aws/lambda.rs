@@ -30,6 +30,9 @@ pub(super) async fn mapping(client: &Client, uuids: &[String], stream: &str) -> 
             last_result: found.last_processing_result,
             batch_size: number(found.batch_size.unwrap_or_default()),
             partial_failures,
+            destination: found
+                .destination_config
+                .and_then(|destinations| destinations.on_failure?.destination),
         };
         return Ok((mapping, found.function_arn.unwrap_or_default()));
     }
@@ -66,6 +69,9 @@ pub(super) async fn function(client: &Client, name: &str) -> Answer<Function> {
             .as_ref()
             .map_or("unknown", |state| state.as_str())
             .to_owned(),
+        state_reason: found.state_reason,
+        last_update: found.last_update_status.map(|status| status.as_str().to_owned()),
+        last_update_reason: found.last_update_status_reason,
         timeout_seconds: number(found.timeout.unwrap_or_default()),
         memory_mb: number(found.memory_size.unwrap_or_default()),
         subnets,

@@ -1,23 +1,28 @@
 //! Every call to AWS: SDK types become facts here and go no further. Nothing is decided in this room; it looks, and says what it saw.
 
 mod answer;
+pub mod artifacts;
 mod cloudformation;
 mod ec2;
 mod kafka;
 mod kinesis;
 mod lambda;
+mod list;
 mod owner;
+pub mod stacks;
 mod sts;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
+use aws_config::meta::region::ProvideRegion as _;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::ProvideCredentials as _;
+use aws_sdk_sts::config::SharedHttpClient;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -25,6 +30,7 @@ use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 use thiserror::Error;
 
 use self::answer::{Answer, Trouble, chain, fact};
+pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
 use crate::arn::Arn;
 use crate::facts::{Fact, Facts, Function, Mapping, SCHEMA};
@@ -105,11 +111,7 @@ impl Aws {
     }
 
     async fn find(profile: Option<&str>, region: &str) -> Result<Self, LookError> {
-        let http = HttpBuilder::new().build_with_connector_fn(|settings, _| {
-            let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
-            connector.set_connector_settings(settings.cloned());
-            connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
-        });
+        let http = http_client();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -152,6 +154,75 @@ impl Aws {
 
     fn in_region(&self, region: &str) -> SdkConfig {
         self.config.to_builder().region(Region::new(region.to_owned())).build()
+    }
+
+    /// The region that the environment or the profile names.
+    pub fn home_region<'a>(profile: Option<&'a str>) -> Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>> {
+        Box::pin(async move {
+            // Not a machine's own region: it says nothing of where a stack is.
+            let mut file = aws_config::profile::region::Builder::default();
+            if let Some(profile) = profile {
+                file = file.profile_name(profile);
+            }
+            let environment = aws_config::environment::region::EnvironmentVariableRegionProvider::new();
+            let region = match environment.region().await {
+                None => file.build().region().await,
+                some => some,
+            };
+            region.map(|region| region.as_ref().to_owned())
+        })
+    }
+
+    /// Whose credentials these are: account and partition.
+    pub fn caller<'a>(&'a self, region: &'a str) -> Pending<'a, (String, String)> {
+        Box::pin(async move {
+            let answer = sts::caller(&aws_sdk_sts::Client::new(&self.in_region(region))).await;
+            let account = answer
+                .as_ref()
+                .map(|(account, _)| account.clone())
+                .map_err(Clone::clone);
+            let trouble = account.as_ref().err().cloned();
+            self.reachable(region, &account, trouble.as_ref())?;
+            answer.map_err(|trouble| LookError::BadCredentials {
+                profile: self.profile.clone(),
+                reason: crate::facts::Unreadable::from(trouble).message,
+            })
+        })
+    }
+
+    /// The event source mapping of the pipeline, as it is now.
+    pub fn mapping<'a>(&'a self, question: &'a Question) -> Pin<Box<dyn Future<Output = Fact<Mapping>> + Send + 'a>> {
+        Box::pin(async move {
+            deployed(&self.in_region(&question.stream.region), question)
+                .await
+                .mapping
+        })
+    }
+
+    /// CloudFormation in a region.
+    pub fn stacks(&self, region: &str) -> stacks::CloudFormation {
+        stacks::CloudFormation::new(aws_sdk_cloudformation::Client::new(&self.in_region(region)))
+    }
+
+    /// S3 in a region, for the buckets of this account.
+    pub fn artifacts(&self, region: &str, account: &str) -> artifacts::S3 {
+        let config = self.in_region(region);
+        let endpoint = config
+            .endpoint_url()
+            .filter(|endpoint| !endpoint.contains(".amazonaws.com"));
+        // Another's endpoint has no name for each bucket.
+        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(endpoint.is_some());
+        artifacts::S3 {
+            client: aws_sdk_s3::Client::from_conf(s3.build()),
+            account: account.to_owned(),
+            region: region.to_owned(),
+            endpoint: endpoint.map(str::to_owned),
+            dns_suffix: if region.starts_with("cn-") {
+                "amazonaws.com.cn"
+            } else {
+                "amazonaws.com"
+            },
+        }
     }
 
     /// Looks at everything that matters for one pipeline. `taken_at` is the time, RFC 3339.
@@ -242,6 +313,15 @@ impl Aws {
     }
 }
 
+/// The only HTTP client: the proxies of the environment, and TLS.
+fn http_client() -> SharedHttpClient {
+    HttpBuilder::new().build_with_connector_fn(|settings, _| {
+        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
+    })
+}
+
 /// The stack with its function and mapping.
 #[derive(Debug)]
 struct Deployed {
@@ -303,5 +383,7 @@ fn incomplete(action: &str) -> Trouble {
     Trouble::Refused(format!("the answer to {action} has nothing in it"))
 }
 
+#[cfg(test)]
+mod emulated;
 #[cfg(test)]
 mod tests;

@@ -104,6 +104,9 @@ mod tests {
                     .map(|&(logical, id)| (logical.to_owned(), id.to_owned()))
                     .collect(),
                 outputs: std::collections::BTreeMap::new(),
+                parameters: std::collections::BTreeMap::new(),
+                template: None,
+                template_unreadable: None,
             },
         }
     }

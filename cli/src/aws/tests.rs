@@ -11,6 +11,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 
+mod deploy;
+
 use super::answer::{Answer, Trouble, fact};
 use super::owner::Claims;
 use super::*;
@@ -110,6 +112,81 @@ async fn brokers_come_from_every_page_in_the_order_of_their_numbers() {
 }
 
 #[tokio::test]
+async fn choices_come_from_every_page() {
+    let candidate = |id: &str, hints: &[&str]| Candidate {
+        id: id.to_owned(),
+        hints: hints.iter().map(|&hint| hint.to_owned()).collect(),
+    };
+    let summary = |name: &str| {
+        let arn = STREAM.replace("orders", name);
+        format!(r#"{{"StreamName":"{name}","StreamARN":"{arn}","StreamStatus":"ACTIVE"}}"#)
+    };
+    let script = Script::new(move |request| {
+        let page = |names: &str, summaries: String, more: &str| {
+            format!(r#"{{"StreamNames":[{names}],"StreamSummaries":[{summaries}],{more}}}"#)
+        };
+        let body = if request.contains("stream/clicks") {
+            // Shards are a help: without the right to see them there still is a choice.
+            return (400, json_error("AccessDeniedException", "no"));
+        } else if request.contains("StreamARN") {
+            let arn = STREAM;
+            format!(
+                r#"{{"StreamDescriptionSummary":{{"StreamName":"orders","StreamARN":"{arn}","StreamStatus":"ACTIVE","RetentionPeriodHours":24,"StreamCreationTimestamp":1.0,"EnhancedMonitoring":[],"OpenShardCount":1}}}}"#
+            )
+        } else if request.contains("\"NextToken\":\"more\"") {
+            page(r#""clicks""#, summary("clicks"), r#""HasMoreStreams":false"#)
+        } else {
+            page(
+                r#""orders""#,
+                summary("orders"),
+                r#""HasMoreStreams":true,"NextToken":"more""#,
+            )
+        };
+        (200, body)
+    });
+    let streams = list::streams(&client!(aws_sdk_kinesis, script)).await.unwrap();
+    let clicks = STREAM.replace("orders", "clicks");
+    assert_eq!(
+        streams,
+        [
+            candidate(STREAM, &["ACTIVE", "1 open shard"]),
+            candidate(&clicks, &["ACTIVE"])
+        ]
+    );
+
+    let script = Script::new(|request| {
+        let body = if request.contains("nextToken=more") {
+            r#"{"clusterInfoList":[{"clusterArn":"arn:b","clusterType":"SERVERLESS","state":"CREATING","serverless":{"vpcConfigs":[],"clientAuthentication":{"sasl":{"iam":{"enabled":true}}}}}]}"#
+        } else {
+            r#"{"clusterInfoList":[{"clusterArn":"arn:a","clusterType":"PROVISIONED","state":"ACTIVE","provisioned":{"clientAuthentication":{"sasl":{"iam":{"enabled":true},"scram":{"enabled":true}}}}}],"nextToken":"more"}"#
+        };
+        (200, body.to_owned())
+    });
+    let clusters = list::clusters(&client!(aws_sdk_kafka, script)).await.unwrap();
+    assert_eq!(
+        clusters,
+        [
+            candidate("arn:a", &["ACTIVE", "PROVISIONED", "IAM and SCRAM"]),
+            candidate("arn:b", &["CREATING", "SERVERLESS", "IAM"])
+        ]
+    );
+
+    let script = Script::new(|request| {
+        let body = if request.contains("nextToken=more") {
+            r#"{"topics":[{"topicName":"b","partitionCount":1}]}"#
+        } else {
+            r#"{"topics":[{"topicName":"a","partitionCount":6}],"nextToken":"more"}"#
+        };
+        (200, body.to_owned())
+    });
+    let topics = list::topics(&client!(aws_sdk_kafka, script), CLUSTER).await.unwrap();
+    assert_eq!(
+        topics,
+        [candidate("a", &["6 partitions"]), candidate("b", &["1 partition"])]
+    );
+}
+
+#[tokio::test]
 async fn resources_come_from_every_page_and_deleted_ones_are_left_out() {
     let member = |logical: &str, kind: &str, id: &str, status: &str| {
         format!(
@@ -126,44 +203,64 @@ async fn resources_come_from_every_page_and_deleted_ones_are_left_out() {
         ) + &member("Old", "AWS::EC2::SecurityGroup", "sg-0", "DELETE_COMPLETE"),
         member("Function", "AWS::Lambda::Function", "f-1", "CREATE_COMPLETE"),
     ];
-    let stack = |tag: &'static str| {
+    let stack = |tag: &'static str, may_see_template: bool| {
         let pages = pages.clone();
         Script::new(move |request| {
-            let result = if request.contains("Action=DescribeStacks") {
-                format!(
+            let (action, result) = if request.contains("Action=DescribeStacks") {
+                let stack = format!(
                     "<DescribeStacksResult><Stacks><member><StackName>k2m-orders</StackName><CreationTime>2026-01-02T03:04:05Z</CreationTime>\
                      <StackStatus>CREATE_COMPLETE</StackStatus><Tags><member><Key>{tag}</Key><Value>k2m-orders</Value></member></Tags>\
+                     <Parameters><member><ParameterKey>Artifact</ParameterKey><ParameterValue>a.zip</ParameterValue></member></Parameters>\
                      <Outputs><member><OutputKey>Function</OutputKey><OutputValue>f</OutputValue></member></Outputs></member></Stacks></DescribeStacksResult>"
-                )
+                );
+                ("DescribeStacks", stack)
+            } else if request.contains("Action=GetTemplate&") {
+                assert!(request.contains("TemplateStage=Original"), "{request}");
+                if !may_see_template {
+                    let denied = "User: u is not authorized to perform: cloudformation:GetTemplate";
+                    let error = format!(
+                        "<ErrorResponse><Error><Code>AccessDenied</Code><Message>{denied}</Message></Error></ErrorResponse>"
+                    );
+                    return (403, error);
+                }
+                let template = "<GetTemplateResult><TemplateBody>Resources: {}</TemplateBody></GetTemplateResult>";
+                ("GetTemplate", template.to_owned())
             } else {
                 let (page, next) = if request.contains("NextToken=2") {
                     (&pages[1], "")
                 } else {
                     (&pages[0], "<NextToken>2</NextToken>")
                 };
-                format!(
+                let list = format!(
                     "<ListStackResourcesResult><StackResourceSummaries>{page}</StackResourceSummaries>{next}</ListStackResourcesResult>"
-                )
-            };
-            let action = if request.contains("Action=DescribeStacks") {
-                "DescribeStacks"
-            } else {
-                "ListStackResources"
+                );
+                ("ListStackResources", list)
             };
             (200, format!("<{action}Response>{result}</{action}Response>"))
         })
     };
-    let ours = cloudformation::stack(&client!(aws_sdk_cloudformation, stack("k2m:stack")), "k2m-orders").await;
-    let ours = ours.unwrap();
+    let look = async |script: Script| {
+        let client = client!(aws_sdk_cloudformation, script);
+        cloudformation::stack(&client, "k2m-orders").await.unwrap()
+    };
+    let ours = look(stack("k2m:stack", true)).await;
     assert_eq!(
         (ours.functions, ours.mappings),
         (vec!["f-1".to_owned()], vec!["uuid-1".to_owned()])
     );
     insta::assert_json_snapshot!(ours.stack);
-    // Outputs of another's stack may be anything, secrets too.
-    let another = cloudformation::stack(&client!(aws_sdk_cloudformation, stack("team")), "k2m-orders").await;
-    let another = another.unwrap().stack;
+    // The right to see the template is missing: the rest is there all the same.
+    let blind = look(stack("k2m:stack", false)).await.stack;
+    let action = blind.template_unreadable.unwrap().missing_action;
+    assert_eq!(action.as_deref(), Some("cloudformation:GetTemplate"));
+    assert_eq!((blind.template, blind.resources.len()), (None, 2));
+    // What another's stack is made of may be anything, secrets too.
+    let another = look(stack("team", true)).await.stack;
     assert!(!another.made_by_k2m && another.outputs.is_empty(), "{another:?}");
+    assert!(
+        another.parameters.is_empty() && another.template.is_none(),
+        "{another:?}"
+    );
 }
 
 #[tokio::test]

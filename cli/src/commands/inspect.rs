@@ -2,37 +2,19 @@
 
 mod digest;
 
-use super::{CommandError, output};
+use super::chosen::chosen;
+use super::{CommandError, look, output};
 use crate::args::InspectArgs;
-use crate::arn::{PlaceError, fit};
-use crate::aws::{Aws, Question};
 use crate::exit::Exit;
 use crate::facts::Facts;
-use crate::facts::deployed::default_stack_name;
 use crate::report::Reporter;
 use digest::Digest;
 
 /// Runs the command.
-pub async fn run(args: InspectArgs, reporter: &Reporter) -> Result<Exit, CommandError> {
-    fit(&args.stream, &args.cluster, args.region.as_deref())?;
-    let question = Question {
-        topic: args.topic.unwrap_or_else(|| args.stream.name().to_owned()),
-        stack: args.stack.unwrap_or_else(|| default_stack_name(args.stream.name())),
-        stream: args.stream,
-        cluster: args.cluster,
-    };
-    let aws = Aws::connect(args.profile.as_deref(), &question.stream.region).await?;
-    let facts = aws.look(&question, jiff::Timestamp::now().to_string()).await?;
-    if let Some(caller) = facts
-        .account
-        .found()
-        .filter(|caller| **caller != question.stream.account)
-    {
-        return Err(CommandError::Place(PlaceError::Caller {
-            caller: caller.clone(),
-            arn: question.stream.account,
-        }));
-    }
+pub async fn run(args: InspectArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
+    let (settings, access) = chosen(&args.settings)?;
+    let facts = look::facts(&settings, &access, None).await?;
+    let question = look::question(&settings);
     let exit = exit(&facts);
     output(reporter.result(&Digest {
         question: &question,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Unreadable;
+
 /// The tag that says which stack of k2m a thing belongs to: its value is the stack's name. On the stack itself and on each of its resources that
 /// takes tags.
 pub const STACK_TAG: &str = "k2m:stack";
@@ -44,6 +46,15 @@ pub struct Stack {
     pub resources: BTreeMap<String, String>,
     /// Its outputs.
     pub outputs: BTreeMap<String, String>,
+    /// Its parameters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    /// Its template, as it was deployed; only of a stack that k2m made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Why the template of a stack that k2m made is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template_unreadable: Option<Unreadable>,
 }
 
 /// A deployed function.
@@ -54,6 +65,15 @@ pub struct Function {
     pub arn: String,
     /// `Pending`, `Active`, `Inactive` or `Failed`.
     pub state: String,
+    /// Why it is in that state, where AWS says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    /// What became of its last update: `Successful`, `InProgress` or `Failed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_update: Option<String>,
+    /// Why its last update failed, where AWS says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_update_reason: Option<String>,
     /// Seconds an invocation may take.
     pub timeout_seconds: u32,
     /// Memory in MB.
@@ -81,6 +101,9 @@ pub struct Mapping {
     pub batch_size: u32,
     /// Whether partial failures are understood.
     pub partial_failures: bool,
+    /// ARN that is told of what is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod deployed;
+pub mod file;
 pub mod network;
 pub mod stream;
 
@@ -132,6 +133,10 @@ impl Facts {
         }
         found.extend([
             ("stack".to_owned(), self.stack.unreadable()),
+            (
+                "stack.template".to_owned(),
+                self.stack.found().and_then(|stack| stack.template_unreadable.as_ref()),
+            ),
             ("function".to_owned(), self.function.unreadable()),
             ("mapping".to_owned(), self.mapping.unreadable()),
         ]);

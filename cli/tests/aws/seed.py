@@ -91,7 +91,7 @@ template = {
                 "Code": {"ZipFile": "def handler(event, context):\n    return {}\n"},
                 "Timeout": 60,
                 "MemorySize": 256,
-                "Environment": {"Variables": {"K2M_TOPIC": "orders", "PASSWORD": "not to be shown"}},
+                "Environment": {"Variables": {"K2M_TOPIC": "orders"}},
                 "VpcConfig": {"SubnetIds": subnets, "SecurityGroupIds": [{"Fn::GetAtt": ["Group", "GroupId"]}]},
             },
         },
@@ -113,6 +113,12 @@ cloudformation.create_stack(
     StackName="k2m-orders", TemplateBody=json.dumps(template), Tags=[{"Key": "k2m:stack", "Value": "k2m-orders"}]
 )
 cloudformation.get_waiter("stack_create_complete").wait(StackName="k2m-orders", WaiterConfig={"Delay": 1})
+# Somebody added a variable of their own by hand.
+functions = boto3.client("lambda")
+functions.update_function_configuration(
+    FunctionName="orders", Environment={"Variables": {"K2M_TOPIC": "orders", "PASSWORD": "not to be shown"}}
+)
+functions.get_waiter("function_updated_v2").wait(FunctionName="orders", WaiterConfig={"Delay": 1})
 resources = cloudformation.describe_stack_resources(StackName="k2m-orders")["StackResources"]
 for resource in resources:
     if resource["LogicalResourceId"] != "Function":

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::arn::{Arn, Kind};
+use crate::aws::Question;
 use crate::facts::cluster::Authentication;
 use crate::facts::network::{Rule, RulePeer, SecurityGroup, Subnet, Vpc};
 use crate::facts::{Broker, Cluster, Fact, Network, Owner, Stream, Topic, Unreadable};

@@ -1,0 +1,81 @@
+//! What the user chose: reads the environment and k2m.yaml, and resolves them with the flags.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::CommandError;
+use crate::args::SettingsArgs;
+use crate::settings::{
+    Access, Environment, File, SIZE_LIMIT, Settings, SettingsError, Sources, resolve, resolve_stack,
+};
+
+/// The file of settings that is read where none is named.
+pub(super) const DEFAULT_FILE: &str = "k2m.yaml";
+
+/// Resolves the settings of a pipeline.
+pub(super) fn chosen(args: &SettingsArgs) -> Result<(Settings, Access), CommandError> {
+    let (environment, file) = (environment(), given_file(args)?);
+    Ok(resolve(sources(args, &environment, file.as_ref()))?)
+}
+
+/// Resolves which stack is meant, where its name and a region are enough: no region means that the SDK's own rules decide.
+pub(super) fn chosen_stack(args: &SettingsArgs) -> Result<(String, Option<String>, Access), CommandError> {
+    let (environment, file) = (environment(), given_file(args)?);
+    let stack = resolve_stack(sources(args, &environment, file.as_ref()))?;
+    Ok((stack.name.value, stack.region, stack.access))
+}
+
+fn sources<'a>(flags: &'a SettingsArgs, environment: &'a Environment, file: Option<&'a File>) -> Sources<'a> {
+    Sources {
+        flags,
+        environment,
+        file,
+    }
+}
+
+/// The variables that settings come from. What is not Unicode no setting can be, and is refused as such.
+pub(super) fn environment() -> Environment {
+    let ours = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("K2M_")));
+    ours.map(|(name, value)| {
+        (
+            name.to_string_lossy().into_owned(),
+            value.to_string_lossy().into_owned(),
+        )
+    })
+    .collect()
+}
+
+/// The file that is named, which must be there, or k2m.yaml of this folder if it is.
+fn given_file(args: &SettingsArgs) -> Result<Option<File>, SettingsError> {
+    match &args.config {
+        Some(path) => load(path).map(Some),
+        None => read(Path::new(DEFAULT_FILE)),
+    }
+}
+
+/// Where the file of settings is.
+pub(super) fn path(args: &SettingsArgs) -> PathBuf {
+    args.config.clone().unwrap_or_else(|| DEFAULT_FILE.into())
+}
+
+/// A file of settings, if it is there.
+pub(super) fn read(path: &Path) -> Result<Option<File>, SettingsError> {
+    match load(path) {
+        Err(SettingsError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        loaded => loaded.map(Some),
+    }
+}
+
+/// A file of settings.
+fn load(path: &Path) -> Result<File, SettingsError> {
+    let unreadable = |source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    // One byte more than is possible tells that it is too long.
+    let most = u64::try_from(SIZE_LIMIT).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(File::parse(&path.to_string_lossy(), &bytes)?)
+}

@@ -1,0 +1,182 @@
+//! `k2m deploy`: what was chosen becomes a stack, or the change of one.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::attended::Attended;
+use super::chosen::chosen;
+use super::look::{connect, look, question};
+use super::{CommandError, output};
+use crate::args::DeployArgs;
+use crate::arn::PlaceError;
+use crate::aws::{Aws, LookError, Question};
+use crate::deploy::artifacts::Place;
+use crate::deploy::bundle::{self, Bundle, Origin};
+use crate::deploy::machine::{Job, Machine};
+use crate::deploy::port::{User as _, World as _};
+use crate::deploy::state::{Goal, Step};
+use crate::deploy::{DeployError, outcome::Deployed};
+use crate::exit::Exit;
+use crate::plan::Plan;
+use crate::report::Reporter;
+
+/// How long a mapping is waited for, and how often it is looked at.
+const MAPPING_LIMIT: Duration = Duration::from_mins(2);
+const MAPPING_WAIT: Duration = Duration::from_secs(3);
+
+/// Runs the command.
+pub async fn run(args: DeployArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
+    let attended = Attended::new(reporter, args.yes)?;
+    let deployed = Box::pin(deploy(&args, &attended)).await?;
+    output(reporter.result(&deployed))?;
+    Ok(Exit::Fine)
+}
+
+async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<Deployed, CommandError> {
+    let (settings, access) = chosen(&args.settings)?;
+    let name = settings.stack.value.as_str();
+    // First what needs no AWS.
+    let origin = origin(args.handler.as_deref())?;
+    let mut handler = match &origin {
+        Origin::File(path) => Some(bundle::read(path).map_err(DeployError::from)?),
+        Origin::Checkout(_) => None,
+    };
+
+    let stream = &settings.stream.value;
+    let place = Place {
+        account: stream.account.clone(),
+        region: stream.region.clone(),
+        partition: stream.partition.clone(),
+    };
+    let aws = attended.unless_stopped(name, connect(&settings, &access)).await?;
+    // Before anything is waited for or deleted: not in another account.
+    let (caller, _) = attended.unless_stopped(name, aws.caller(&place.region)).await?;
+    if caller != place.account {
+        return Err(CommandError::Place(PlaceError::Caller {
+            caller,
+            arn: place.account,
+        }));
+    }
+    let (stacks, artifacts) = (aws.stacks(&place.region), aws.artifacts(&place.region, &place.account));
+    let machine = Machine {
+        stacks: &stacks,
+        artifacts: &artifacts,
+        world: attended,
+        user: attended,
+        place: &place,
+    };
+    let settled = machine.settle(name, Goal::Deploy).await?;
+    let replaces = settled.step == Step::Replace;
+    if let Some(stack) = settled.stack.as_ref().filter(|_| replaces) {
+        machine.make_room(name, stack).await?;
+    }
+
+    let facts = attended.unless_stopped(name, look(&aws, &settings)).await?;
+    let plan = crate::plan::plan(&settings, &facts)?;
+    let template = crate::template::render(&plan)?;
+    for decision in &plan.decisions {
+        attended.tell(&format!("{}: {}", decision.about, decision.choice));
+    }
+    if let (None, Origin::Checkout(workspace)) = (&handler, &origin) {
+        attended.tell(&format!(
+            "building the handler in {}: minutes the first time",
+            workspace.display()
+        ));
+        let built = attended.unless_stopped(name, async {
+            bundle::build(workspace).await.map_err(DeployError::from)
+        });
+        handler = Some(bundle::read(&built.await?).map_err(DeployError::from)?);
+    }
+    let Some(handler) = handler else {
+        return Err(DeployError::from(bundle::BundleError::Nowhere {
+            executable: executable()?,
+        })
+        .into());
+    };
+
+    let mut deployed = deploy_plan(&machine, &plan, &template, &handler, replaces).await?;
+    deployed.warnings.extend(plan.warnings.iter().cloned());
+    let waited = attended.unless_stopped(name, async {
+        Ok::<_, LookError>(mapping_trouble(&aws, attended, &question(&settings), &plan).await)
+    });
+    match waited.await {
+        Ok(trouble) => deployed.warnings.extend(trouble),
+        Err(_) => deployed
+            .warnings
+            .push("stopped while the event source mapping was waited for; the stack is deployed".to_owned()),
+    }
+    deployed.next_step = format!(
+        "`k2m doctor --stream {} --cluster {}` looks whether records can flow",
+        settings.stream.value, settings.cluster.value
+    );
+    Ok(deployed)
+}
+
+async fn deploy_plan(
+    machine: &Machine<'_>,
+    plan: &Plan,
+    template: &str,
+    handler: &Bundle,
+    replaces: bool,
+) -> Result<Deployed, DeployError> {
+    let job = Job {
+        stack: &plan.stack,
+        template,
+        bundle: handler,
+        conditions: conditions(plan),
+        replaces,
+    };
+    machine.deploy(&job).await
+}
+
+/// What the confirmation is asked for beside the changes themselves.
+fn conditions(plan: &Plan) -> Vec<String> {
+    let unconfirmed = plan.pipelines.iter().filter_map(|pipeline| {
+        let topic = pipeline
+            .new_topic
+            .as_ref()
+            .filter(|topic| topic.unconfirmed && !topic.exists)?;
+        Some(format!(
+            "creates the topic {} with {} partitions and {} replicas of each; it stays when the stack goes",
+            pipeline.topic, topic.partitions, topic.replication_factor
+        ))
+    });
+    unconfirmed.collect()
+}
+
+/// Waits until the mapping is as the plan has it. What is to be said when it is not.
+async fn mapping_trouble(aws: &Aws, attended: &Attended<'_>, question: &Question, plan: &Plan) -> Option<String> {
+    let enabled = plan.pipelines.first().is_none_or(|pipeline| pipeline.mapping.enabled);
+    let wanted = if enabled { "Enabled" } else { "Disabled" };
+    let start = attended.elapsed();
+    loop {
+        let mapping = aws.mapping(question).await;
+        let state = match (mapping.found(), mapping.unreadable()) {
+            (Some(mapping), _) if mapping.state == wanted => return None,
+            (Some(mapping), _) => mapping.state.clone(),
+            (None, Some(why)) => return Some(format!("the event source mapping can't be looked at: {}", why.message)),
+            (None, None) => "absent".to_owned(),
+        };
+        if attended.elapsed().saturating_sub(start) > MAPPING_LIMIT {
+            return Some(format!(
+                "the event source mapping is {state} and not yet {wanted}: look again with `k2m doctor`"
+            ));
+        }
+        attended.sleep(MAPPING_WAIT).await;
+    }
+}
+
+fn executable() -> Result<std::path::PathBuf, CommandError> {
+    std::env::current_exe().map_err(|source| CommandError::Machine {
+        what: "find k2m's own executable",
+        source,
+    })
+}
+
+fn origin(named: Option<&Path>) -> Result<Origin, CommandError> {
+    let here = std::env::current_dir().map_err(|source| CommandError::Machine {
+        what: "find the current folder",
+        source,
+    })?;
+    Ok(bundle::find(named, &executable()?, &here).map_err(DeployError::from)?)
+}

@@ -1,0 +1,46 @@
+//! `k2m destroy`: the stack goes, and what was uploaded for it.
+
+use super::attended::Attended;
+use super::chosen::chosen_stack;
+use super::{CommandError, output};
+use crate::args::DestroyArgs;
+use crate::aws::Aws;
+use crate::deploy::DeployError;
+use crate::deploy::artifacts::Place;
+use crate::deploy::machine::Machine;
+use crate::deploy::outcome::Destroyed;
+use crate::exit::Exit;
+use crate::report::Reporter;
+
+/// Runs the command.
+pub async fn run(args: DestroyArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
+    let attended = Attended::new(reporter, args.yes)?;
+    let destroyed = Box::pin(destroy(&args, &attended)).await?;
+    output(reporter.result(&destroyed))?;
+    Ok(Exit::Fine)
+}
+
+async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroyed, CommandError> {
+    let (name, region, access) = chosen_stack(&args.settings)?;
+    let profile = access.profile.as_deref();
+    let region = match region.or(access.region.clone()) {
+        Some(region) => region,
+        None => Aws::home_region(profile).await.ok_or(DeployError::NoRegion)?,
+    };
+    let aws = attended.unless_stopped(&name, Aws::connect(profile, &region)).await?;
+    let (account, partition) = attended.unless_stopped(&name, aws.caller(&region)).await?;
+    let (stacks, artifacts) = (aws.stacks(&region), aws.artifacts(&region, &account));
+    let place = Place {
+        account,
+        region,
+        partition,
+    };
+    let machine = Machine {
+        stacks: &stacks,
+        artifacts: &artifacts,
+        world: attended,
+        user: attended,
+        place: &place,
+    };
+    Ok(machine.destroy(&name).await?)
+}

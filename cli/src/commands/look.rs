@@ -1,0 +1,52 @@
+//! Facts for a command: from AWS, or from the file that the user gives in its place.
+
+use std::path::Path;
+
+use super::CommandError;
+use crate::arn::PlaceError;
+use crate::aws::{Aws, Question};
+use crate::facts::{Facts, file};
+use crate::plan::same_pipeline;
+use crate::settings::{Access, Settings};
+
+/// What the settings ask about.
+pub(super) fn question(settings: &Settings) -> Question {
+    Question {
+        stream: settings.stream.value.clone(),
+        cluster: settings.cluster.value.clone(),
+        topic: settings.topic.value.clone(),
+        stack: settings.stack.value.clone(),
+    }
+}
+
+/// Facts of a file where one is given, else AWS's own.
+pub(super) async fn facts(settings: &Settings, access: &Access, path: Option<&Path>) -> Result<Facts, CommandError> {
+    match path {
+        Some(path) => {
+            let facts = file::read(path)?;
+            same_pipeline(settings, &facts)?;
+            Ok(facts)
+        }
+        None => look(&connect(settings, access).await?, settings).await,
+    }
+}
+
+/// A way to AWS in the region of the stream.
+pub(super) async fn connect(settings: &Settings, access: &Access) -> Result<Aws, CommandError> {
+    Ok(Aws::connect(access.profile.as_deref(), &settings.stream.value.region).await?)
+}
+
+/// Looks at AWS.
+pub(super) async fn look(aws: &Aws, settings: &Settings) -> Result<Facts, CommandError> {
+    let facts = aws
+        .look(&question(settings), jiff::Timestamp::now().to_string())
+        .await?;
+    let account = &settings.stream.value.account;
+    match facts.account.found().filter(|caller| *caller != account) {
+        Some(caller) => Err(CommandError::Place(PlaceError::Caller {
+            caller: caller.clone(),
+            arn: account.clone(),
+        })),
+        None => Ok(facts),
+    }
+}

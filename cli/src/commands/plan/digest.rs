@@ -1,0 +1,94 @@
+//! What `k2m plan` shows: the plan with what it would change, whole for programs, in brief for people.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::network::Proof;
+use crate::plan::change::Change;
+use crate::plan::{Pipeline, Plan};
+
+/// Wide enough for what decisions are about.
+const LABEL: usize = 20;
+
+/// A plan, and what it would change.
+#[derive(Serialize)]
+pub(super) struct Digest {
+    #[serde(flatten)]
+    pub(super) plan: Plan,
+    pub(super) change: Change,
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = &self.plan;
+        row(
+            f,
+            "stack",
+            &plan.stack,
+            &format!("in {}, account {}", plan.region, plan.account),
+        )?;
+        for decision in &plan.decisions {
+            row(f, decision.about, &decision.choice, &decision.why)?;
+        }
+        writeln!(f, "\nProven, there and back:")?;
+        reached(f, &plan.proofs)?;
+        for pipeline in &plan.pipelines {
+            role(f, pipeline)?;
+        }
+        if !plan.warnings.is_empty() {
+            writeln!(f, "\nWarnings:")?;
+            plan.warnings
+                .iter()
+                .try_for_each(|warning| writeln!(f, "  {warning}"))?;
+        }
+        write!(f, "\n{}", self.change)
+    }
+}
+
+/// A choice, and under it the reason.
+fn row(f: &mut fmt::Formatter<'_>, label: &str, choice: &str, why: &str) -> fmt::Result {
+    writeln!(f, "{label:<LABEL$} {choice}")?;
+    writeln!(f, "{:<LABEL$}   {why}", "")
+}
+
+/// One line for each subnet.
+fn reached(f: &mut fmt::Formatter<'_>, proofs: &[Proof]) -> fmt::Result {
+    for of_subnet in proofs.chunk_by(|one, other| one.source_subnet == other.source_subnet) {
+        let Some(first) = of_subnet.first() else { continue };
+        let brokers: Vec<&str> = of_subnet
+            .iter()
+            .map(|proof| proof.destination_address.as_str())
+            .collect();
+        writeln!(
+            f,
+            "  {} to {} on port {}",
+            first.source_subnet,
+            brokers.join(", "),
+            first.port
+        )?;
+    }
+    Ok(())
+}
+
+fn role(f: &mut fmt::Formatter<'_>, pipeline: &Pipeline) -> fmt::Result {
+    writeln!(f, "\nThe role of {}'s function may:", pipeline.stream_name)?;
+    for statement in &pipeline.statements {
+        let resources: Vec<String> = statement
+            .resource
+            .iter()
+            .map(|resource| resource.as_str().map_or_else(|| resource.to_string(), str::to_owned))
+            .collect();
+        writeln!(
+            f,
+            "  {}\n    {}\n    on {}",
+            statement.sid,
+            statement.action.join(", "),
+            resources.join(", ")
+        )?;
+        if let Some(condition) = &statement.condition {
+            writeln!(f, "    if {condition}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! What a user reads, from the example's facts, and the exit codes.
+
+use super::*;
+use crate::facts::Fact;
+use crate::plan::tests::{facts, settings};
+
+/// Stands in for the rendered template: the resources that matter here.
+const TEMPLATE: &str = "\
+Resources:
+  FunctionSecurityGroup: {Type: \"AWS::EC2::SecurityGroup\"}
+  OrdersMapping: {Type: \"AWS::Lambda::EventSourceMapping\", Properties: {BatchSize: 1000}}
+";
+
+fn digest(deployed: Option<&str>) -> Digest {
+    let mut facts = facts();
+    if let Some(template) = deployed {
+        facts.stack = Fact::Found {
+            value: crate::facts::Stack {
+                name: "k2m-orders".to_owned(),
+                status: "UPDATE_COMPLETE".to_owned(),
+                made_by_k2m: true,
+                resources: std::collections::BTreeMap::new(),
+                outputs: std::collections::BTreeMap::new(),
+                parameters: std::collections::BTreeMap::new(),
+                template: Some(template.to_owned()),
+                template_unreadable: None,
+            },
+        };
+    }
+    let plan = plan::plan(&settings(), &facts).unwrap();
+    let change = Change::between(&facts.stack, TEMPLATE).unwrap();
+    Digest { plan, change }
+}
+
+#[test]
+fn what_people_see() {
+    insta::assert_snapshot!(digest(None).to_string());
+}
+
+#[test]
+fn the_exit_code_tells_whether_anything_would_change() {
+    for (deployed, code) in [
+        (None, Exit::ChangesPending),
+        (Some(TEMPLATE.to_owned()), Exit::Fine),
+        (Some(TEMPLATE.replace("1000", "10")), Exit::ChangesPending),
+        (Some("{".to_owned()), Exit::CouldNotTell),
+    ] {
+        assert_eq!(exit(&digest(deployed.as_deref()).change), code, "{deployed:?}");
+    }
+}
+
+#[test]
+fn programs_see_the_whole_plan() {
+    let document = serde_json::to_value(digest(None)).unwrap();
+    let keys: Vec<&str> = document.as_object().unwrap().keys().map(String::as_str).collect();
+    insta::assert_snapshot!(keys.join(" "));
+    assert_eq!(document["proofs"][0]["steps"].as_array().map(Vec::len), Some(9));
+    assert_eq!(document["change"]["status"], "create");
+}

@@ -1,0 +1,423 @@
+//! The way of a stack from what it is to what it should be: looks, decides by `state`, acts through the ports, and looks again. Whatever stops it, the
+//! next run goes on from what is there.
+
+mod change_set;
+mod follow;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::time::Duration;
+
+use self::follow::Ended;
+use super::DeployError;
+use super::artifacts::{self, Place};
+use super::bundle::{Bundle, sha256};
+use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened};
+use super::port::{Artifacts, Fault, NewChangeSet, Stack, StackEvent, Stacks, Template, User, World};
+use super::reasons::root_cause;
+use super::state::{Goal, Refusal, Status, Step, next};
+use crate::facts::deployed::STACK_TAG;
+
+/// What the names of k2m's change sets begin with.
+const CHANGE_SET: &str = "k2m-";
+/// CloudFormation's limit for a template in a request, in bytes.
+const MOST_IN_REQUEST: usize = 51_200;
+/// Waits between two looks: the first, and the longest while all goes well.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The longest wait while calls fail.
+const LONGEST_BACKOFF: Duration = Duration::from_mins(1);
+/// Tries of a call that may succeed a little later, before something is given up.
+const TRIES: u32 = 15;
+
+/// What the names of templates in the bucket end with.
+const TEMPLATE: &str = ".template";
+
+/// The parameters of the template that say which code the function has.
+pub const ARTIFACT_BUCKET: &str = "ArtifactBucket";
+/// The artifact's key in that bucket.
+pub const ARTIFACT_KEY: &str = "ArtifactKey";
+/// The function's processor.
+pub const ARCHITECTURE: &str = "Architecture";
+
+/// What a public function of the machine will have to say.
+pub type Running<'a, T> = Pin<Box<dyn Future<Output = Result<T, DeployError>> + Send + 'a>>;
+
+/// The ports, and where the stack is.
+pub struct Machine<'a> {
+    /// CloudFormation.
+    pub stacks: &'a dyn Stacks,
+    /// S3.
+    pub artifacts: &'a dyn Artifacts,
+    /// Time and randomness.
+    pub world: &'a dyn World,
+    /// Who waits.
+    pub user: &'a dyn User,
+    /// Where the stack is.
+    pub place: &'a Place,
+}
+
+impl std::fmt::Debug for Machine<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("place", self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What to deploy.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The stack's name.
+    pub stack: &'a str,
+    /// The template.
+    pub template: &'a str,
+    /// The function's code.
+    pub bundle: &'a Bundle,
+    /// What is confirmed with the change: each a line, such as `creates the topic orders with 3 partitions`.
+    pub conditions: Vec<String>,
+    /// Whether a stack of this name that never worked was deleted just now.
+    pub replaces: bool,
+}
+
+/// A stack at rest.
+#[derive(Debug)]
+pub struct Settled {
+    /// The stack, if there is one.
+    pub stack: Option<Stack>,
+    /// What comes next: never [`Step::Wait`] or [`Step::Refuse`].
+    pub step: Step,
+    /// The bucket that it was deployed from, also where the stack is gone meanwhile.
+    bucket: Option<String>,
+    /// Whether it was there at first.
+    seen: bool,
+    /// What CloudFormation kept of it.
+    kept: Vec<String>,
+}
+
+impl Machine<'_> {
+    /// Waits until CloudFormation is not at work on the stack, and says what comes next.
+    pub fn settle<'a>(&'a self, name: &'a str, goal: Goal) -> Running<'a, Settled> {
+        Box::pin(async move {
+            let (mut bucket, mut seen, mut kept) = (None, false, Vec::new());
+            loop {
+                let (stack, step) = self.unless_stopped(name, self.decide(name, goal)).await?;
+                if let Some(stack) = &stack {
+                    seen = true;
+                    bucket = stack.parameters.get(ARTIFACT_BUCKET).cloned().or(bucket);
+                }
+                let Some(working) = stack.as_ref().filter(|_| step == Step::Wait) else {
+                    return Ok(Settled {
+                        stack,
+                        step,
+                        bucket,
+                        seen,
+                        kept,
+                    });
+                };
+                self.user.tell(&format!(
+                    "the stack {name} is {}: waiting for CloudFormation to end what is under way",
+                    working.status
+                ));
+                let mark = self
+                    .unless_stopped(name, async { Ok(self.mark(&working.id, true).await) })
+                    .await?;
+                let ended = self.follow(name, &working.id, mark).await?;
+                kept = kept_of(&ended.events);
+                if let Some(cause) = root_cause(&ended.events) {
+                    self.user.tell(&format!(
+                        "what was under way failed ({}): {}: {}",
+                        ended.status,
+                        cause.logical_id,
+                        cause.reason.as_deref().unwrap_or("CloudFormation gives no reason")
+                    ));
+                }
+            }
+        })
+    }
+
+    /// Deletes a stack that never worked, before it is looked at and planned anew: what its template had CloudFormation keep is nobody's then.
+    pub fn make_room<'a>(&'a self, name: &'a str, stack: &'a Stack) -> Running<'a, ()> {
+        Box::pin(async move {
+            let why = match stack.status {
+                Status::DeleteFailed => "its deletion failed half way",
+                _ => "it was never created to its end",
+            };
+            self.user.tell(&format!(
+                "the stack {name} is {}: {why}, and CloudFormation can't update it",
+                stack.status
+            ));
+            let question = format!("Delete what is left of {name}, to create it again?");
+            self.unless_stopped(name, self.agreed(&question)).await?;
+            self.delete(name, stack).await.map(drop)
+        })
+    }
+
+    /// Makes the stack what the template says.
+    pub fn deploy<'a>(&'a self, job: &'a Job<'a>) -> Running<'a, Deployed> {
+        Box::pin(async move {
+            let name = job.stack;
+            let (stack, step) = self.unless_stopped(name, self.decide(name, Goal::Deploy)).await?;
+            // Facts and plan are of the time before.
+            if let Some(stack) = stack.as_ref().filter(|_| matches!(step, Step::Wait | Step::Replace)) {
+                return Err(DeployError::Busy {
+                    stack: name.to_owned(),
+                    status: stack.status.clone(),
+                });
+            }
+            let parameter = |key: &str| {
+                stack
+                    .as_ref()
+                    .and_then(|stack| stack.parameters.get(key))
+                    .map(String::as_str)
+            };
+            let prepared = self.prepare(job, parameter(ARTIFACT_BUCKET));
+            let (bucket, key, template) = self.unless_stopped(name, prepared).await?;
+            if step == Step::Resume {
+                self.unless_stopped(name, self.take_away_left_overs(name)).await?;
+            }
+            let create = step != Step::Update;
+            let change_set = NewChangeSet {
+                stack: name.to_owned(),
+                name: format!("{CHANGE_SET}{:016x}", self.world.random()),
+                token: self.token(),
+                create,
+                template,
+                parameters: BTreeMap::from([
+                    (ARTIFACT_BUCKET.to_owned(), bucket.clone()),
+                    (ARTIFACT_KEY.to_owned(), key.clone()),
+                    (ARCHITECTURE.to_owned(), job.bundle.architecture.name().to_owned()),
+                ]),
+                tags: BTreeMap::from([(STACK_TAG.to_owned(), name.to_owned())]),
+            };
+            let mut deployed = Deployed {
+                stack: name.to_owned(),
+                region: self.place.region.clone(),
+                status: match step {
+                    Step::Update => Happened::Updated,
+                    _ if job.replaces => Happened::Replaced,
+                    _ => Happened::Created,
+                },
+                changes: Vec::new(),
+                outputs: BTreeMap::new(),
+                warnings: Vec::new(),
+                next_step: String::new(),
+            };
+            let agreed = match self.agree(job, &change_set).await {
+                Ok(agreed) => agreed,
+                Err(error) => return Err(self.withdraw(&change_set, error).await),
+            };
+            let Some((made, changes)) = agreed else {
+                // That is all: no change set stays.
+                if let Err(left) = self.take_away(&change_set).await {
+                    deployed.warnings.push(left.to_string());
+                }
+                deployed.status = Happened::Unchanged;
+                deployed.outputs = stack.map(|stack| stack.outputs).unwrap_or_default();
+                return Ok(deployed);
+            };
+            deployed.changes = changes;
+            let ended = self.execute(&change_set, &made).await?;
+            let done = if create {
+                Status::CreateComplete
+            } else {
+                Status::UpdateComplete
+            };
+            if ended.status != done {
+                return Err(self.failed(name, if create { "create" } else { "update" }, &ended));
+            }
+            deployed.outputs = ended.stack.map(|stack| stack.outputs).unwrap_or_default();
+            // The code that was live before stays, so that a rollback finds it; templates are of no use any more.
+            let previous = parameter(ARTIFACT_KEY);
+            let same = previous == Some(&key);
+            let keep =
+                |object: &str| !object.ends_with(TEMPLATE) && (same || object == key || Some(object) == previous);
+            // It is deployed; what can't be tidied up now can be tidied up by the next run.
+            if let Err(error) = artifacts::prune(self.artifacts, &bucket, name, keep).await {
+                deployed.warnings.push(error.to_string());
+            }
+            Ok(deployed)
+        })
+    }
+
+    /// Deletes the stack, then what was uploaded for it.
+    pub fn destroy<'a>(&'a self, name: &'a str) -> Running<'a, Destroyed> {
+        Box::pin(async move {
+            let settled = self.settle(name, Goal::Destroy).await?;
+            let mut kept = settled.kept;
+            if let Some(stack) = settled.stack.as_ref().filter(|_| settled.step == Step::Delete) {
+                let listed = async {
+                    self.stacks
+                        .resources(&stack.id)
+                        .await
+                        .map_err(|fault| call("list the stack's resources", fault))
+                };
+                let resources = self.unless_stopped(name, listed).await?;
+                self.user.tell(&format!(
+                    "the stack {name} in {} is to be deleted, with:",
+                    self.place.region
+                ));
+                let (stays, goes): (Vec<_>, Vec<_>) =
+                    resources.iter().partition(|resource| resource.resource_type == TOPIC);
+                let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+                for resource in goes {
+                    kinds
+                        .entry(&resource.resource_type)
+                        .or_default()
+                        .push(&resource.logical_id);
+                }
+                for (kind, ids) in kinds {
+                    self.user.tell(&format!("  - {} ({kind})", ids.join(", ")));
+                }
+                self.user
+                    .tell("what stays: the stream, the cluster with its own rules, and every topic with its records");
+                for resource in stays {
+                    self.user
+                        .tell(&format!("  = {} ({})", resource.logical_id, resource.resource_type));
+                }
+                self.unless_stopped(name, self.agreed(&format!("Delete the stack {name}?")))
+                    .await?;
+                let ended = self.delete(name, stack).await?;
+                kept = kept_of(&ended.events);
+            }
+            let cleared = self.unless_stopped(
+                name,
+                artifacts::clear(self.artifacts, self.place, name, settled.bucket.as_deref()),
+            );
+            let cleared = cleared.await?;
+            Ok(Destroyed {
+                stack: name.to_owned(),
+                region: self.place.region.clone(),
+                status: if settled.seen { DESTROYED } else { ABSENT },
+                kept,
+                artifacts_removed: cleared.artifacts,
+                bucket_removed: cleared.bucket,
+            })
+        })
+    }
+
+    /// Looks once, and says what comes next.
+    async fn decide(&self, name: &str, goal: Goal) -> Result<(Option<Stack>, Step), DeployError> {
+        let stack = self
+            .stacks
+            .stack(name)
+            .await
+            .map_err(|fault| call("look at the stack", fault))?;
+        let ours = match &stack {
+            Some(stack) => self.is_ours(stack).await?,
+            None => false,
+        };
+        let step = next(goal, stack.as_ref().map(|stack| (&stack.status, ours)));
+        match (&stack, step) {
+            (Some(stack), Step::Refuse(refusal)) => Err(self.refused(name, stack, refusal)),
+            // A deleted stack has nothing to say.
+            (_, Step::Create | Step::Nothing) => Ok((None, step)),
+            _ => Ok((stack, step)),
+        }
+    }
+
+    /// Whether k2m made the stack. One that was never executed may not show its tags yet: the names of its change sets tell.
+    async fn is_ours(&self, stack: &Stack) -> Result<bool, DeployError> {
+        if stack.made_by_k2m || stack.tagged || stack.status != Status::ReviewInProgress {
+            return Ok(stack.made_by_k2m);
+        }
+        let change_sets = self.stacks.change_sets(&stack.id).await;
+        let change_sets = change_sets.map_err(|fault| call("list the stack's change sets", fault))?;
+        Ok(change_sets.iter().all(|name| name.starts_with(CHANGE_SET)))
+    }
+
+    fn refused(&self, name: &str, stack: &Stack, refusal: Refusal) -> DeployError {
+        DeployError::Refused {
+            stack: name.to_owned(),
+            region: self.place.region.clone(),
+            status: stack.status.clone(),
+            refusal,
+        }
+    }
+
+    /// The bucket with the function's code in it, the code's key, and the template as CloudFormation takes it.
+    async fn prepare(&self, job: &Job<'_>, deployed: Option<&str>) -> Result<(String, String, Template), DeployError> {
+        let (bucket, new) = artifacts::ready(self.artifacts, self.world, self.place, deployed).await?;
+        if new {
+            self.user.tell(&format!("made the artifact bucket {bucket}"));
+        }
+        let key = format!("{}/{}.zip", job.stack, job.bundle.sha256);
+        if artifacts::upload(self.artifacts, &bucket, &key, &job.bundle.zip).await? {
+            let kib = job.bundle.zip.len().div_ceil(1024);
+            self.user.tell(&format!(
+                "uploaded the handler ({kib} KiB, {})",
+                job.bundle.architecture.name()
+            ));
+        }
+        let template = if job.template.len() > MOST_IN_REQUEST {
+            let key = format!("{}/{}{TEMPLATE}", job.stack, sha256(job.template.as_bytes()));
+            artifacts::upload(self.artifacts, &bucket, &key, job.template.as_bytes()).await?;
+            Template::Url(self.artifacts.url(&bucket, &key))
+        } else {
+            Template::Body(job.template.to_owned())
+        };
+        Ok((bucket, key, template))
+    }
+
+    async fn agreed(&self, question: &str) -> Result<(), DeployError> {
+        if self.user.confirm(question).await? {
+            Ok(())
+        } else {
+            Err(DeployError::Declined)
+        }
+    }
+
+    /// Deletes the stack, and follows it to its end.
+    async fn delete(&self, name: &str, stack: &Stack) -> Result<Ended, DeployError> {
+        let mark = self
+            .unless_stopped(name, async { Ok(self.mark(&stack.id, false).await) })
+            .await?;
+        let begun = self.stacks.delete_stack(&stack.id, &self.token()).await;
+        begun.map_err(|fault| call("delete the stack", fault))?;
+        let ended = self.follow(name, &stack.id, mark).await?;
+        if ended.status == Status::DeleteComplete {
+            Ok(ended)
+        } else {
+            Err(self.failed(name, "delete", &ended))
+        }
+    }
+
+    /// What the work comes to, unless a signal comes first: nothing is changed yet then.
+    async fn unless_stopped<T>(
+        &self,
+        stack: &str,
+        work: impl Future<Output = Result<T, DeployError>>,
+    ) -> Result<T, DeployError> {
+        tokio::select! {
+            biased;
+            () = self.user.stopped(1) => Err(DeployError::Stopped { stack: stack.to_owned() }),
+            done = work => done,
+        }
+    }
+
+    fn token(&self) -> String {
+        format!("k2m-{:016x}{:016x}", self.world.random(), self.world.random())
+    }
+}
+
+/// What stays when its stack goes.
+const TOPIC: &str = "AWS::MSK::Topic";
+
+fn kept_of(events: &[StackEvent]) -> Vec<String> {
+    let kept: BTreeSet<&String> = events
+        .iter()
+        .filter(|event| event.status == "DELETE_SKIPPED")
+        .map(|event| &event.logical_id)
+        .collect();
+    kept.into_iter().cloned().collect()
+}
+
+fn call(doing: &str, fault: Fault) -> DeployError {
+    DeployError::Call {
+        doing: doing.to_owned(),
+        fault,
+    }
+}
+
+#[cfg(test)]
+mod tests;

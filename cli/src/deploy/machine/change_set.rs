@@ -1,0 +1,164 @@
+//! The change set: made, shown, agreed to, and taken away again where it is not executed.
+
+use std::time::Duration;
+
+use super::{CHANGE_SET, FIRST_WAIT, Job, LONGEST_BACKOFF, LONGEST_WAIT, Machine, TRIES, call};
+use crate::deploy::DeployError;
+use crate::deploy::outcome::lines;
+use crate::deploy::port::{Change, ChangeSet, Doing, Fault, FaultKind, MadeChangeSet, NewChangeSet};
+use crate::deploy::reasons::next_step;
+use crate::deploy::state::Status;
+
+/// How long CloudFormation may work on one.
+const LIMIT: Duration = Duration::from_mins(15);
+
+impl Machine<'_> {
+    /// Deletes change sets of k2m's that an earlier run left.
+    pub(super) async fn take_away_left_overs(&self, name: &str) -> Result<(), DeployError> {
+        let left = self.stacks.change_sets(name).await;
+        let left = left.map_err(|fault| call("list the stack's change sets", fault))?;
+        for change_set in left.iter().filter(|left| left.starts_with(CHANGE_SET)) {
+            self.user.tell(&format!(
+                "taking away the change set {change_set} that an earlier run left"
+            ));
+            let deleted = self.stacks.delete_change_set(name, change_set).await;
+            deleted.map_err(|fault| call("delete a change set that an earlier run left", fault))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the change set, shows it, and asks. Nothing where there is nothing to change.
+    pub(super) async fn agree(
+        &self,
+        job: &Job<'_>,
+        change_set: &NewChangeSet,
+    ) -> Result<Option<(MadeChangeSet, Vec<Change>)>, DeployError> {
+        let name = job.stack;
+        let refused = |reason: String| DeployError::ChangeSet {
+            stack: name.to_owned(),
+            next_step: next_step("", &reason).map(str::to_owned),
+            reason,
+        };
+        // Not given up at the first signal: a request that is under way has to be known to its end, so that what it made can be taken away.
+        let made = tokio::select! {
+            biased;
+            () = self.user.stopped(2) => return Err(halfway(change_set)),
+            made = self.stacks.create_change_set(change_set) => match made {
+                Ok(made) => made,
+                Err(fault) if !change_set.create && nothing_to_change(&fault.message) => return Ok(None),
+                Err(fault) if fault.kind == FaultKind::Refused => return Err(refused(fault.message)),
+                Err(fault) => return Err(call("create a change set", fault)),
+            },
+        };
+        match self.unless_stopped(name, self.until_ready(&made.id)).await? {
+            ChangeSet::Ready(changes) => {
+                let verb = if change_set.create { "created" } else { "updated" };
+                let region = &self.place.region;
+                self.user.tell(&format!(
+                    "the stack {name} in {region} is to be {verb}; changes of resources: {}",
+                    changes.len()
+                ));
+                for line in lines(&changes) {
+                    self.user.tell(&line);
+                }
+                for condition in &job.conditions {
+                    self.user.tell(&format!("  ! {condition}"));
+                }
+                self.unless_stopped(name, self.agreed(&format!("Deploy {name}?")))
+                    .await?;
+                Ok(Some((made, changes)))
+            }
+            ChangeSet::Failed(reason) if !change_set.create && nothing_to_change(&reason) => Ok(None),
+            ChangeSet::Failed(reason) => Err(refused(reason)),
+            ChangeSet::Pending => Err(DeployError::TooLong {
+                what: format!("the change set of {name}"),
+                minutes: LIMIT.as_secs() / 60,
+            }),
+        }
+    }
+
+    /// The change set when CloudFormation is done with it; pending where it is not done in time.
+    async fn until_ready(&self, id: &str) -> Result<ChangeSet, DeployError> {
+        let start = self.world.elapsed();
+        let mut wait = FIRST_WAIT;
+        loop {
+            wait = match self.stacks.change_set(id).await {
+                Ok(ChangeSet::Pending) => (wait * 2).min(LONGEST_WAIT),
+                Ok(done) => return Ok(done),
+                Err(fault) if fault.passes() => (wait * 2).min(LONGEST_BACKOFF),
+                Err(fault) => return Err(call("read the change set", fault)),
+            };
+            if self.world.elapsed().saturating_sub(start) > LIMIT {
+                return Ok(ChangeSet::Pending);
+            }
+            self.world.sleep(wait).await;
+        }
+    }
+
+    /// Takes the change set away after this error. Gives it back, or says that something is left over.
+    pub(super) async fn withdraw(&self, change_set: &NewChangeSet, error: DeployError) -> DeployError {
+        match (self.take_away(change_set).await, error) {
+            (Err(left), DeployError::Stopped { .. }) => left,
+            (_, error) => error,
+        }
+    }
+
+    /// Takes the change set away, and the empty stack that came with it.
+    pub(super) async fn take_away(&self, change_set: &NewChangeSet) -> Result<(), DeployError> {
+        tokio::select! {
+            biased;
+            () = self.user.stopped(2) => Err(halfway(change_set)),
+            taken = self.try_take_away(change_set) => taken.map_err(|fault| {
+                self.user.tell(&format!("the change set {} can't be deleted: {fault}", change_set.name));
+                halfway(change_set)
+            }),
+        }
+    }
+
+    async fn try_take_away(&self, change_set: &NewChangeSet) -> Result<(), Fault> {
+        let name = change_set.stack.as_str();
+        // While CloudFormation works on a change set it can't be deleted.
+        self.repeatedly(|| self.stacks.delete_change_set(name, &change_set.name))
+            .await?;
+        if !change_set.create {
+            return Ok(());
+        }
+        let Some(stack) = self.repeatedly(|| self.stacks.stack(name)).await? else {
+            return Ok(());
+        };
+        if stack.status == Status::ReviewInProgress && self.stacks.change_sets(&stack.id).await?.is_empty() {
+            let token = self.token();
+            self.repeatedly(|| self.stacks.delete_stack(&stack.id, &token)).await?;
+        }
+        Ok(())
+    }
+
+    async fn repeatedly<'b, T>(&self, ask: impl Fn() -> Doing<'b, T>) -> Result<T, Fault> {
+        let mut wait = FIRST_WAIT;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match ask().await {
+                Err(fault) if tries < TRIES && (fault.passes() || fault.kind == FaultKind::Refused) => {
+                    self.world.sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+fn halfway(change_set: &NewChangeSet) -> DeployError {
+    DeployError::LeftOver {
+        stack: change_set.stack.clone(),
+        change_set: change_set.name.clone(),
+    }
+}
+
+/// CloudFormation's ways to say that there is nothing to do.
+fn nothing_to_change(reason: &str) -> bool {
+    ["didn't contain changes", "No updates are to be performed"]
+        .iter()
+        .any(|words| reason.contains(words))
+}

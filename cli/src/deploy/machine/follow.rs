@@ -1,0 +1,254 @@
+//! An operation of CloudFormation from its beginning to its end, and what is to be said when it failed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{FIRST_WAIT, LONGEST_BACKOFF, LONGEST_WAIT, Machine, TRIES, call};
+use crate::deploy::events::{self, Mark};
+use crate::deploy::port::{Fault, FaultKind, MadeChangeSet, NewChangeSet, Stack, StackEvent};
+use crate::deploy::progress::Progress;
+use crate::deploy::reasons::{next_step, root_cause};
+use crate::deploy::state::Status;
+use crate::deploy::{DeployError, Failure};
+
+/// How long an operation may take.
+const LIMIT: Duration = Duration::from_hours(3);
+/// How long nothing may answer.
+const SILENCE: Duration = Duration::from_mins(15);
+/// Looks at a stack at rest whose events don't say yet that the operation ended, before its status alone is believed.
+const LOOKS_AT_REST: u32 = 20;
+/// The same where events can't be read.
+const LOOKS_WHEN_BLIND: u32 = 5;
+
+/// An operation at its end.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// The stack's status.
+    pub(super) status: Status,
+    /// The stack, where it is still there.
+    pub(super) stack: Option<Stack>,
+    /// What happened, in order.
+    pub(super) events: Vec<StackEvent>,
+}
+
+/// An operation under way.
+#[derive(Debug)]
+struct Following<'a> {
+    id: &'a str,
+    /// Nothing where events can't be read.
+    mark: Option<Mark>,
+    happened: Vec<StackEvent>,
+    progress: Progress,
+    start: Duration,
+    /// When AWS answered last.
+    heard: Duration,
+    at_rest: u32,
+}
+
+impl Machine<'_> {
+    /// Executes the change set, and follows it to its end.
+    pub(super) async fn execute(&self, change_set: &NewChangeSet, made: &MadeChangeSet) -> Result<Ended, DeployError> {
+        let marked = self.unless_stopped(&change_set.stack, async { Ok(self.mark(&made.stack, false).await) });
+        let mark = match marked.await {
+            Ok(mark) => mark,
+            Err(error) => return Err(self.withdraw(change_set, error).await),
+        };
+        if let Err(fault) = self.stacks.execute(&made.id, &self.token()).await {
+            return Err(self.withdraw(change_set, call("execute the change set", fault)).await);
+        }
+        self.follow(&change_set.stack, &made.stack, mark).await
+    }
+
+    /// Where the events of an operation begin: of one that is under way, or of the next. Nothing where they can't be read.
+    pub(super) async fn mark(&self, id: &str, under_way: bool) -> Option<Mark> {
+        let mut wait = FIRST_WAIT;
+        for _ in 0..TRIES {
+            let mark = if under_way {
+                events::before_operation(self.stacks, id).await
+            } else {
+                events::newest(self.stacks, id).await
+            };
+            match mark {
+                Ok(mark) => return Some(mark),
+                Err(fault) if fault.passes() => self.world.sleep(wait).await,
+                Err(fault) => {
+                    self.user
+                        .tell(&format!("what happens to the resources can't be shown: {fault}"));
+                    return None;
+                }
+            }
+            wait = (wait * 2).min(LONGEST_BACKOFF);
+        }
+        None
+    }
+
+    /// Follows an operation to its end, and tells what happens. Without a mark (no right to read events) the status alone is followed.
+    pub(super) async fn follow(&self, name: &str, id: &str, mark: Option<Mark>) -> Result<Ended, DeployError> {
+        tokio::select! {
+            biased;
+            () = self.user.stopped(1) => Err(DeployError::Left { stack: name.to_owned() }),
+            ended = self.to_the_end(name, id, mark) => ended,
+        }
+    }
+
+    async fn to_the_end(&self, name: &str, id: &str, mark: Option<Mark>) -> Result<Ended, DeployError> {
+        let start = self.world.elapsed();
+        let mut following = Following {
+            id,
+            mark,
+            happened: Vec::new(),
+            progress: Progress::new(start),
+            start,
+            heard: start,
+            at_rest: 0,
+        };
+        let mut wait = FIRST_WAIT;
+        loop {
+            wait = match self.look_again(&mut following).await {
+                Ok(Some((status, stack))) => {
+                    return Ok(Ended {
+                        status,
+                        stack,
+                        events: following.happened,
+                    });
+                }
+                Ok(None) => (wait * 2).min(LONGEST_WAIT),
+                Err(fault) if self.goes_on(&following, &fault) => (wait * 2).min(LONGEST_BACKOFF),
+                Err(fault) => {
+                    return Err(call(
+                        "follow the stack, which CloudFormation goes on with by itself",
+                        fault,
+                    ));
+                }
+            };
+            if self.world.elapsed().saturating_sub(start) > LIMIT {
+                return Err(DeployError::TooLong {
+                    what: format!("the stack {name}"),
+                    minutes: LIMIT.as_secs() / 60,
+                });
+            }
+            self.world.sleep(wait).await;
+        }
+    }
+
+    /// Whether a failed call is no reason to stop following.
+    fn goes_on(&self, following: &Following<'_>, fault: &Fault) -> bool {
+        let silent = self.world.elapsed().saturating_sub(following.heard);
+        fault.passes() && (fault.kind != FaultKind::Unreachable || silent <= SILENCE)
+    }
+
+    /// Tells what is new. The stack at the operation's end; nothing before.
+    async fn look_again(&self, following: &mut Following<'_>) -> Result<Option<(Status, Option<Stack>)>, Fault> {
+        // The status first: what led to it is then among the events.
+        let stack = self.stacks.stack(following.id).await?;
+        following.heard = self.world.elapsed();
+        self.tell_events(following).await?;
+        let status = stack
+            .as_ref()
+            .map_or(Status::DeleteComplete, |stack| stack.status.clone());
+        if status.in_progress() || status == Status::ReviewInProgress {
+            following.at_rest = 0;
+            return Ok(None);
+        }
+        following.at_rest += 1;
+        // CloudFormation may still show the status from before the operation: its own event tells.
+        let told = following.happened.iter().rev().find(|event| event.of_stack());
+        let told = told.is_some_and(|event| event.status == status.word());
+        let enough = if following.mark.is_some() {
+            LOOKS_AT_REST
+        } else {
+            LOOKS_WHEN_BLIND
+        };
+        let ended = told || status == Status::DeleteComplete || following.at_rest >= enough;
+        Ok(ended.then_some((status, stack)))
+    }
+
+    async fn tell_events(&self, following: &mut Following<'_>) -> Result<(), Fault> {
+        let new = match &mut following.mark {
+            Some(mark) => events::since(self.stacks, following.id, mark).await,
+            None => Ok(Vec::new()),
+        };
+        let new = match new {
+            Ok(new) => new,
+            Err(fault) if fault.passes() => return Err(fault),
+            Err(fault) => {
+                // A stack that is gone has nothing more to tell.
+                if fault.kind != FaultKind::Absent {
+                    self.user
+                        .tell(&format!("what happens to the resources can't be shown: {fault}"));
+                    following.mark = None;
+                }
+                Vec::new()
+            }
+        };
+        let now = following.heard;
+        let seconds = now.saturating_sub(following.start).as_secs();
+        for line in following.progress.lines(&new, now) {
+            self.user
+                .tell(&format!("  {:>2}:{:02}  {line}", seconds / 60, seconds % 60));
+        }
+        following.happened.extend(new);
+        Ok(())
+    }
+
+    pub(super) fn failed(&self, name: &str, doing: &'static str, ended: &Ended) -> DeployError {
+        let cause = root_cause(&ended.events);
+        let reason = cause
+            .and_then(|event| event.reason.clone())
+            .or_else(|| ended.stack.as_ref().and_then(|stack| stack.reason.clone()));
+        let kind = cause.map(|event| event.resource_type.as_str()).unwrap_or_default();
+        DeployError::Failed(Box::new(Failure {
+            stack: name.to_owned(),
+            doing,
+            status: ended.status.clone(),
+            resource: cause
+                .filter(|event| !event.of_stack())
+                .map(|event| (event.logical_id.clone(), event.resource_type.clone())),
+            next_step: next_step(kind, reason.as_deref().unwrap_or_default()).map(str::to_owned),
+            reason,
+            state: self.state_after(name, ended),
+        }))
+    }
+
+    /// Where a failed operation leaves the stack, and what comes next.
+    fn state_after(&self, name: &str, ended: &Ended) -> String {
+        let (region, status) = (&self.place.region, &ended.status);
+        let left: BTreeSet<&str> = ended
+            .events
+            .iter()
+            .filter(|event| event.status == "DELETE_FAILED" && !event.of_stack())
+            .map(|event| event.logical_id.as_str())
+            .collect();
+        let left = if left.is_empty() {
+            String::new()
+        } else {
+            format!(
+                ", and this is left: {}",
+                left.into_iter().collect::<Vec<_>>().join(", ")
+            )
+        };
+        match status {
+            Status::RollbackComplete => {
+                format!(
+                    "the stack is {status}: what was made is deleted again; when the cause is mended, `k2m deploy` replaces the stack"
+                )
+            }
+            Status::UpdateRollbackComplete => {
+                format!(
+                    "the stack is {status}: it works as before; when the cause is mended, run the same command again"
+                )
+            }
+            Status::UpdateRollbackFailed => format!(
+                "the stack is {status}: mend the cause, then `aws cloudformation continue-update-rollback --stack-name {name} --region {region}`"
+            ),
+            Status::DeleteFailed => {
+                format!("the stack is {status}{left}; run `k2m destroy --stack {name}` again when the cause is mended")
+            }
+            Status::RollbackFailed | Status::CreateFailed => {
+                format!("the stack is {status}{left}; when the cause is mended, `k2m deploy` replaces the stack")
+            }
+            Status::DeleteComplete => "the stack is deleted: something else deleted it".to_owned(),
+            _ => format!("the stack is {status}{left}"),
+        }
+    }
+}

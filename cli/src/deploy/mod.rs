@@ -1,0 +1,199 @@
+//! From a template to a stack and back: the function's code, the artifact bucket, the change set, and what CloudFormation says while it works. The
+//! next step is a pure function of the stack's state (`state`); what is asked of AWS goes through small ports (`port`).
+
+pub mod artifacts;
+pub mod bundle;
+pub mod events;
+pub mod machine;
+pub mod outcome;
+pub mod port;
+pub mod progress;
+pub mod reasons;
+pub mod state;
+
+use thiserror::Error;
+
+use crate::exit::Exit;
+use bundle::BundleError;
+use port::Fault;
+use state::{Refusal, Status};
+
+/// Why it was not deployed or destroyed.
+#[derive(Debug, Error)]
+pub enum DeployError {
+    /// There is no handler to deploy.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A call to AWS failed.
+    #[error("failed to {doing}: {fault}")]
+    Call {
+        /// What was tried.
+        doing: String,
+        /// What came back.
+        fault: Fault,
+    },
+    /// The state of the stack forbids it.
+    #[error("{}", refused(stack, region, status, *refusal))]
+    Refused {
+        /// The stack's name.
+        stack: String,
+        /// Its region.
+        region: String,
+        /// Its status.
+        status: Status,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Somebody else began an operation after k2m had looked.
+    #[error(
+        "something else began to work on the stack {stack} ({status}) after k2m had looked\n  run the same command again"
+    )]
+    Busy {
+        /// The stack's name.
+        stack: String,
+        /// Its status.
+        status: Status,
+    },
+    /// CloudFormation does not take the change set.
+    #[error("CloudFormation refused the change of the stack {stack}: {reason}{}\n  nothing was changed", next(next_step.as_deref()))]
+    ChangeSet {
+        /// The stack's name.
+        stack: String,
+        /// CloudFormation's words.
+        reason: String,
+        /// What to do.
+        next_step: Option<String>,
+    },
+    /// The operation failed.
+    #[error("{0}")]
+    Failed(Box<Failure>),
+    /// The user said no.
+    #[error("not confirmed: nothing was changed")]
+    Declined,
+    /// There is nobody to ask.
+    #[error(
+        "there is no terminal to ask for confirmation\n  look at the change above, and run the same command with --yes"
+    )]
+    NobodyToAsk,
+    /// The terminal failed.
+    #[error("failed to ask for confirmation: {0}\n  run the same command with --yes")]
+    Terminal(std::io::Error),
+    /// Ctrl-C or SIGTERM while nothing is under way.
+    #[error("stopped: nothing more is begun with the stack {stack}\n  run the same command to go on from here")]
+    Stopped {
+        /// The stack's name.
+        stack: String,
+    },
+    /// The change set could not be taken away, or a second Ctrl-C came meanwhile.
+    #[error(
+        "the stack {stack} is as it was, but the change set {change_set} is left over\n  it changes nothing; `aws cloudformation delete-change-set --stack-name {stack} --change-set-name {change_set}` deletes it"
+    )]
+    LeftOver {
+        /// The stack's name.
+        stack: String,
+        /// The change set's name.
+        change_set: String,
+    },
+    /// Ctrl-C or SIGTERM while CloudFormation works.
+    #[error(
+        "stopped waiting: CloudFormation goes on with the stack {stack} by itself\n  run the same command to follow it to its end"
+    )]
+    Left {
+        /// The stack's name.
+        stack: String,
+    },
+    /// It took longer than anything should.
+    #[error("{what} took longer than {minutes} minutes\n  run the same command again: it goes on from there")]
+    TooLong {
+        /// What.
+        what: String,
+        /// The limit.
+        minutes: u64,
+    },
+    /// No region to destroy in.
+    #[error("nothing says in which region the stack is\n  name it with --region, --stream ARN or AWS_REGION")]
+    NoRegion,
+}
+
+impl DeployError {
+    /// The exit code that it ends with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Bundle(error) => match error {
+                BundleError::Read { .. } | BundleError::NoFile { .. } => Exit::NoFile,
+                BundleError::Unfit { .. }
+                | BundleError::TooLarge { .. }
+                | BundleError::Zip { .. }
+                | BundleError::Nowhere { .. }
+                | BundleError::Build { .. } => Exit::Failed,
+            },
+            Self::NobodyToAsk | Self::NoRegion => Exit::Usage,
+            Self::Stopped { .. } | Self::LeftOver { .. } | Self::Left { .. } => Exit::Interrupted,
+            Self::Call { .. }
+            | Self::Refused { .. }
+            | Self::Busy { .. }
+            | Self::ChangeSet { .. }
+            | Self::Failed(_)
+            | Self::Declined
+            | Self::Terminal(_)
+            | Self::TooLong { .. } => Exit::Failed,
+        }
+    }
+}
+
+/// An operation that CloudFormation began and could not end as it should.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{}", failure(self))]
+pub struct Failure {
+    /// The stack's name.
+    pub stack: String,
+    /// What was tried: `create`, `update` or `delete`.
+    pub doing: &'static str,
+    /// The stack's status at the end.
+    pub status: Status,
+    /// The resource that failed first by itself: logical id and type.
+    pub resource: Option<(String, String)>,
+    /// AWS's words.
+    pub reason: Option<String>,
+    /// What to do about it.
+    pub next_step: Option<String>,
+    /// Where the stack is now, and what comes next.
+    pub state: String,
+}
+
+fn failure(failure: &Failure) -> String {
+    let mut text = format!("failed to {} the stack {}: ", failure.doing, failure.stack);
+    if let Some((logical_id, kind)) = &failure.resource {
+        text.extend([logical_id, " (", kind, "): "]);
+    }
+    text += failure.reason.as_deref().unwrap_or("CloudFormation gives no reason");
+    text += &next(failure.next_step.as_deref());
+    text + &next(Some(&failure.state))
+}
+
+fn next(step: Option<&str>) -> String {
+    step.map(|step| format!("\n  {step}")).unwrap_or_default()
+}
+
+fn refused(stack: &str, region: &str, status: &Status, refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Foreign => format!(
+            "the stack {stack} ({status}) was not made by k2m, which never touches another's stack\n  choose another name with --stack NAME"
+        ),
+        Refusal::RollbackFailed => format!(
+            "an update of the stack {stack} failed, and so did its rollback ({status})\n  \
+             mend what its last events name, then `aws cloudformation continue-update-rollback --stack-name {stack} --region {region}`, then run the same command again"
+        ),
+        Refusal::NotRolledBack => format!(
+            "an update of the stack {stack} failed and was not rolled back ({status})\n  \
+             `aws cloudformation rollback-stack --stack-name {stack} --region {region}`, then run the same command again"
+        ),
+        Refusal::ImportRollbackFailed => format!(
+            "an import into the stack {stack} failed, and so did its rollback ({status})\n  \
+             look at its events in the console of CloudFormation, or start anew with `k2m destroy --stack {stack}`"
+        ),
+        Refusal::Unknown => format!(
+            "the stack {stack} is in a state that this version of k2m doesn't know: {status}\n  wait until it is another, or use a newer k2m"
+        ),
+    }
+}

@@ -1,0 +1,144 @@
+//! What a deployment or a destruction came to, for people and for programs, and the changes as they are shown before they are confirmed. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::port::{Action, Change};
+
+/// What happened to the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Happened {
+    /// It is new.
+    Created,
+    /// It was changed.
+    Updated,
+    /// It was as it should be.
+    Unchanged,
+    /// It never worked, was deleted, and is new.
+    Replaced,
+}
+
+/// A deployment that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployed {
+    /// The stack's name.
+    pub stack: String,
+    /// Its region.
+    pub region: String,
+    /// What happened to it.
+    pub status: Happened,
+    /// What changed in it.
+    pub changes: Vec<Change>,
+    /// Its outputs.
+    pub outputs: BTreeMap<String, String>,
+    /// What should be known, though nothing stands in the way.
+    pub warnings: Vec<String>,
+    /// What to do next.
+    pub next_step: String,
+}
+
+impl fmt::Display for Deployed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let happened = match self.status {
+            Happened::Created => "is created",
+            Happened::Updated => "is updated",
+            Happened::Unchanged => "is as it should be: no changes",
+            Happened::Replaced => "is deleted and created again",
+        };
+        writeln!(f, "The stack {} in {} {happened}.", self.stack, self.region)?;
+        let width = self.outputs.keys().map(String::len).max().unwrap_or_default();
+        for (key, value) in &self.outputs {
+            writeln!(f, "  {key:width$}  {value}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "Warning: {warning}")?;
+        }
+        if !self.next_step.is_empty() {
+            writeln!(f, "Next: {}", self.next_step)?;
+        }
+        Ok(())
+    }
+}
+
+/// A destruction that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Destroyed {
+    /// The stack's name.
+    pub stack: String,
+    /// Its region.
+    pub region: String,
+    /// `destroyed`, or `absent` where there was none.
+    pub status: &'static str,
+    /// Resources that CloudFormation kept, as the template says: logical ids.
+    pub kept: Vec<String>,
+    /// How many artifacts were removed.
+    pub artifacts_removed: usize,
+    /// The artifact bucket, where nothing was left in it.
+    pub bucket_removed: Option<String>,
+}
+
+impl fmt::Display for Destroyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stack, region, .. } = self;
+        if self.status == ABSENT {
+            writeln!(f, "There is no stack {stack} in {region}.")?;
+        } else {
+            writeln!(f, "The stack {stack} in {region} is deleted.")?;
+        }
+        if !self.kept.is_empty() {
+            writeln!(f, "  kept: {}", self.kept.join(", "))?;
+        }
+        if self.artifacts_removed > 0 {
+            writeln!(f, "  artifacts removed: {}", self.artifacts_removed)?;
+        }
+        if let Some(bucket) = &self.bucket_removed {
+            writeln!(f, "  artifact bucket removed: {bucket}")?;
+        }
+        Ok(())
+    }
+}
+
+/// [`Destroyed::status`] where there was a stack.
+pub const DESTROYED: &str = "destroyed";
+/// [`Destroyed::status`] where there was none.
+pub const ABSENT: &str = "absent";
+
+/// The changes as lines: what goes or is replaced is named one by one, first; what is made is gathered by its type.
+pub fn lines(changes: &[Change]) -> Vec<String> {
+    if changes.is_empty() {
+        return vec!["  no resource changes: only outputs, tags or descriptions of the stack".to_owned()];
+    }
+    let mut sorted: Vec<&Change> = changes.iter().collect();
+    sorted.sort_by_key(|change| (change.action, &change.resource_type, &change.logical_id));
+    let mut lines = Vec::new();
+    let mut made: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for change in sorted {
+        let word = match change.action {
+            Action::Add => {
+                made.entry(&change.resource_type).or_default().push(&change.logical_id);
+                continue;
+            }
+            Action::Replace => "± replaced",
+            Action::MayReplace => "± may be replaced",
+            Action::Remove => "- removed",
+            Action::Modify => "~ changed",
+        };
+        let mut line = format!("  {word}: {} ({})", change.logical_id, change.resource_type);
+        if change.resource_type == MAPPING && matches!(change.action, Action::Replace | Action::MayReplace) {
+            line += ": its position in the stream is lost, and it begins at its starting position";
+        }
+        lines.push(line);
+    }
+    lines.extend(
+        made.iter()
+            .map(|(kind, ids)| format!("  + made: {} ({kind})", ids.join(", "))),
+    );
+    lines
+}
+
+const MAPPING: &str = "AWS::Lambda::EventSourceMapping";

@@ -1,0 +1,161 @@
+//! A: how the function proves itself, against what the cluster takes and where.
+
+use super::{Case, Outcome, Server, given};
+use crate::facts::Cluster;
+
+/// Each way of authentication with the lists of bootstrap brokers that speak it.
+const LISTS: [(&str, &[&str]); 4] = [
+    ("plaintext", &["", "Ipv6"]),
+    ("tls", &["Tls", "PublicTls", "VpcConnectivityTls", "TlsIpv6"]),
+    (
+        "iam",
+        &["SaslIam", "PublicSaslIam", "VpcConnectivitySaslIam", "SaslIamIpv6"],
+    ),
+    (
+        "scram",
+        &[
+            "SaslScram",
+            "PublicSaslScram",
+            "VpcConnectivitySaslScram",
+            "SaslScramIpv6",
+        ],
+    ),
+];
+
+/// Whether the cluster takes the function's way at all.
+pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
+    given!(case.function());
+    let cluster = given!(case.cluster());
+    let way = case.authentication();
+    let ways = cluster.authentication;
+    // A cluster that was never told any way takes all comers.
+    let open = ways.unauthenticated || !(ways.iam || ways.scram || ways.mutual_tls);
+    let encryption = cluster.client_encryption.as_deref();
+    let taken = match way {
+        "iam" => ways.iam,
+        "tls" => open && encryption != Some("PLAINTEXT"),
+        "plaintext" => open && matches!(encryption, Some("PLAINTEXT" | "TLS_PLAINTEXT")),
+        other => {
+            return Outcome::fail(
+                format!("K2M_AUTHENTICATION is {other}, which the handler doesn't know"),
+                "k2m deploy: it sets the function's variables",
+            );
+        }
+    };
+    let has = [
+        (ways.iam, "IAM"),
+        (ways.scram, "SCRAM"),
+        (ways.mutual_tls, "mutual TLS"),
+        (open, "unauthenticated access"),
+    ];
+    let has: Vec<&str> = has.into_iter().filter_map(|(on, name)| on.then_some(name)).collect();
+    let offer = format!(
+        "the cluster takes {}{}",
+        has.join(", "),
+        encryption
+            .map(|encryption| format!("; encryption in transit {encryption}"))
+            .unwrap_or_default()
+    );
+    if taken {
+        Outcome::pass(format!("{way}: {offer}"))
+    } else {
+        Outcome::fail(
+            format!("the function uses {way}, and {offer}"),
+            format!("k2m deploy with an authentication that the cluster takes, or switch {way} on in the cluster"),
+        )
+    }
+}
+
+/// Whether the brokers that the function is told of are the cluster's, and speak its way on their port.
+pub(super) fn brokers(case: &Case<'_>) -> Outcome {
+    given!(case.function());
+    let servers = case.servers();
+    if servers.is_empty() {
+        return Outcome::fail(
+            "K2M_BOOTSTRAP_SERVERS is not set, or names no host:port: the handler stops at its start",
+            "k2m deploy: it sets the function's variables",
+        );
+    }
+    let cluster = given!(case.cluster());
+    let way = case.authentication();
+    let right: Vec<Server<'_>> = lists(cluster, |name| name == way).collect();
+    let told = case.variable("K2M_BOOTSTRAP_SERVERS").unwrap_or_default();
+    let redeploy = match right.as_slice() {
+        [] => "k2m deploy: it gives the function the cluster's brokers".to_owned(),
+        right => {
+            let right: Vec<&str> = right.iter().map(|server| server.text).collect();
+            format!(
+                "k2m deploy: it gives the function the cluster's brokers for {way}: {}",
+                right.join(",")
+            )
+        }
+    };
+    // The list names three brokers at most: the others of the cluster listen on the same port.
+    let fits = |server: &Server<'_>| {
+        right.contains(server) || (known(case, cluster, server) && right.iter().any(|one| one.port == server.port))
+    };
+    let wrong: Vec<&Server<'_>> = servers.iter().filter(|server| !fits(server)).collect();
+    if wrong.is_empty() {
+        return Outcome::pass(format!("{told}: the cluster's brokers for {way}"));
+    }
+    if wrong.iter().all(|server| !known(case, cluster, server)) {
+        return if wrong.len() == servers.len() {
+            Outcome::fail(
+                format!("K2M_BOOTSTRAP_SERVERS is {told}: none of these is a broker of the cluster"),
+                redeploy,
+            )
+        } else {
+            let wrong: Vec<&str> = wrong.iter().map(|server| server.text).collect();
+            Outcome::warn(
+                format!(
+                    "K2M_BOOTSTRAP_SERVERS is stale: {} is no broker of the cluster any more",
+                    wrong.join(", ")
+                ),
+                redeploy,
+            )
+        };
+    }
+    let evidence = wrong.iter().map(|server| {
+        let speaks = LISTS
+            .iter()
+            .find(|(other, _)| lists(cluster, |name| name == *other).any(|one| one == **server));
+        match speaks {
+            Some((other, _)) => format!(
+                "the function uses {way}, but {} is the cluster's port for {other}",
+                server.text
+            ),
+            None => format!(
+                "the function uses {way}, but {} is no port of the cluster for it",
+                server.text
+            ),
+        }
+    });
+    Outcome::Fail {
+        evidence: evidence.collect(),
+        fix: vec![redeploy],
+    }
+}
+
+/// The cluster's bootstrap brokers of the ways that `wanted` takes.
+fn lists(cluster: &Cluster, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = Server<'_>> {
+    let names = LISTS
+        .iter()
+        .filter(move |(way, _)| wanted(way))
+        .flat_map(|(_, names)| *names);
+    names
+        .filter_map(|name| cluster.bootstrap_brokers.get(*name))
+        .flat_map(|list| list.split(','))
+        .filter_map(|text| {
+            let (host, port) = text.rsplit_once(':')?;
+            let port = port.parse().ok()?;
+            Some(Server { text, host, port })
+        })
+}
+
+/// Whether a host is one of the cluster's, on whatever port. `GetBootstrapBrokers` names three of them at most; `ListNodes` all.
+fn known(case: &Case<'_>, cluster: &Cluster, server: &Server<'_>) -> bool {
+    let endpoints = case.facts.brokers.found().into_iter().flatten();
+    let mut endpoints = endpoints.flat_map(|broker| &broker.endpoints);
+    lists(cluster, |_| true).any(|one| one.host == server.host)
+        || endpoints.any(|endpoint| endpoint.split(':').next() == Some(server.host))
+}

@@ -1,0 +1,330 @@
+//! Says which hop, right or topic is broken, and how to mend it: a list of checks over facts. Pure: no check calls AWS. A check is one line of
+//! [`CHECKS`] and one function; a check that can't be made is shown with its reason.
+
+mod authentication;
+mod destination;
+mod function;
+mod network;
+mod report;
+mod source;
+mod topic;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+pub use self::report::{Cause, Checked, Health, Report};
+use crate::facts::{Cluster, Fact, Facts, Function, Mapping, Stack, Unreadable};
+use crate::settings::Settings;
+
+/// What a check says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", rename_all = "camelCase")]
+pub enum Outcome {
+    /// It is as it should be.
+    Pass {
+        /// What was seen, a line each; never empty.
+        evidence: Vec<String>,
+    },
+    /// It works, but should be looked at.
+    Warn {
+        /// What was seen, a line each; never empty.
+        evidence: Vec<String>,
+        /// How to mend it, a step each.
+        fix: Vec<String>,
+    },
+    /// It is broken.
+    Fail {
+        /// What was seen, a line each; never empty.
+        evidence: Vec<String>,
+        /// How to mend it, a step each; never empty.
+        fix: Vec<String>,
+    },
+    /// There is nothing to judge.
+    Skip {
+        /// Why.
+        why: String,
+    },
+    /// The facts don't say.
+    #[serde(rename_all = "camelCase")]
+    Unknown {
+        /// What isn't known.
+        why: String,
+        /// The IAM action to allow, where a right is what is missing.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        missing_action: Option<String>,
+    },
+}
+
+impl Outcome {
+    fn pass(evidence: impl Into<String>) -> Self {
+        Self::Pass {
+            evidence: vec![evidence.into()],
+        }
+    }
+
+    fn warn(evidence: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Warn {
+            evidence: vec![evidence.into()],
+            fix: vec![fix.into()],
+        }
+    }
+
+    fn fail(evidence: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Fail {
+            evidence: vec![evidence.into()],
+            fix: vec![fix.into()],
+        }
+    }
+
+    fn skip(why: impl Into<String>) -> Self {
+        Self::Skip { why: why.into() }
+    }
+
+    fn unreadable(why: &Unreadable) -> Self {
+        Self::Unknown {
+            why: format!("it could not be read: {}", why.message),
+            missing_action: why.missing_action.clone(),
+        }
+    }
+}
+
+/// A check, declared.
+#[derive(Debug)]
+struct Check {
+    /// `K2M-` and the part of the way (N network, A authentication, T topic, E source, L function, D destination) with a number: never given to
+    /// another check.
+    code: &'static str,
+    /// What should be so.
+    title: &'static str,
+    /// What users and logs say when it fails; empty where they say nothing of their own.
+    seen_as: &'static str,
+    /// Checks that fail because of what makes one of these fail.
+    after: &'static [&'static str],
+    judge: fn(&Case<'_>) -> Outcome,
+}
+
+/// What kafka-python and what Lambda say when the brokers can't be spoken to.
+const NO_METADATA: &str = "`Failed to update metadata after 60.0 secs` (kafka-python), `Local: Broker transport failure` (librdkafka), \
+                           or `Task timed out` where the function's time is shorter";
+
+/// Every check, in the order of the way: what is deployed, the stream, the mapping, the function, the brokers, the topic, the delivery.
+const CHECKS: [Check; 16] = [
+    Check {
+        code: "K2M-L01",
+        title: "the stack is deployed",
+        seen_as: "",
+        after: &[],
+        judge: function::deployed,
+    },
+    Check {
+        code: "K2M-E01",
+        title: "the stream can be read",
+        seen_as: "",
+        after: &[],
+        judge: source::stream,
+    },
+    Check {
+        code: "K2M-E02",
+        title: "the event source mapping reads the stream",
+        seen_as: "the iterator age grows and nothing is invoked",
+        after: &["K2M-L01", "K2M-E01"],
+        judge: source::mapping,
+    },
+    Check {
+        code: "K2M-E03",
+        title: "the mapping understands partial failures",
+        seen_as: "records are missing in the topic though every invocation succeeded",
+        after: &["K2M-L01"],
+        judge: source::partial_failures,
+    },
+    Check {
+        code: "K2M-E04",
+        title: "the batch size suits the function",
+        seen_as: "",
+        after: &[],
+        judge: source::batch_size,
+    },
+    Check {
+        code: "K2M-L02",
+        title: "the function is ready",
+        seen_as: "",
+        after: &["K2M-L01"],
+        judge: function::ready,
+    },
+    Check {
+        code: "K2M-N01",
+        title: "the cluster takes connections",
+        seen_as: NO_METADATA,
+        after: &[],
+        judge: network::cluster,
+    },
+    Check {
+        code: "K2M-A01",
+        title: "the cluster has the function's authentication switched on",
+        seen_as: NO_METADATA,
+        after: &["K2M-N01"],
+        judge: authentication::switched_on,
+    },
+    Check {
+        code: "K2M-A02",
+        title: "the function speaks to the cluster's brokers, on the port of its authentication",
+        seen_as: NO_METADATA,
+        after: &["K2M-N01", "K2M-A01"],
+        judge: authentication::brokers,
+    },
+    Check {
+        code: "K2M-N02",
+        title: "the function's subnets reach each broker, and answers come back",
+        seen_as: NO_METADATA,
+        after: &["K2M-N01", "K2M-A01", "K2M-A02"],
+        judge: network::reach,
+    },
+    Check {
+        code: "K2M-T01",
+        title: "the topic exists",
+        seen_as: "`Failed to update metadata after 60.0 secs` (kafka-python), `Broker: Unknown topic or partition` (librdkafka)",
+        after: &["K2M-N01"],
+        judge: topic::exists,
+    },
+    Check {
+        code: "K2M-T02",
+        title: "the function writes to the topic of the settings",
+        seen_as: "",
+        after: &[],
+        judge: topic::same,
+    },
+    Check {
+        code: "K2M-L03",
+        title: "the function's time-out leaves time to deliver",
+        seen_as: "`Task timed out after N seconds`, whatever the cause",
+        after: &[],
+        judge: function::time_out,
+    },
+    Check {
+        code: "K2M-L04",
+        title: "the function's memory suits the batch size",
+        seen_as: "",
+        after: &[],
+        judge: function::memory,
+    },
+    Check {
+        code: "K2M-E05",
+        title: "the last batch was delivered",
+        seen_as: "`PROBLEM: Function call failed` at the mapping",
+        after: &[
+            "K2M-E01", "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-L03",
+        ],
+        judge: source::last_result,
+    },
+    Check {
+        code: "K2M-D01",
+        title: "what is given up is kept",
+        seen_as: "",
+        after: &[],
+        judge: destination::present,
+    },
+];
+
+/// Judges a pipeline by the facts that were taken of it.
+pub fn examine(settings: &Settings, facts: &Facts) -> Report {
+    let case = Case { settings, facts };
+    let checks = CHECKS.iter().map(|check| (check, (check.judge)(&case)));
+    Report::new(checks.collect())
+}
+
+/// What the checks look at.
+struct Case<'a> {
+    settings: &'a Settings,
+    facts: &'a Facts,
+}
+
+impl<'a> Case<'a> {
+    /// The stack, where it is one of k2m's; else why what belongs to it can't be judged.
+    fn stack(&self) -> Result<&'a Stack, Outcome> {
+        match &self.facts.stack {
+            Fact::Found { value } if value.made_by_k2m => Ok(value),
+            Fact::Found { .. } => Err(Outcome::skip("the stack of this name is not of k2m")),
+            Fact::Absent => Err(Outcome::skip("nothing is deployed")),
+            Fact::Unreadable(_) => Err(Outcome::skip("the stack could not be read, see K2M-L01")),
+        }
+    }
+
+    /// The function, else why nothing of it can be judged.
+    fn function(&self) -> Result<&'a Function, Outcome> {
+        self.stack()?;
+        match &self.facts.function {
+            Fact::Found { value } => Ok(value),
+            Fact::Absent => Err(Outcome::skip("the stack has no function")),
+            Fact::Unreadable(_) => Err(Outcome::skip("the function could not be read, see K2M-L02")),
+        }
+    }
+
+    /// The mapping, else why nothing of it can be judged.
+    fn mapping(&self) -> Result<&'a Mapping, Outcome> {
+        self.stack()?;
+        match &self.facts.mapping {
+            Fact::Found { value } => Ok(value),
+            Fact::Absent => Err(Outcome::skip("the stack has no event source mapping")),
+            Fact::Unreadable(_) => Err(Outcome::skip("the event source mapping could not be read, see K2M-E02")),
+        }
+    }
+
+    /// The cluster, else why nothing of it can be judged.
+    fn cluster(&self) -> Result<&'a Cluster, Outcome> {
+        match &self.facts.cluster {
+            Fact::Found { value } => Ok(value),
+            Fact::Absent => Err(Outcome::skip("there is no cluster")),
+            Fact::Unreadable(_) => Err(Outcome::skip("the cluster could not be read, see K2M-N01")),
+        }
+    }
+
+    /// A variable of the function that holds something.
+    fn variable(&self, name: &str) -> Option<&'a str> {
+        let variables: &BTreeMap<String, String> = &self.facts.function.found()?.variables;
+        variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The brokers that the function begins with.
+    fn servers(&self) -> Vec<Server<'a>> {
+        let list = self.variable("K2M_BOOTSTRAP_SERVERS").unwrap_or_default();
+        let servers = list.split(',').map(str::trim);
+        servers
+            .filter_map(|text| {
+                let (host, port) = text.rsplit_once(':')?;
+                let port = port.parse().ok()?;
+                Some(Server { text, host, port })
+            })
+            .collect()
+    }
+
+    /// The function's authentication, as [`crate::settings::Authentication`] names it; the handler's default where it isn't told.
+    fn authentication(&self) -> &'a str {
+        self.variable("K2M_AUTHENTICATION").unwrap_or("tls")
+    }
+}
+
+/// `host:port`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Server<'a> {
+    text: &'a str,
+    host: &'a str,
+    port: u16,
+}
+
+/// The value, or the outcome that stands in its place.
+macro_rules! given {
+    ($value:expr) => {
+        match $value {
+            Ok(value) => value,
+            Err(outcome) => return outcome,
+        }
+    };
+}
+use given;
+
+#[cfg(test)]
+mod tests;

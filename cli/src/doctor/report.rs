@@ -1,0 +1,222 @@
+//! What doctor found: every check, and what is at the root. The same value for people and for programs.
+
+use std::fmt::{self, Display};
+
+use serde::Serialize;
+
+use super::{Check, Outcome};
+use crate::exit::Exit;
+
+/// Every check with its outcome, and what follows from them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The whole in a word.
+    pub health: Health,
+    /// What is broken of itself, in the order of the way: the first is the first to mend. Empty unless something is broken.
+    pub causes: Vec<Cause>,
+    /// Every check, in the order of the way.
+    pub checks: Vec<Checked>,
+}
+
+/// The whole in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Health {
+    /// No check failed, and all that was to be judged could be.
+    Healthy,
+    /// No check failed, but not all could be judged.
+    Unknown,
+    /// A check failed.
+    Broken,
+}
+
+/// A check that failed of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cause {
+    /// Its code.
+    pub code: &'static str,
+    /// What users and logs say of it; empty where they say nothing of their own.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub seen_as: &'static str,
+    /// Codes of checks that also failed and may well follow from it.
+    pub explains: Vec<&'static str>,
+}
+
+/// A check that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checked {
+    /// Its code, such as `K2M-N02`.
+    pub code: &'static str,
+    /// What should be so.
+    pub title: &'static str,
+    /// What it says.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+impl Report {
+    /// What the exit codes mean, in the order of the documentation.
+    pub const EXITS: [(Exit, &'static str); 4] = [
+        (
+            Exit::Fine,
+            "healthy: nothing is broken and all could be judged; warnings are allowed",
+        ),
+        (Exit::Failed, "something is broken, or nothing is deployed"),
+        (Exit::Usage, "the command line or k2m.yaml is wrong"),
+        (
+            Exit::CouldNotTell,
+            "nothing is known to be broken, but not all could be judged",
+        ),
+    ];
+
+    pub(super) fn new(judged: Vec<(&'static Check, Outcome)>) -> Self {
+        let failed: Vec<&Check> = judged
+            .iter()
+            .filter(|(_, outcome)| matches!(outcome, Outcome::Fail { .. }))
+            .map(|(check, _)| *check)
+            .collect();
+        let follows = |check: &Check, from: &Check| check.after.contains(&from.code);
+        let causes: Vec<Cause> = failed
+            .iter()
+            .filter(|check| !failed.iter().any(|other| follows(check, other)))
+            .map(|cause| Cause {
+                code: cause.code,
+                seen_as: cause.seen_as,
+                explains: failed
+                    .iter()
+                    .filter(|check| follows(check, cause))
+                    .map(|check| check.code)
+                    .collect(),
+            })
+            .collect();
+        let unknown = judged
+            .iter()
+            .any(|(_, outcome)| matches!(outcome, Outcome::Unknown { .. }));
+        Self {
+            health: match (failed.is_empty(), unknown) {
+                (false, _) => Health::Broken,
+                (true, true) => Health::Unknown,
+                (true, false) => Health::Healthy,
+            },
+            causes,
+            checks: judged
+                .into_iter()
+                .map(|(check, outcome)| Checked {
+                    code: check.code,
+                    title: check.title,
+                    outcome,
+                })
+                .collect(),
+        }
+    }
+
+    /// The exit code that it ends with.
+    pub fn exit(&self) -> Exit {
+        match self.health {
+            Health::Healthy => Exit::Fine,
+            Health::Broken => Exit::Failed,
+            Health::Unknown => Exit::CouldNotTell,
+        }
+    }
+
+    fn check(&self, code: &str) -> Option<&Checked> {
+        self.checks.iter().find(|check| check.code == code)
+    }
+}
+
+impl Outcome {
+    /// The word, what was seen (a line each), and the steps that mend it.
+    fn parts(&self) -> (&'static str, &[String], &[String]) {
+        match self {
+            Self::Pass { evidence } => ("pass", evidence, &[]),
+            Self::Warn { evidence, fix } => ("WARN", evidence, fix),
+            Self::Fail { evidence, fix } => ("FAIL", evidence, fix),
+            Self::Skip { why } => ("skip", std::slice::from_ref(why), &[]),
+            Self::Unknown { why, .. } => ("????", std::slice::from_ref(why), &[]),
+        }
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for check in &self.checks {
+            check.fmt(f)?;
+        }
+        let warned = self
+            .checks
+            .iter()
+            .filter(|check| matches!(check.outcome, Outcome::Warn { .. }));
+        let unknown: Vec<&Checked> = self
+            .checks
+            .iter()
+            .filter(|check| matches!(check.outcome, Outcome::Unknown { .. }))
+            .collect();
+        for (number, cause) in self.causes.iter().enumerate() {
+            let begins = if number == 0 { "Broken" } else { "Also broken" };
+            let Some(check) = self.check(cause.code) else { continue };
+            details(f, begins, check)?;
+            if !cause.seen_as.is_empty() {
+                writeln!(f, "  seen as   {}", cause.seen_as)?;
+            }
+            if !cause.explains.is_empty() {
+                writeln!(f, "  explains  {}", cause.explains.join(", "))?;
+            }
+        }
+        for check in warned {
+            details(f, "Worth a look", check)?;
+        }
+        let mut actions: Vec<&str> = unknown
+            .iter()
+            .filter_map(|check| match &check.outcome {
+                Outcome::Unknown { missing_action, .. } => missing_action.as_deref(),
+                _ => None,
+            })
+            .collect();
+        actions.sort_unstable();
+        actions.dedup();
+        if !unknown.is_empty() {
+            let codes: Vec<&str> = unknown.iter().map(|check| check.code).collect();
+            writeln!(f, "\nCould not be judged: {}", codes.join(", "))?;
+            if !actions.is_empty() {
+                writeln!(f, "  allow     {}", actions.join(", "))?;
+            }
+        }
+        match self.health {
+            Health::Healthy => writeln!(f, "\nHealthy."),
+            Health::Unknown => writeln!(f, "\nNothing is known to be broken."),
+            Health::Broken => Ok(()),
+        }
+    }
+}
+
+impl Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, evidence, _) = self.outcome.parts();
+        let first = evidence.first().map(String::as_str).unwrap_or_default();
+        let more = match evidence.len().saturating_sub(1) {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        writeln!(f, "{word}  {}  {}: {first}{more}", self.code, self.title)
+    }
+}
+
+/// All that was seen, and all steps.
+fn details(f: &mut fmt::Formatter<'_>, begins: &str, check: &Checked) -> fmt::Result {
+    let (_, evidence, fix) = check.outcome.parts();
+    let (first, more) = evidence
+        .split_first()
+        .map_or(("", evidence), |(first, more)| (first, more));
+    writeln!(f, "\n{begins}: {first} ({})", check.code)?;
+    for (label, lines) in [("why", more), ("fix", fix)] {
+        let mut label = label;
+        for line in lines {
+            writeln!(f, "  {label:<8}  {line}")?;
+            label = "";
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! E: the stream and the event source mapping that reads it.
+
+use super::{Case, Outcome, given};
+use crate::facts::{Fact, Mapping};
+
+/// Below this, most of an invocation is spent on what does not depend on the number of records.
+const SMALL_BATCH: u32 = 100;
+
+/// Whether the stream is there and can be read.
+pub(super) fn stream(case: &Case<'_>) -> Outcome {
+    let name = case.settings.stream.value.name();
+    match &case.facts.stream {
+        Fact::Found { value } if matches!(value.status.as_str(), "ACTIVE" | "UPDATING") => Outcome::pass(format!(
+            "{name} is {}, open shards: {}, keeps records for {} h",
+            value.status, value.open_shards, value.retention_hours
+        )),
+        Fact::Found { value } => Outcome::fail(
+            format!("{name} is {}", value.status),
+            "wait until it is ACTIVE, or create it again",
+        ),
+        Fact::Absent => Outcome::fail(
+            format!("there is no stream {}", case.settings.stream.value),
+            "correct --stream (`stream` in k2m.yaml), or create the stream",
+        ),
+        Fact::Unreadable(why) => Outcome::unreadable(why),
+    }
+}
+
+/// Whether the mapping is there and switched on.
+pub(super) fn mapping(case: &Case<'_>) -> Outcome {
+    given!(case.stack());
+    let mapping = match &case.facts.mapping {
+        Fact::Found { value } => value,
+        Fact::Absent => {
+            return Outcome::fail(
+                "the stack has no event source mapping for this stream: nobody reads it",
+                "k2m deploy",
+            );
+        }
+        Fact::Unreadable(why) => return Outcome::unreadable(why),
+    };
+    let Mapping { uuid, state, .. } = mapping;
+    match state.as_str() {
+        "Enabled" => Outcome::pass(format!("{uuid} is Enabled")),
+        "Creating" | "Enabling" | "Updating" => {
+            Outcome::warn(format!("{uuid} is {state}"), "wait a minute, then ask again")
+        }
+        "Disabled" | "Disabling" if !case.settings.enabled.value => Outcome::warn(
+            format!(
+                "{uuid} is {state}, as the settings say ({})",
+                case.settings.enabled.source
+            ),
+            "to let it read: enable it in k2m.yaml, then k2m deploy",
+        ),
+        "Disabled" | "Disabling" => Outcome::fail(
+            format!("{uuid} is {state}, though the settings have it enabled"),
+            format!(
+                "aws lambda update-event-source-mapping --uuid {uuid} --enabled --region {}",
+                case.settings.stream.value.region
+            ),
+        ),
+        _ => Outcome::fail(format!("{uuid} is {state}"), "k2m deploy"),
+    }
+}
+
+/// Whether Lambda reads what the handler answers about single records.
+pub(super) fn partial_failures(case: &Case<'_>) -> Outcome {
+    if given!(case.mapping()).partial_failures {
+        Outcome::pass("ReportBatchItemFailures is on")
+    } else {
+        Outcome::fail(
+            "ReportBatchItemFailures is off: Lambda takes an answer that names failed records for success, and they are lost",
+            "k2m deploy: its template switches it on",
+        )
+    }
+}
+
+/// Whether batches are large enough to be worth an invocation.
+pub(super) fn batch_size(case: &Case<'_>) -> Outcome {
+    let mapping = given!(case.mapping());
+    let size = mapping.batch_size;
+    if size < SMALL_BATCH {
+        Outcome::warn(
+            format!(
+                "at most {size} records an invocation: each costs a round trip to the brokers, whatever it carries"
+            ),
+            "raise the batch size to 1000 in k2m.yaml, then k2m deploy",
+        )
+    } else {
+        Outcome::pass(format!("at most {size} records an invocation"))
+    }
+}
+
+/// What became of the last batch, in Lambda's words.
+pub(super) fn last_result(case: &Case<'_>) -> Outcome {
+    let mapping = given!(case.mapping());
+    match mapping.last_result.as_deref() {
+        None | Some("") => Outcome::skip("no batch was read yet"),
+        Some(result @ "OK") => Outcome::pass(result),
+        Some(result @ "No records processed") => {
+            Outcome::pass(format!("{result}: nothing came since the mapping began to read"))
+        }
+        Some(result) => Outcome::Fail {
+            evidence: vec![format!("{result}: {}", explained(result))],
+            fix: vec![
+                format!(
+                    "mend what is broken; where no other check fails, read `reason` in the function's log: {}",
+                    log_command(case)
+                ),
+                "the result stays until the next batch: put a record, then ask again".to_owned(),
+            ],
+        },
+    }
+}
+
+/// Lambda's words for a result, in ours.
+fn explained(result: &str) -> &'static str {
+    if result.contains("Function call failed") {
+        "the function ended with an error or ran out of time"
+    } else if result.contains("permission") || result.contains("role") || result.contains("ccess") {
+        "the function's role may not read the stream, or may not tell the failure destination"
+    } else {
+        "Lambda could not deliver the batch to the function"
+    }
+}
+
+/// The command that shows the reasons that the handler logs.
+fn log_command(case: &Case<'_>) -> String {
+    let resources = case.facts.stack.found().into_iter().flat_map(|stack| &stack.resources);
+    let mut groups = resources.filter(|(logical, _)| logical.contains("Log"));
+    match groups.next() {
+        Some((_, group)) => format!(
+            "aws logs tail {group} --since 1h --filter-pattern reason --region {}",
+            case.settings.stream.value.region
+        ),
+        None => "CloudWatch Logs, the log group of the function".to_owned(),
+    }
+}

@@ -1,0 +1,644 @@
+//! A healthy pipeline, and what each check says when one thing about it is changed.
+
+use std::collections::BTreeSet;
+
+use super::{CHECKS, Outcome, Report, examine};
+use crate::arn::{Arn, Kind};
+use crate::exit::Exit;
+use crate::facts::cluster::Authentication;
+use crate::facts::network::{AclEntry, NetworkAcl, Route, RouteTable, Rule, RulePeer, SecurityGroup, Subnet, Vpc};
+use crate::facts::{
+    Broker, Cluster, Fact, Facts, Function, Mapping, Network, Owner, SCHEMA, Stack, Stream, Topic, Unreadable,
+};
+use crate::settings::{Setting, Settings, Source, StartingPosition};
+
+const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
+const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
+const REGION: &str = "eu-west-1";
+
+fn default<T>(value: T) -> Setting<T> {
+    Setting {
+        value,
+        source: Source::Default,
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        stream: default(Arn::parse(Kind::Stream, STREAM).unwrap()),
+        cluster: default(Arn::parse(Kind::Cluster, CLUSTER).unwrap()),
+        topic: default("orders".to_owned()),
+        stack: default("k2m-orders".to_owned()),
+        authentication: None,
+        all_broker_ports: default(false),
+        subnets: None,
+        create_topic: None,
+        topic_partitions: None,
+        topic_replication_factor: None,
+        starting_position: default(StartingPosition::TrimHorizon),
+        batch_size: default(1000),
+        batching_window: default(1),
+        parallelization_factor: default(1),
+        retries: default(100),
+        maximum_record_age: None,
+        bisect: default(true),
+        enabled: default(true),
+        failure_destination: None,
+        alarm_topic: None,
+        memory: default(256),
+        timeout: default(60),
+        log_retention: default(30),
+    }
+}
+
+fn found<T>(value: T) -> Fact<T> {
+    Fact::Found { value }
+}
+
+fn denied<T>(action: &str) -> Fact<T> {
+    Fact::Unreadable(Unreadable {
+        missing_action: Some(action.to_owned()),
+        message: format!("User: u is not authorized to perform: {action}"),
+    })
+}
+
+fn get<T>(fact: &mut Fact<T>) -> &mut T {
+    match fact {
+        Fact::Found { value } => value,
+        _ => panic!("a healthy pipeline has it"),
+    }
+}
+
+fn map(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+    let pairs = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+    pairs.collect()
+}
+
+fn rule(id: &str, egress: bool, peer: &str) -> Rule {
+    Rule {
+        id: id.to_owned(),
+        egress,
+        protocol: "tcp".to_owned(),
+        ports: Some((9098, 9098)),
+        peer: RulePeer::Group(peer.to_owned()),
+        owner: Owner::ThisStack,
+    }
+}
+
+fn group(id: &str, rules: Vec<Rule>) -> SecurityGroup {
+    SecurityGroup {
+        id: id.to_owned(),
+        vpc: "vpc-1".to_owned(),
+        name: id.to_owned(),
+        rules,
+        owner: Owner::Foreign,
+    }
+}
+
+fn network() -> Network {
+    let subnets = [
+        ("subnet-1", "eu-west-1a", "10.0.0.0/24"),
+        ("subnet-2", "eu-west-1b", "10.0.1.0/24"),
+    ];
+    let entry = |number, egress, allow| AclEntry {
+        number,
+        egress,
+        allow,
+        protocol: "-1".to_owned(),
+        cidr: "0.0.0.0/0".to_owned(),
+        ports: None,
+    };
+    Network {
+        vpcs: found(vec![Vpc {
+            id: "vpc-1".to_owned(),
+            cidrs: vec!["10.0.0.0/16".to_owned()],
+            ipv6_cidrs: Vec::new(),
+        }]),
+        subnets: found(
+            subnets
+                .iter()
+                .map(|&(id, zone, cidr)| Subnet {
+                    id: id.to_owned(),
+                    vpc: "vpc-1".to_owned(),
+                    zone: zone.to_owned(),
+                    cidr: cidr.to_owned(),
+                    free_addresses: 200,
+                })
+                .collect(),
+        ),
+        route_tables: found(vec![RouteTable {
+            id: "rtb-1".to_owned(),
+            vpc: "vpc-1".to_owned(),
+            main: true,
+            subnets: Vec::new(),
+            routes: vec![Route {
+                destination: "10.0.0.0/16".to_owned(),
+                target: "local".to_owned(),
+                active: true,
+                owner: Owner::Foreign,
+            }],
+        }]),
+        network_acls: found(vec![NetworkAcl {
+            id: "acl-1".to_owned(),
+            vpc: "vpc-1".to_owned(),
+            default: true,
+            subnets: Vec::new(),
+            entries: vec![entry(100, false, true), entry(100, true, true)],
+        }]),
+        security_groups: found(vec![
+            group("sg-brokers", vec![rule("sgr-in", false, "sg-function")]),
+            group("sg-function", vec![rule("sgr-out", true, "sg-brokers")]),
+        ]),
+        prefix_lists: found(Vec::new()),
+    }
+}
+
+/// Deployed, and delivering.
+fn facts() -> Facts {
+    let broker = |id: u32, subnet: &str, address: &str| Broker {
+        id,
+        subnet: subnet.to_owned(),
+        address: address.to_owned(),
+        network_interface: None,
+        endpoints: vec![format!("b-{id}.events")],
+    };
+    Facts {
+        schema: SCHEMA,
+        taken_at: "2026-01-02T03:04:05Z".to_owned(),
+        account: found("123456789012".to_owned()),
+        stream: found(Stream {
+            arn: STREAM.to_owned(),
+            status: "ACTIVE".to_owned(),
+            open_shards: 2,
+            retention_hours: 24,
+            kms_key: None,
+            max_record_kib: None,
+        }),
+        cluster: found(Cluster {
+            arn: CLUSTER.to_owned(),
+            kind: "PROVISIONED".to_owned(),
+            state: "ACTIVE".to_owned(),
+            kafka_version: Some("3.6.0".to_owned()),
+            subnets: vec!["subnet-1".to_owned(), "subnet-2".to_owned()],
+            security_groups: vec!["sg-brokers".to_owned()],
+            authentication: Authentication {
+                iam: true,
+                unauthenticated: true,
+                ..Authentication::default()
+            },
+            client_encryption: Some("TLS_PLAINTEXT".to_owned()),
+            bootstrap_brokers: map(&[
+                ("", "b-1.events:9092,b-2.events:9092"),
+                ("SaslIam", "b-1.events:9098,b-2.events:9098"),
+                ("Tls", "b-1.events:9094,b-2.events:9094"),
+            ]),
+        }),
+        brokers: found(vec![
+            broker(1, "subnet-1", "10.0.0.10"),
+            broker(2, "subnet-2", "10.0.1.10"),
+        ]),
+        configuration: Fact::Absent,
+        topic: found(Topic {
+            name: "orders".to_owned(),
+            partitions: 6,
+            replication_factor: 3,
+            settings: map(&[]),
+        }),
+        networks: [(REGION.to_owned(), network())].into(),
+        stack: found(Stack {
+            name: "k2m-orders".to_owned(),
+            status: "CREATE_COMPLETE".to_owned(),
+            made_by_k2m: true,
+            resources: map(&[
+                ("ClusterIngress", "sgr-in"),
+                ("OrdersFunction", "orders"),
+                ("OrdersLogGroup", "k2m-orders-OrdersLogGroup-1"),
+            ]),
+            outputs: map(&[]),
+            parameters: map(&[]),
+            template: None,
+            template_unreadable: None,
+        }),
+        function: found(Function {
+            arn: "arn:aws:lambda:eu-west-1:123456789012:function:orders".to_owned(),
+            state: "Active".to_owned(),
+            state_reason: None,
+            last_update: Some("Successful".to_owned()),
+            last_update_reason: None,
+            timeout_seconds: 60,
+            memory_mb: 256,
+            subnets: vec!["subnet-1".to_owned(), "subnet-2".to_owned()],
+            security_groups: vec!["sg-function".to_owned()],
+            variables: map(&[
+                ("K2M_AUTHENTICATION", "iam"),
+                ("K2M_BOOTSTRAP_SERVERS", "b-1.events:9098,b-2.events:9098"),
+                ("K2M_TOPIC", "orders"),
+            ]),
+        }),
+        mapping: found(Mapping {
+            uuid: "u-2".to_owned(),
+            state: "Enabled".to_owned(),
+            last_result: Some("OK".to_owned()),
+            batch_size: 1000,
+            partial_failures: true,
+            destination: Some("arn:aws:sns:eu-west-1:123456789012:failures".to_owned()),
+        }),
+    }
+}
+
+/// A change of a healthy pipeline.
+type Change = fn(&mut Settings, &mut Facts);
+
+fn changed(change: Change) -> Report {
+    let (mut settings, mut facts) = (settings(), facts());
+    change(&mut settings, &mut facts);
+    examine(&settings, &facts)
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass { .. } => "pass",
+        Outcome::Warn { .. } => "warn",
+        Outcome::Fail { .. } => "fail",
+        Outcome::Skip { .. } => "skip",
+        Outcome::Unknown { .. } => "unknown",
+    }
+}
+
+fn variable(facts: &mut Facts, name: &str, value: &str) {
+    let variables = &mut get(&mut facts.function).variables;
+    variables.insert(name.to_owned(), value.to_owned());
+}
+
+fn the_network(facts: &mut Facts) -> &mut Network {
+    facts.networks.get_mut(REGION).unwrap()
+}
+
+/// Takes the ingress of the cluster's group away, as somebody did by hand.
+fn no_ingress(_: &mut Settings, facts: &mut Facts) {
+    get(&mut the_network(facts).security_groups)[0].rules.clear();
+    failing(facts);
+}
+
+fn no_topic(_: &mut Settings, facts: &mut Facts) {
+    facts.topic = Fact::Absent;
+    failing(facts);
+}
+
+fn wrong_port(_: &mut Settings, facts: &mut Facts) {
+    variable(facts, "K2M_BOOTSTRAP_SERVERS", "b-1.events:9092,b-2.events:9092");
+    failing(facts);
+}
+
+fn five_seconds(_: &mut Settings, facts: &mut Facts) {
+    get(&mut facts.function).timeout_seconds = 5;
+    failing(facts);
+}
+
+fn not_deployed(_: &mut Settings, facts: &mut Facts) {
+    facts.stack = Fact::Absent;
+    facts.function = Fact::Absent;
+    facts.mapping = Fact::Absent;
+}
+
+fn failing(facts: &mut Facts) {
+    get(&mut facts.mapping).last_result = Some("PROBLEM: Function call failed".to_owned());
+}
+
+fn blind(_: &mut Settings, facts: &mut Facts) {
+    the_network(facts).security_groups = denied("ec2:DescribeSecurityGroups");
+    facts.function = denied("lambda:GetFunctionConfiguration");
+    facts.topic = denied("kafka-cluster:DescribeTopic");
+    get(&mut facts.mapping).last_result = None;
+}
+
+fn another_s_stack(_: &mut Settings, facts: &mut Facts) {
+    get(&mut facts.stack).made_by_k2m = false;
+}
+
+/// The check, what is changed, what it says then, and words of it.
+#[rustfmt::skip]
+const ROWS: &[(&str, Change, &str, &str)] = &[
+    ("K2M-L01", |_, _| {}, "pass", "k2m-orders is CREATE_COMPLETE"),
+    ("K2M-L01", not_deployed, "fail", "k2m deploy --stream arn:aws:kinesis"),
+    ("K2M-L01", another_s_stack, "fail", "--stack NAME"),
+    ("K2M-L01", |_, f| f.stack = denied("cloudformation:DescribeStacks"), "unknown", "cloudformation:DescribeStacks"),
+    ("K2M-L01", |_, f| get(&mut f.stack).status = "ROLLBACK_COMPLETE".into(), "fail", "creates it anew"),
+    ("K2M-L01", |_, f| get(&mut f.stack).status = "REVIEW_IN_PROGRESS".into(), "fail", "never created"),
+    ("K2M-L01", |_, f| get(&mut f.stack).status = "UPDATE_ROLLBACK_FAILED".into(), "fail", "describe-stack-events"),
+    ("K2M-L01", |_, f| get(&mut f.stack).status = "DELETE_IN_PROGRESS".into(), "fail", "once it is gone"),
+    ("K2M-L01", |_, f| get(&mut f.stack).status = "UPDATE_IN_PROGRESS".into(), "warn", "at work"),
+    ("K2M-L01", |_, f| get(&mut f.stack).status = "UPDATE_ROLLBACK_COMPLETE".into(), "warn", "taken back"),
+    ("K2M-E01", |_, _| {}, "pass", "orders is ACTIVE, open shards: 2"),
+    ("K2M-E01", |_, f| get(&mut f.stream).status = "DELETING".into(), "fail", "DELETING"),
+    ("K2M-E01", |_, f| f.stream = Fact::Absent, "fail", STREAM),
+    ("K2M-E01", |_, f| f.stream = denied("kinesis:DescribeStreamSummary"), "unknown", "kinesis:DescribeStreamSummary"),
+    ("K2M-E02", |_, _| {}, "pass", "u-2 is Enabled"),
+    ("K2M-E02", |_, f| f.mapping = Fact::Absent, "fail", "nobody reads it"),
+    ("K2M-E02", |_, f| f.mapping = denied("lambda:GetEventSourceMapping"), "unknown", "lambda:GetEventSourceMapping"),
+    ("K2M-E02", |_, f| get(&mut f.mapping).state = "Creating".into(), "warn", "wait a minute"),
+    ("K2M-E02", |_, f| get(&mut f.mapping).state = "Disabled".into(), "fail", "--uuid u-2 --enabled --region eu-west-1"),
+    (
+        "K2M-E02",
+        |s, f| {
+            s.enabled.value = false;
+            get(&mut f.mapping).state = "Disabled".into();
+        },
+        "warn",
+        "as the settings say",
+    ),
+    ("K2M-E02", |_, f| get(&mut f.mapping).state = "Deleting".into(), "fail", "Deleting"),
+    ("K2M-E02", not_deployed, "skip", "nothing is deployed"),
+    ("K2M-E03", |_, _| {}, "pass", "is on"),
+    ("K2M-E03", |_, f| get(&mut f.mapping).partial_failures = false, "fail", "they are lost"),
+    ("K2M-E03", another_s_stack, "skip", "not of k2m"),
+    ("K2M-E04", |_, _| {}, "pass", "1000"),
+    ("K2M-E04", |_, f| get(&mut f.mapping).batch_size = 10, "warn", "at most 10 records"),
+    ("K2M-E04", |_, f| f.mapping = Fact::Absent, "skip", "no event source mapping"),
+    ("K2M-L02", |_, _| {}, "pass", "Active"),
+    ("K2M-L02", |_, f| f.function = Fact::Absent, "fail", "has no function"),
+    ("K2M-L02", blind, "unknown", "lambda:GetFunctionConfiguration"),
+    ("K2M-L02", |_, f| get(&mut f.function).state = "Pending".into(), "warn", "Pending"),
+    ("K2M-L02", |_, f| get(&mut f.function).last_update = Some("InProgress".into()), "warn", "an update is under way"),
+    ("K2M-L02", |_, f| get(&mut f.function).state = "Inactive".into(), "warn", "put a record"),
+    (
+        "K2M-L02",
+        |_, f| {
+            get(&mut f.function).state = "Failed".into();
+            get(&mut f.function).state_reason = Some("subnet is out of addresses".into());
+        },
+        "fail",
+        "subnet is out of addresses",
+    ),
+    (
+        "K2M-L02",
+        |_, f| {
+            get(&mut f.function).last_update = Some("Failed".into());
+            get(&mut f.function).last_update_reason = Some("EniLimitExceeded".into());
+        },
+        "fail",
+        "EniLimitExceeded",
+    ),
+    ("K2M-L02", not_deployed, "skip", "nothing is deployed"),
+    ("K2M-N01", |_, _| {}, "pass", "events is ACTIVE"),
+    ("K2M-N01", |_, f| get(&mut f.cluster).state = "HEALING".into(), "warn", "HEALING"),
+    ("K2M-N01", |_, f| get(&mut f.cluster).state = "CREATING".into(), "fail", "wait until"),
+    ("K2M-N01", |_, f| get(&mut f.cluster).state = "FAILED".into(), "fail", "FAILED"),
+    ("K2M-N01", |_, f| f.cluster = Fact::Absent, "fail", CLUSTER),
+    ("K2M-N01", |_, f| f.cluster = denied("kafka:DescribeClusterV2"), "unknown", "kafka:DescribeClusterV2"),
+    ("K2M-A01", |_, _| {}, "pass", "iam: the cluster takes IAM, unauthenticated access"),
+    ("K2M-A01", |_, f| get(&mut f.cluster).authentication.iam = false, "fail", "the function uses iam"),
+    (
+        "K2M-A01",
+        |_, f| {
+            variable(f, "K2M_AUTHENTICATION", "tls");
+            get(&mut f.cluster).authentication.unauthenticated = false;
+        },
+        "fail",
+        "the function uses tls, and the cluster takes IAM",
+    ),
+    (
+        "K2M-A01",
+        |_, f| {
+            variable(f, "K2M_AUTHENTICATION", "plaintext");
+            get(&mut f.cluster).client_encryption = Some("TLS".into());
+        },
+        "fail",
+        "encryption in transit TLS",
+    ),
+    (
+        // Made before there was a choice: MSK says nothing, and lets all in.
+        "K2M-A01",
+        |_, f| {
+            variable(f, "K2M_AUTHENTICATION", "plaintext");
+            get(&mut f.cluster).authentication = Authentication::default();
+        },
+        "pass",
+        "plaintext: the cluster takes unauthenticated access",
+    ),
+    ("K2M-A01", |_, f| variable(f, "K2M_AUTHENTICATION", "kerberos"), "fail", "kerberos"),
+    ("K2M-A01", not_deployed, "skip", "nothing is deployed"),
+    ("K2M-A01", |_, f| f.cluster = denied("kafka:DescribeClusterV2"), "skip", "see K2M-N01"),
+    ("K2M-A02", |_, _| {}, "pass", "the cluster's brokers for iam"),
+    ("K2M-A02", wrong_port, "fail", "b-1.events:9092 is the cluster's port for plaintext"),
+    ("K2M-A02", wrong_port, "fail", "for iam: b-1.events:9098,b-2.events:9098"),
+    ("K2M-A02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", "b-1.events:9096"), "fail", "no port of the cluster for it"),
+    ("K2M-A02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", "b-1.clicks:9098"), "fail", "none of these"),
+    ("K2M-A02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", ""), "fail", "is not set"),
+    ("K2M-A02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", "b-1.events:9098,b-9.events:9098"), "warn", "stale: b-9.events:9098"),
+    (
+        // MSK names three brokers at most in its list; the fourth is one all the same.
+        "K2M-A02",
+        |_, f| {
+            get(&mut f.brokers)[1].endpoints = vec!["b-4.events".into()];
+            variable(f, "K2M_BOOTSTRAP_SERVERS", "b-4.events:9098");
+        },
+        "pass",
+        "b-4.events:9098",
+    ),
+    ("K2M-A02", |_, f| f.cluster = Fact::Absent, "skip", "no cluster"),
+    ("K2M-A02", blind, "skip", "see K2M-L02"),
+    ("K2M-N02", |_, _| {}, "pass", "4 ways: from subnet-1, subnet-2 to brokers 1, 2 on 9098"),
+    ("K2M-N02", no_ingress, "fail", "no ingress rule of sg-brokers allows tcp 9098"),
+    ("K2M-N02", no_ingress, "fail", "had ClusterIngress (sgr-in) for this and it is gone"),
+    (
+        "K2M-N02",
+        no_ingress,
+        "fail",
+        "authorize-security-group-ingress --group-id sg-brokers --ip-permissions 'IpProtocol=tcp,FromPort=9098,ToPort=9098,UserIdGroupPairs=[{GroupId=sg-function}]'",
+    ),
+    ("K2M-N02", |_, f| get(&mut the_network(f).security_groups)[1].rules.clear(), "fail", "authorize-security-group-egress --group-id sg-function"),
+    (
+        "K2M-N02",
+        |_, f| {
+            let deny = AclEntry {
+                number: 50,
+                egress: true,
+                allow: false,
+                protocol: "6".into(),
+                cidr: "10.0.1.10/32".into(),
+                ports: Some((9098, 9098)),
+            };
+            get(&mut the_network(f).network_acls)[0].entries.push(deny);
+        },
+        "fail",
+        "create-network-acl-entry --network-acl-id acl-1 --egress --protocol tcp --port-range From=9098,To=9098 --cidr-block 10.0.1.10/32",
+    ),
+    ("K2M-N02", |_, f| get(&mut the_network(f).route_tables)[0].routes.clear(), "fail", "rtb-1 has no route to 10.0.1.10/32; add one"),
+    ("K2M-N02", |_, f| get(&mut f.function).subnets.clear(), "fail", "in no VPC"),
+    ("K2M-N02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", "b-1.events:9198"), "skip", "internet"),
+    ("K2M-N02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", ""), "skip", "told of no brokers"),
+    ("K2M-N02", |_, f| f.brokers = Fact::Absent, "skip", "shows no brokers"),
+    ("K2M-N02", |_, f| f.brokers = denied("kafka:ListNodes"), "unknown", "kafka:ListNodes"),
+    ("K2M-N02", |_, f| f.networks.clear(), "unknown", "no network of eu-west-1"),
+    ("K2M-N02", |_, f| the_network(f).security_groups = denied("ec2:DescribeSecurityGroups"), "unknown", "ec2:DescribeSecurityGroups"),
+    ("K2M-T01", |_, _| {}, "pass", "6 partitions, 3 replicas"),
+    ("K2M-T01", no_topic, "fail", "auto.create.topics.enable is false: nothing creates it"),
+    ("K2M-T01", no_topic, "fail", "k2m deploy --create-topic"),
+    (
+        "K2M-T01",
+        |s, f| {
+            no_topic(s, f);
+            f.configuration = found(map(&[("auto.create.topics.enable", "true")]));
+        },
+        "fail",
+        "no kafka-cluster:CreateTopic",
+    ),
+    (
+        "K2M-T01",
+        |s, f| {
+            no_topic(s, f);
+            f.configuration = found(map(&[("auto.create.topics.enable", "true")]));
+            variable(f, "K2M_AUTHENTICATION", "tls");
+        },
+        "warn",
+        "the first record creates it",
+    ),
+    (
+        "K2M-T01",
+        |s, f| {
+            no_topic(s, f);
+            f.configuration = denied("kafka:DescribeConfigurationRevision");
+        },
+        "fail",
+        "could not be read",
+    ),
+    ("K2M-T01", |_, f| f.topic = denied("kafka-cluster:DescribeTopic"), "pass", "the last batch was delivered"),
+    ("K2M-T01", blind, "unknown", "kafka-cluster:DescribeTopic"),
+    ("K2M-T02", |_, _| {}, "pass", "K2M_TOPIC is orders"),
+    ("K2M-T02", |_, f| variable(f, "K2M_TOPIC", "clicks"), "warn", "writes to clicks (K2M_TOPIC), the settings say orders"),
+    ("K2M-T02", |_, f| variable(f, "K2M_TOPIC", ""), "fail", "stops at its start"),
+    ("K2M-T02", not_deployed, "skip", "nothing is deployed"),
+    ("K2M-L03", |_, _| {}, "pass", "60 s: the handler answers 1000 ms before its end, so 59000 ms"),
+    ("K2M-L03", |_, f| get(&mut f.function).timeout_seconds = 29, "warn", "29 s"),
+    ("K2M-L03", |_, f| get(&mut f.function).timeout_seconds = 15, "warn", "15 s"),
+    ("K2M-L03", |_, f| get(&mut f.function).timeout_seconds = 14, "fail", "14 s"),
+    ("K2M-L03", five_seconds, "fail", "answers 500 ms before its end, so 4500 ms are left"),
+    ("K2M-L03", |_, f| variable(f, "K2M_DEADLINE_MARGIN_MS", "60000"), "fail", "K2M_DEADLINE_MARGIN_MS"),
+    ("K2M-L03", blind, "skip", "see K2M-L02"),
+    ("K2M-L04", |_, _| {}, "pass", "256 MB"),
+    ("K2M-L04", |_, f| get(&mut f.function).memory_mb = 128, "warn", "memory to 256 MB"),
+    ("K2M-L04", |_, f| get(&mut f.mapping).batch_size = 10_000, "warn", "memory to 512 MB"),
+    ("K2M-L04", |_, f| f.mapping = Fact::Absent, "skip", "no event source mapping"),
+    ("K2M-E05", |_, _| {}, "pass", "OK"),
+    ("K2M-E05", |_, f| get(&mut f.mapping).last_result = None, "skip", "no batch"),
+    ("K2M-E05", |_, f| get(&mut f.mapping).last_result = Some("No records processed".into()), "pass", "nothing came"),
+    ("K2M-E05", |_, f| failing(f), "fail", "aws logs tail k2m-orders-OrdersLogGroup-1"),
+    ("K2M-E05", |_, f| f.mapping = denied("lambda:GetEventSourceMapping"), "skip", "see K2M-E02"),
+    ("K2M-D01", |_, _| {}, "pass", "failures"),
+    ("K2M-D01", |_, f| get(&mut f.mapping).destination = None, "warn", "gone without a word"),
+    ("K2M-D01", not_deployed, "skip", "nothing is deployed"),
+];
+
+#[test]
+fn each_check_says_what_it_sees() {
+    let mut seen: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for (code, change, wanted, words) in ROWS {
+        let report = changed(*change);
+        let check = report.checks.iter().find(|check| check.code == *code).unwrap();
+        let text = format!("{:?}", check.outcome);
+        assert_eq!(word(&check.outcome), *wanted, "{code}: {text}");
+        assert!(text.contains(words), "{code}: `{words}` is not in {text}");
+        seen.insert((code, wanted));
+    }
+    for check in &CHECKS {
+        let outcomes = seen.iter().filter(|(code, _)| *code == check.code).count();
+        assert!(
+            outcomes > 1 && seen.contains(&(check.code, "pass")),
+            "{} lacks rows",
+            check.code
+        );
+    }
+}
+
+#[test]
+fn codes_are_given_once_and_causes_come_before_what_follows() {
+    let codes: Vec<&str> = CHECKS.iter().map(|check| check.code).collect();
+    let once: BTreeSet<&str> = codes.iter().copied().collect();
+    assert_eq!(once.len(), codes.len());
+    for (place, check) in CHECKS.iter().enumerate() {
+        for cause in check.after {
+            assert!(codes[..place].contains(cause), "{} after {cause}", check.code);
+        }
+    }
+}
+
+#[test]
+fn the_root_comes_first_and_what_follows_is_folded_under_it() {
+    /// A cause with what it explains.
+    type Root = (&'static str, &'static [&'static str]);
+    let rows: [(Change, &[Root]); 8] = [
+        (|_, _| {}, &[]),
+        (no_ingress, &[("K2M-N02", &["K2M-E05"])]),
+        (no_topic, &[("K2M-T01", &["K2M-E05"])]),
+        // No rule is for this port either: that follows.
+        (wrong_port, &[("K2M-A02", &["K2M-N02", "K2M-E05"])]),
+        (five_seconds, &[("K2M-L03", &["K2M-E05"])]),
+        (not_deployed, &[("K2M-L01", &[])]),
+        // Both have to be mended, the way first: a longer time-out alone helps nothing.
+        (
+            |settings, facts| {
+                no_ingress(settings, facts);
+                five_seconds(settings, facts);
+            },
+            &[("K2M-N02", &["K2M-E05"]), ("K2M-L03", &["K2M-E05"])],
+        ),
+        (|_, facts| failing(facts), &[("K2M-E05", &[])]),
+    ];
+    for (number, (change, wanted)) in rows.into_iter().enumerate() {
+        let report = changed(change);
+        let causes: Vec<(&str, &[&str])> = report
+            .causes
+            .iter()
+            .map(|cause| (cause.code, cause.explains.as_slice()))
+            .collect();
+        assert_eq!(causes, wanted, "row {number}");
+        let exit = if wanted.is_empty() { Exit::Fine } else { Exit::Failed };
+        assert_eq!(report.exit(), exit, "row {number}");
+    }
+    assert_eq!(changed(blind).exit(), Exit::CouldNotTell);
+    let both: Change = |settings, facts| {
+        blind(settings, facts);
+        facts.stream = Fact::Absent;
+    };
+    assert_eq!(changed(both).exit(), Exit::Failed, "what is certain comes first");
+}
+
+#[test]
+fn what_people_see() {
+    let cases: [(&str, Change); 7] = [
+        ("healthy", |_, _| {}),
+        ("ingress removed", no_ingress),
+        ("topic missing", no_topic),
+        ("wrong port", wrong_port),
+        ("time-out of 5 s", five_seconds),
+        ("nothing deployed", not_deployed),
+        ("no rights", blind),
+    ];
+    let text: Vec<String> = cases
+        .iter()
+        .map(|(name, change)| {
+            let report = changed(*change);
+            format!("== {name}\n{report}exit {}\n", report.exit().code())
+        })
+        .collect();
+    insta::assert_snapshot!(text.join("\n"));
+}
+
+#[test]
+fn what_programs_see() {
+    insta::assert_json_snapshot!(changed(wrong_port));
+}
+
+#[test]
+fn documentation_has_every_check_and_exit_code() {
+    let documented = include_str!("../../../docs/doctor.md");
+    for check in &CHECKS {
+        let row = format!("| `{}` | {} |", check.code, check.title);
+        assert!(documented.contains(&row), "docs/doctor.md lacks `{row}`");
+    }
+    for (exit, meaning) in Report::EXITS {
+        let row = format!("| {} | {meaning} |", exit.code());
+        assert!(documented.contains(&row), "docs/doctor.md lacks `{row}`");
+    }
+}

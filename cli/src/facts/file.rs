@@ -1,0 +1,79 @@
+//! Facts from a file, as `k2m inspect -o json` prints them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::{Facts, SCHEMA};
+use crate::exit::Exit;
+
+/// Why a file gives no facts.
+#[derive(Debug, Error)]
+pub enum FactsError {
+    /// It can't be read.
+    #[error(
+        "failed to read the facts in {path}: {source}; `k2m inspect --stream ARN --cluster ARN -o json > {path}` writes them"
+    )]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// It holds something else.
+    #[error("{path} holds no facts: {source}; `k2m inspect -o json` prints them, and docs/facts.md describes them")]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Where, and what is wrong.
+        source: serde_json::Error,
+    },
+    /// Another version of the document.
+    #[error(
+        "{path} has facts of schema {found}, this k2m reads {SCHEMA}: look again with this k2m, or use the k2m that wrote it"
+    )]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        found: u32,
+    },
+}
+
+impl FactsError {
+    /// The exit code that it ends with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Read { .. } => Exit::NoFile,
+            Self::Shape { .. } | Self::Schema { .. } => Exit::Usage,
+        }
+    }
+}
+
+/// Reads facts from a file.
+pub fn read(path: &Path) -> Result<Facts, FactsError> {
+    /// What every version has.
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema: u32,
+    }
+    let text = std::fs::read(path).map_err(|source| FactsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let shape = |source| FactsError::Shape {
+        path: path.to_owned(),
+        source,
+    };
+    // Asked first: the fields of another version would be called unknown, which misleads.
+    let Versioned { schema } = serde_json::from_slice(&text).map_err(shape)?;
+    if schema != SCHEMA {
+        return Err(FactsError::Schema {
+            path: path.to_owned(),
+            found: schema,
+        });
+    }
+    serde_json::from_slice(&text).map_err(shape)
+}

@@ -1,0 +1,142 @@
+//! How the brokers are spoken to, and so on which port: the best way that the cluster has and the handler can do, or the user's choice.
+
+use super::PlannedCluster;
+use super::error::PlanError;
+use super::notes::{Notes, why};
+use super::seen::Seen;
+use crate::facts::Cluster;
+use crate::settings::{Authentication, Settings};
+
+/// The ways that the handler can do, the best first.
+const WAYS: [Authentication; 3] = [Authentication::Iam, Authentication::Tls, Authentication::Plaintext];
+
+/// Chooses the way, and with it the brokers' addresses and their port.
+pub(super) fn choose(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Result<PlannedCluster, PlanError> {
+    let cluster = seen.cluster;
+    let possible: Vec<Authentication> = WAYS
+        .into_iter()
+        .filter(|way| obstacle(cluster, *way).is_none())
+        .collect();
+    let (authentication, reason) = match (&settings.authentication, possible.first()) {
+        (Some(setting), _) => match obstacle(cluster, setting.value) {
+            None => (setting.value, why(setting, "")),
+            Some(reason) => {
+                return Err(PlanError::Authentication {
+                    chosen: setting.value.name(),
+                    by: setting.source.clone(),
+                    reason,
+                    possible: names(&possible),
+                });
+            }
+        },
+        (None, Some(best)) => (*best, because(*best).to_owned()),
+        (None, None) => return Err(impossible(cluster)),
+    };
+    let servers = cluster
+        .bootstrap_brokers
+        .get(key(authentication))
+        .cloned()
+        .unwrap_or_default();
+    let port = common_port(&servers)?;
+    notes.decide("authentication", authentication.name(), reason);
+    notes.decide(
+        "port",
+        port.to_string(),
+        format!("that of the cluster's bootstrap brokers for {}", authentication.name()),
+    );
+    if authentication == Authentication::Plaintext {
+        notes.warn(
+            "plaintext: records cross the network unencrypted, and whoever reaches the port may write; switch on IAM where that matters",
+        );
+    }
+    Ok(PlannedCluster {
+        arn: cluster.arn.clone(),
+        region: settings.cluster.value.region.clone(),
+        authentication,
+        bootstrap_servers: servers,
+        port,
+    })
+}
+
+/// AWS's name of the bootstrap brokers for this way, inside the VPC.
+const fn key(way: Authentication) -> &'static str {
+    match way {
+        Authentication::Iam => "SaslIam",
+        Authentication::Tls => "Tls",
+        Authentication::Plaintext => "",
+    }
+}
+
+const fn because(way: Authentication) -> &'static str {
+    match way {
+        Authentication::Iam => "the cluster has SASL/IAM: the function's role says who it is, and no secret is kept",
+        Authentication::Tls => "the cluster has no SASL/IAM, but TLS without a client's certificate",
+        Authentication::Plaintext => "the cluster has neither SASL/IAM nor TLS without a client's certificate",
+    }
+}
+
+/// What keeps the cluster from being spoken to in this way.
+fn obstacle(cluster: &Cluster, way: Authentication) -> Option<&'static str> {
+    let on = cluster.authentication;
+    // A cluster on which nothing is switched on takes everybody.
+    let anybody = on.unauthenticated || !(on.iam || on.scram || on.mutual_tls);
+    let encryption = cluster.client_encryption.as_deref();
+    let refused = match way {
+        Authentication::Iam => (!on.iam).then_some("SASL/IAM is switched off"),
+        Authentication::Tls | Authentication::Plaintext if !anybody => Some("unauthenticated access is switched off"),
+        Authentication::Tls => (encryption == Some("PLAINTEXT")).then_some("clients are spoken to without TLS only"),
+        Authentication::Plaintext => (encryption == Some("TLS")).then_some("clients are spoken to with TLS only"),
+    };
+    let brokers = cluster.bootstrap_brokers.get(key(way));
+    let unnamed = brokers.is_none_or(String::is_empty);
+    refused.or(unnamed.then_some("it names no bootstrap brokers for that"))
+}
+
+fn impossible(cluster: &Cluster) -> PlanError {
+    let on = cluster.authentication;
+    let only = match (on.scram, on.mutual_tls) {
+        (true, true) => "SASL/SCRAM and mutual TLS",
+        (true, false) => "SASL/SCRAM",
+        (false, true) => "mutual TLS",
+        (false, false) => {
+            return PlanError::Missing {
+                what: "the cluster's bootstrap brokers inside its VPC".to_owned(),
+            };
+        }
+    };
+    PlanError::NotYet {
+        what: format!("the cluster takes clients by {only} only"),
+        next: "switch on IAM access control for it: `aws kafka update-security`",
+    }
+}
+
+fn names(ways: &[Authentication]) -> String {
+    if ways.is_empty() {
+        return "another cluster, or switch on IAM access control for this one".to_owned();
+    }
+    let names: Vec<String> = ways.iter().map(|way| format!("`{}`", way.name())).collect();
+    names.join(" or ")
+}
+
+/// The port of all `host:port`.
+fn common_port(servers: &str) -> Result<u16, PlanError> {
+    let wrong = |reason: String| PlanError::Brokers {
+        servers: servers.to_owned(),
+        reason,
+    };
+    let mut common = None;
+    for server in servers.split(',') {
+        let port = server
+            .rsplit_once(':')
+            .filter(|(host, _)| !host.is_empty())
+            .and_then(|(_, port)| port.parse().ok())
+            .filter(|port: &u16| *port > 0)
+            .ok_or_else(|| wrong(format!("`{server}` is not host:port")))?;
+        if let Some(other) = common.replace(port).filter(|other| *other != port) {
+            return Err(wrong(format!(
+                "it has the ports {other} and {port}, and a rule is for one"
+            )));
+        }
+    }
+    common.ok_or_else(|| wrong("there are none".to_owned()))
+}

@@ -1,0 +1,299 @@
+//! Why there is no plan: what stands in the way, by its name, and the next step.
+
+use std::fmt::Write as _;
+
+use thiserror::Error;
+
+use crate::exit::Exit;
+use crate::facts::Unreadable;
+use crate::settings::Source;
+
+/// Most lines of one error: it must fit on a screen.
+const LINES: usize = 6;
+
+/// Why there is no plan.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// The facts are of another pipeline than the settings.
+    #[error(
+        "the facts are of the {what} {facts}, but the settings name {settings}: give the facts of this pipeline, as `k2m inspect -o json` prints them"
+    )]
+    OtherFacts {
+        /// `stream`, `cluster` and so on.
+        what: &'static str,
+        /// What the facts are of.
+        facts: String,
+        /// What the settings name.
+        settings: String,
+    },
+    /// What is needed could not be read.
+    #[error("{}", blind(.0))]
+    Blind(Vec<(String, Unreadable)>),
+    /// AWS answered, but what is needed is not in its answer.
+    #[error("the facts say nothing of {what}; look again")]
+    Missing {
+        /// What is needed.
+        what: String,
+    },
+    /// The stream or the cluster isn't there.
+    #[error(
+        "{what} does not exist in {region}, account {account}: check the ARN {arn}; `{lister}` shows what is there"
+    )]
+    Absent {
+        /// `the stream …` or `the cluster …`.
+        what: String,
+        /// Its region.
+        region: String,
+        /// Its account.
+        account: String,
+        /// The ARN that was named.
+        arn: String,
+        /// The command that shows the right one.
+        lister: &'static str,
+    },
+    /// It is there, but in no state to be used.
+    #[error("{what} is {state}: {next}")]
+    State {
+        /// `the stream …` or `the cluster …`.
+        what: String,
+        /// AWS's word.
+        state: String,
+        /// What to do.
+        next: &'static str,
+    },
+    /// A topology or a way of authentication that k2m doesn't know yet.
+    #[error("{what}: not supported yet; {next}")]
+    NotYet {
+        /// What it is.
+        what: String,
+        /// What to do in the meantime.
+        next: &'static str,
+    },
+    /// A stack of this name belongs to somebody else.
+    #[error(
+        "the stack {name} was not made by k2m (it lacks the tag `k2m:stack`), so it is left alone: choose another name with --stack"
+    )]
+    ForeignStack {
+        /// Its name.
+        name: String,
+    },
+    /// The chosen way of authentication is not the cluster's.
+    #[error("authentication `{chosen}` ({by}) does not fit the cluster: {reason}; choose {possible}")]
+    Authentication {
+        /// What was chosen.
+        chosen: &'static str,
+        /// Who chose it.
+        by: Source,
+        /// Why it doesn't fit.
+        reason: &'static str,
+        /// What fits.
+        possible: String,
+    },
+    /// The bootstrap brokers can't be used.
+    #[error("the cluster's bootstrap brokers `{servers}` can't be used: {reason}; look again")]
+    Brokers {
+        /// As AWS gives them.
+        servers: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No subnet can be the function's, or not one that was chosen.
+    #[error("{}", subnets(*port, chosen.as_ref(), obstacles))]
+    Subnets {
+        /// The brokers' port.
+        port: u16,
+        /// Who chose the subnets; absent where the plan looked for them.
+        chosen: Option<Source>,
+        /// By subnet, what is in the way.
+        obstacles: Vec<(String, Obstacle)>,
+    },
+    /// More subnets than Lambda takes.
+    #[error("{count} subnets are chosen ({by}), but Lambda takes at most 16: leave {} out", count - 16)]
+    TooManySubnets {
+        /// How many.
+        count: usize,
+        /// Who chose them.
+        by: Source,
+    },
+    /// The topic isn't there, and must not be made.
+    #[error("the topic {topic} does not exist, and create_topic is false ({by}): set it to true, or run\n  {command}")]
+    NoTopic {
+        /// Its name.
+        topic: String,
+        /// Who said so.
+        by: Source,
+        /// The command that makes it.
+        command: String,
+    },
+    /// The topic isn't there, and CloudFormation can't make it.
+    #[error(
+        "the topic {topic} does not exist, and CloudFormation can't create it: {reason}; to create it without, run\n  {command}"
+    )]
+    CannotMakeTopic {
+        /// Its name.
+        topic: String,
+        /// Why not.
+        reason: String,
+        /// The command that makes it.
+        command: String,
+    },
+    /// What was chosen for a topic can't be.
+    #[error("{setting} {value} ({by}) can't be for the topic {topic}: {reason}")]
+    TopicSetting {
+        /// Its name.
+        topic: String,
+        /// `topic_partitions` or `topic_replication_factor`.
+        setting: &'static str,
+        /// What was chosen.
+        value: u32,
+        /// Who chose it.
+        by: Source,
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// The starting time is none.
+    #[error("the starting time `{value}` ({by}) is not RFC 3339, such as 2026-01-31T08:00:00Z: {reason}")]
+    Time {
+        /// What was chosen.
+        value: String,
+        /// Who chose it.
+        by: Source,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The failure destination is neither a topic nor a queue.
+    #[error(
+        "the failure destination `{value}` ({by}) is no ARN of an SNS topic or an SQS queue: name one, or leave it out for one of the stack's own"
+    )]
+    Destination {
+        /// What was chosen.
+        value: String,
+        /// Who chose it.
+        by: Source,
+    },
+    /// The handler's variables don't fit.
+    #[error(
+        "the function's variables would have {bytes} bytes, but Lambda takes at most 4096: the bootstrap brokers alone have {brokers}"
+    )]
+    Variables {
+        /// Bytes of all names and values.
+        bytes: usize,
+        /// Bytes of the bootstrap brokers.
+        brokers: usize,
+    },
+    /// What was rendered can't be compared with what is deployed.
+    #[error("the rendered template is no YAML: {0}; that is a mistake in k2m, please report it with the facts")]
+    Template(String),
+}
+
+/// Why a subnet can't be the function's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It is not one of the cluster's VPC.
+    Elsewhere {
+        /// That VPC's id.
+        vpc: String,
+    },
+    /// It has no free address.
+    Full,
+    /// A broker can't be reached from it. The reachability engine's words.
+    Refused(String),
+    /// Whether the brokers can be reached from it can't be told. The reachability engine's words.
+    Unknown(String),
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Elsewhere { vpc } => write!(f, "it is not in {vpc}, the cluster's VPC; name subnets of that one"),
+            Self::Full => f.write_str(
+                "no address is free, and a function's network interface needs one; free some, or take another subnet",
+            ),
+            Self::Refused(reason) | Self::Unknown(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl PlanError {
+    /// The exit code that it ends with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::OtherFacts { .. } | Self::TooManySubnets { .. } | Self::Time { .. } | Self::Destination { .. } => {
+                Exit::Usage
+            }
+            Self::Blind(_) | Self::Missing { .. } => Exit::CouldNotTell,
+            Self::Subnets { chosen, obstacles, .. } => {
+                let unknown = |(_, obstacle): &(String, Obstacle)| matches!(obstacle, Obstacle::Unknown(_));
+                // Of chosen subnets each must do; of those that the plan looks through, one that may do is enough to be unsure.
+                let unsure = match chosen {
+                    Some(_) => obstacles.iter().all(unknown),
+                    None => obstacles.iter().any(unknown),
+                };
+                if unsure { Exit::CouldNotTell } else { Exit::Failed }
+            }
+            Self::Absent { .. }
+            | Self::State { .. }
+            | Self::NotYet { .. }
+            | Self::ForeignStack { .. }
+            | Self::Authentication { .. }
+            | Self::Brokers { .. }
+            | Self::NoTopic { .. }
+            | Self::CannotMakeTopic { .. }
+            | Self::TopicSetting { .. }
+            | Self::Variables { .. }
+            | Self::Template(_) => Exit::Failed,
+        }
+    }
+}
+
+fn blind(facts: &[(String, Unreadable)]) -> String {
+    let mut text = "what the plan needs to know could not be read:".to_owned();
+    // Lists of one network often fail together, with the same words.
+    let mut shown: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, why) in facts {
+        match shown.iter_mut().find(|(message, _)| *message == why.message) {
+            Some((_, names)) => names.push(name),
+            None => shown.push((&why.message, vec![name])),
+        }
+    }
+    for (message, names) in shown {
+        // Writing to a string can't fail.
+        let _ = write!(text, "\n  {}: {message}", names.join(", "));
+    }
+    let mut actions: Vec<&str> = facts
+        .iter()
+        .filter_map(|(_, why)| why.missing_action.as_deref())
+        .collect();
+    actions.sort_unstable();
+    actions.dedup();
+    if actions.is_empty() {
+        text += "\nlook again";
+    } else {
+        let _ = write!(
+            text,
+            "\nallow {} to these credentials, then look again",
+            actions.join(", ")
+        );
+    }
+    text
+}
+
+fn subnets(port: u16, chosen: Option<&Source>, obstacles: &[(String, Obstacle)]) -> String {
+    let mut text = match chosen {
+        Some(source) => format!("these subnets ({source}) can't be the function's:"),
+        None if obstacles.is_empty() => {
+            "no subnet of the cluster's VPC is among the facts, so there is none for the function; look again"
+                .to_owned()
+        }
+        None => format!(
+            "no subnet of the cluster's VPC can be the function's, which must be proven to reach every broker on port {port} and to be answered:"
+        ),
+    };
+    for (subnet, obstacle) in obstacles.iter().take(LINES) {
+        let _ = write!(text, "\n  {subnet}: {obstacle}");
+    }
+    if obstacles.len() > LINES {
+        let _ = write!(text, "\n  and {} more subnets", obstacles.len() - LINES);
+    }
+    text
+}

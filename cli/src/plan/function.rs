@@ -1,0 +1,256 @@
+//! The function and its event source mapping: every parameter, and what should be known of those that were chosen.
+
+use std::collections::BTreeMap;
+
+use super::error::PlanError;
+use super::notes::{Notes, why};
+use super::seen::Seen;
+use super::topic::max_message_bytes;
+use super::{PlannedCluster, PlannedFunction, PlannedMapping};
+use crate::settings::{Authentication, Settings, StartingPosition};
+
+/// The most that Lambda takes for all names and values.
+const VARIABLES_BYTES: usize = 4096;
+/// What the handler takes for `K2M_MAX_MESSAGE_BYTES`.
+const MESSAGE_BYTES: (u64, u64) = (1_000, 100_000_000);
+/// Lambda's oldest age of a record: seven days.
+const OLDEST_SECONDS: i32 = 604_800;
+/// Lambda gives a share of the processor with the memory, and a whole one with this much.
+const WHOLE_PROCESSOR_MB: u32 = 1769;
+/// Below this, a connection that nothing answers may outlast the function.
+const PATIENT_SECONDS: u32 = 30;
+/// MSK's limits of IAM connections: per broker, and new ones per second (on kafka.t3.small).
+const CONNECTIONS: u64 = 3000;
+const NEW_CONNECTIONS: u64 = 100;
+const NEW_CONNECTIONS_T3: u64 = 4;
+
+/// Decides the event source mapping.
+pub(super) fn mapping(
+    settings: &Settings,
+    seen: &Seen,
+    pipeline: &str,
+    notes: &mut Notes,
+) -> Result<PlannedMapping, PlanError> {
+    let position = &settings.starting_position;
+    let starting_position_timestamp = match &position.value {
+        StartingPosition::AtTimestamp(text) => Some(
+            text.parse::<jiff::Timestamp>()
+                .map_err(|error| PlanError::Time {
+                    value: text.clone(),
+                    by: position.source.clone(),
+                    reason: error.to_string(),
+                })?
+                .as_second(),
+        ),
+        StartingPosition::TrimHorizon | StartingPosition::Latest => None,
+    };
+    let word = position.value.word();
+    let shown = match &position.value {
+        StartingPosition::AtTimestamp(time) => format!("{word} {time}"),
+        _ => word.to_owned(),
+    };
+    notes.decide(
+        "starting position",
+        shown,
+        why(position, "LATEST can miss records while the mapping is created"),
+    );
+    moved(word, starting_position_timestamp, seen, pipeline, notes);
+    let maximum_record_age_seconds = maximum_record_age(settings, seen, notes);
+    let size = &settings.batch_size;
+    notes.decide(
+        "batches",
+        format!(
+            "up to {} records, waited for up to {} s, {} at a time per shard",
+            size.value, settings.batching_window.value, settings.parallelization_factor.value
+        ),
+        why(size, "fewer invocations at little delay"),
+    );
+    if settings.parallelization_factor.value > 1 {
+        notes.warn(
+            "with a parallelization factor above 1 the order holds for each partition key of the stream, not for the shard",
+        );
+    }
+    if settings.retries.value == -1 && maximum_record_age_seconds == -1 {
+        notes.warn(
+            "retries and maximum_record_age are both without end: a record that can't be delivered blocks its shard until it expires",
+        );
+    }
+    if !settings.enabled.value {
+        notes.warn(format!(
+            "enabled is false ({}): nothing is read until it is true",
+            settings.enabled.source
+        ));
+    }
+    Ok(PlannedMapping {
+        starting_position: word,
+        starting_position_timestamp,
+        batch_size: size.value,
+        maximum_batching_window_seconds: settings.batching_window.value,
+        parallelization_factor: settings.parallelization_factor.value,
+        maximum_retry_attempts: settings.retries.value,
+        maximum_record_age_seconds,
+        bisect: settings.bisect.value,
+        enabled: settings.enabled.value,
+    })
+}
+
+/// A mapping can't begin anew elsewhere.
+fn moved(word: &str, timestamp: Option<i64>, seen: &Seen, pipeline: &str, notes: &mut Notes) {
+    let Some(stack) = &seen.stack else { return };
+    let logical_id = format!("{pipeline}Mapping");
+    let deployed = |property| stack.value(&logical_id, property);
+    let Some(began) = deployed("StartingPosition").and_then(|value| value.as_str()) else {
+        return;
+    };
+    let time = deployed("StartingPositionTimestamp").and_then(serde_yaml::Value::as_i64);
+    if began != word || time != timestamp {
+        notes.warn(format!(
+            "the deployed mapping began at {began}: to begin at another position CloudFormation has to replace it, its position in the stream is lost, and \
+             Lambda refuses two mappings of one stream to one function at a time; `k2m destroy`, then `k2m deploy`, begins anew"
+        ));
+    }
+}
+
+fn maximum_record_age(settings: &Settings, seen: &Seen, notes: &mut Notes) -> i32 {
+    let retention = seen.stream.retention_hours.saturating_mul(3600);
+    let Some(setting) = &settings.maximum_record_age else {
+        let oldest = i32::try_from(retention).unwrap_or(i32::MAX).min(OLDEST_SECONDS);
+        notes.decide(
+            "maximum record age",
+            age(oldest),
+            "the smaller of 7 days, Lambda's most, and the time that the stream keeps records",
+        );
+        return oldest;
+    };
+    let chosen = setting.value;
+    notes.decide("maximum record age", age(chosen), why(setting, ""));
+    if u32::try_from(chosen).is_ok_and(|age| age > retention) {
+        notes.warn(format!(
+            "a maximum record age of {} ({}) never comes into play: the stream keeps records for {retention} s",
+            age(chosen),
+            setting.source
+        ));
+    }
+    chosen
+}
+
+fn age(seconds: i32) -> String {
+    if seconds == -1 {
+        "without limit".to_owned()
+    } else {
+        format!("{seconds} s")
+    }
+}
+
+/// Warns where the function would open more connections than the brokers take.
+pub(super) fn connections(mapping: &PlannedMapping, cluster: &PlannedCluster, seen: &Seen, notes: &mut Notes) {
+    if cluster.authentication != Authentication::Iam {
+        return;
+    }
+    // Each batch in work has a sandbox of its own, and each sandbox a connection to each broker.
+    let sandboxes = u64::from(seen.stream.open_shards) * u64::from(mapping.parallelization_factor);
+    let origin = format!(
+        "{} shards with a parallelization factor of {}",
+        seen.stream.open_shards, mapping.parallelization_factor
+    );
+    if sandboxes > CONNECTIONS {
+        notes.warn(format!(
+            "{origin} take {sandboxes} connections to each of {} brokers, and MSK allows {CONNECTIONS} with IAM: lower the factor, or add brokers and \
+             partitions",
+            seen.brokers.len()
+        ));
+    } else if sandboxes > NEW_CONNECTIONS {
+        notes.warn(format!(
+            "{origin} open {sandboxes} connections to each broker at once, and MSK takes {NEW_CONNECTIONS} new ones a second with IAM \
+             ({NEW_CONNECTIONS_T3} on kafka.t3.small): the first batches may be retried after `Too many connects`"
+        ));
+    }
+}
+
+/// Decides the function.
+pub(super) fn function(
+    settings: &Settings,
+    seen: &Seen,
+    cluster: &PlannedCluster,
+    notes: &mut Notes,
+) -> Result<PlannedFunction, PlanError> {
+    let (memory, timeout) = (&settings.memory, &settings.timeout);
+    notes.decide(
+        "function",
+        format!("{} MB, {} s", memory.value, timeout.value),
+        format!(
+            "memory: {}; time-out: {}",
+            why(memory, "enough for a batch of 6 MB, Lambda's most"),
+            why(timeout, "long enough that the brokers' own errors are heard")
+        ),
+    );
+    let fitting = fitting_memory(settings.batch_size.value);
+    if memory.value < fitting {
+        notes.warn(format!(
+            "{} MB of memory ({}) come with {} % of a processor (a whole one with 1,769 MB), and batches of up to {} records may hold as much as 6 MB of event: \
+             the handler needs some 45 MB for that, but time to read and send it; memory follows batch size: {fitting} MB or more, or smaller batches",
+            memory.value,
+            memory.source,
+            memory.value * 100 / WHOLE_PROCESSOR_MB,
+            settings.batch_size.value,
+        ));
+    }
+    if timeout.value < PATIENT_SECONDS {
+        notes.warn(format!(
+            "a time-out of {} s ({}): to find the brokers, TLS and SASL may take several seconds from a cold start, and a connection that nothing answers \
+             is given up after 30 s; a shorter time-out can hide the cause; {PATIENT_SECONDS} s or more",
+            timeout.value, timeout.source
+        ));
+    }
+    let variables = variables(settings, seen, cluster)?;
+    Ok(PlannedFunction {
+        memory_mb: memory.value,
+        timeout_seconds: timeout.value,
+        variables,
+        log_retention_days: settings.log_retention.value,
+    })
+}
+
+/// Memory that a batch of this size gets along with. What an event needs is bounded: the handler was measured at 17 MB with little to do, 21 MB
+/// with 1,000 records of 200 bytes, 43 MB with the most that 6 MB of event hold. The processor that comes with the memory decides how long it takes.
+pub(crate) const fn fitting_memory(batch_size: u32) -> u32 {
+    match batch_size {
+        0..=100 => 128,
+        101..=1000 => 256,
+        _ => 512,
+    }
+}
+
+fn variables(
+    settings: &Settings,
+    seen: &Seen,
+    cluster: &PlannedCluster,
+) -> Result<BTreeMap<String, String>, PlanError> {
+    let mut variables = vec![
+        ("K2M_AUTHENTICATION", cluster.authentication.name().to_owned()),
+        ("K2M_BOOTSTRAP_SERVERS", cluster.bootstrap_servers.clone()),
+        ("K2M_TOPIC", settings.topic.value.clone()),
+    ];
+    if cluster.authentication == Authentication::Iam {
+        let (least, most) = MESSAGE_BYTES;
+        variables.extend([
+            ("K2M_CLUSTER_REGION", cluster.region.clone()),
+            // Over IAM the handler can't ask the cluster.
+            (
+                "K2M_MAX_MESSAGE_BYTES",
+                max_message_bytes(seen).clamp(least, most).to_string(),
+            ),
+        ]);
+    }
+    let bytes = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > VARIABLES_BYTES {
+        return Err(PlanError::Variables {
+            bytes,
+            brokers: cluster.bootstrap_servers.len(),
+        });
+    }
+    Ok(variables
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect())
+}

@@ -1,0 +1,231 @@
+//! What k2m will create, as plain data: all that the templates print, and why each choice was made. Holds no secret.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::network::Proof;
+use crate::settings::{Authentication, StartingPosition};
+
+/// One stack, decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// The stack's name.
+    pub stack: String,
+    /// The stack's region: the stream's.
+    pub region: String,
+    /// The account, twelve digits.
+    pub account: String,
+    /// The partition, such as `aws`.
+    pub partition: String,
+    /// The cluster.
+    pub cluster: PlannedCluster,
+    /// The function's network.
+    pub network: PlannedNetwork,
+    /// What moves records; each has its own function. Never empty.
+    pub pipelines: Vec<Pipeline>,
+    /// What was decided, in the order of the way from the stream to the topic.
+    pub decisions: Vec<Decision>,
+    /// Each chosen subnet to each broker, through the network as it will be: all reachable, else there would be no plan.
+    pub proofs: Vec<Proof>,
+    /// What should be known before it is deployed, though nothing stands in the way.
+    pub warnings: Vec<String>,
+}
+
+/// A decision, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// What it is about: `subnets`, `port` and so on.
+    pub about: &'static str,
+    /// What was chosen.
+    pub choice: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The cluster, as the function will speak to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedCluster {
+    /// Its ARN.
+    pub arn: String,
+    /// Its region.
+    pub region: String,
+    /// How the brokers are spoken to.
+    pub authentication: Authentication,
+    /// `host:port`, joined by commas.
+    pub bootstrap_servers: String,
+    /// The port of all of them.
+    pub port: u16,
+}
+
+/// Where the function is, and which rules let it through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedNetwork {
+    /// The VPC's id.
+    pub vpc: String,
+    /// Ids of the function's subnets, in order.
+    pub subnets: Vec<String>,
+    /// The security group of the cluster that is given an ingress rule.
+    pub cluster_group: String,
+    /// First and last port of the rules.
+    pub ports: (u16, u16),
+}
+
+/// A stream into a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pipeline {
+    /// What the logical ids of its resources begin with: letters and digits, the same as long as the stream is the same.
+    pub id: String,
+    /// The stream's ARN.
+    pub stream: String,
+    /// The stream's name.
+    pub stream_name: String,
+    /// The topic's name.
+    pub topic: String,
+    /// The topic, where the stack makes it.
+    pub new_topic: Option<NewTopic>,
+    /// The function.
+    pub function: PlannedFunction,
+    /// Its event source mapping.
+    pub mapping: PlannedMapping,
+    /// Where what is given up goes.
+    pub destination: Destination,
+    /// What the function's role may do.
+    pub statements: Vec<Statement>,
+    /// Its alarms.
+    pub alarms: Vec<Alarm>,
+}
+
+/// A topic that the stack makes, and that stays when the stack goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewTopic {
+    /// How many partitions.
+    pub partitions: u32,
+    /// How many replicas of each.
+    pub replication_factor: u32,
+    /// Whether it is made because nobody said that it must not be: to be confirmed.
+    pub unconfirmed: bool,
+    /// Whether the stack has it already.
+    pub exists: bool,
+}
+
+/// The function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedFunction {
+    /// Memory in MB.
+    pub memory_mb: u32,
+    /// Seconds an invocation may take.
+    pub timeout_seconds: u32,
+    /// The handler's variables.
+    pub variables: BTreeMap<String, String>,
+    /// Days that its logs are kept.
+    pub log_retention_days: u32,
+}
+
+/// The event source mapping, in AWS's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedMapping {
+    /// `TRIM_HORIZON`, `LATEST` or `AT_TIMESTAMP`.
+    pub starting_position: &'static str,
+    /// Seconds since 1970, with `AT_TIMESTAMP`.
+    pub starting_position_timestamp: Option<i64>,
+    /// 1-10000.
+    pub batch_size: u32,
+    /// 0-300.
+    pub maximum_batching_window_seconds: u32,
+    /// 1-10.
+    pub parallelization_factor: u32,
+    /// -1 to 10000.
+    pub maximum_retry_attempts: i32,
+    /// -1, or 60-604800.
+    pub maximum_record_age_seconds: i32,
+    /// Whether a batch is split in two when the function fails.
+    pub bisect: bool,
+    /// Whether it reads.
+    pub enabled: bool,
+}
+
+/// Where what is given up goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "arn", rename_all = "camelCase")]
+pub enum Destination {
+    /// An SNS topic of the stack's own, with an encrypted queue that keeps its messages for 14 days.
+    Own,
+    /// A given SNS topic.
+    Sns(String),
+    /// A given SQS queue.
+    Sqs(String),
+}
+
+/// A statement of a policy, in IAM's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Statement {
+    /// Letters and digits.
+    pub sid: String,
+    /// `Allow` or `Deny`.
+    pub effect: &'static str,
+    /// Actions.
+    pub action: Vec<String>,
+    /// ARNs, or CloudFormation's intrinsic functions where the thing is of the same stack.
+    pub resource: Vec<Value>,
+    /// Conditions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Value>,
+}
+
+/// An alarm of CloudWatch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alarm {
+    /// The end of its logical id: `IteratorAge`, `Errors` and so on.
+    pub id: &'static str,
+    /// What it means, and what to do.
+    pub description: String,
+    /// The metric of `AWS/Lambda`.
+    pub metric: &'static str,
+    /// Whose metric it is.
+    pub of: Dimension,
+    /// `Maximum` or `Sum`.
+    pub statistic: &'static str,
+    /// Seconds of a period.
+    pub period_seconds: u32,
+    /// Periods that are looked at.
+    pub evaluation_periods: u32,
+    /// How many of them must be over the threshold.
+    pub datapoints: u32,
+    /// It goes off above this.
+    pub threshold: u64,
+    /// ARN of the SNS topic that it tells.
+    pub topic: Option<String>,
+}
+
+/// Whose metric it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Dimension {
+    /// The function's.
+    Function,
+    /// The event source mapping's.
+    Mapping,
+}
+
+impl StartingPosition {
+    /// AWS's word for it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::TrimHorizon => "TRIM_HORIZON",
+            Self::Latest => "LATEST",
+            Self::AtTimestamp(_) => "AT_TIMESTAMP",
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What the function's role may do: no action that isn't needed, and the ARN of the one thing wherever AWS allows one.
+
+use serde_json::{Value, json};
+
+use super::seen::Seen;
+use super::{Destination, PlannedCluster, Statement};
+use crate::arn::Arn;
+use crate::settings::{Authentication, Settings};
+
+/// The alias of the key that AWS manages for Kinesis: every role of the account may use it, through Kinesis.
+const MANAGED_KEY: &str = "alias/aws/kinesis";
+
+/// The statements of the role's policy.
+pub(super) fn statements(
+    settings: &Settings,
+    seen: &Seen,
+    cluster: &PlannedCluster,
+    pipeline: &str,
+    destination: &Destination,
+) -> Vec<Statement> {
+    let stream = &settings.stream.value;
+    let mut statements = vec![
+        allow(
+            "ReadStream",
+            &[
+                "kinesis:DescribeStream",
+                "kinesis:DescribeStreamSummary",
+                "kinesis:GetRecords",
+                "kinesis:GetShardIterator",
+                "kinesis:ListShards",
+            ],
+            json!(stream.as_str()),
+        ),
+        // It has no resource level, and Lambda asks for it when the mapping is made.
+        allow("ListStreams", &["kinesis:ListStreams"], json!("*")),
+    ];
+    statements.extend(seen.stream.kms_key.as_deref().and_then(|key| decrypt(stream, key)));
+    // Lambda checks these without naming an interface, and EC2 describes on `*` only: there is no ARN before the interface exists.
+    statements.push(allow(
+        "ManageNetworkInterfaces",
+        &[
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:UnassignPrivateIpAddresses",
+        ],
+        json!("*"),
+    ));
+    // The attribute ends with `:*`, which takes in the group's log streams.
+    statements.push(allow(
+        "WriteLogs",
+        &["logs:CreateLogStream", "logs:PutLogEvents"],
+        json!({"Fn::GetAtt": [format!("{pipeline}LogGroup"), "Arn"]}),
+    ));
+    if cluster.authentication == Authentication::Iam {
+        statements.extend(write_topic(&settings.cluster.value, &settings.topic.value));
+    }
+    statements.push(send_failures(pipeline, destination));
+    statements
+}
+
+fn allow(sid: &str, actions: &[&str], resource: Value) -> Statement {
+    Statement {
+        sid: sid.to_owned(),
+        effect: "Allow",
+        action: actions.iter().map(|action| (*action).to_owned()).collect(),
+        resource: vec![resource],
+        condition: None,
+    }
+}
+
+/// A customer's key, by its id, ARN or alias. A policy can't name a key by its alias, only ask for it in a condition.
+fn decrypt(stream: &Arn, key: &str) -> Option<Statement> {
+    let Arn {
+        partition,
+        region,
+        account,
+        ..
+    } = stream;
+    let resource = key.rsplit_once(':').map_or(key, |(_, resource)| resource);
+    if resource == MANAGED_KEY {
+        return None;
+    }
+    // An ARN says where the key is; else it is where the stream is.
+    let place = match key.strip_suffix(resource) {
+        Some(place) if !place.is_empty() => place.to_owned(),
+        _ => format!("arn:{partition}:kms:{region}:{account}:"),
+    };
+    let action = &["kms:Decrypt"];
+    Some(if resource.starts_with("alias/") {
+        Statement {
+            condition: Some(json!({"ForAnyValue:StringEquals": {"kms:ResourceAliases": resource}})),
+            ..allow("DecryptStream", action, json!(format!("{place}key/*")))
+        }
+    } else {
+        let id = resource.strip_prefix("key/").unwrap_or(resource);
+        allow("DecryptStream", action, json!(format!("{place}key/{id}")))
+    })
+}
+
+fn write_topic(cluster: &Arn, topic: &str) -> [Statement; 2] {
+    let name_and_uuid = cluster.resource.strip_prefix("cluster/").unwrap_or(&cluster.resource);
+    let Arn {
+        partition,
+        region,
+        account,
+        ..
+    } = cluster;
+    let topic = format!("arn:{partition}:kafka:{region}:{account}:topic/{name_and_uuid}/{topic}");
+    [
+        allow(
+            "ConnectToCluster",
+            &["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"],
+            json!(cluster.as_str()),
+        ),
+        allow(
+            "WriteTopic",
+            &["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
+            json!(topic),
+        ),
+    ]
+}
+
+fn send_failures(pipeline: &str, destination: &Destination) -> Statement {
+    let (action, resource) = match destination {
+        Destination::Own => ("sns:Publish", json!({"Ref": format!("{pipeline}FailureTopic")})),
+        Destination::Sns(arn) => ("sns:Publish", json!(arn)),
+        Destination::Sqs(arn) => ("sqs:SendMessage", json!(arn)),
+    };
+    allow("SendFailures", &[action], resource)
+}

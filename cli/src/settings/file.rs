@@ -1,0 +1,459 @@
+//! k2m.yaml: its text becomes the texts of settings, each with its line and column. Pure.
+//!
+//! The YAML reader tells a place only in its errors. So the place of a key or a value is asked for by reading that one with a visitor that accepts
+//! nothing. A file has few settings, and reading it anew for each costs nothing that anyone could notice.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize as _;
+use serde::de::{
+    DeserializeSeed, Deserializer as _, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_yaml::{Deserializer, Error};
+use thiserror::Error as ThisError;
+
+use super::table::{Row, Shape, TABLE};
+
+/// More than this is no file of settings; and in a longer one, brackets without end would keep the YAML reader busy for minutes.
+pub const SIZE_LIMIT: usize = 64 << 10;
+
+/// The settings of a file, as they are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// The file's name as it was given.
+    pub path: String,
+    /// By name.
+    pub entries: BTreeMap<&'static str, Entry>,
+}
+
+/// A setting of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its value as text; a list is joined by commas.
+    pub text: String,
+    /// The line of the value, from 1.
+    pub line: usize,
+    /// The column of the value in characters, from 1.
+    pub column: usize,
+}
+
+/// Why a file is no file of settings, and where.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[error("{path}:{line}:{column}: {reason}")]
+pub struct FileError {
+    path: String,
+    line: usize,
+    column: usize,
+    reason: String,
+}
+
+impl File {
+    /// Reads the bytes of a file; `path` is only for what is said about it.
+    pub fn parse(path: &str, bytes: &[u8]) -> Result<Self, FileError> {
+        let wrong = |place: Place, reason: String| FileError {
+            path: path.to_owned(),
+            line: place.line,
+            column: place.column,
+            reason,
+        };
+        let text = decode(bytes).map_err(|(place, reason)| wrong(place, reason))?;
+        entries(text)
+            .map(|entries| Self {
+                path: path.to_owned(),
+                entries,
+            })
+            .map_err(|(place, reason)| wrong(place, reason))
+    }
+}
+
+/// Where something is in a text.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    line: usize,
+    column: usize,
+    /// What stands there.
+    character: Option<char>,
+}
+
+type Wrong = (Place, String);
+
+impl Place {
+    const START: Self = Self {
+        line: 1,
+        column: 1,
+        character: None,
+    };
+
+    /// The place behind this much text.
+    fn after(text: &str) -> Self {
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        Self {
+            line: text.matches('\n').count() + 1,
+            column: last.chars().count() + 1,
+            character: None,
+        }
+    }
+
+    /// The place that an error of the YAML reader names.
+    fn of(error: &Error, text: &str) -> Self {
+        error.location().map_or(Self::START, |location| Self {
+            line: location.line(),
+            column: location.column(),
+            // The reader's index is of characters.
+            character: text.chars().nth(location.index()),
+        })
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<&str, Wrong> {
+    if bytes.len() > SIZE_LIMIT {
+        let reason = "the file has more than 64 KiB: that is no file of settings".to_owned();
+        return Err((Place::START, reason));
+    }
+    let text = match str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") => {
+            return Err((Place::START, "this is UTF-16: save the file as UTF-8".to_owned()));
+        }
+        Err(error) => {
+            let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let place = Place::after(&String::from_utf8_lossy(good));
+            return Err((place, "this is not UTF-8: save the file as UTF-8".to_owned()));
+        }
+    };
+    // The mark that some editors put first says nothing but that it is UTF-8.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match text.char_indices().find(|&(_, c)| !is_printable(c)) {
+        Some((index, odd)) => Err((
+            Place::after(text.get(..index).unwrap_or_default()),
+            format!("`{}` is a control character: take it out", odd.escape_unicode()),
+        )),
+        None => Ok(text),
+    }
+}
+
+/// YAML's own rule.
+fn is_printable(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+        && c != '\u{feff}'
+}
+
+fn entries(text: &str) -> Result<BTreeMap<&'static str, Entry>, Wrong> {
+    one_document(text)?;
+    let at = |error: Error| Place::of(&error, text);
+    let root = whole(text, PhantomData::<Nothing>)
+        .map_err(at)
+        .err()
+        .unwrap_or(Place::START);
+    plain(root)?;
+    match whole(text, PhantomData::<Kind>).map_err(|error| wrong(&error, text))? {
+        Kind::Mapping => {}
+        Kind::Null => {
+            let reason = "there is no setting in it: write some, such as `stream: ARN`, or delete the file (`k2m init` writes one)";
+            return Err((root, reason.to_owned()));
+        }
+        found @ (Kind::Scalar | Kind::List) => {
+            let reason =
+                format!("this is {found}: write settings as `name: value`, one a line, such as `batch_size: 1000`");
+            return Err((root, reason));
+        }
+    }
+    let Keys(names) = whole(text, PhantomData::<Keys>).map_err(|error| {
+        let reason = "the name of a setting stands here, such as `topic`: nothing else can";
+        (at(error), reason.to_owned())
+    })?;
+    let mut entries = BTreeMap::new();
+    let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, name) in names.iter().enumerate() {
+        let locate = |part| {
+            nth(text, index, part, PhantomData::<Nothing>)
+                .map_err(at)
+                .err()
+                .unwrap_or(root)
+        };
+        let (key, value) = (locate(Part::Key), locate(Part::Value));
+        plain(key)?;
+        let Some(row) = TABLE.iter().find(|row| row.name == name) else {
+            return Err((key, unknown(name)));
+        };
+        if let Some(line) = first_lines.insert(row.name, key.line) {
+            return Err((key, format!("`{name}` is in line {line} already: leave one of them")));
+        }
+        plain(value)?;
+        let read = read(text, index, row, value)?;
+        entries.insert(
+            row.name,
+            Entry {
+                text: read,
+                line: value.line,
+                column: value.column,
+            },
+        );
+    }
+    Ok(entries)
+}
+
+/// The value of a setting, as text.
+fn read(text: &str, index: usize, row: &Row, place: Place) -> Result<String, Wrong> {
+    let kind = nth(text, index, Part::Value, PhantomData::<Kind>).map_err(|error| wrong(&error, text))?;
+    let name = row.name;
+    match (kind, row.shape) {
+        (Kind::Null, _) => Err((
+            place,
+            format!("`{name}` has no value: give it one, or take the line out"),
+        )),
+        (Kind::Scalar, _) => nth(text, index, Part::Value, PhantomData::<String>).map_err(|error| wrong(&error, text)),
+        (Kind::List, Shape::List) => match nth(text, index, Part::Value, PhantomData::<Vec<String>>) {
+            Ok(items) => Ok(items.join(",")),
+            Err(error) => Err((
+                Place::of(&error, text),
+                format!("`{name}` is a list of texts: {}", row.values),
+            )),
+        },
+        (found @ (Kind::List | Kind::Mapping), _) => Err((
+            place,
+            format!("this is {found}, and `{name}` can't be one: {}", row.values),
+        )),
+    }
+}
+
+/// Refuses what a file of settings has no need for: what it says should stand where it is used.
+fn plain(place: Place) -> Result<(), Wrong> {
+    let what = match place.character {
+        Some('&' | '*') => "an anchor or an alias",
+        Some('!') => "a tag",
+        _ => return Ok(()),
+    };
+    Err((
+        place,
+        format!("a file of settings has no use for {what}: write the value itself (in quotes, if it begins like that)"),
+    ))
+}
+
+fn unknown(name: &str) -> String {
+    let like = name.to_ascii_lowercase().replace('-', "_");
+    let close = TABLE
+        .iter()
+        .map(|row| (strsim::jaro_winkler(row.name, &like), row.name))
+        .filter(|(similarity, _)| *similarity > 0.84)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other));
+    let shown = super::shown(name);
+    match close {
+        Some((_, known)) => format!("there is no setting `{shown}`; did you mean `{known}`?"),
+        None => format!("there is no setting `{shown}`; docs/settings.md has all that there are"),
+    }
+}
+
+/// What the YAML reader says, with the place taken out of the words, and a hint where the words don't help.
+fn wrong(error: &Error, text: &str) -> Wrong {
+    let place = Place::of(error, text);
+    let words = error.to_string();
+    let own = format!(" at line {} column {}", place.line, place.column);
+    let words = words.replacen(&own, "", 1);
+    let hint = if place.character == Some('\t') {
+        ": indent with spaces, YAML takes no tabs"
+    } else if words.starts_with("mapping values are not allowed") {
+        ": put a value with `: ` in it in quotes, and begin each setting in the first column"
+    } else {
+        ""
+    };
+    (place, format!("this is not YAML: {words}{hint}"))
+}
+
+fn one_document(text: &str) -> Result<(), Wrong> {
+    let mut documents = Deserializer::from_str(text);
+    if let Some(first) = documents.next() {
+        IgnoredAny::deserialize(first).map_err(|error| wrong(&error, text))?;
+    }
+    let Some(second) = documents.next() else { return Ok(()) };
+    match second.deserialize_any(Nowhere) {
+        Ok(never) => match never {},
+        Err(error) => Err((
+            Place::of(&error, text),
+            "a second document begins before this: settings are one document; take `---` out".to_owned(),
+        )),
+    }
+}
+
+fn whole<'de, S: DeserializeSeed<'de>>(text: &'de str, seed: S) -> Result<S::Value, Error> {
+    seed.deserialize(Deserializer::from_str(text))
+}
+
+/// A key or a value of the file's mapping.
+fn nth<'de, S: DeserializeSeed<'de>>(text: &'de str, index: usize, part: Part, seed: S) -> Result<S::Value, Error> {
+    Deserializer::from_str(text).deserialize_map(Nth { index, part, seed })
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Key,
+    Value,
+}
+
+struct Nth<S> {
+    index: usize,
+    part: Part,
+    seed: S,
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Nth<S> {
+    type Value = S::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("settings")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        for _ in 0..self.index {
+            map.next_entry::<IgnoredAny, IgnoredAny>()?;
+        }
+        let found = match self.part {
+            Part::Key => {
+                let key = map.next_key_seed(self.seed)?;
+                map.next_value::<IgnoredAny>()?;
+                key.ok_or_else(|| M::Error::custom("an entry is missing"))?
+            }
+            Part::Value => {
+                map.next_key::<IgnoredAny>()?;
+                map.next_value_seed(self.seed)?
+            }
+        };
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(found)
+    }
+}
+
+/// Accepts nothing: the error tells the place.
+struct Nowhere;
+
+impl Visitor<'_> for Nowhere {
+    type Value = Nothing;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing")
+    }
+}
+
+#[derive(Debug)]
+enum Nothing {}
+
+impl<'de> serde::Deserialize<'de> for Nothing {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Nowhere)
+    }
+}
+
+/// The keys of the file's mapping.
+struct Keys(Vec<String>);
+
+impl<'de> serde::Deserialize<'de> for Keys {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(KeysVisitor)
+    }
+}
+
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("settings")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Keys, M::Error> {
+        let mut keys = Vec::new();
+        while let Some((key, IgnoredAny)) = map.next_entry()? {
+            keys.push(key);
+        }
+        Ok(Keys(keys))
+    }
+}
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Null,
+    Scalar,
+    List,
+    Mapping,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "nothing",
+            Self::Scalar => "a single value",
+            Self::List => "a list",
+            Self::Mapping => "a mapping",
+        })
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Kind {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KindVisitor)
+    }
+}
+
+struct KindVisitor;
+
+impl<'de> Visitor<'de> for KindVisitor {
+    type Value = Kind;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Kind, E> {
+        Ok(Kind::Scalar)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Kind, E> {
+        Ok(Kind::Scalar)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Kind, E> {
+        Ok(Kind::Scalar)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Kind, E> {
+        Ok(Kind::Scalar)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Kind, E> {
+        Ok(Kind::Scalar)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Kind, E> {
+        Ok(Kind::Scalar)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Kind, E> {
+        Ok(Kind::Scalar)
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Kind, S::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Kind::List)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Kind, M::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Kind::Mapping)
+    }
+
+    fn visit_enum<E: EnumAccess<'de>>(self, _: E) -> Result<Kind, E::Error> {
+        Err(E::Error::custom("a tag"))
+    }
+}

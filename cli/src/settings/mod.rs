@@ -1,0 +1,167 @@
+//! What the user chose, resolved once: flag, then environment, then k2m.yaml, then default, each value with where it comes from. Pure: the caller
+//! reads the environment and the file.
+
+mod file;
+pub(crate) mod parse;
+mod resolve;
+mod table;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub use file::{Entry, File, FileError, SIZE_LIMIT};
+pub use resolve::{ChosenStack, Environment, SettingsError, Sources, resolve, resolve_stack};
+pub use table::{Preset, Row, Shape, TABLE};
+
+use crate::arn::Arn;
+
+/// A value, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Source {
+    /// A flag, such as `--batch-size`.
+    Flag(String),
+    /// A variable of the environment, such as `K2M_BATCH_SIZE`.
+    Environment(String),
+    /// A line of k2m.yaml.
+    File {
+        /// The file's name as it was given.
+        path: String,
+        /// From 1.
+        line: usize,
+    },
+    /// Nobody chose.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => f.write_str(flag),
+            Self::Environment(variable) => f.write_str(variable),
+            Self::File { path, line } => write!(f, "{path}:{line}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// Which credentials are used, and in which region k2m looks where no ARN says so. The SDK's own rules fill what is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// `--profile`.
+    pub profile: Option<String>,
+    /// `--region`.
+    pub region: Option<String>,
+}
+
+/// How the function proves itself to the brokers: what the handler can do today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Authentication {
+    /// SASL/IAM: the function's role.
+    Iam,
+    /// TLS without a client certificate.
+    Tls,
+    /// Neither encryption nor identity.
+    Plaintext,
+}
+
+impl Authentication {
+    /// As it is written in k2m.yaml, on the command line and in `K2M_AUTHENTICATION`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Iam => "iam",
+            Self::Tls => "tls",
+            Self::Plaintext => "plaintext",
+        }
+    }
+}
+
+/// Where in the stream the mapping begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum StartingPosition {
+    /// The oldest record that the stream still has.
+    TrimHorizon,
+    /// What arrives after the mapping was made.
+    Latest,
+    /// What arrived at this time or later; RFC 3339.
+    AtTimestamp(String),
+}
+
+/// Everything that a user can choose for a pipeline, resolved. What is `None` is decided by the plan, from facts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// The stream to read.
+    pub stream: Setting<Arn>,
+    /// The cluster to write to.
+    pub cluster: Setting<Arn>,
+    /// The topic; the stream's name by default.
+    pub topic: Setting<String>,
+    /// The CloudFormation stack; `k2m-<stream>` by default.
+    pub stack: Setting<String>,
+    /// How the brokers are spoken to; the best that the cluster has by default.
+    pub authentication: Option<Setting<Authentication>>,
+    /// Whether rules are for 9092-9098 instead of the one port that is used.
+    pub all_broker_ports: Setting<bool>,
+    /// Subnets of the function, by id; chosen by the plan by default.
+    pub subnets: Option<Setting<Vec<String>>>,
+    /// Whether a topic that is missing is created; asked by default.
+    pub create_topic: Option<Setting<bool>>,
+    /// Partitions of a topic that is created.
+    pub topic_partitions: Option<Setting<u32>>,
+    /// Replicas of each partition of a topic that is created.
+    pub topic_replication_factor: Option<Setting<u32>>,
+    /// Where the mapping begins.
+    pub starting_position: Setting<StartingPosition>,
+    /// Most records in one invocation, 1-10000.
+    pub batch_size: Setting<u32>,
+    /// Seconds that a batch may take to fill, 0-300.
+    pub batching_window: Setting<u32>,
+    /// Batches of one shard in work at the same time, 1-10.
+    pub parallelization_factor: Setting<u32>,
+    /// Retries of a failed batch, -1 (without end) to 10000.
+    pub retries: Setting<i32>,
+    /// Oldest record that is still sent, in seconds: -1 (any age) or 60-604800; by default the smaller of 7 days and the stream's retention.
+    pub maximum_record_age: Option<Setting<i32>>,
+    /// Whether a batch is split in two when the function fails.
+    pub bisect: Setting<bool>,
+    /// Whether the mapping reads.
+    pub enabled: Setting<bool>,
+    /// ARN of an SNS topic or SQS queue for what is given up; the stack's own by default.
+    pub failure_destination: Option<Setting<String>>,
+    /// ARN of an SNS topic that the alarms tell.
+    pub alarm_topic: Option<Setting<String>>,
+    /// The function's memory in MB, 128-10240.
+    pub memory: Setting<u32>,
+    /// Seconds an invocation may take, 1-900.
+    pub timeout: Setting<u32>,
+    /// Days that logs are kept.
+    pub log_retention: Setting<u32>,
+}
+
+/// A text that a user gave, fit for an error: on one line, and not longer than one.
+fn shown(text: &str) -> String {
+    const MOST: usize = 120;
+    let mut characters = text.chars();
+    let mut shown: String = characters.by_ref().take(MOST).flat_map(char::escape_debug).collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;

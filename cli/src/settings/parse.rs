@@ -1,0 +1,297 @@
+//! How the text of a setting becomes its value. Pure. An error reads well after "invalid value `…` for …: ", and says what to give instead.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::Authentication;
+use crate::arn::{Arn, Kind};
+
+/// Days that `CloudWatch` Logs can keep logs.
+const RETENTIONS: [u32; 22] = [
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+];
+
+/// Where the mapping begins, without the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Position {
+    TrimHorizon,
+    Latest,
+    AtTimestamp,
+}
+
+/// The ARN of an SNS topic or an SQS queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) text: String,
+    pub(super) partition: String,
+    pub(super) region: String,
+    pub(super) account: String,
+}
+
+/// Kafka's own rule for topic names.
+pub(crate) fn topic(text: &str) -> Result<String, String> {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if text.is_empty() || text.len() > 249 {
+        Err(format!(
+            "a topic's name has 1 to 249 characters, this has {}",
+            text.chars().count()
+        ))
+    } else if text == "." || text == ".." {
+        Err(format!("Kafka forbids the name `{text}`"))
+    } else if let Some(odd) = text.chars().find(|&c| !known(c)) {
+        Err(format!(
+            "a topic's name has letters, digits, `.`, `_` and `-` only, not `{}`",
+            odd.escape_debug()
+        ))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// `CloudFormation`'s own rule for stack names.
+pub(super) fn stack(text: &str) -> Result<String, String> {
+    let fits = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.len() <= 128
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("a stack's name has 1 to 128 letters, digits and `-`, a letter first".to_owned())
+    }
+}
+
+pub(super) fn stream(text: &str) -> Result<Arn, String> {
+    Arn::parse(Kind::Stream, text).map_err(|error| error.to_string())
+}
+
+pub(super) fn cluster(text: &str) -> Result<Arn, String> {
+    Arn::parse(Kind::Cluster, text).map_err(|error| error.to_string())
+}
+
+/// A number of this range; `what` says of what, and whose limit it is.
+pub(super) fn number<T>(text: &str, range: RangeInclusive<T>, what: &str) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    match text.parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(format!(
+            "give a whole number from {} to {}: {what}",
+            range.start(),
+            range.end()
+        )),
+    }
+}
+
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("give true or false".to_owned()),
+    }
+}
+
+pub(super) fn authentication(text: &str) -> Result<Authentication, String> {
+    match text {
+        "iam" => Ok(Authentication::Iam),
+        "tls" => Ok(Authentication::Tls),
+        "plaintext" => Ok(Authentication::Plaintext),
+        "scram" | "mtls" | "mutual-tls" => {
+            Err("give iam, tls or plaintext: the function can do no other authentication yet".to_owned())
+        }
+        _ => Err("give iam, tls or plaintext".to_owned()),
+    }
+}
+
+pub(super) fn subnets(text: &str) -> Result<Vec<String>, String> {
+    let mut ids: Vec<String> = Vec::new();
+    for id in text.split(',').map(str::trim) {
+        let fits = id
+            .strip_prefix("subnet-")
+            .is_some_and(|rest| (1..=32).contains(&rest.len()) && rest.chars().all(|c| c.is_ascii_alphanumeric()));
+        if !fits {
+            return Err(format!(
+                "`{}` is not the id of a subnet; give ids such as subnet-0123456789abcdef0",
+                id.escape_debug()
+            ));
+        }
+        if ids.iter().any(|other| other == id) {
+            return Err(format!("{id} is there twice: name each subnet once"));
+        }
+        ids.push(id.to_owned());
+    }
+    match ids.len() {
+        0..=16 => Ok(ids),
+        many => Err(format!(
+            "give at most 16 subnets, not {many}: a Lambda function can't be in more"
+        )),
+    }
+}
+
+pub(super) fn starting_position(text: &str) -> Result<Position, String> {
+    match text {
+        "TRIM_HORIZON" => Ok(Position::TrimHorizon),
+        "LATEST" => Ok(Position::Latest),
+        "AT_TIMESTAMP" => Ok(Position::AtTimestamp),
+        _ => Err(
+            "give TRIM_HORIZON (the oldest record), LATEST (what comes from now on) or AT_TIMESTAMP (with \
+             starting_timestamp)"
+                .to_owned(),
+        ),
+    }
+}
+
+/// A time, in UTC and the same form always.
+pub(super) fn timestamp(text: &str) -> Result<String, String> {
+    match text.parse::<Timestamp>() {
+        Ok(time) if time >= Timestamp::UNIX_EPOCH => Ok(time.to_string()),
+        Ok(_) => Err("it is before 1970: no record is that old".to_owned()),
+        Err(_) => Err("give a time with its zone as RFC 3339 has it, such as 2026-01-02T03:04:05Z".to_owned()),
+    }
+}
+
+pub(super) fn maximum_record_age(text: &str) -> Result<i32, String> {
+    match text.parse() {
+        Ok(age @ (-1 | 60..=604_800)) => Ok(age),
+        _ => Err(
+            "give -1 (any age), or a whole number from 60 to 604800: Lambda's limits of a record's age in seconds"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Only 0: what else there is would need what k2m doesn't have.
+pub(super) fn tumbling_window(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(0) => Ok(0),
+        Ok(_) => Err(
+            "give 0, or leave it out: a tumbling window makes Lambda hold state between invocations; k2m keeps none"
+                .to_owned(),
+        ),
+        Err(_) => Err("give 0: k2m has no tumbling windows".to_owned()),
+    }
+}
+
+/// Only true: what else there is would lose records.
+pub(super) fn partial_failures(text: &str) -> Result<bool, String> {
+    if boolean(text)? {
+        return Ok(true);
+    }
+    Err(
+        "give true, or leave it out: without it a partial failure would count as success, and records would be lost"
+            .to_owned(),
+    )
+}
+
+pub(super) fn log_retention(text: &str) -> Result<u32, String> {
+    let days = text.parse().ok();
+    days.filter(|days| RETENTIONS.contains(days)).ok_or_else(|| {
+        let list: Vec<String> = RETENTIONS.iter().map(u32::to_string).collect();
+        format!(
+            "CloudWatch Logs keeps logs for one of these numbers of days: {}",
+            list.join(", ")
+        )
+    })
+}
+
+pub(super) fn failure_destination(text: &str) -> Result<Target, String> {
+    if text.starts_with("kafka://") {
+        return Err(
+            "Lambda sends what failed to a Kafka topic only where the source is Kafka too; give the ARN of an SNS topic \
+             or an SQS queue"
+                .to_owned(),
+        );
+    }
+    match target(text) {
+        Ok((service, _)) if service == "s3" => {
+            Err("S3 is not possible yet; give the ARN of an SNS topic or an SQS queue".to_owned())
+        }
+        Ok((service, target)) if service == "sns" || service == "sqs" => Ok(target),
+        _ => Err(
+            "give the ARN of an SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME) or an SQS queue \
+             (arn:aws:sqs:REGION:ACCOUNT:NAME)"
+                .to_owned(),
+        ),
+    }
+    .and_then(|target| not_fifo(target, "Lambda sends what failed"))
+}
+
+pub(super) fn alarm_topic(text: &str) -> Result<Target, String> {
+    match target(text) {
+        Ok((service, target)) if service == "sns" => Ok(target),
+        _ => Err("give the ARN of an SNS topic: arn:aws:sns:REGION:ACCOUNT:NAME".to_owned()),
+    }
+    .and_then(|target| not_fifo(target, "CloudWatch sends alarms"))
+}
+
+fn not_fifo(target: Target, who: &str) -> Result<Target, String> {
+    // AWS takes no other spelling.
+    if target.text.rsplit('.').next() == Some("fifo") {
+        return Err(format!(
+            "{who} to standard topics and queues only, not to FIFO ones (.fifo)"
+        ));
+    }
+    Ok(target)
+}
+
+/// A service and the thing of it that an ARN names.
+fn target(text: &str) -> Result<(String, Target), ()> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let &["arn", partition, service, region, account, name] = parts.as_slice() else {
+        return Err(());
+    };
+    let word = |text: &str, others: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+    };
+    // A bucket's ARN has neither region nor account, and may name a folder.
+    let fits = (partition == "aws" || partition.starts_with("aws-"))
+        && word(partition, "-")
+        && match service {
+            "s3" => region.is_empty() && account.is_empty() && !name.is_empty(),
+            _ => {
+                is_region(region)
+                    && account.len() == 12
+                    && account.bytes().all(|byte| byte.is_ascii_digit())
+                    && word(name, "-_.")
+            }
+        };
+    if !fits {
+        return Err(());
+    }
+    Ok((
+        service.to_owned(),
+        Target {
+            text: text.to_owned(),
+            partition: partition.to_owned(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+        },
+    ))
+}
+
+fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.len() >= 3
+        && parts
+            .iter()
+            .all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()))
+}
+
+pub(super) fn region(text: &str) -> Result<String, String> {
+    if is_region(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("give a region of AWS, such as eu-west-1".to_owned())
+    }
+}
+
+pub(super) fn profile(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(char::is_control) {
+        Err("give the name of a profile, as `aws configure list-profiles` shows it".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}

@@ -1,0 +1,416 @@
+//! Flags, environment and k2m.yaml become settings. Pure. What is overridden is not looked at; a file must still be well-formed as a whole.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::parse::{Position, Target};
+use super::table::{self, Declared, Preset, Row};
+use super::{Access, File, FileError, Setting, Settings, Source, StartingPosition, shown};
+use crate::args::SettingsArgs;
+use crate::arn::{Arn, PlaceError, fit};
+use crate::exit::Exit;
+use crate::facts::deployed::default_stack_name;
+
+/// Variables of the environment that begin with `K2M_`.
+pub type Environment = BTreeMap<String, String>;
+
+/// All that settings come from, the strongest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'a> {
+    /// The command line.
+    pub flags: &'a SettingsArgs,
+    /// The environment.
+    pub environment: &'a Environment,
+    /// k2m.yaml, where there is one.
+    pub file: Option<&'a File>,
+}
+
+/// A stack to look for, where no more is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenStack {
+    /// Its name.
+    pub name: Setting<String>,
+    /// Its region, where one is said; else the SDK's own rules decide.
+    pub region: Option<String>,
+    /// The credentials.
+    pub access: Access,
+}
+
+/// Why the settings can't be used.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    /// A value that can't be.
+    #[error("{}invalid value `{}` for {setting}: {reason}", place.as_deref().unwrap_or_default(), shown(value))]
+    Invalid {
+        /// Where in k2m.yaml, ending in `: `.
+        place: Option<String>,
+        /// The flag, the variable or the name in k2m.yaml.
+        setting: String,
+        /// As it was given.
+        value: String,
+        /// What is wrong with it, and what to give.
+        reason: String,
+    },
+    /// Nobody chose, and there is no default.
+    #[error("{}", missing(rows))]
+    Missing {
+        /// What has to be chosen.
+        rows: Vec<Row>,
+    },
+    /// No stack, and no stream to name it after.
+    #[error(
+        "no stack: give --stack NAME (or K2M_STACK, or `stack` in k2m.yaml), or --stream ARN of the pipeline whose stack it is"
+    )]
+    NoStack,
+    /// k2m.yaml can't be read.
+    #[error(
+        "failed to read the settings in {path}: {source}; name another file with --config, or write one with `k2m init`"
+    )]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// k2m.yaml holds something else.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The stream and the cluster don't fit together.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// A region that is not the stream's.
+    #[error("{setting} says {given}, but the stream's ARN says {arn}: leave it out, or name a stream of {given}")]
+    Region {
+        /// Who says it.
+        setting: String,
+        /// What is said.
+        given: String,
+        /// The stream's.
+        arn: String,
+    },
+    /// A destination that is elsewhere.
+    #[error(
+        "{setting} names {arn}, which is in {there}; the stream is in {here}, and {what} only there: name one of there"
+    )]
+    Elsewhere {
+        /// Who names it.
+        setting: String,
+        /// The destination.
+        arn: String,
+        /// Its region and account.
+        there: String,
+        /// The stream's.
+        here: String,
+        /// What happens only where the stream is.
+        what: &'static str,
+    },
+    /// `AT_TIMESTAMP` without its time.
+    #[error(
+        "{setting} is AT_TIMESTAMP, but no time is given: add --starting-timestamp, such as 2026-01-02T03:04:05Z (or K2M_STARTING_TIMESTAMP, or `starting_timestamp` in k2m.yaml)"
+    )]
+    NoTimestamp {
+        /// Who says so.
+        setting: String,
+    },
+    /// A time without `AT_TIMESTAMP`.
+    #[error(
+        "{setting} is given, but the starting position is {position}: give --starting-position AT_TIMESTAMP with it, or leave it out"
+    )]
+    UnusedTimestamp {
+        /// Who gives it.
+        setting: String,
+        /// What the position is.
+        position: &'static str,
+    },
+}
+
+impl SettingsError {
+    /// The exit code that it ends with.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Read { .. } => Exit::NoFile,
+            _ => Exit::Usage,
+        }
+    }
+}
+
+fn missing(rows: &[Row]) -> String {
+    let each = |of: &dyn Fn(&Row) -> String, between: &str| rows.iter().map(of).collect::<Vec<_>>().join(between);
+    format!(
+        "no {}: give {}, set {}, or write {} in k2m.yaml; `k2m init` asks for what is missing",
+        each(&|row| row.name.to_owned(), " and no "),
+        each(&|row| format!("{} ARN", row.flag()), " and "),
+        each(&Row::variable, " and "),
+        each(&|row| format!("`{}: ARN`", row.name), " and "),
+    )
+}
+
+/// The text of a setting, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Given {
+    text: String,
+    source: Source,
+    column: usize,
+}
+
+/// How an error names a setting: by what the user wrote.
+fn named(row: &Row, source: &Source) -> String {
+    match source {
+        Source::Flag(name) | Source::Environment(name) => name.clone(),
+        Source::File { .. } => format!("{source}: {}", row.name),
+        Source::Default => row.name.to_owned(),
+    }
+}
+
+impl Sources<'_> {
+    /// The strongest text for a setting.
+    fn given(&self, row: &Row) -> Option<Given> {
+        if let Some(text) = (row.flag_value)(self.flags) {
+            return Some(Given {
+                text: text.to_owned(),
+                source: Source::Flag(row.flag()),
+                column: 0,
+            });
+        }
+        let variable = row.variable();
+        // A variable that is empty is how some shells leave one out.
+        if let Some(text) = self.environment.get(&variable).filter(|text| !text.is_empty()) {
+            return Some(Given {
+                text: text.clone(),
+                source: Source::Environment(variable),
+                column: 0,
+            });
+        }
+        if let Some((file, entry)) = self.file.and_then(|file| Some((file, file.entries.get(row.name)?))) {
+            return Some(Given {
+                text: entry.text.clone(),
+                source: Source::File {
+                    path: file.path.clone(),
+                    line: entry.line,
+                },
+                column: entry.column,
+            });
+        }
+        match row.default {
+            Preset::Is(text) => Some(Given {
+                text: text.to_owned(),
+                source: Source::Default,
+                column: 0,
+            }),
+            Preset::Follows(_) | Preset::Required => None,
+        }
+    }
+
+    /// The value of a setting, where anybody chose or there is a default.
+    fn find<T>(&self, declared: &Declared<T>) -> Result<Option<Setting<T>>, SettingsError> {
+        let Some(Given { text, source, column }) = self.given(&declared.row) else {
+            return Ok(None);
+        };
+        match (declared.parse)(&text) {
+            Ok(value) => Ok(Some(Setting { value, source })),
+            Err(reason) => {
+                let (place, setting) = match &source {
+                    Source::File { path, line } => {
+                        (Some(format!("{path}:{line}:{column}: ")), declared.row.name.to_owned())
+                    }
+                    other => (None, named(&declared.row, other)),
+                };
+                Err(SettingsError::Invalid {
+                    place,
+                    setting,
+                    value: text,
+                    reason,
+                })
+            }
+        }
+    }
+
+    /// The value of a setting that has to have one.
+    fn need<T>(&self, declared: &Declared<T>) -> Result<Setting<T>, SettingsError> {
+        self.find(declared)?.ok_or_else(|| SettingsError::Missing {
+            rows: vec![declared.row],
+        })
+    }
+
+    fn starting_position(&self) -> Result<Setting<StartingPosition>, SettingsError> {
+        let position = self.need(&table::STARTING_POSITION)?;
+        let timestamp = self.find(&table::STARTING_TIMESTAMP)?;
+        let value = match (position.value, timestamp) {
+            (Position::AtTimestamp, Some(timestamp)) => StartingPosition::AtTimestamp(timestamp.value),
+            (Position::AtTimestamp, None) => {
+                return Err(SettingsError::NoTimestamp {
+                    setting: named(&table::STARTING_POSITION.row, &position.source),
+                });
+            }
+            (other, timestamp) => {
+                let value = match other {
+                    Position::Latest => StartingPosition::Latest,
+                    Position::TrimHorizon | Position::AtTimestamp => StartingPosition::TrimHorizon,
+                };
+                // A stronger position takes the place of a weaker one with all that belongs to it.
+                let kept = timestamp.filter(|timestamp| strength(&timestamp.source) >= strength(&position.source));
+                if let Some(timestamp) = kept {
+                    return Err(SettingsError::UnusedTimestamp {
+                        setting: named(&table::STARTING_TIMESTAMP.row, &timestamp.source),
+                        position: value.word(),
+                    });
+                }
+                value
+            }
+        };
+        Ok(Setting {
+            value,
+            source: position.source,
+        })
+    }
+
+    /// A destination, which must be where the stream is.
+    fn target(
+        &self,
+        declared: &Declared<Target>,
+        stream: &Arn,
+        what: &'static str,
+    ) -> Result<Option<Setting<String>>, SettingsError> {
+        let Some(Setting { value, source }) = self.find(declared)? else {
+            return Ok(None);
+        };
+        let fits =
+            value.partition == stream.partition && value.region == stream.region && value.account == stream.account;
+        if !fits {
+            let place = |region: &str, account: &str| format!("{region} of account {account}");
+            return Err(SettingsError::Elsewhere {
+                setting: named(&declared.row, &source),
+                arn: value.text,
+                there: place(&value.region, &value.account),
+                here: place(&stream.region, &stream.account),
+                what,
+            });
+        }
+        Ok(Some(Setting {
+            value: value.text,
+            source,
+        }))
+    }
+
+    /// The credentials, and the region where `--region` and its like say one. It must be the stream's, where there is a stream.
+    fn access(&self, stream: Option<&Arn>) -> Result<Access, SettingsError> {
+        let region = self.find(&table::REGION)?;
+        if let (Some(region), Some(stream)) = (&region, stream)
+            && region.value != stream.region
+        {
+            return Err(SettingsError::Region {
+                setting: named(&table::REGION.row, &region.source),
+                given: region.value.clone(),
+                arn: stream.region.clone(),
+            });
+        }
+        Ok(Access {
+            profile: self.find(&table::PROFILE)?.map(|profile| profile.value),
+            region: region.map(|region| region.value),
+        })
+    }
+
+    /// The ARN of the stream, where it is chosen already.
+    pub fn stream(&self) -> Result<Option<Setting<Arn>>, SettingsError> {
+        self.find(&table::STREAM)
+    }
+
+    /// The ARN of the cluster, where it is chosen already.
+    pub fn cluster(&self) -> Result<Option<Setting<Arn>>, SettingsError> {
+        self.find(&table::CLUSTER)
+    }
+
+    /// The name of the topic, where it is chosen already.
+    pub fn topic(&self) -> Result<Option<Setting<String>>, SettingsError> {
+        self.find(&table::TOPIC)
+    }
+
+    /// The profile and the region to look for a stream and a cluster with, where nothing has to be chosen yet.
+    pub fn looking(&self) -> Result<Access, SettingsError> {
+        self.access(self.stream()?.map(|stream| stream.value).as_ref())
+    }
+}
+
+const fn strength(source: &Source) -> u8 {
+    match source {
+        Source::Default => 0,
+        Source::File { .. } => 1,
+        Source::Environment(_) => 2,
+        Source::Flag(_) => 3,
+    }
+}
+
+fn default<T>(value: T) -> Setting<T> {
+    Setting {
+        value,
+        source: Source::Default,
+    }
+}
+
+/// Resolves the settings of a pipeline.
+pub fn resolve(sources: Sources<'_>) -> Result<(Settings, Access), SettingsError> {
+    let rows: Vec<Row> = table::TABLE
+        .iter()
+        .filter(|row| row.default == Preset::Required && sources.given(row).is_none())
+        .copied()
+        .collect();
+    if !rows.is_empty() {
+        return Err(SettingsError::Missing { rows });
+    }
+    let stream = sources.need(&table::STREAM)?;
+    let cluster = sources.need(&table::CLUSTER)?;
+    fit(&stream.value, &cluster.value)?;
+    let access = sources.access(Some(&stream.value))?;
+    let name = stream.value.name();
+    let topic = sources.topic()?.unwrap_or_else(|| default(name.to_owned()));
+    let stack = sources.find(&table::STACK)?;
+    let stack = stack.unwrap_or_else(|| default(default_stack_name(name)));
+    // What can only be one thing is refused where it says another.
+    sources.need(&table::TUMBLING_WINDOW)?;
+    sources.need(&table::PARTIAL_FAILURES)?;
+    let settings = Settings {
+        topic,
+        stack,
+        authentication: sources.find(&table::AUTHENTICATION)?,
+        all_broker_ports: sources.need(&table::ALL_BROKER_PORTS)?,
+        subnets: sources.find(&table::SUBNETS)?,
+        create_topic: sources.find(&table::CREATE_TOPIC)?,
+        topic_partitions: sources.find(&table::TOPIC_PARTITIONS)?,
+        topic_replication_factor: sources.find(&table::TOPIC_REPLICATION_FACTOR)?,
+        starting_position: sources.starting_position()?,
+        batch_size: sources.need(&table::BATCH_SIZE)?,
+        batching_window: sources.need(&table::BATCHING_WINDOW)?,
+        parallelization_factor: sources.need(&table::PARALLELIZATION_FACTOR)?,
+        retries: sources.need(&table::RETRIES)?,
+        maximum_record_age: sources.find(&table::MAXIMUM_RECORD_AGE)?,
+        bisect: sources.need(&table::BISECT)?,
+        enabled: sources.need(&table::ENABLED)?,
+        failure_destination: sources.target(&table::FAILURE_DESTINATION, &stream.value, "what failed is sent")?,
+        alarm_topic: sources.target(&table::ALARM_TOPIC, &stream.value, "its alarms are told")?,
+        memory: sources.need(&table::MEMORY)?,
+        timeout: sources.need(&table::TIMEOUT)?,
+        log_retention: sources.need(&table::LOG_RETENTION)?,
+        stream,
+        cluster,
+    };
+    Ok((settings, access))
+}
+
+/// Resolves which stack is meant, for commands that need no more than that. A stream is not needed where the stack is named.
+pub fn resolve_stack(sources: Sources<'_>) -> Result<ChosenStack, SettingsError> {
+    let stream = sources.stream()?.map(|stream| stream.value);
+    let access = sources.access(stream.as_ref())?;
+    let name = match (sources.find(&table::STACK)?, &stream) {
+        (Some(name), _) => name,
+        (None, Some(stream)) => default(default_stack_name(stream.name())),
+        (None, None) => return Err(SettingsError::NoStack),
+    };
+    Ok(ChosenStack {
+        name,
+        region: stream.map(|stream| stream.region).or_else(|| access.region.clone()),
+        access,
+    })
+}

@@ -1,0 +1,146 @@
+//! The settings: one table that says of each its name, its values, its default, why, and how its text is read. Flags, variables of the environment,
+//! k2m.yaml and docs/settings.md all follow from it.
+
+use super::Authentication;
+use super::parse::{self, Position, Target, boolean, number};
+use crate::args::SettingsArgs;
+use crate::arn::Arn;
+
+/// What is known of a setting without its type.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// As in k2m.yaml; the flag and the variable follow from it.
+    pub name: &'static str,
+    /// What it can be, for people.
+    pub values: &'static str,
+    /// What it is when nobody chooses.
+    pub default: Preset,
+    /// Why it is that, or what it does.
+    pub why: &'static str,
+    /// How it is written in k2m.yaml.
+    pub shape: Shape,
+    /// What the command line says of it.
+    pub flag_value: fn(&SettingsArgs) -> Option<&str>,
+}
+
+/// What a setting is when nobody chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// This value.
+    Is(&'static str),
+    /// What follows from something else, in words.
+    Follows(&'static str),
+    /// Nothing: somebody has to choose.
+    Required,
+}
+
+/// How a setting is written in k2m.yaml.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A text.
+    Text,
+    /// A number, true or false.
+    Word,
+    /// A list of texts, separated by commas elsewhere.
+    List,
+}
+
+impl Row {
+    /// Such as `--batch-size`.
+    pub fn flag(&self) -> String {
+        format!("--{}", self.name.replace('_', "-"))
+    }
+
+    /// Such as `K2M_BATCH_SIZE`.
+    pub fn variable(&self) -> String {
+        format!("K2M_{}", self.name.to_ascii_uppercase())
+    }
+}
+
+/// A setting, and how its text is read.
+pub(super) struct Declared<T> {
+    pub(super) row: Row,
+    pub(super) parse: fn(&str) -> Result<T, String>,
+}
+
+macro_rules! settings {
+    ($($constant:ident = $name:ident: $shape:ident<$type:ty>, $default:expr, $values:expr, $why:expr, $parse:expr;)*) => {
+        $(
+            pub(super) const $constant: Declared<$type> = Declared {
+                row: Row {
+                    name: stringify!($name),
+                    values: $values,
+                    default: $default,
+                    why: $why,
+                    shape: Shape::$shape,
+                    flag_value: |args| args.$name.as_deref(),
+                },
+                parse: $parse,
+            };
+        )*
+
+        /// All of them, in the order of the documentation.
+        pub const TABLE: &[Row] = &[$($constant.row),*];
+    };
+}
+
+use Preset::{Follows, Is, Required};
+
+settings! {
+    STREAM = stream: Text<Arn>, Required, "ARN of a Kinesis data stream",
+        "what is read; region and account come from it", parse::stream;
+    CLUSTER = cluster: Text<Arn>, Required, "ARN of an MSK cluster",
+        "where records go", parse::cluster;
+    TOPIC = topic: Text<String>, Follows("the stream's name"), "1 to 249 letters, digits, `.`, `_`, `-`",
+        "one stream, one topic", parse::topic;
+    STACK = stack: Text<String>, Follows("`k2m-<stream>`"), "1 to 128 letters, digits, `-`; a letter first",
+        "one CloudFormation stack a pipeline", parse::stack;
+    PROFILE = profile: Text<String>, Follows("what the AWS SDK finds (`AWS_PROFILE`)"), "a profile of the AWS configuration",
+        "whose credentials are used", parse::profile;
+    REGION = region: Text<String>, Follows("the stream's"), "a region of AWS",
+        "checked against the stream's ARN; where there is none, it says where to look", parse::region;
+    AUTHENTICATION = authentication: Text<Authentication>, Follows("the best that the cluster has"), "`iam`, `tls`, `plaintext`",
+        "the port follows from it", parse::authentication;
+    CREATE_TOPIC = create_topic: Word<bool>, Follows("asked"), "`true`, `false`",
+        "whether a topic that is missing is created; it stays when the stack goes", boolean;
+    TOPIC_PARTITIONS = topic_partitions: Word<u32>, Follows("the number of open shards"), "1 or more",
+        "of a topic that is created", |text| number(text, 1..=2_147_483_647, "the partitions of a topic");
+    TOPIC_REPLICATION_FACTOR = topic_replication_factor: Word<u32>, Follows("3, or the number of brokers where there are fewer"), "1 or more",
+        "of a topic that is created", |text| number(text, 1..=32_767, "the replicas of a partition, at most one a broker");
+    STARTING_POSITION = starting_position: Text<Position>, Is("TRIM_HORIZON"), "`TRIM_HORIZON`, `LATEST`, `AT_TIMESTAMP`",
+        "`LATEST` can miss records while the mapping is created", parse::starting_position;
+    STARTING_TIMESTAMP = starting_timestamp: Text<String>, Follows("none"), "RFC 3339, such as `2026-01-02T03:04:05Z`",
+        "goes with `AT_TIMESTAMP`, and only with it", parse::timestamp;
+    BATCH_SIZE = batch_size: Word<u32>, Is("1000"), "1 to 10000 records",
+        "small batches waste invocations", |text| number(text, 1..=10_000, "the most records that Lambda passes to an invocation");
+    BATCHING_WINDOW = batching_window: Word<u32>, Is("1"), "0 to 300 seconds",
+        "how long a batch may take to fill: more adds delay", |text| number(text, 0..=300, "the seconds that Lambda lets a batch take to fill");
+    PARALLELIZATION_FACTOR = parallelization_factor: Word<u32>, Is("1"), "1 to 10",
+        "batches of one shard in work at the same time: each needs connections", |text| number(text, 1..=10, "the batches of one shard that Lambda works on at the same time");
+    RETRIES = retries: Word<i32>, Is("100"), "-1 (without end) to 10000",
+        "a broker that restarts is back long before", |text| number(text, -1..=10_000, "Lambda's retries of a batch that failed; -1 is without end");
+    MAXIMUM_RECORD_AGE = maximum_record_age: Word<i32>, Follows("the smaller of 7 days and the stream's retention"), "-1 (any age), or 60 to 604800 seconds",
+        "what is older goes to the failure destination", parse::maximum_record_age;
+    BISECT = bisect: Word<bool>, Is("true"), "`true`, `false`",
+        "a batch that fails is halved until one record is left to blame", boolean;
+    PARTIAL_FAILURES = partial_failures: Word<bool>, Is("true"), "`true`",
+        "without it a partial failure would count as success", parse::partial_failures;
+    TUMBLING_WINDOW = tumbling_window: Word<u32>, Is("0"), "0",
+        "a tumbling window makes Lambda hold state between invocations; k2m keeps none", parse::tumbling_window;
+    ENABLED = enabled: Word<bool>, Is("true"), "`true`, `false`",
+        "whether the mapping reads", boolean;
+    FAILURE_DESTINATION = failure_destination: Text<Target>, Follows("an SNS topic of the stack's own with an SQS queue"), "ARN of an SNS topic or an SQS queue, not FIFO",
+        "the queue keeps what was given up for 14 days", parse::failure_destination;
+    ALARM_TOPIC = alarm_topic: Text<Target>, Follows("none"), "ARN of an SNS topic, not FIFO",
+        "what the alarms tell", parse::alarm_topic;
+    MEMORY = memory: Word<u32>, Is("256"), "128 to 10240 MB",
+        "processing power follows memory; larger batches need more", |text| number(text, 128..=10_240, "the megabytes that Lambda gives a function");
+    TIMEOUT = timeout: Word<u32>, Is("60"), "1 to 900 seconds",
+        "a short one hides the cause of every failure", |text| number(text, 1..=900, "the seconds that Lambda lets an invocation take");
+    LOG_RETENTION = log_retention: Word<u32>, Is("30"), "a number of days that CloudWatch Logs takes",
+        "logs without end cost without end", parse::log_retention;
+    SUBNETS = subnets: List<Vec<String>>, Follows("chosen from the cluster's VPC"), "1 to 16 ids of subnets",
+        "where the function is", parse::subnets;
+    ALL_BROKER_PORTS = all_broker_ports: Word<bool>, Is("false"), "`true`, `false`",
+        "whether rules are for ports 9092 to 9098 instead of the one that is used", boolean;
+}

@@ -1,0 +1,483 @@
+//! What wins, what is refused and with which words, and that the documentation has the same table.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use clap::Parser as _;
+
+use super::*;
+use crate::args::{Cli, Command, SettingsArgs};
+use crate::exit::Exit;
+
+const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
+const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
+
+fn flags(arguments: &[&str]) -> SettingsArgs {
+    let cli = Cli::try_parse_from(["k2m", "plan"].iter().chain(arguments)).unwrap();
+    match cli.command {
+        Command::Plan(args) => args.settings,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    variables
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn file(text: &str) -> File {
+    File::parse("k2m.yaml", text.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn resolved(
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+    yaml: Option<&str>,
+) -> Result<(Settings, Access), SettingsError> {
+    let (flags, environment, file) = (flags(arguments), environment(variables), yaml.map(file));
+    resolve(Sources {
+        flags: &flags,
+        environment: &environment,
+        file: file.as_ref(),
+    })
+}
+
+/// With a stream and a cluster, and these flags.
+fn with(arguments: &[&str]) -> Result<(Settings, Access), SettingsError> {
+    resolved(
+        &[&["--stream", STREAM, "--cluster", CLUSTER], arguments].concat(),
+        &[],
+        None,
+    )
+}
+
+#[test]
+fn flag_beats_environment_beats_file_beats_default() {
+    let yaml = format!("stream: {STREAM}\ncluster: {CLUSTER}\nbatch_size: 3\n");
+    let variable = [("K2M_BATCH_SIZE", "2")];
+    let in_file = Source::File {
+        path: "k2m.yaml".to_owned(),
+        line: 3,
+    };
+    let line_less = yaml.replace("batch_size: 3\n", "");
+    for (arguments, variables, yaml, value, source) in [
+        (
+            &["--batch-size", "1"][..],
+            &variable[..],
+            &yaml,
+            1,
+            Source::Flag("--batch-size".to_owned()),
+        ),
+        (
+            &[],
+            &variable,
+            &yaml,
+            2,
+            Source::Environment("K2M_BATCH_SIZE".to_owned()),
+        ),
+        // An empty variable is none.
+        (&[], &[("K2M_BATCH_SIZE", "")], &yaml, 3, in_file.clone()),
+        (&[], &[], &yaml, 3, in_file),
+        (&[], &[], &line_less, 1000, Source::Default),
+        // What is overridden is not looked at.
+        (
+            &["--batch-size", "1"],
+            &[("K2M_BATCH_SIZE", "x")],
+            &yaml,
+            1,
+            Source::Flag("--batch-size".to_owned()),
+        ),
+    ] {
+        let (settings, _) = resolved(arguments, variables, Some(yaml)).unwrap();
+        assert_eq!(
+            settings.batch_size,
+            Setting { value, source },
+            "{arguments:?} {variables:?}"
+        );
+    }
+}
+
+#[test]
+fn defaults() {
+    insta::assert_json_snapshot!(with(&[]).unwrap().0);
+}
+
+/// One value of each setting that is not its default, as a user could write it.
+const ALL: &str = "\
+stream: arn:aws:kinesis:eu-west-1:123456789012:stream/orders
+cluster: arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1
+topic: 2024.10
+stack: my-stack
+profile: 'ops'
+region: eu-west-1
+authentication: tls
+create_topic: true
+topic_partitions: 12
+topic_replication_factor: 2
+starting_position: AT_TIMESTAMP
+starting_timestamp: 2026-01-02T04:04:05+01:00
+batch_size: 500
+batching_window: 0
+parallelization_factor: 2
+retries: -1
+maximum_record_age: 60
+bisect: false
+partial_failures: true
+tumbling_window: 0
+enabled: false
+failure_destination: arn:aws:sqs:eu-west-1:123456789012:failed
+alarm_topic: arn:aws:sns:eu-west-1:123456789012:alarms
+memory: 512
+timeout: 120
+log_retention: 7
+subnets: [subnet-1, \"subnet-2\"]
+all_broker_ports: true
+";
+
+#[test]
+fn file_flags_and_environment_say_the_same() {
+    let from_file = file(ALL);
+    assert_eq!(
+        from_file.entries.len(),
+        TABLE.len(),
+        "a setting is missing in the example"
+    );
+    let text = |name: &str| from_file.entries[name].text.clone();
+    let arguments: Vec<String> = TABLE.iter().flat_map(|row| [row.flag(), text(row.name)]).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let variables: Vec<(String, String)> = TABLE.iter().map(|row| (row.variable(), text(row.name))).collect();
+    let variables: Vec<(&str, &str)> = variables
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let sources = [
+        resolved(&[], &[], Some(ALL)).unwrap(),
+        resolved(&arguments, &[], None).unwrap(),
+        resolved(&[], &variables, None).unwrap(),
+    ];
+    let values = |(settings, access): &(Settings, Access)| {
+        let mut settings = serde_json::to_value(settings).unwrap();
+        for setting in settings.as_object_mut().unwrap().values_mut() {
+            setting.as_object_mut().unwrap().remove("source");
+        }
+        (settings, access.clone())
+    };
+    let [yaml, flag, variable] = sources.each_ref().map(values);
+    assert_eq!(yaml, flag);
+    assert_eq!(yaml, variable);
+    insta::assert_json_snapshot!(yaml.0);
+    assert_eq!(
+        yaml.1,
+        Access {
+            profile: Some("ops".to_owned()),
+            region: Some("eu-west-1".to_owned())
+        }
+    );
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_the_reason() {
+    let long = "x".repeat(300);
+    let cases: &[&[&str]] = &[
+        &["--stream", "orders"],
+        &["--cluster", STREAM],
+        &["--topic", ""],
+        &["--topic", ".."],
+        &["--topic", "a b"],
+        &["--topic", "a\n\u{1b}[31mb"],
+        &["--topic", &long],
+        &["--stack", "1x"],
+        &["--stack", "k2m_orders"],
+        &["--profile", ""],
+        &["--region", "europe"],
+        &["--region", "us-east-1"],
+        &["--authentication", "IAM"],
+        &["--authentication", "scram"],
+        &["--create-topic", "yes"],
+        &["--topic-partitions", "0"],
+        &["--topic-replication-factor", "3.0"],
+        &["--starting-position", "latest"],
+        &["--starting-position", "AT_TIMESTAMP"],
+        &["--starting-timestamp", "2026-01-02T03:04:05Z"],
+        &[
+            "--starting-position",
+            "AT_TIMESTAMP",
+            "--starting-timestamp",
+            "2026-01-02",
+        ],
+        &[
+            "--starting-position",
+            "AT_TIMESTAMP",
+            "--starting-timestamp",
+            "1969-12-31T23:59:59Z",
+        ],
+        &["--batch-size", "0"],
+        &["--batch-size", "10001"],
+        &["--batch-size", "1e3"],
+        &["--batching-window", "301"],
+        &["--parallelization-factor", "11"],
+        &["--retries", "-2"],
+        &["--maximum-record-age", "59"],
+        &["--bisect", "1"],
+        &["--partial-failures", "false"],
+        &["--tumbling-window", "30"],
+        &["--tumbling-window", "-1"],
+        &["--enabled", "TRUE"],
+        &["--failure-destination", "kafka://failed"],
+        &["--failure-destination", "arn:aws:s3:::bucket"],
+        &[
+            "--failure-destination",
+            "arn:aws:lambda:eu-west-1:123456789012:function:f",
+        ],
+        &[
+            "--failure-destination",
+            "arn:aws:sqs:eu-west-1:123456789012:failed.fifo",
+        ],
+        &["--failure-destination", "arn:aws:sqs:us-east-1:123456789012:failed"],
+        &["--failure-destination", "arn:aws:sns:eu-west-1:999999999999:failed"],
+        &["--failure-destination", "failed"],
+        &["--alarm-topic", "arn:aws:sqs:eu-west-1:123456789012:queue"],
+        &["--alarm-topic", "arn:aws:sns:eu-west-1:123456789012:alarms.fifo"],
+        &["--alarm-topic", "arn:aws:sns:us-east-1:123456789012:alarms"],
+        &["--memory", "127"],
+        &["--timeout", "901"],
+        &["--log-retention", "31"],
+        &["--subnets", ""],
+        &["--subnets", "subnet-1,sg-2"],
+        &["--subnets", "subnet-1,subnet-1"],
+        &["--all-broker-ports", "9092"],
+    ];
+    let mut table = String::new();
+    let mut refused = BTreeSet::new();
+    for case in cases {
+        // Given twice, a flag would be refused for that.
+        let mut arguments = case.to_vec();
+        for (flag, value) in [("--stream", STREAM), ("--cluster", CLUSTER)] {
+            if !case.contains(&flag) {
+                arguments.extend([flag, value]);
+            }
+        }
+        let error = resolved(&arguments, &[], None).unwrap_err();
+        assert_eq!(error.exit(), Exit::Usage);
+        refused.extend(
+            case.iter()
+                .filter(|word| word.starts_with("--"))
+                .map(|flag| (*flag).to_owned()),
+        );
+        writeln!(table, "{error}").unwrap();
+    }
+    let all: BTreeSet<String> = TABLE.iter().map(Row::flag).collect();
+    assert_eq!(refused, all, "each setting has a value that can't be");
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn an_error_names_where_the_value_comes_from() {
+    let yaml = |line: &str| format!("stream: {STREAM}\ncluster: {CLUSTER}\n{line}\n");
+    let none = environment(&[]);
+    let error = |arguments: &[&str], variables: &[(&str, &str)], line: &str| {
+        resolved(arguments, variables, Some(&yaml(line)))
+            .unwrap_err()
+            .to_string()
+    };
+    let mut texts = vec![
+        error(&["--memory", "1"], &[], ""),
+        error(&[], &[("K2M_MEMORY", "1")], ""),
+        error(&[], &[], "memory:   1"),
+        error(&[], &[], "region: us-east-1"),
+        error(&[], &[("K2M_REGION", "us-east-1")], ""),
+        error(&[], &[], "starting_position: AT_TIMESTAMP"),
+        error(&[], &[], "starting_timestamp: 2026-01-02T03:04:05Z"),
+        error(&[], &[], "failure_destination: arn:aws:sqs:us-east-1:123456789012:q"),
+    ];
+    for (arguments, stack) in [(&[][..], false), (&["--stream", STREAM], false), (&[], true)] {
+        let flags = flags(arguments);
+        let sources = Sources {
+            flags: &flags,
+            environment: &none,
+            file: None,
+        };
+        texts.push(if stack {
+            resolve_stack(sources).unwrap_err().to_string()
+        } else {
+            resolve(sources).unwrap_err().to_string()
+        });
+    }
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
+fn a_stronger_starting_position_takes_the_time_of_a_weaker_one_away() {
+    let yaml = format!(
+        "stream: {STREAM}\ncluster: {CLUSTER}\nstarting_position: AT_TIMESTAMP\nstarting_timestamp: 2026-01-02T03:04:05Z\n"
+    );
+    let position = |arguments: &[&str]| {
+        resolved(arguments, &[], Some(&yaml)).map(|(settings, _)| settings.starting_position.value)
+    };
+    assert_eq!(
+        position(&["--starting-position", "LATEST"]).unwrap(),
+        StartingPosition::Latest
+    );
+    let time = |text: &str| StartingPosition::AtTimestamp(text.to_owned());
+    assert_eq!(position(&[]).unwrap(), time("2026-01-02T03:04:05Z"));
+    assert_eq!(
+        position(&["--starting-timestamp", "2027-01-02T03:04:05Z"]).unwrap(),
+        time("2027-01-02T03:04:05Z")
+    );
+    assert!(
+        position(&[
+            "--starting-position",
+            "LATEST",
+            "--starting-timestamp",
+            "2027-01-02T03:04:05Z"
+        ])
+        .is_err()
+    );
+}
+
+#[test]
+fn a_stack_is_found_with_little() {
+    let chinese = "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/a.b";
+    for (arguments, yaml, name, region) in [
+        (&["--stack", "s"][..], "", "s", None),
+        (&["--stack", "s", "--region", "eu-west-1"], "", "s", Some("eu-west-1")),
+        (&["--stream", STREAM], "", "k2m-orders", Some("eu-west-1")),
+        (&["--stream", chinese], "stack: mine", "mine", Some("cn-north-1")),
+        (&[], ALL, "my-stack", Some("eu-west-1")),
+        // Of the other settings nothing is asked.
+        (&["--stack", "s"], "batch_size: 0", "s", None),
+    ] {
+        let (flags, environment) = (flags(arguments), environment(&[]));
+        let file = (!yaml.is_empty()).then(|| file(yaml));
+        let stack = resolve_stack(Sources {
+            flags: &flags,
+            environment: &environment,
+            file: file.as_ref(),
+        })
+        .unwrap();
+        assert_eq!(
+            (stack.name.value.as_str(), stack.region.as_deref()),
+            (name, region),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_file_of_settings_is_told_with_its_place() {
+    let (long, deep) = ("# too long\n".repeat(100_000), "[".repeat(20_000));
+    let cases: &[(&str, &[u8])] = &[
+        ("empty", b""),
+        ("only comments", b"# nothing\n\n---\n"),
+        ("null", b"~\n"),
+        ("a text", b"stream\n"),
+        ("a list", b"- stream: x\n"),
+        ("unknown key", b"topic: orders\nbatch-size: 10\n"),
+        ("unknown key, further off", b"{topic: orders,\n  'paralelization': 2}\n"),
+        ("unknown key, like nothing", b"\"x\\ny\": 1\n"),
+        ("merge key", b"<<: {topic: a}\n"),
+        ("key that is a list", b"topic: a\n? [a, b]\n: c\n"),
+        ("duplicate key", b"topic: a\nmemory: 256\n\n\"topic\": b\n"),
+        ("list for a text", b"topic:\n  - a\n"),
+        ("mapping for a number", b"batch_size: {most: 10}\n"),
+        ("mapping in a list", b"subnets:\n  - subnet-1\n  - id: subnet-2\n"),
+        ("no value", b"topic: a\nstack:\n"),
+        ("null value", b"topic: null\n"),
+        ("indented", b"topic: a\n  memory: 1\n"),
+        ("tab", b"subnets:\n\t- subnet-1\n"),
+        ("colon", b"topic: a: b\n"),
+        ("open quote", b"topic: \"a\nmemory: 1\n"),
+        ("open bracket", b"subnets: [subnet-1\nmemory: 1\n"),
+        ("reserved character", b"topic: @a\n"),
+        ("two documents", b"topic: a\n---\ntopic: b\n"),
+        ("anchor", b"topic: &name orders\nstack: *name\n"),
+        ("anchor on all", b"&all\ntopic: orders\n"),
+        ("anchor on a key", b"&k topic: orders\n"),
+        ("unknown alias", b"topic: a\nstack: *name\n"),
+        ("alias", b"subnets: [&s subnet-1]\nstack: *s\n"),
+        ("tag", b"topic: !env TOPIC\n"),
+        ("not UTF-8", b"topic: a\nstack: na\xc3\xafve\nprofile: \xe9t\xe9\n"),
+        ("UTF-16", b"\xff\xfet\0o\0p\0i\0c\0"),
+        ("NUL", b"topic: a\0b\n"),
+        ("too long", long.as_bytes()),
+        ("deep", deep.as_bytes()),
+    ];
+    let mut table = String::new();
+    for (name, bytes) in cases {
+        let error = File::parse("k2m.yaml", bytes).expect_err(name);
+        writeln!(table, "{name}\n    {error}").unwrap();
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn what_is_yaml_is_read() {
+    let topic = |text: &str| file(text).entries["topic"].clone();
+    for (text, value, line, column) in [
+        ("topic: orders", "orders", 1, 8),
+        ("\u{feff}topic: orders\r\nmemory: 256\r\n", "orders", 1, 8),
+        ("# é\n---\n'topic': \"or\\u0064ers\"\n...\n", "orders", 3, 10),
+        ("{memory: 256, topic: 'null'}", "null", 1, 22),
+        ("topic: 007", "007", 1, 8),
+        ("topic: 1.10", "1.10", 1, 8),
+        ("topic: true", "true", 1, 8),
+        ("topic: |-\n  orders\n", "orders", 1, 8),
+        ("topic:\n  orders # here\n", "orders", 2, 3),
+        ("topic: '!a'", "!a", 1, 8),
+        ("topic: \"&a\"", "&a", 1, 8),
+    ] {
+        let expected = Entry {
+            text: value.to_owned(),
+            line,
+            column,
+        };
+        assert_eq!(topic(text), expected, "{text}");
+    }
+    let subnets = |text: &str| file(text).entries["subnets"].text.clone();
+    assert_eq!(subnets("subnets:\n- subnet-1\n- subnet-2\n"), "subnet-1,subnet-2");
+    assert_eq!(subnets("subnets: subnet-1, subnet-2"), "subnet-1, subnet-2");
+}
+
+#[test]
+fn documentation_has_the_same_table() {
+    let documented = include_str!("../../../docs/settings.md");
+    let rows: Vec<String> = TABLE
+        .iter()
+        .map(|row| {
+            let default = match row.default {
+                Preset::Is(text) => format!("`{text}`"),
+                Preset::Follows(text) => text.to_owned(),
+                Preset::Required => "none: to be given".to_owned(),
+            };
+            format!("| `{}` | {} | {default} | {} |", row.name, row.values, row.why)
+        })
+        .collect();
+    let lines: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(lines, rows);
+}
+
+#[test]
+fn help_tells_the_same_defaults() {
+    use clap::CommandFactory as _;
+    let cli = Cli::command();
+    let plan = cli.find_subcommand("plan").unwrap();
+    for row in TABLE {
+        let flag = plan.get_arguments().find(|flag| flag.get_id() == row.name).unwrap();
+        let help = flag.get_help().unwrap().to_string();
+        if let Preset::Is(default) = row.default
+            // These two can be nothing else.
+            && !matches!(row.name, "partial_failures" | "tumbling_window")
+        {
+            assert!(help.ends_with(&format!("[default: {default}]")), "{}: {help}", row.name);
+        }
+    }
+}
+
+#[test]
+fn a_boolean_flag_alone_means_true() {
+    let (settings, _) = with(&["--create-topic", "--all-broker-ports", "--bisect", "false"]).unwrap();
+    assert_eq!(settings.create_topic.map(|setting| setting.value), Some(true));
+    assert_eq!((settings.all_broker_ports.value, settings.bisect.value), (true, false));
+}

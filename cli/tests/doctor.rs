@@ -1,0 +1,105 @@
+//! Doctor over facts that `k2m inspect` takes of a pipeline on an emulator of AWS, healthy and broken in one way after another.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+use std::process::{Command, Stdio};
+
+use k2m::arn::{Arn, Kind};
+use k2m::doctor::{Health, Outcome, Report, examine};
+use k2m::facts::Facts;
+use k2m::settings::{Setting, Settings, Source, StartingPosition};
+use k2m_testkit::AwsEmulator;
+
+const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
+
+/// Deploys a pipeline, breaks it and mends it.
+const PIPELINE: &str = include_str!("aws/pipeline.py");
+
+fn settings(cluster: &str) -> Settings {
+    fn default<T>(value: T) -> Setting<T> {
+        let source = Source::Default;
+        Setting { value, source }
+    }
+    Settings {
+        stream: default(Arn::parse(Kind::Stream, STREAM).unwrap()),
+        cluster: default(Arn::parse(Kind::Cluster, cluster).unwrap()),
+        topic: default("orders".to_owned()),
+        stack: default("k2m-orders".to_owned()),
+        authentication: None,
+        all_broker_ports: default(false),
+        subnets: None,
+        create_topic: None,
+        topic_partitions: None,
+        topic_replication_factor: None,
+        starting_position: default(StartingPosition::TrimHorizon),
+        batch_size: default(1000),
+        batching_window: default(1),
+        parallelization_factor: default(1),
+        retries: default(100),
+        maximum_record_age: None,
+        bisect: default(true),
+        enabled: default(true),
+        failure_destination: None,
+        alarm_topic: None,
+        memory: default(256),
+        timeout: default(60),
+        log_retention: default(30),
+    }
+}
+
+/// Facts, taken as a user would.
+fn facts(emulator: &AwsEmulator, cluster: &str) -> Facts {
+    let output = Command::new(env!("CARGO_BIN_EXE_k2m"))
+        .args(["inspect", "-o", "json", "--stream", STREAM, "--cluster", cluster])
+        .envs(emulator.environment())
+        .env_remove("AWS_PROFILE")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{}", emulator.log());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn each_broken_thing_is_named_first_and_a_healthy_pipeline_has_none() {
+    let emulator = AwsEmulator::start().unwrap();
+    let act = |actions: &[&str]| emulator.python(PIPELINE, actions).unwrap();
+    let cluster = act(&["deploy"]).as_str().unwrap().to_owned();
+    let settings = settings(&cluster);
+    let look = || -> Report { examine(&settings, &facts(&emulator, &cluster)) };
+    let healthy = || {
+        let report = look();
+        let passed = |outcome: &Outcome| matches!(outcome, Outcome::Pass { .. });
+        assert!(report.checks.iter().all(|check| passed(&check.outcome)), "{report}");
+        assert_eq!(report.health, Health::Healthy);
+    };
+
+    let stack = facts(&emulator, &cluster).stack;
+    let stack = stack.found().unwrap();
+    assert_eq!(stack.parameters["Artifact"], "none");
+    assert!(
+        stack.template.as_ref().unwrap().contains("AWS::MSK::Topic"),
+        "{stack:?}"
+    );
+    healthy();
+    act(&["deliver"]);
+    healthy();
+
+    for (broken, mended, code) in [
+        ("remove the ingress", "add the ingress", "K2M-N02"),
+        ("delete the topic", "create the topic", "K2M-T01"),
+        ("speak to the plaintext port", "speak to the IAM port", "K2M-A02"),
+        ("time out after 5 s", "time out after 60 s", "K2M-L03"),
+    ] {
+        act(&[broken, "fail"]);
+        let report = look();
+        let causes: Vec<&str> = report.causes.iter().map(|cause| cause.code).collect();
+        assert_eq!(causes, [code], "{broken}: {report}");
+        let explains = &report.causes[0].explains;
+        assert!(explains.contains(&"K2M-E05"), "{broken}: {report}");
+        assert_eq!(report.exit().code(), 1);
+        act(&[mended, "deliver"]);
+        healthy();
+    }
+}

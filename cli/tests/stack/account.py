@@ -1,0 +1,150 @@
+"""One account of AWS as a test needs it: what a pipeline stands on, records into its stream, and what is there afterwards. Prints JSON.
+
+The first argument says what to do; the functions below are named so.
+"""
+
+import json
+import sys
+
+import boto3
+
+client = boto3.client
+
+
+def seed(*streams):
+    """A VPC with three zones, a plaintext cluster with a rule of somebody else's, and streams of two shards."""
+    ec2, kafka, kinesis = client("ec2"), client("kafka"), client("kinesis")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"eu-west-1{zone}")["Subnet"]["SubnetId"]
+        for number, zone in enumerate("abc")
+    ]
+    group = ec2.create_security_group(GroupName="brokers", Description="brokers", VpcId=vpc)["GroupId"]
+    ec2.authorize_security_group_ingress(
+        GroupId=group,
+        IpPermissions=[
+            {
+                "IpProtocol": "tcp",
+                "FromPort": 9098,
+                "ToPort": 9098,
+                "IpRanges": [{"CidrIp": "10.9.1.0/24", "Description": "other clients"}],
+            }
+        ],
+    )
+    cluster = kafka.create_cluster_v2(
+        ClusterName="events",
+        Provisioned={
+            "BrokerNodeGroupInfo": {"ClientSubnets": subnets, "SecurityGroups": [group], "InstanceType": "kafka.m5.large"},
+            "NumberOfBrokerNodes": 3,
+            "KafkaVersion": "3.8.x",
+            "ClientAuthentication": {"Unauthenticated": {"Enabled": True}},
+            "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": "PLAINTEXT"}},
+        },
+    )["ClusterArn"]
+    arns = {}
+    for stream in streams:
+        kinesis.create_stream(StreamName=stream, ShardCount=2)
+        kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1})
+        arns[stream] = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
+    return {"cluster": cluster, "group": group, "streams": arns}
+
+
+def put(stream, first, count):
+    """Records numbered from `first`, of 97 keys."""
+    kinesis = client("kinesis")
+    numbers = range(int(first), int(first) + int(count))
+    for start in range(0, len(numbers), 500):
+        records = [{"PartitionKey": f"key-{n % 97}", "Data": json.dumps({"n": n}).encode()} for n in numbers[start : start + 500]]
+        answer = kinesis.put_records(StreamName=stream, Records=records)
+        assert answer["FailedRecordCount"] == 0, answer
+    return {"put": len(numbers)}
+
+
+def poison(stream):
+    """A record as large as Kinesis takes it, which with its headers is more than a topic takes unless it is told otherwise."""
+    answer = client("kinesis").put_record(StreamName=stream, PartitionKey="poison", Data=b"x" * (1024 * 1024 - 6))
+    return {"sequenceNumber": answer["SequenceNumber"], "shardId": answer["ShardId"]}
+
+
+def failures(stack):
+    """The messages in the stack's queue; they stay there."""
+    resources = client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    queues = [each["PhysicalResourceId"] for each in resources if each["ResourceType"] == "AWS::SQS::Queue"]
+    messages = []
+    for queue in queues:
+        answer = client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        for message in answer.get("Messages", []):
+            body = json.loads(message["Body"])
+            messages.append(json.loads(body["Message"]) if "Message" in body else body)
+    return messages
+
+
+def rules(group):
+    """All that AWS says of a security group."""
+    return client("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"]
+
+
+def remains():
+    """Names of all that a stack could have left."""
+    stacks = client("cloudformation").list_stacks()["StackSummaries"]
+    mappings = client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    groups = client("ec2").describe_security_groups()["SecurityGroups"]
+    return {
+        "stacks": [each["StackName"] for each in stacks if each["StackStatus"] != "DELETE_COMPLETE"],
+        "functions": [each["FunctionName"] for each in client("lambda").list_functions()["Functions"]],
+        "mappings": [each["UUID"] for each in mappings],
+        "logs": [each["logGroupName"] for each in client("logs").describe_log_groups()["logGroups"]],
+        "topics": [each["TopicArn"] for each in client("sns").list_topics()["Topics"]],
+        "subscriptions": [each["SubscriptionArn"] for each in client("sns").list_subscriptions()["Subscriptions"]],
+        "queues": client("sqs").list_queues().get("QueueUrls", []),
+        "roles": [each["RoleName"] for each in client("iam").list_roles()["Roles"]],
+        "alarms": [each["AlarmName"] for each in client("cloudwatch").describe_alarms()["MetricAlarms"]],
+        "buckets": [each["Name"] for each in client("s3").list_buckets()["Buckets"]],
+        "groups": [each["GroupName"] for each in groups if each["GroupName"] not in ("default", "brokers")],
+    }
+
+
+def logs():
+    """The last lines of every function, for the report of a test that failed."""
+    lines = []
+    for group in client("logs").describe_log_groups()["logGroups"]:
+        events = client("logs").filter_log_events(logGroupName=group["logGroupName"])["events"]
+        lines += [event["message"][:600] for event in events[-20:]]
+    return lines
+
+
+def break_ingress(group, stack):
+    """Takes away the rules that the stack gave to the group."""
+    ec2 = client("ec2")
+    all_rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+    ours = [rule for rule in all_rules if stack in rule.get("Description", "") and not rule["IsEgress"]]
+    ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[rule["SecurityGroupRuleId"] for rule in ours])
+    return {"removed": len(ours)}
+
+
+def function_of(stack):
+    resources = client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    return next(each["PhysicalResourceId"] for each in resources if each["ResourceType"] == "AWS::Lambda::Function")
+
+
+def set_timeout(stack, seconds):
+    client("lambda").update_function_configuration(FunctionName=function_of(stack), Timeout=int(seconds))
+    return {}
+
+
+def set_variable(stack, name, value):
+    function = function_of(stack)
+    variables = client("lambda").get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    client("lambda").update_function_configuration(
+        FunctionName=function, Environment={"Variables": {**variables, name: value}}
+    )
+    return {"before": variables[name]}
+
+
+def delete_topic(cluster, topic):
+    client("kafka").delete_topic(ClusterArn=cluster, TopicName=topic)
+    return {}
+
+
+if __name__ == "__main__":
+    print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:]), default=str))

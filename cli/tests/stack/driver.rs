@@ -1,0 +1,167 @@
+//! An account with a cluster and streams, real Kafka behind it, and `k2m` as built.
+
+use std::fs::File;
+use std::io::BufRead as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use k2m_testkit::{AwsEmulator, KafkaCluster, ReadbackRequest, wait_until};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const SCRIPT: &str = include_str!("account.py");
+/// Longest that a test waits for records to arrive: far more than they need, also on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// A started account. All of it ends with this value.
+pub(crate) struct Account {
+    pub(crate) kafka: KafkaCluster,
+    pub(crate) emulator: AwsEmulator,
+    pub(crate) cluster: String,
+    pub(crate) group: String,
+    streams: Value,
+    folder: TempDir,
+}
+
+impl Account {
+    /// An account in which nothing is deployed yet.
+    pub(crate) fn new(streams: &[&str]) -> Self {
+        let kafka = KafkaCluster::builder().start().unwrap();
+        let servers = kafka.bootstrap_servers();
+        let emulator = AwsEmulator::start_with(&[("MINISTACK_MSK_BOOTSTRAP", &servers)]).unwrap();
+        let mut arguments = vec!["seed"];
+        arguments.extend(streams);
+        let seeded = emulator.python(SCRIPT, &arguments).unwrap();
+        let text = |name: &str| seeded[name].as_str().unwrap().to_owned();
+        Self {
+            cluster: text("cluster"),
+            group: text("group"),
+            streams: seeded["streams"].clone(),
+            folder: tempfile::tempdir().unwrap(),
+            kafka,
+            emulator,
+        }
+    }
+
+    /// A stream's ARN.
+    pub(crate) fn stream(&self, name: &str) -> &str {
+        self.streams[name].as_str().unwrap()
+    }
+
+    /// One of the functions of account.py.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Value {
+        self.emulator.python(SCRIPT, arguments).unwrap()
+    }
+
+    /// `k2m` with these arguments, in a folder of its own.
+    pub(crate) fn k2m(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_k2m"));
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy().to_ascii_uppercase();
+            if ["AWS_", "K2M_"].iter().any(|prefix| name.starts_with(prefix)) || name.ends_with("_PROXY") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(arguments)
+            .envs(self.emulator.environment())
+            .env("COLUMNS", "120")
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// What `k2m` with these arguments said, once it ended with this code.
+    pub(crate) fn run(&self, arguments: &[&str], code: i32) -> Output {
+        let output = self.k2m(arguments).output().unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}\n{}\n{}",
+            seen(&output),
+            self.emulator.log()
+        );
+        output
+    }
+
+    /// The JSON document that `k2m` with these arguments and `-o json` printed.
+    pub(crate) fn json(&self, arguments: &[&str], code: i32) -> Value {
+        let mut arguments = arguments.to_vec();
+        arguments.extend(["-o", "json"]);
+        let output = self.run(&arguments, code);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", seen(&output)))
+    }
+
+    /// `--stream` and `--cluster` for a stream.
+    pub(crate) fn ends(&self, stream: &str) -> [&str; 4] {
+        ["--stream", self.stream(stream), "--cluster", &self.cluster]
+    }
+
+    /// A command on a stream's pipeline, with more arguments.
+    pub(crate) fn on<'a>(&'a self, command: &'a str, stream: &str, more: &[&'a str]) -> Vec<&'a str> {
+        let mut arguments = vec![command];
+        arguments.extend(self.ends(stream));
+        arguments.extend(more);
+        arguments
+    }
+
+    /// Waits until a topic holds this many different records, and gives the numbers in them, sorted.
+    pub(crate) fn arrived(&self, topic: &str, records: usize) -> Vec<u64> {
+        let servers = self.kafka.bootstrap_servers();
+        let values = self.folder.path().join(format!("{topic}.values"));
+        let request = ReadbackRequest::new(&servers, topic).values_to(&values);
+        let mut found = 0;
+        let waited = wait_until("the records are in the topic", PATIENCE, || {
+            found = request.read()?.distinct;
+            Ok(found >= records as u64)
+        });
+        if let Err(error) = waited {
+            let logs = self.ask(&["logs"]);
+            panic!("{error}: {found} of {records}; {logs:#}\n{}", self.emulator.log());
+        }
+        let readback = request.read().unwrap();
+        assert_eq!(readback.distinct, records as u64, "{readback:?}");
+        assert_eq!(readback.keys_out_of_order, 0, "{readback:?}");
+        assert_eq!(readback.without_headers, 0, "{readback:?}");
+        let lines = std::io::BufReader::new(File::open(&values).unwrap()).lines();
+        let mut numbers: Vec<u64> = lines
+            .map(|line| {
+                let value: Value = serde_json::from_slice(&STANDARD.decode(line.unwrap()).unwrap()).unwrap();
+                value["n"].as_u64().unwrap()
+            })
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    /// Waits until the stack's failure queue holds a message, and gives all of them.
+    pub(crate) fn failures(&self, stack: &str) -> Vec<Value> {
+        let mut messages = Vec::new();
+        wait_until("the failure queue has a message", PATIENCE, || {
+            messages.clone_from(self.ask(&["failures", stack]).as_array().unwrap());
+            Ok(!messages.is_empty())
+        })
+        .unwrap();
+        messages
+    }
+
+    /// A file in the folder that `k2m` is started in.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// Everything that a user sees.
+pub(crate) fn seen(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output.status.code().unwrap_or(-1);
+    format!(
+        "exit {code}\n--- stdout\n{}--- stderr\n{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}

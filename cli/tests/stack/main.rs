@@ -1,0 +1,7 @@
+//! A whole stack: deployed by `k2m` as built into an emulator of AWS, its `bootstrap` fed from Kinesis, its records counted in Apache Kafka.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
+
+mod diagnosis;
+mod driver;
+mod story;

@@ -1,0 +1,98 @@
+//! The life of a stack, from an empty account to an empty account.
+
+use serde_json::{Value, json};
+
+use crate::driver::Account;
+
+/// What is left in the account, by kind; only the kinds of which something is left.
+fn remains(account: &Account) -> Value {
+    let Value::Object(mut all) = account.ask(&["remains"]) else {
+        panic!("no object");
+    };
+    all.retain(|_, names| names.as_array().is_none_or(|names| !names.is_empty()));
+    Value::Object(all)
+}
+
+#[test]
+fn from_an_empty_account_and_back() {
+    let account = Account::new(&["orders"]);
+    let group = account.ask(&["rules", &account.group]);
+    assert_eq!(remains(&account), json!({}));
+
+    let deploy = account.on("deploy", "orders", &["--yes", "--retries", "2"]);
+    let deployed = account.json(&deploy, 0);
+    assert_eq!(deployed["status"], "created", "{deployed:#}");
+
+    account.ask(&["put", "orders", "0", "5000"]);
+    let poison = account.ask(&["poison", "orders"]);
+    account.ask(&["put", "orders", "5000", "5000"]);
+    let numbers = account.arrived("orders", 10_000);
+    assert_eq!(numbers, (0..10_000).collect::<Vec<_>>());
+
+    // The one record that no topic takes is named, and nothing else.
+    let failures = account.failures("k2m-orders");
+    assert_eq!(failures.len(), 1, "{failures:#?}");
+    let named = &failures[0]["KinesisBatchInfo"];
+    assert_eq!(
+        (
+            &named["startSequenceNumber"],
+            &named["endSequenceNumber"],
+            &named["batchSize"]
+        ),
+        (&poison["sequenceNumber"], &poison["sequenceNumber"], &json!(1)),
+        "{failures:#?}"
+    );
+
+    // Nothing has changed, so nothing would.
+    let again = account.json(&deploy, 0);
+    assert_eq!(again["status"], "unchanged", "{again:#}");
+    let facts = account.run(&account.on("inspect", "orders", &["-o", "json"]), 0).stdout;
+    let file = account.file("facts.json");
+    std::fs::write(&file, &facts).unwrap();
+    let plan = account.on("plan", "orders", &["--retries", "2", "--facts", file.to_str().unwrap()]);
+    let plan = account.json(&plan, 0);
+    assert_eq!(plan["change"]["status"], "none", "{:#}", plan["change"]);
+
+    // A change is one, and is made in place.
+    let changed = account.on("deploy", "orders", &["--yes", "--retries", "2", "--batch-size", "500"]);
+    let changed = account.json(&changed, 0);
+    assert_eq!(changed["status"], "updated", "{changed:#}");
+    account.ask(&["put", "orders", "10000", "100"]);
+    account.arrived("orders", 10_100);
+
+    let destroy = account.on("destroy", "orders", &["--yes"]);
+    account.run(&destroy, 0);
+    assert_eq!(remains(&account), json!({}));
+    assert_eq!(account.ask(&["rules", &account.group]), group);
+    // Once more is no error.
+    account.run(&destroy, 0);
+
+    // The topic is still there, and is used as it is.
+    let deployed = account.json(&deploy, 0);
+    assert_eq!(deployed["status"], "created", "{deployed:#}");
+    account.ask(&["put", "orders", "10100", "100"]);
+    account.arrived("orders", 10_200);
+    account.run(&destroy, 0);
+    assert_eq!(remains(&account), json!({}));
+    assert_eq!(account.ask(&["rules", &account.group]), group);
+}
+
+#[test]
+fn two_stacks_on_one_cluster_do_not_need_each_other() {
+    let account = Account::new(&["orders", "clicks"]);
+    let group = account.ask(&["rules", &account.group]);
+    for (gone, left) in [("orders", "clicks"), ("clicks", "orders")] {
+        for stream in ["orders", "clicks"] {
+            account.run(&account.on("deploy", stream, &["--yes"]), 0);
+        }
+        account.run(&account.on("destroy", gone, &["--yes"]), 0);
+        account.run(&account.on("doctor", left, &[]), 0);
+        let offset = if left == "clicks" { "0" } else { "1000" };
+        account.ask(&["put", left, offset, "1000"]);
+        let numbers = account.arrived(left, 1000);
+        assert_eq!(numbers.len(), 1000);
+        account.run(&account.on("destroy", left, &["--yes"]), 0);
+        assert_eq!(remains(&account), json!({}));
+        assert_eq!(account.ask(&["rules", &account.group]), group);
+    }
+}
