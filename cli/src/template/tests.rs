@@ -144,6 +144,18 @@ fn cfn_lint_is_silent_about_every_variant() {
 }
 
 #[test]
+fn the_longest_names_fit_wherever_they_stand() {
+    let mut plan = sample();
+    plan.stack = "s".repeat(128);
+    let pipeline = &mut plan.pipelines[0];
+    pipeline.stream_name = "n".repeat(128);
+    pipeline.stream = pipeline.stream.replace("orders", &pipeline.stream_name);
+    pipeline.topic = "t".repeat(249);
+    let said = cfn_lint(&[("longest", &render(&plan).unwrap())], &["eu-west-1"]).unwrap();
+    assert_eq!(said, []);
+}
+
+#[test]
 fn cfn_lint_notices_what_is_wrong() {
     let good = render(&sample()).unwrap();
     let bad = |from: &str, to: &str| {
