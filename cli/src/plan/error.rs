@@ -77,6 +77,19 @@ pub enum PlanError {
         /// Its name.
         name: String,
     },
+    /// A stack of this name has the pipeline of another stream.
+    #[error(
+        "the stack {name} moves another stream, {stream}, and an update would take that pipeline away: choose another name with --stack, or destroy it first: \
+         `k2m destroy --stack {name} --region {region}`"
+    )]
+    OtherStream {
+        /// Its name.
+        name: String,
+        /// Its stream's ARN.
+        stream: String,
+        /// Its region.
+        region: String,
+    },
     /// The chosen way of authentication is not the cluster's.
     #[error("authentication `{chosen}` ({by}) does not fit the cluster: {reason}; choose {possible}")]
     Authentication {
@@ -235,6 +248,7 @@ impl PlanError {
             | Self::State { .. }
             | Self::NotYet { .. }
             | Self::ForeignStack { .. }
+            | Self::OtherStream { .. }
             | Self::Authentication { .. }
             | Self::Brokers { .. }
             | Self::NoTopic { .. }

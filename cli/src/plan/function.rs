@@ -7,11 +7,14 @@ use super::notes::{Notes, why};
 use super::seen::Seen;
 use super::topic::max_message_bytes;
 use super::{PlannedCluster, PlannedFunction, PlannedMapping};
-use crate::settings::{Authentication, Settings, StartingPosition};
+use crate::settings::{Authentication, Settings, Source, StartingPosition};
 
 /// The most that Lambda takes for all names and values.
 const VARIABLES_BYTES: usize = 4096;
-/// What the handler takes for `K2M_MAX_MESSAGE_BYTES`.
+/// The variables that tell the handler the topic, and the topic's limit.
+const TOPIC: &str = "K2M_TOPIC";
+const MAX_MESSAGE_BYTES: &str = "K2M_MAX_MESSAGE_BYTES";
+/// What the handler takes for it.
 const MESSAGE_BYTES: (u64, u64) = (1_000, 100_000_000);
 /// Lambda's oldest age of a record: seven days.
 const OLDEST_SECONDS: i32 = 604_800;
@@ -31,30 +34,7 @@ pub(super) fn mapping(
     pipeline: &str,
     notes: &mut Notes,
 ) -> Result<PlannedMapping, PlanError> {
-    let position = &settings.starting_position;
-    let starting_position_timestamp = match &position.value {
-        StartingPosition::AtTimestamp(text) => Some(
-            text.parse::<jiff::Timestamp>()
-                .map_err(|error| PlanError::Time {
-                    value: text.clone(),
-                    by: position.source.clone(),
-                    reason: error.to_string(),
-                })?
-                .as_second(),
-        ),
-        StartingPosition::TrimHorizon | StartingPosition::Latest => None,
-    };
-    let word = position.value.word();
-    let shown = match &position.value {
-        StartingPosition::AtTimestamp(time) => format!("{word} {time}"),
-        _ => word.to_owned(),
-    };
-    notes.decide(
-        "starting position",
-        shown,
-        why(position, "LATEST can miss records while the mapping is created"),
-    );
-    moved(word, starting_position_timestamp, seen, pipeline, notes);
+    let (starting_position, starting_position_timestamp) = starting_position(settings, seen, pipeline, notes)?;
     let maximum_record_age_seconds = maximum_record_age(settings, seen, notes);
     let size = &settings.batch_size;
     notes.decide(
@@ -82,7 +62,7 @@ pub(super) fn mapping(
         ));
     }
     Ok(PlannedMapping {
-        starting_position: word,
+        starting_position,
         starting_position_timestamp,
         batch_size: size.value,
         maximum_batching_window_seconds: settings.batching_window.value,
@@ -94,21 +74,68 @@ pub(super) fn mapping(
     })
 }
 
-/// A mapping can't begin anew elsewhere.
-fn moved(word: &str, timestamp: Option<i64>, seen: &Seen, pipeline: &str, notes: &mut Notes) {
-    let Some(stack) = &seen.stack else { return };
-    let logical_id = format!("{pipeline}Mapping");
-    let deployed = |property| stack.value(&logical_id, property);
-    let Some(began) = deployed("StartingPosition").and_then(|value| value.as_str()) else {
-        return;
+/// Where the mapping begins: AWS's word, and seconds since 1970 with `AT_TIMESTAMP`. One that is deployed has begun, and can't begin anew
+/// elsewhere: `CloudFormation` would make a second one before it takes the first away, and Lambda refuses two of one stream to one function.
+fn starting_position(
+    settings: &Settings,
+    seen: &Seen,
+    pipeline: &str,
+    notes: &mut Notes,
+) -> Result<(&'static str, Option<i64>), PlanError> {
+    let position = &settings.starting_position;
+    let timestamp = match &position.value {
+        StartingPosition::AtTimestamp(text) => Some(
+            text.parse::<jiff::Timestamp>()
+                .map_err(|error| PlanError::Time {
+                    value: text.clone(),
+                    by: position.source.clone(),
+                    reason: error.to_string(),
+                })?
+                .as_second(),
+        ),
+        StartingPosition::TrimHorizon | StartingPosition::Latest => None,
     };
-    let time = deployed("StartingPositionTimestamp").and_then(serde_yaml::Value::as_i64);
-    if began != word || time != timestamp {
+    let chosen = (position.value.word(), timestamp);
+    let shown = match &position.value {
+        StartingPosition::AtTimestamp(time) => format!("{} {time}", chosen.0),
+        StartingPosition::TrimHorizon | StartingPosition::Latest => chosen.0.to_owned(),
+    };
+    let Some(kept) = deployed_position(seen, pipeline).filter(|deployed| *deployed != chosen) else {
+        notes.decide(
+            "starting position",
+            shown,
+            why(position, "LATEST can miss records while the mapping is created"),
+        );
+        return Ok(chosen);
+    };
+    let (word, seconds) = kept;
+    let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let began = time.map_or_else(|| word.to_owned(), |time| format!("{word} {time}"));
+    if position.source != Source::Default {
         notes.warn(format!(
-            "the deployed mapping began at {began}: to begin at another position CloudFormation has to replace it, its position in the stream is lost, and \
-             Lambda refuses two mappings of one stream to one function at a time; `k2m destroy`, then `k2m deploy`, begins anew"
+            "starting_position {shown} ({}) has no effect: the deployed mapping began at {began} and goes on from where it has come to; `k2m destroy`, then \
+             `k2m deploy`, begins anew",
+            position.source
         ));
     }
+    notes.decide(
+        "starting position",
+        began,
+        "the deployed mapping began there, and goes on from where it has come to",
+    );
+    Ok(kept)
+}
+
+/// Where the deployed mapping began, as far as its template is known.
+fn deployed_position(seen: &Seen, pipeline: &str) -> Option<(&'static str, Option<i64>)> {
+    let stack = seen.stack.as_ref()?;
+    let logical_id = format!("{pipeline}Mapping");
+    let word = stack.value(&logical_id, "StartingPosition")?.as_str()?;
+    let word = StartingPosition::WORDS.into_iter().find(|known| *known == word)?;
+    let time = stack.value(&logical_id, "StartingPositionTimestamp");
+    let time = time.and_then(serde_yaml::Value::as_i64);
+    let whole = time.is_some() == (word == "AT_TIMESTAMP");
+    whole.then_some((word, time))
 }
 
 fn maximum_record_age(settings: &Settings, seen: &Seen, notes: &mut Notes) -> i32 {
@@ -172,6 +199,7 @@ pub(super) fn function(
     settings: &Settings,
     seen: &Seen,
     cluster: &PlannedCluster,
+    pipeline: &str,
     notes: &mut Notes,
 ) -> Result<PlannedFunction, PlanError> {
     let (memory, timeout) = (&settings.memory, &settings.timeout);
@@ -202,7 +230,7 @@ pub(super) fn function(
             timeout.value, timeout.source
         ));
     }
-    let variables = variables(settings, seen, cluster)?;
+    let variables = variables(settings, seen, cluster, pipeline)?;
     Ok(PlannedFunction {
         memory_mb: memory.value,
         timeout_seconds: timeout.value,
@@ -225,21 +253,25 @@ fn variables(
     settings: &Settings,
     seen: &Seen,
     cluster: &PlannedCluster,
+    pipeline: &str,
 ) -> Result<BTreeMap<String, String>, PlanError> {
     let mut variables = vec![
         ("K2M_AUTHENTICATION", cluster.authentication.name().to_owned()),
         ("K2M_BOOTSTRAP_SERVERS", cluster.bootstrap_servers.clone()),
-        ("K2M_TOPIC", settings.topic.value.clone()),
+        (TOPIC, settings.topic.value.clone()),
     ];
     if cluster.authentication == Authentication::Iam {
         let (least, most) = MESSAGE_BYTES;
+        // A topic that can't be seen this time is no reason to take less than was seen before: what is larger would be given up.
+        let before = seen
+            .topic
+            .unreadable()
+            .and_then(|_| deployed_message_bytes(seen, &settings.topic.value, pipeline));
+        let bytes = before.unwrap_or_else(|| max_message_bytes(seen));
         variables.extend([
             ("K2M_CLUSTER_REGION", cluster.region.clone()),
             // Over IAM the handler can't ask the cluster.
-            (
-                "K2M_MAX_MESSAGE_BYTES",
-                max_message_bytes(seen).clamp(least, most).to_string(),
-            ),
+            (MAX_MESSAGE_BYTES, bytes.clamp(least, most).to_string()),
         ]);
     }
     let bytes = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -253,4 +285,15 @@ fn variables(
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect())
+}
+
+/// The topic's limit as the deployed function was told it, if it writes to this topic.
+fn deployed_message_bytes(seen: &Seen, topic: &str, pipeline: &str) -> Option<u64> {
+    let environment = seen
+        .stack
+        .as_ref()?
+        .value(&format!("{pipeline}Function"), "Environment")?;
+    let variable = |name: &str| environment.get("Variables")?.get(name)?.as_str();
+    let bytes = variable(MAX_MESSAGE_BYTES).filter(|_| variable(TOPIC) == Some(topic))?;
+    bytes.parse().ok()
 }

@@ -60,7 +60,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
     let place = place::choose(settings, &seen, cluster.port, &mut notes)?;
     function::connections(&mapping, &cluster, &seen, &mut notes);
     let new_topic = topic::choose(settings, &seen, &cluster, &id, &mut notes)?;
-    let function = function::function(settings, &seen, &cluster, &mut notes)?;
+    let function = function::function(settings, &seen, &cluster, &id, &mut notes)?;
     let destination = destination(settings, &mut notes)?;
     let alarms = alarms::alarms(settings, &seen, &mut notes);
     let statements = rights::statements(settings, &seen, &cluster, &id, &destination);

@@ -220,12 +220,16 @@ pub enum Dimension {
 }
 
 impl StartingPosition {
+    /// AWS's words for each.
+    pub const WORDS: [&str; 3] = ["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"];
+
     /// AWS's word for it.
     pub const fn word(&self) -> &'static str {
+        let [trim_horizon, latest, at_timestamp] = Self::WORDS;
         match self {
-            Self::TrimHorizon => "TRIM_HORIZON",
-            Self::Latest => "LATEST",
-            Self::AtTimestamp(_) => "AT_TIMESTAMP",
+            Self::TrimHorizon => trim_horizon,
+            Self::Latest => latest,
+            Self::AtTimestamp(_) => at_timestamp,
         }
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     };
     warn_of_zones(&chosen, &candidates, notes);
     warn_of_room(&chosen, notes);
-    rules(seen, group, ports, notes);
+    rules(group, ports, notes);
     Ok(Place {
         network: PlannedNetwork {
             vpc,
@@ -397,7 +397,7 @@ fn warn_of_zones(chosen: &[&Candidate], candidates: &[Candidate], notes: &mut No
     }
 }
 
-fn rules(_seen: &Seen, group: &SecurityGroup, ports: (u16, u16), notes: &mut Notes) {
+fn rules(group: &SecurityGroup, ports: (u16, u16), notes: &mut Notes) {
     let (first, last) = ports;
     let shown = if first == last {
         format!("port {first}")

@@ -67,7 +67,7 @@ impl<'a> Seen<'a> {
         stream_usable(stream_arn, stream)?;
         let cluster = facts.cluster.found().ok_or_else(missing(cluster_name(cluster_arn)))?;
         cluster_usable(cluster_arn, cluster, notes)?;
-        let stack = standing(&facts.stack, notes)?;
+        let stack = standing(settings, &facts.stack, notes)?;
         let network = network.ok_or_else(missing(format!("the network in {}", cluster_arn.region)))?;
         let brokers = facts.brokers.found().map_or(&[][..], Vec::as_slice);
         if brokers.is_empty() {
@@ -136,7 +136,11 @@ pub(super) fn stands(stack: &Stack) -> bool {
     stack.made_by_k2m && !gone && !stack.status.starts_with("DELETE_")
 }
 
-fn standing<'a>(stack: &'a Fact<Stack>, notes: &mut Notes) -> Result<Option<Standing<'a>>, PlanError> {
+fn standing<'a>(
+    settings: &Settings,
+    stack: &'a Fact<Stack>,
+    notes: &mut Notes,
+) -> Result<Option<Standing<'a>>, PlanError> {
     let Some(stack) = stack.found() else { return Ok(None) };
     // Of a stack whose change set was never executed nothing exists, not even its tags.
     let never_begun = stack.status == "REVIEW_IN_PROGRESS" && stack.resources.is_empty();
@@ -151,6 +155,19 @@ fn standing<'a>(stack: &'a Fact<Stack>, notes: &mut Notes) -> Result<Option<Stan
             stack.name, stack.status
         ));
         return Ok(None);
+    }
+    // Two streams can lead to one name (`a.b` and `a-b`), and an update takes away what its template lacks.
+    let wanted = settings.stream.value.as_str();
+    let streams = || {
+        let outputs = stack.outputs.iter().filter(|(key, _)| key.ends_with("Stream"));
+        outputs.map(|(_, arn)| arn.as_str())
+    };
+    if let Some(other) = streams().next().filter(|_| streams().all(|arn| arn != wanted)) {
+        return Err(PlanError::OtherStream {
+            name: stack.name.clone(),
+            stream: other.to_owned(),
+            region: settings.stream.value.region.clone(),
+        });
     }
     if stack.status.ends_with("_IN_PROGRESS") {
         notes.warn(format!(

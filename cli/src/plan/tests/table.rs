@@ -24,6 +24,17 @@ const ENDS: &[Row] = &[
         f.stack = stack("CREATE_COMPLETE", &[], None);
         found(&mut f.stack).name = "k2m-clicks".to_owned();
     }),
+    ("a stack that moves another stream", |_, f| {
+        f.stack = stack("UPDATE_COMPLETE", &[], None);
+        let outputs = &mut found(&mut f.stack).outputs;
+        outputs.insert("Clicks1234abcdStream".to_owned(), STREAM.replace("orders", "clicks"));
+    }),
+    ("a stack that moves this stream too", |_, f| {
+        f.stack = stack("UPDATE_COMPLETE", &[], None);
+        let outputs = &mut found(&mut f.stack).outputs;
+        outputs.insert("Clicks1234abcdStream".to_owned(), STREAM.replace("orders", "clicks"));
+        outputs.insert(format!("{}Stream", id()), STREAM.to_owned());
+    }),
     ("cluster in another region", |s, f| {
         let arn = CLUSTER.replace("eu-west-1", "eu-central-1");
         s.cluster = chosen(Arn::parse(Kind::Cluster, &arn).unwrap());
@@ -334,6 +345,22 @@ const FUNCTION: &[Row] = &[
         );
         f.stack = stack("CREATE_COMPLETE", &[], Some(&template));
     }),
+    ("begun elsewhere, and nobody says where", |s, f| {
+        s.starting_position = default(StartingPosition::TrimHorizon);
+        let template = format!(
+            "Resources: {{{}Mapping: {{Properties: {{StartingPosition: AT_TIMESTAMP, StartingPositionTimestamp: 1769842800}}}}}}",
+            id()
+        );
+        f.stack = stack("CREATE_COMPLETE", &[], Some(&template));
+    }),
+    ("a topic that can't be seen any more", |_, f| {
+        deployed_limit(f, "orders");
+        f.topic = denied("kafka-cluster:DescribeTopic");
+    }),
+    ("another topic that can't be seen", |_, f| {
+        deployed_limit(f, "clicks");
+        f.topic = denied("kafka-cluster:DescribeTopic");
+    }),
     ("a day of retention", |_, f| stream(f).retention_hours = 24),
     ("a year of retention", |_, f| stream(f).retention_hours = 8760),
     ("an age beyond the retention", |s, f| {
@@ -386,6 +413,15 @@ fn brokers_acl(facts: &mut Facts) -> &mut Vec<AclEntry> {
 
 fn own(ids: &[&str]) -> Setting<Vec<String>> {
     chosen(ids.iter().map(|id| (*id).to_owned()).collect())
+}
+
+/// The stack's function was told that this topic takes 5 MB.
+fn deployed_limit(facts: &mut Facts, topic: &str) {
+    let template = format!(
+        "Resources: {{{}Function: {{Properties: {{Environment: {{Variables: {{K2M_TOPIC: {topic}, K2M_MAX_MESSAGE_BYTES: '5000000'}}}}}}}}}}",
+        id()
+    );
+    facts.stack = stack("CREATE_COMPLETE", &[], Some(&template));
 }
 
 fn id() -> String {
