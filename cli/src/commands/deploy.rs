@@ -19,6 +19,7 @@ use crate::deploy::{DeployError, outcome::Deployed};
 use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::report::Reporter;
+use crate::settings::{Settings, Source};
 
 /// How long a mapping is waited for, and how often it is looked at.
 const MAPPING_LIMIT: Duration = Duration::from_mins(2);
@@ -77,6 +78,10 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<Deployed, 
     for decision in &plan.decisions {
         attended.tell(&format!("{}: {}", decision.about, decision.choice));
     }
+    // Before the question: afterwards they come too late.
+    for warning in &plan.warnings {
+        attended.tell(&format!("warning: {warning}"));
+    }
     if let (None, Origin::Checkout(workspace)) = (&handler, &origin) {
         attended.tell(&format!(
             "building the handler in {}: minutes the first time",
@@ -95,7 +100,7 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<Deployed, 
     };
 
     let mut deployed = deploy_plan(&machine, &plan, &template, &handler, replaces).await?;
-    deployed.warnings.extend(plan.warnings.iter().cloned());
+    deployed.plan_warnings = plan.warnings.clone();
     let waited = attended.unless_stopped(name, async {
         Ok::<_, LookError>(mapping_trouble(&aws, attended, &question(&settings), &plan).await)
     });
@@ -105,11 +110,22 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<Deployed, 
             .warnings
             .push("stopped while the event source mapping was waited for; the stack is deployed".to_owned()),
     }
-    deployed.next_step = format!(
-        "`k2m doctor --stream {} --cluster {}` looks whether records can flow",
+    deployed.next_step = format!("`{}` looks whether records can flow", doctor(&settings));
+    Ok(deployed)
+}
+
+/// The command that looks at this very pipeline. No name in it means anything to a shell.
+fn doctor(settings: &Settings) -> String {
+    let mut command = format!(
+        "k2m doctor --stream {} --cluster {}",
         settings.stream.value, settings.cluster.value
     );
-    Ok(deployed)
+    for (flag, setting) in [("--topic", &settings.topic), ("--stack", &settings.stack)] {
+        if setting.source != Source::Default {
+            command.extend([" ", flag, " ", &setting.value]);
+        }
+    }
+    command
 }
 
 async fn deploy_plan(

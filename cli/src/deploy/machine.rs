@@ -12,7 +12,7 @@ use self::follow::Ended;
 use super::DeployError;
 use super::artifacts::{self, Place};
 use super::bundle::{Bundle, sha256};
-use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened};
+use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened, QUEUE};
 use super::port::{Artifacts, Fault, NewChangeSet, Stack, StackEvent, Stacks, Template, User, World};
 use super::reasons::root_cause;
 use super::state::{Goal, Refusal, Status, Step, next};
@@ -201,6 +201,7 @@ impl Machine<'_> {
                 changes: Vec::new(),
                 outputs: BTreeMap::new(),
                 warnings: Vec::new(),
+                plan_warnings: Vec::new(),
                 next_step: String::new(),
             };
             let agreed = match self.agree(job, &change_set).await {
@@ -267,7 +268,8 @@ impl Machine<'_> {
                         .push(&resource.logical_id);
                 }
                 for (kind, ids) in kinds {
-                    self.user.tell(&format!("  - {} ({kind})", ids.join(", ")));
+                    let lost = if kind == QUEUE { ": with the messages in it" } else { "" };
+                    self.user.tell(&format!("  - {} ({kind}){lost}", ids.join(", ")));
                 }
                 self.user
                     .tell("what stays: the stream, the cluster with its own rules, and every topic with its records");

@@ -190,7 +190,7 @@ fn refused(stack: &str, region: &str, status: &Status, refusal: Refusal) -> Stri
         ),
         Refusal::ImportRollbackFailed => format!(
             "an import into the stack {stack} failed, and so did its rollback ({status})\n  \
-             look at its events in the console of CloudFormation, or start anew with `k2m destroy --stack {stack}`"
+             look at its events in the console of CloudFormation, or start anew with `k2m destroy --stack {stack} --region {region}`"
         ),
         Refusal::Unknown => format!(
             "the stack {stack} is in a state that this version of k2m doesn't know: {status}\n  wait until it is another, or use a newer k2m"

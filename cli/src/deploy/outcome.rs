@@ -37,6 +37,8 @@ pub struct Deployed {
     pub outputs: BTreeMap<String, String>,
     /// What should be known, though nothing stands in the way.
     pub warnings: Vec<String>,
+    /// The same of the plan: people were told before they were asked.
+    pub plan_warnings: Vec<String>,
     /// What to do next.
     pub next_step: String,
 }
@@ -129,8 +131,9 @@ pub fn lines(changes: &[Change]) -> Vec<String> {
             Action::Modify => "~ changed",
         };
         let mut line = format!("  {word}: {} ({})", change.logical_id, change.resource_type);
-        if change.resource_type == MAPPING && matches!(change.action, Action::Replace | Action::MayReplace) {
-            line += ": its position in the stream is lost, and it begins at its starting position";
+        let lost = lost(change);
+        if !lost.is_empty() {
+            line.extend([": ", lost]);
         }
         lines.push(line);
     }
@@ -141,4 +144,17 @@ pub fn lines(changes: &[Change]) -> Vec<String> {
     lines
 }
 
-const MAPPING: &str = "AWS::Lambda::EventSourceMapping";
+/// What is lost with the resource that goes; empty where that is nothing that anybody would miss.
+fn lost(change: &Change) -> &'static str {
+    match (change.action, change.resource_type.as_str()) {
+        (Action::Replace | Action::MayReplace, "AWS::Lambda::EventSourceMapping") => {
+            "its position in the stream is lost, and it begins at its starting position"
+        }
+        (Action::Remove, "AWS::Lambda::EventSourceMapping") => "its position in the stream is lost",
+        (Action::Replace | Action::MayReplace | Action::Remove, QUEUE) => "the messages in it are lost",
+        _ => "",
+    }
+}
+
+/// What keeps the messages of the stack's own failure destination.
+pub(super) const QUEUE: &str = "AWS::SQS::Queue";

@@ -48,6 +48,11 @@ const KNOWN: &[Known] = &[
     ),
     (
         "AWS::Lambda::EventSourceMapping",
+        &["does not have permissions to call"],
+        "the function's role can't write to the failure destination yet: rights in IAM take some seconds to spread, so run the same command again",
+    ),
+    (
+        "AWS::Lambda::EventSourceMapping",
         &["Stream not found", "ResourceNotFoundException", "does not exist"],
         "the stream is gone or in another region: check it with `k2m inspect`",
     ),
@@ -82,7 +87,8 @@ const KNOWN: &[Known] = &[
             "InvalidPermission.Duplicate",
             "the specified rule",
         ],
-        "the cluster's group has such a rule already, made by another hand: run `k2m plan`, which uses rules that are there, then deploy again",
+        "the cluster's group has such a rule already, made by another hand: take it away with `aws ec2 revoke-security-group-ingress`, then run the same \
+         command again",
     ),
     (
         "",
@@ -98,7 +104,8 @@ const KNOWN: &[Known] = &[
             "network interface",
             "NetworkInterface",
         ],
-        "Lambda takes up to 40 minutes to give back the network interfaces of a function: run the same command again after that",
+        "Lambda takes up to 40 minutes to give back the network interfaces of a function: run the same command again after that; a rule that another hand \
+         added to the cluster's group for the function's group keeps it too: take it away with `aws ec2 revoke-security-group-ingress`",
     ),
     (
         "AWS::MSK::Topic",
@@ -217,6 +224,11 @@ mod tests {
                 mapping,
                 "Resource handler returned message: \"Cannot access stream arn:aws:kinesis:x. Please ensure the role can perform the GetRecords, …",
                 "the function's role can't read",
+            ),
+            (
+                mapping,
+                "The provided execution role does not have permissions to call Publish on SNS",
+                "the function's role can't write",
             ),
             (mapping, "Stream not found: arn:aws:kinesis:x", "the stream is gone"),
             (

@@ -242,7 +242,9 @@ impl Machine<'_> {
                 "the stack is {status}: mend the cause, then `aws cloudformation continue-update-rollback --stack-name {name} --region {region}`"
             ),
             Status::DeleteFailed => {
-                format!("the stack is {status}{left}; run `k2m destroy --stack {name}` again when the cause is mended")
+                format!(
+                    "the stack is {status}{left}; run `k2m destroy --stack {name} --region {region}` again when the cause is mended"
+                )
             }
             Status::RollbackFailed | Status::CreateFailed => {
                 format!("the stack is {status}{left}; when the cause is mended, `k2m deploy` replaces the stack")
