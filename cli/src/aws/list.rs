@@ -22,7 +22,8 @@ pub struct Candidate {
     pub hints: Vec<String>,
 }
 
-/// The region that the SDK's own rules find, in the environment and the profile.
+/// The region that the SDK's own rules find, in the environment and the profile. Not a machine's own: it says nothing of where a stream or a
+/// stack is.
 pub fn default_region(profile: Option<&str>) -> Pending<'_, Option<String>> {
     Box::pin(async move {
         let mut of_profile = ProfileFileRegionProvider::builder();

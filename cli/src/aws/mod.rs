@@ -16,7 +16,6 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
-use aws_config::meta::region::ProvideRegion as _;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -154,23 +153,6 @@ impl Aws {
 
     fn in_region(&self, region: &str) -> SdkConfig {
         self.config.to_builder().region(Region::new(region.to_owned())).build()
-    }
-
-    /// The region that the environment or the profile names.
-    pub fn home_region<'a>(profile: Option<&'a str>) -> Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>> {
-        Box::pin(async move {
-            // Not a machine's own region: it says nothing of where a stack is.
-            let mut file = aws_config::profile::region::Builder::default();
-            if let Some(profile) = profile {
-                file = file.profile_name(profile);
-            }
-            let environment = aws_config::environment::region::EnvironmentVariableRegionProvider::new();
-            let region = match environment.region().await {
-                None => file.build().region().await,
-                some => some,
-            };
-            region.map(|region| region.as_ref().to_owned())
-        })
     }
 
     /// Whose credentials these are: account and partition.

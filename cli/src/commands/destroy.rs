@@ -4,7 +4,7 @@ use super::attended::Attended;
 use super::chosen::chosen_stack;
 use super::{CommandError, output};
 use crate::args::DestroyArgs;
-use crate::aws::Aws;
+use crate::aws::{Aws, default_region};
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
 use crate::deploy::machine::Machine;
@@ -23,9 +23,9 @@ pub async fn run(args: DestroyArgs, reporter: &mut Reporter) -> Result<Exit, Com
 async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroyed, CommandError> {
     let (name, region, access) = chosen_stack(&args.settings)?;
     let profile = access.profile.as_deref();
-    let region = match region.or(access.region.clone()) {
+    let region = match region {
         Some(region) => region,
-        None => Aws::home_region(profile).await.ok_or(DeployError::NoRegion)?,
+        None => default_region(profile).await?.ok_or(DeployError::NoRegion)?,
     };
     let aws = attended.unless_stopped(&name, Aws::connect(profile, &region)).await?;
     let (account, partition) = attended.unless_stopped(&name, aws.caller(&region)).await?;

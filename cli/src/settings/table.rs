@@ -103,7 +103,7 @@ settings! {
         "the port follows from it", parse::authentication;
     CREATE_TOPIC = create_topic: Word<bool>, Follows("asked"), "`true`, `false`",
         "whether a topic that is missing is created; it stays when the stack goes", boolean;
-    TOPIC_PARTITIONS = topic_partitions: Word<u32>, Follows("the number of open shards"), "1 or more",
+    TOPIC_PARTITIONS = topic_partitions: Word<u32>, Follows("the number of open shards, or of brokers where they are more"), "1 or more",
         "of a topic that is created", |text| number(text, 1..=2_147_483_647, "the partitions of a topic");
     TOPIC_REPLICATION_FACTOR = topic_replication_factor: Word<u32>, Follows("3, or the number of brokers where there are fewer"), "1 or more",
         "of a topic that is created", |text| number(text, 1..=32_767, "the replicas of a partition, at most one a broker");
