@@ -112,7 +112,8 @@ fn without_a_way_to_aws_there_is_one_error_with_the_next_step() {
     let mut text = String::new();
     for (environment, arguments) in cases {
         let output = inspect(environment, arguments).output().unwrap();
-        assert!(output.stdout.is_empty(), "{}", seen(&output));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["exit_code"], 4, "{}", seen(&output));
         text += &seen(&output);
     }
     settings().bind(|| insta::assert_snapshot!(text));
