@@ -46,6 +46,18 @@ fn from_an_empty_account_and_back() {
     // Nothing has changed, so nothing would.
     let again = account.json(&deploy, 0);
     assert_eq!(again["status"], "unchanged", "{again:#}");
+    // A mapping can't begin anew: another starting position changes nothing, and is said to.
+    let elsewhere = [&deploy[..], &["--starting-position", "LATEST", "--topic", "orders"]].concat();
+    let elsewhere = account.json(&elsewhere, 0);
+    assert_eq!(elsewhere["status"], "unchanged", "{elsewhere:#}");
+    let said = elsewhere["planWarnings"].as_array().unwrap().iter();
+    assert!(
+        said.filter_map(Value::as_str)
+            .any(|warning| warning.contains("has no effect")),
+        "{elsewhere:#}"
+    );
+    let next = elsewhere["nextStep"].as_str().unwrap();
+    assert!(next.contains("--topic orders") && !next.contains("--stack"), "{next}");
     let facts = account.run(&account.on("inspect", "orders", &["-o", "json"]), 0).stdout;
     let file = account.file("facts.json");
     std::fs::write(&file, &facts).unwrap();
