@@ -2,6 +2,7 @@
 
 use super::PlannedCluster;
 use super::error::PlanError;
+use super::function::BOOTSTRAP_SERVERS;
 use super::notes::{Notes, why};
 use super::seen::Seen;
 use crate::facts::Cluster;
@@ -11,7 +12,12 @@ use crate::settings::{Authentication, Settings};
 const WAYS: [Authentication; 3] = [Authentication::Iam, Authentication::Tls, Authentication::Plaintext];
 
 /// Chooses the way, and with it the brokers' addresses and their port.
-pub(super) fn choose(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Result<PlannedCluster, PlanError> {
+pub(super) fn choose(
+    settings: &Settings,
+    seen: &Seen,
+    pipeline: &str,
+    notes: &mut Notes,
+) -> Result<PlannedCluster, PlanError> {
     let cluster = seen.cluster;
     let possible: Vec<Authentication> = WAYS
         .into_iter()
@@ -32,12 +38,10 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Res
         (None, Some(best)) => (*best, because(*best).to_owned()),
         (None, None) => return Err(impossible(cluster)),
     };
-    let servers = cluster
-        .bootstrap_brokers
-        .get(key(authentication))
-        .cloned()
-        .unwrap_or_default();
-    let port = common_port(&servers)?;
+    let given = cluster.bootstrap_brokers.get(key(authentication));
+    let given = given.map(String::as_str).unwrap_or_default();
+    let port = common_port(given)?;
+    let servers = deployed_servers(seen, pipeline, given).unwrap_or(given).to_owned();
     notes.decide("authentication", authentication.name(), reason);
     notes.decide(
         "port",
@@ -56,6 +60,24 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Res
         bootstrap_servers: servers,
         port,
     })
+}
+
+/// The brokers that the deployed function was told, as long as they are as good as those that are given now. Of more than three brokers AWS names
+/// three, others each time, and without this each deployment would change the function.
+fn deployed_servers<'s>(seen: &'s Seen, pipeline: &str, given: &str) -> Option<&'s str> {
+    let deployed = seen.stack.as_ref()?.variable(pipeline, BOOTSTRAP_SERVERS)?;
+    let (_, port) = given.split(',').next()?.rsplit_once(':')?;
+    let of_cluster = |host: &str| {
+        let mut endpoints = seen.brokers.iter().flat_map(|broker| &broker.endpoints);
+        endpoints.any(|endpoint| endpoint.split(':').next() == Some(host))
+    };
+    let good = |server: &str| {
+        let parts = server.rsplit_once(':');
+        given.split(',').any(|one| one == server)
+            || parts.is_some_and(|(host, its_port)| its_port == port && of_cluster(host))
+    };
+    let as_many = deployed.split(',').count() >= given.split(',').count();
+    (as_many && deployed.split(',').all(good)).then_some(deployed)
 }
 
 /// AWS's name of the bootstrap brokers for this way, inside the VPC.

@@ -11,7 +11,8 @@ use crate::settings::{Authentication, Settings, Source, StartingPosition};
 
 /// The most that Lambda takes for all names and values.
 const VARIABLES_BYTES: usize = 4096;
-/// The variables that tell the handler the topic, and the topic's limit.
+/// The variables that tell the handler the brokers, the topic, and the topic's limit.
+pub(super) const BOOTSTRAP_SERVERS: &str = "K2M_BOOTSTRAP_SERVERS";
 const TOPIC: &str = "K2M_TOPIC";
 const MAX_MESSAGE_BYTES: &str = "K2M_MAX_MESSAGE_BYTES";
 /// What the handler takes for it.
@@ -257,7 +258,7 @@ fn variables(
 ) -> Result<BTreeMap<String, String>, PlanError> {
     let mut variables = vec![
         ("K2M_AUTHENTICATION", cluster.authentication.name().to_owned()),
-        ("K2M_BOOTSTRAP_SERVERS", cluster.bootstrap_servers.clone()),
+        (BOOTSTRAP_SERVERS, cluster.bootstrap_servers.clone()),
         (TOPIC, settings.topic.value.clone()),
     ];
     if cluster.authentication == Authentication::Iam {
@@ -289,11 +290,8 @@ fn variables(
 
 /// The topic's limit as the deployed function was told it, if it writes to this topic.
 fn deployed_message_bytes(seen: &Seen, topic: &str, pipeline: &str) -> Option<u64> {
-    let environment = seen
-        .stack
-        .as_ref()?
-        .value(&format!("{pipeline}Function"), "Environment")?;
-    let variable = |name: &str| environment.get("Variables")?.get(name)?.as_str();
-    let bytes = variable(MAX_MESSAGE_BYTES).filter(|_| variable(TOPIC) == Some(topic))?;
+    let stack = seen.stack.as_ref()?;
+    let of_topic = stack.variable(pipeline, TOPIC) == Some(topic);
+    let bytes = stack.variable(pipeline, MAX_MESSAGE_BYTES).filter(|_| of_topic)?;
     bytes.parse().ok()
 }

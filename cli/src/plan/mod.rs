@@ -56,7 +56,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         ),
     );
     let mapping = function::mapping(settings, &seen, &id, &mut notes)?;
-    let cluster = authentication::choose(settings, &seen, &mut notes)?;
+    let cluster = authentication::choose(settings, &seen, &id, &mut notes)?;
     let place = place::choose(settings, &seen, cluster.port, &mut notes)?;
     function::connections(&mapping, &cluster, &seen, &mut notes);
     let new_topic = topic::choose(settings, &seen, &cluster, &id, &mut notes)?;

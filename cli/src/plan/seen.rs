@@ -116,6 +116,12 @@ impl Standing<'_> {
         }
     }
 
+    /// A variable of a pipeline's function, as it was deployed.
+    pub(super) fn variable(&self, pipeline: &str, name: &str) -> Option<&str> {
+        let environment = self.value(&format!("{pipeline}Function"), "Environment")?;
+        environment.get("Variables")?.get(name)?.as_str()
+    }
+
     /// A property of a resource, as it was deployed.
     pub(super) fn value(&self, logical_id: &str, property: &str) -> Option<&Value> {
         self.template

@@ -109,6 +109,20 @@ const AUTHENTICATION: &[Row] = &[
     ("plaintext chosen, TLS only", |s, _| {
         s.authentication = Some(chosen(Authentication::Plaintext));
     }),
+    ("AWS names other brokers than those that are deployed", |_, f| {
+        servers(f, &named(&[2, 4, 5], 9098));
+        deployed_variables(f, &[("K2M_BOOTSTRAP_SERVERS", &named(&[1, 2, 3], 9098))]);
+    }),
+    ("a deployed broker is gone", |_, f| {
+        servers(f, &named(&[1, 2, 3], 9098));
+        deployed_variables(f, &[("K2M_BOOTSTRAP_SERVERS", &named(&[1, 2, 7], 9098))]);
+    }),
+    ("the deployed function speaks to another port", |_, f| {
+        deployed_variables(f, &[("K2M_BOOTSTRAP_SERVERS", &named(&[1, 2, 3], 9094))]);
+    }),
+    ("more brokers are named than when it was deployed", |_, f| {
+        deployed_variables(f, &[("K2M_BOOTSTRAP_SERVERS", &named(&[1, 2], 9098))]);
+    }),
     ("no IAM", |_, f| cluster(f).authentication.iam = false),
     ("no IAM, plaintext too", |_, f| {
         let cluster = cluster(f);
@@ -417,11 +431,23 @@ fn own(ids: &[&str]) -> Setting<Vec<String>> {
 
 /// The stack's function was told that this topic takes 5 MB.
 fn deployed_limit(facts: &mut Facts, topic: &str) {
-    let template = format!(
-        "Resources: {{{}Function: {{Properties: {{Environment: {{Variables: {{K2M_TOPIC: {topic}, K2M_MAX_MESSAGE_BYTES: '5000000'}}}}}}}}}}",
-        id()
-    );
-    facts.stack = stack("CREATE_COMPLETE", &[], Some(&template));
+    deployed_variables(facts, &[("K2M_TOPIC", topic), ("K2M_MAX_MESSAGE_BYTES", "5000000")]);
+}
+
+/// The stack's function has these variables.
+fn deployed_variables(facts: &mut Facts, variables: &[(&str, &str)]) {
+    let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
+    let function = serde_json::json!({"Properties": {"Environment": {"Variables": variables}}});
+    let template = serde_json::json!({"Resources": {format!("{}Function", id()): function}});
+    facts.stack = stack("CREATE_COMPLETE", &[], Some(&template.to_string()));
+}
+
+/// Brokers of the example, by their numbers.
+fn named(numbers: &[u32], port: u16) -> String {
+    let names = numbers
+        .iter()
+        .map(|n| format!("b-{n}.events.a1b2c3.c3.kafka.eu-west-1.amazonaws.com:{port}"));
+    names.collect::<Vec<_>>().join(",")
 }
 
 fn id() -> String {
