@@ -86,11 +86,13 @@ pub enum DeployError {
     },
     /// The change set could not be taken away, or a second Ctrl-C came meanwhile.
     #[error(
-        "the stack {stack} is as it was, but the change set {change_set} is left over\n  it changes nothing; `aws cloudformation delete-change-set --stack-name {stack} --change-set-name {change_set}` deletes it"
+        "the stack {stack} is as it was, but the change set {change_set} is left over\n  it changes nothing; `aws cloudformation delete-change-set --stack-name {stack} --change-set-name {change_set} --region {region}` deletes it"
     )]
     LeftOver {
         /// The stack's name.
         stack: String,
+        /// Its region.
+        region: String,
         /// The change set's name.
         change_set: String,
     },

@@ -42,7 +42,7 @@ impl Machine<'_> {
         // Not given up at the first signal: a request that is under way has to be known to its end, so that what it made can be taken away.
         let made = tokio::select! {
             biased;
-            () = self.user.stopped(2) => return Err(halfway(change_set)),
+            () = self.user.stopped(2) => return Err(self.halfway(change_set)),
             made = self.stacks.create_change_set(change_set) => match made {
                 Ok(made) => made,
                 Err(fault) if !change_set.create && nothing_to_change(&fault.message) => return Ok(None),
@@ -107,10 +107,10 @@ impl Machine<'_> {
     pub(super) async fn take_away(&self, change_set: &NewChangeSet) -> Result<(), DeployError> {
         tokio::select! {
             biased;
-            () = self.user.stopped(2) => Err(halfway(change_set)),
+            () = self.user.stopped(2) => Err(self.halfway(change_set)),
             taken = self.try_take_away(change_set) => taken.map_err(|fault| {
                 self.user.tell(&format!("the change set {} can't be deleted: {fault}", change_set.name));
-                halfway(change_set)
+                self.halfway(change_set)
             }),
         }
     }
@@ -133,6 +133,14 @@ impl Machine<'_> {
         Ok(())
     }
 
+    fn halfway(&self, change_set: &NewChangeSet) -> DeployError {
+        DeployError::LeftOver {
+            stack: change_set.stack.clone(),
+            region: self.place.region.clone(),
+            change_set: change_set.name.clone(),
+        }
+    }
+
     async fn repeatedly<'b, T>(&self, ask: impl Fn() -> Doing<'b, T>) -> Result<T, Fault> {
         let mut wait = FIRST_WAIT;
         let mut tries = 0;
@@ -146,13 +154,6 @@ impl Machine<'_> {
                 answer => return answer,
             }
         }
-    }
-}
-
-fn halfway(change_set: &NewChangeSet) -> DeployError {
-    DeployError::LeftOver {
-        stack: change_set.stack.clone(),
-        change_set: change_set.name.clone(),
     }
 }
 
