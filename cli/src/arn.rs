@@ -173,7 +173,7 @@ pub enum PlaceError {
     },
     /// Credentials of another account.
     #[error(
-        "the credentials are of account {caller}, but the stream and the cluster are in account {arn}: name a profile of {arn} with --profile, or check the ARNs"
+        "the credentials are of account {caller}, but the ARNs name account {arn}: name a profile of {arn} with --profile, or check the ARNs"
     )]
     Caller {
         /// The caller's account.

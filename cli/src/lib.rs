@@ -15,4 +15,5 @@ pub mod network;
 pub mod plan;
 pub mod report;
 pub mod settings;
+mod shell;
 pub mod template;

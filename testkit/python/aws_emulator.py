@@ -18,6 +18,7 @@ import uuid
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+import ministack.services.cloudformation.handlers as cloudformation_handlers
 import ministack.services.cloudformation.provisioners as provisioners
 import ministack.services.ec2 as ec2
 import ministack.services.kinesis as kinesis
@@ -177,7 +178,15 @@ def update_mapping(identifier, old, new, stack):
     return identifier, attributes
 
 
+def list_change_sets(parameters):
+    """MiniStack takes the stack's name alone; AWS takes its id too."""
+    stack = cloudformation_handlers._resolve_stack(parameters.get("StackName", [""])[0])
+    return ministack_list_change_sets({**parameters, "StackName": [stack["StackName"]]} if stack else parameters)
+
+
 handlers = provisioners._RESOURCE_HANDLERS
+ministack_list_change_sets = cloudformation_handlers._ACTION_HANDLERS["ListChangeSets"]
+cloudformation_handlers._ACTION_HANDLERS["ListChangeSets"] = list_change_sets
 ministack_create_function = handlers["AWS::Lambda::Function"]["create"]
 handlers["AWS::Lambda::Function"]["create"] = create_function
 ministack_create_mapping = handlers["AWS::Lambda::EventSourceMapping"]["create"]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::CommandError;
 use crate::args::SettingsArgs;
 use crate::settings::{
-    Access, Environment, File, SIZE_LIMIT, Settings, SettingsError, Sources, resolve, resolve_stack,
+    Access, ChosenStack, Environment, File, SIZE_LIMIT, Settings, SettingsError, Sources, StackOutputs, resolve,
+    resolve_deployed, resolve_stack,
 };
 
 /// The file of settings that is read where none is named.
@@ -18,11 +19,16 @@ pub(super) fn chosen(args: &SettingsArgs) -> Result<(Settings, Access), CommandE
     Ok(resolve(sources(args, &environment, file.as_ref()))?)
 }
 
-/// Resolves which stack is meant, where its name and a region are enough: no region means that the SDK's own rules decide.
-pub(super) fn chosen_stack(args: &SettingsArgs) -> Result<(String, Option<String>, Access), CommandError> {
+/// Resolves the settings of a pipeline that has a stack: the ends that nobody names are the stack's.
+pub(super) fn completed(args: &SettingsArgs, stack: &StackOutputs) -> Result<(Settings, Access), CommandError> {
     let (environment, file) = (environment(), given_file(args)?);
-    let stack = resolve_stack(sources(args, &environment, file.as_ref()))?;
-    Ok((stack.name.value, stack.region, stack.access))
+    Ok(resolve_deployed(sources(args, &environment, file.as_ref()), stack)?)
+}
+
+/// Resolves which stack is meant, where its name and a region are enough: no region means that the SDK's own rules decide.
+pub(super) fn chosen_stack(args: &SettingsArgs) -> Result<ChosenStack, CommandError> {
+    let (environment, file) = (environment(), given_file(args)?);
+    Ok(resolve_stack(sources(args, &environment, file.as_ref()))?)
 }
 
 fn sources<'a>(flags: &'a SettingsArgs, environment: &'a Environment, file: Option<&'a File>) -> Sources<'a> {

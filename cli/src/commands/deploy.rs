@@ -28,12 +28,12 @@ const MAPPING_WAIT: Duration = Duration::from_secs(3);
 /// Runs the command.
 pub async fn run(args: DeployArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
     let attended = Attended::new(reporter, args.yes)?;
-    let deployed = Box::pin(deploy(&args, &attended)).await?;
+    let (deployed, exit) = Box::pin(deploy(&args, &attended)).await?;
     output(reporter.result(&deployed))?;
-    Ok(Exit::Fine)
+    Ok(exit)
 }
 
-async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<Deployed, CommandError> {
+async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed, Exit), CommandError> {
     let (settings, access) = chosen(&args.settings)?;
     let name = settings.stack.value.as_str();
     // First what needs no AWS.
@@ -104,14 +104,19 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<Deployed, 
     let waited = attended.unless_stopped(name, async {
         Ok::<_, LookError>(mapping_trouble(&aws, attended, &question(&settings), &plan).await)
     });
-    match waited.await {
-        Ok(trouble) => deployed.warnings.extend(trouble),
-        Err(_) => deployed
-            .warnings
-            .push("stopped while the event source mapping was waited for; the stack is deployed".to_owned()),
-    }
+    let exit = match waited.await {
+        Ok(trouble) => {
+            deployed.warnings.extend(trouble);
+            Exit::Fine
+        }
+        Err(stopped) => {
+            let words = "stopped while the event source mapping was waited for; the stack is deployed";
+            deployed.warnings.push(words.to_owned());
+            stopped.exit()
+        }
+    };
     deployed.next_step = format!("`{}` looks whether records can flow", doctor(&settings));
-    Ok(deployed)
+    Ok((deployed, exit))
 }
 
 /// The command that looks at this very pipeline. No name in it means anything to a shell.

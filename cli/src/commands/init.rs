@@ -136,8 +136,8 @@ fn list(candidates: &[Candidate]) -> String {
 
 fn because(why: &Unreadable) -> String {
     match &why.missing_action {
-        Some(action) => format!("{} ({action} is not allowed)", why.message),
-        None => why.message.clone(),
+        Some(action) if !why.message.contains(action.as_str()) => format!("{} ({action} is not allowed)", why.message),
+        _ => why.message.clone(),
     }
 }
 

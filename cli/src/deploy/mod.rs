@@ -86,7 +86,8 @@ pub enum DeployError {
     },
     /// The change set could not be taken away, or a second Ctrl-C came meanwhile.
     #[error(
-        "the stack {stack} is as it was, but the change set {change_set} is left over\n  it changes nothing; `aws cloudformation delete-change-set --stack-name {stack} --change-set-name {change_set} --region {region}` deletes it"
+        "nothing was changed, but the change set {change_set} of the stack {stack} is left over\n  \
+         run the same command to go on from here, or delete it with `aws cloudformation delete-change-set --stack-name {stack} --change-set-name {change_set} --region {region}`"
     )]
     LeftOver {
         /// The stack's name.

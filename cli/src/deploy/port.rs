@@ -49,7 +49,9 @@ impl Fault {
 
     fn next(&self) -> String {
         match &self.kind {
-            FaultKind::Denied(action) => format!("\n  allow `{action}` to whom the credentials belong"),
+            FaultKind::Denied(action) => {
+                format!("\n  allow {action} to these credentials, then run the same command again")
+            }
             FaultKind::Unreachable => {
                 "\n  check the network, HTTPS_PROXY, and AWS_ENDPOINT_URL where it is set".to_owned()
             }

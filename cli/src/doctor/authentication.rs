@@ -38,7 +38,7 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
         other => {
             return Outcome::fail(
                 format!("K2M_AUTHENTICATION is {other}, which the handler doesn't know"),
-                "k2m deploy: it sets the function's variables",
+                case.deploy(&[]),
             );
         }
     };
@@ -59,9 +59,27 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
     if taken {
         Outcome::pass(format!("{way}: {offer}"))
     } else {
+        // What the function could do instead, the best first.
+        let others = [
+            (ways.iam, "iam"),
+            (open && encryption != Some("PLAINTEXT"), "tls"),
+            (
+                open && matches!(encryption, Some("PLAINTEXT" | "TLS_PLAINTEXT")),
+                "plaintext",
+            ),
+        ];
+        let other = others.into_iter().find_map(|(on, name)| on.then_some(name));
         Outcome::fail(
             format!("the function uses {way}, and {offer}"),
-            format!("k2m deploy with an authentication that the cluster takes, or switch {way} on in the cluster"),
+            other.map_or_else(
+                || {
+                    [
+                        "switch IAM on in the cluster (`aws kafka update-security`), then deploy again:".to_owned(),
+                        case.deploy(&[("--authentication", "iam")]),
+                    ]
+                },
+                |other| case.setting("authentication", other),
+            ),
         )
     }
 }
@@ -73,22 +91,24 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
     if servers.is_empty() {
         return Outcome::fail(
             "K2M_BOOTSTRAP_SERVERS is not set, or names no host:port: the handler stops at its start",
-            "k2m deploy: it sets the function's variables",
+            case.deploy(&[]),
         );
     }
     let cluster = given!(case.cluster());
     let way = case.authentication();
     let right: Vec<Server<'_>> = lists(cluster, |name| name == way).collect();
     let told = case.variable("K2M_BOOTSTRAP_SERVERS").unwrap_or_default();
-    let redeploy = match right.as_slice() {
-        [] => "k2m deploy: it gives the function the cluster's brokers".to_owned(),
-        right => {
-            let right: Vec<&str> = right.iter().map(|server| server.text).collect();
-            format!(
-                "k2m deploy: it gives the function the cluster's brokers for {way}: {}",
-                right.join(",")
-            )
-        }
+    let redeploy = || {
+        let right = servers_text(&right);
+        let brokers = if right.is_empty() {
+            String::new()
+        } else {
+            format!(": {right}")
+        };
+        [
+            case.deploy(&[]),
+            format!("it gives the function the cluster's brokers for {way}{brokers}"),
+        ]
     };
     // The list names three brokers at most: the others of the cluster listen on the same port.
     let fits = |server: &Server<'_>| {
@@ -102,7 +122,7 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
         return if wrong.len() == servers.len() {
             Outcome::fail(
                 format!("K2M_BOOTSTRAP_SERVERS is {told}: none of these is a broker of the cluster"),
-                redeploy,
+                redeploy(),
             )
         } else {
             let wrong: Vec<&str> = wrong.iter().map(|server| server.text).collect();
@@ -111,7 +131,7 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
                     "K2M_BOOTSTRAP_SERVERS is stale: {} is no broker of the cluster any more",
                     wrong.join(", ")
                 ),
-                redeploy,
+                redeploy(),
             )
         };
     }
@@ -132,8 +152,23 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
     });
     Outcome::Fail {
         evidence: evidence.collect(),
-        fix: vec![redeploy],
+        fix: redeploy().into(),
     }
+}
+
+/// The cluster's bootstrap brokers of this way inside its VPC, as a client takes them.
+pub(super) fn servers(cluster: &Cluster, way: &str) -> String {
+    let private = LISTS
+        .iter()
+        .find(|(name, _)| *name == way)
+        .and_then(|(_, names)| names.first());
+    let servers = private.and_then(|name| cluster.bootstrap_brokers.get(*name));
+    servers.cloned().unwrap_or_default()
+}
+
+fn servers_text(servers: &[Server<'_>]) -> String {
+    let texts: Vec<&str> = servers.iter().map(|server| server.text).collect();
+    texts.join(",")
 }
 
 /// The cluster's bootstrap brokers of the ways that `wanted` takes.

@@ -9,7 +9,7 @@ pub(super) fn present(case: &Case<'_>) -> Outcome {
         Some(destination) => Outcome::pass(destination),
         None => Outcome::warn(
             "the mapping has no failure destination: a batch that is given up is gone without a word",
-            "k2m deploy: its stack has an SNS topic with a queue, unless k2m.yaml names another",
+            case.deploy(&[]),
         ),
     }
 }

@@ -3,6 +3,7 @@
 use super::{Case, Outcome, given};
 use crate::facts::Fact;
 use crate::plan::fitting_memory;
+use crate::shell::Command;
 
 /// Under this many seconds a delivery that meets any trouble can't say which: a connection with TLS and SASL, metadata and one retry of each take
 /// longer.
@@ -18,10 +19,7 @@ pub(super) fn deployed(case: &Case<'_>) -> Outcome {
         Fact::Absent => {
             return Outcome::fail(
                 format!("nothing is deployed: there is no stack {name}"),
-                format!(
-                    "k2m deploy --stream {} --cluster {}",
-                    case.settings.stream.value, case.settings.cluster.value
-                ),
+                case.deploy(&[]),
             );
         }
         Fact::Unreadable(why) => return Outcome::unreadable(why),
@@ -35,24 +33,39 @@ pub(super) fn deployed(case: &Case<'_>) -> Outcome {
     let status = &stack.status;
     let is = format!("{name} is {status}");
     match status.as_str() {
-        "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Outcome::pass(is),
+        "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" => Outcome::pass(is),
         "UPDATE_ROLLBACK_COMPLETE" => Outcome::warn(
             format!("{is}: the last update failed and was taken back; what was there before works on"),
-            "k2m deploy, which says why it fails",
+            [case.deploy(&[]), "it says why it fails".to_owned()],
         ),
         "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => Outcome::fail(
             format!("{is}: its first creation failed, so there is no pipeline"),
-            "k2m deploy, which removes what is left and creates it anew",
+            [
+                case.deploy(&[]),
+                "it removes what is left and creates it anew".to_owned(),
+            ],
         ),
-        "REVIEW_IN_PROGRESS" => Outcome::fail(format!("{is}: it was planned and never created"), "k2m deploy"),
+        "REVIEW_IN_PROGRESS" => Outcome::fail(format!("{is}: it was planned and never created"), case.deploy(&[])),
+        "UPDATE_ROLLBACK_FAILED" => stuck(case, &is, "continue-update-rollback"),
+        "UPDATE_FAILED" => stuck(case, &is, "rollback-stack"),
+        "IMPORT_ROLLBACK_FAILED" => Outcome::fail(
+            format!("{is}: k2m deploy does not touch it"),
+            [
+                "mend what its events name, or destroy it and deploy again:".to_owned(),
+                events(case),
+                case.destroy(),
+                case.deploy(&[]),
+            ],
+        ),
         status if status.ends_with("_FAILED") => Outcome::fail(
             is,
-            format!(
-                "k2m deploy goes on from there; what failed: aws cloudformation describe-stack-events --stack-name {name} --region {}",
-                case.settings.stream.value.region
-            ),
+            [
+                "mend what its events name; k2m deploy then removes what is left and creates it anew:".to_owned(),
+                events(case),
+                case.deploy(&[]),
+            ],
         ),
-        status if status.starts_with("DELETE_") => Outcome::fail(is, "k2m deploy, once it is gone"),
+        status if status.starts_with("DELETE_") => Outcome::fail(is, ["once it is gone:".to_owned(), case.deploy(&[])]),
         _ => Outcome::warn(
             format!("{is}: something is at work on it"),
             "wait until it is done, then ask again",
@@ -60,12 +73,40 @@ pub(super) fn deployed(case: &Case<'_>) -> Outcome {
     }
 }
 
+/// A stack that k2m deploy leaves alone until CloudFormation has gone back.
+fn stuck(case: &Case<'_>, is: &str, action: &str) -> Outcome {
+    let back = of_stack(case, action);
+    Outcome::fail(
+        format!("{is}: k2m deploy does not touch it until it is rolled back"),
+        [
+            "mend what its events name, then roll back and deploy again:".to_owned(),
+            events(case),
+            back,
+            case.deploy(&[]),
+        ],
+    )
+}
+
+fn events(case: &Case<'_>) -> String {
+    of_stack(case, "describe-stack-events")
+}
+
+fn of_stack(case: &Case<'_>, action: &str) -> String {
+    Command::new(&format!("aws cloudformation {action}"))
+        .option("--stack-name", &case.settings.stack.value)
+        .option("--region", &case.settings.stream.value.region)
+        .to_string()
+}
+
 /// Whether the function can be invoked, with what was last deployed.
 pub(super) fn ready(case: &Case<'_>) -> Outcome {
     given!(case.stack());
     let function = match &case.facts.function {
         Fact::Found { value } => value,
-        Fact::Absent => return Outcome::fail("the stack has no function", "k2m deploy"),
+        Fact::Absent if case.stack_has("Function") => {
+            return case.anew("the stack's function is gone".to_owned());
+        }
+        Fact::Absent => return Outcome::fail("the stack has no function", case.deploy(&[])),
         Fact::Unreadable(why) => return Outcome::unreadable(why),
     };
     let because = |reason: &Option<String>| {
@@ -74,13 +115,14 @@ pub(super) fn ready(case: &Case<'_>) -> Outcome {
             .map(|reason| format!(": {}", reason.trim_end_matches('.')))
             .unwrap_or_default()
     };
+    let mend = || ["mend what it names, then deploy again:".to_owned(), case.deploy(&[])];
     let state = &function.state;
     let is = format!("its state is {state}{}", because(&function.state_reason));
     match (state.as_str(), function.last_update.as_deref()) {
-        ("Failed", _) => Outcome::fail(is, "mend what it names, then k2m deploy"),
+        ("Failed", _) => Outcome::fail(is, mend()),
         (_, Some("Failed")) => Outcome::fail(
             format!("its last update failed{}", because(&function.last_update_reason)),
-            "mend what it names, then k2m deploy",
+            mend(),
         ),
         ("Pending", _) => Outcome::warn(is, "wait a minute, then ask again"),
         (_, Some("InProgress")) => Outcome::warn(
@@ -92,7 +134,7 @@ pub(super) fn ready(case: &Case<'_>) -> Outcome {
             "put a record: the first invocations fail and are tried again while it wakes",
         ),
         ("Active", _) => Outcome::pass(is),
-        _ => Outcome::fail(is, "k2m deploy"),
+        _ => Outcome::fail(is, "wait a minute, then ask again"),
     }
 }
 
@@ -109,23 +151,23 @@ pub(super) fn time_out(case: &Case<'_>) -> Outcome {
     let left = milliseconds.saturating_sub(margin);
     let leaves =
         format!("{seconds} s: the handler answers {margin} ms before its end, so {left} ms are left to deliver");
-    let raise = "raise the function's time-out to 60 s in k2m.yaml, then k2m deploy";
+    let raise = || case.setting("timeout", "60");
     if left == 0 {
         Outcome::fail(
             format!("{leaves}: K2M_DEADLINE_MARGIN_MS is as long as the time-out"),
-            "take the variable away, or raise the time-out",
+            "take the variable away: no k2m sets it",
         )
     } else if seconds < LEAST_SECONDS {
         Outcome::fail(
             format!(
                 "{leaves}: connecting (TCP, TLS, SASL), metadata and one retry take longer, so every trouble looks like a time-out"
             ),
-            raise,
+            raise(),
         )
     } else if seconds < GOOD_SECONDS {
         Outcome::warn(
             format!("{leaves}: not enough to wait for a broker that restarts"),
-            raise,
+            raise(),
         )
     } else {
         Outcome::pass(leaves)
@@ -142,7 +184,7 @@ pub(super) fn memory(case: &Case<'_>) -> Outcome {
             format!(
                 "{memory} MB for batches of up to {batch}: its share of a CPU ({memory}/1769) makes deliveries slow"
             ),
-            format!("k2m deploy --memory {wanted}, or `memory: {wanted}` in k2m.yaml"),
+            case.setting("memory", &wanted.to_string()),
         )
     } else {
         Outcome::pass(format!("{memory} MB for batches of up to {batch}"))

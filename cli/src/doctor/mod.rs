@@ -3,6 +3,7 @@
 
 mod authentication;
 mod destination;
+mod drift;
 mod function;
 mod network;
 mod report;
@@ -13,9 +14,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use self::drift::Drift;
+use self::report::Judged;
 pub use self::report::{Cause, Checked, Health, Report};
 use crate::facts::{Cluster, Fact, Facts, Function, Mapping, Stack, Unreadable};
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings, Source};
+use crate::shell::Command;
 
 /// What a check says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -63,17 +67,17 @@ impl Outcome {
         }
     }
 
-    fn warn(evidence: impl Into<String>, fix: impl Into<String>) -> Self {
+    fn warn(evidence: impl Into<String>, fix: impl Into<Steps>) -> Self {
         Self::Warn {
             evidence: vec![evidence.into()],
-            fix: vec![fix.into()],
+            fix: fix.into().0,
         }
     }
 
-    fn fail(evidence: impl Into<String>, fix: impl Into<String>) -> Self {
+    fn fail(evidence: impl Into<String>, fix: impl Into<Steps>) -> Self {
         Self::Fail {
             evidence: vec![evidence.into()],
-            fix: vec![fix.into()],
+            fix: fix.into().0,
         }
     }
 
@@ -81,11 +85,42 @@ impl Outcome {
         Self::Skip { why: why.into() }
     }
 
+    /// How bad it is, where it was judged.
+    const fn trouble(&self) -> Option<u8> {
+        match self {
+            Self::Pass { .. } => Some(0),
+            Self::Warn { .. } => Some(1),
+            Self::Fail { .. } => Some(2),
+            Self::Skip { .. } | Self::Unknown { .. } => None,
+        }
+    }
+
     fn unreadable(why: &Unreadable) -> Self {
         Self::Unknown {
             why: format!("it could not be read: {}", why.message),
             missing_action: why.missing_action.clone(),
         }
+    }
+}
+
+/// Steps that mend something: a command alone, to be run as it stands, or what to do in words.
+struct Steps(Vec<String>);
+
+impl From<&str> for Steps {
+    fn from(step: &str) -> Self {
+        Self(vec![step.to_owned()])
+    }
+}
+
+impl From<String> for Steps {
+    fn from(step: String) -> Self {
+        Self(vec![step])
+    }
+}
+
+impl<const N: usize> From<[String; N]> for Steps {
+    fn from(steps: [String; N]) -> Self {
+        Self(steps.into())
     }
 }
 
@@ -109,7 +144,7 @@ const NO_METADATA: &str = "`Failed to update metadata after 60.0 secs` (kafka-py
                            or `Task timed out` where the function's time is shorter";
 
 /// Every check, in the order of the way: what is deployed, the stream, the mapping, the function, the brokers, the topic, the delivery.
-const CHECKS: [Check; 16] = [
+const CHECKS: [Check; 17] = [
     Check {
         code: "K2M-L01",
         title: "the stack is deployed",
@@ -224,19 +259,82 @@ const CHECKS: [Check; 16] = [
         after: &[],
         judge: destination::present,
     },
+    Check {
+        code: "K2M-L05",
+        title: "nothing was changed outside the stack",
+        seen_as: "",
+        after: &[],
+        judge: drift::none,
+    },
 ];
 
 /// Judges a pipeline by the facts that were taken of it.
 pub fn examine(settings: &Settings, facts: &Facts) -> Report {
-    let case = Case { settings, facts };
-    let checks = CHECKS.iter().map(|check| (check, (check.judge)(&case)));
-    Report::new(checks.collect())
+    let drift = Drift::of(facts);
+    let case = Case {
+        settings,
+        facts,
+        drift: &drift,
+    };
+    Report::new(CHECKS.iter().map(|check| judged(check, &case)).collect())
+}
+
+/// Makes a check. Where all was well if the stack's template still held, what was changed outside the stack is what is said, and the fix takes
+/// that back: a deployment would not.
+fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
+    let judge = |facts: &Facts| (check.judge)(&Case { facts, ..*case });
+    let mut outcome = judge(case.facts);
+    let mut changes = Vec::new();
+    let trouble = outcome.trouble();
+    let (Outcome::Warn { evidence, fix } | Outcome::Fail { evidence, fix }) = &mut outcome else {
+        return Judged {
+            check,
+            outcome,
+            changes,
+        };
+    };
+    match case.drift {
+        Drift::Known(known) if known.count() > 0 => {
+            let undone = |which: &dyn Fn(usize) -> bool| judge(&known.undone(case.facts, which)).trouble();
+            let cured = undone(&|_| true);
+            if cured.is_some() && cured < trouble {
+                let all = 0..known.count();
+                let needed = |index: &usize| undone(&|other| other != *index) != cured;
+                changes = all.clone().filter(needed).collect();
+                if changes.is_empty() {
+                    changes = all.collect();
+                }
+                let told = known.told(&changes);
+                evidence.extend(told.map(|difference| format!("changed outside the stack: {difference}")));
+                *fix = known.commands(case, &changes);
+            }
+        }
+        Drift::Unknown(Outcome::Unknown { missing_action, .. })
+            if fix.iter().any(|step| step.contains("k2m deploy")) =>
+        {
+            let allow = missing_action
+                .as_ref()
+                .map(|action| format!("allow {action} and "))
+                .unwrap_or_default();
+            fix.push(format!(
+                "if k2m deploy says that nothing changes, it was changed outside the stack: {allow}ask again"
+            ));
+        }
+        _ => {}
+    }
+    Judged {
+        check,
+        outcome,
+        changes,
+    }
 }
 
 /// What the checks look at.
+#[derive(Clone, Copy)]
 struct Case<'a> {
     settings: &'a Settings,
     facts: &'a Facts,
+    drift: &'a Drift,
 }
 
 impl<'a> Case<'a> {
@@ -299,6 +397,83 @@ impl<'a> Case<'a> {
                 Some(Server { text, host, port })
             })
             .collect()
+    }
+
+    /// `k2m deploy` of this pipeline with these options more: what was said with flags has to be said again, what k2m.yaml and the environment say
+    /// is heard by itself.
+    fn deploy(&self, more: &[(&str, &str)]) -> String {
+        fn heard<T>(setting: &Setting<T>) -> bool {
+            matches!(setting.source, Source::File { .. } | Source::Environment(_))
+        }
+        fn flag<T>(setting: &Setting<T>) -> bool {
+            matches!(setting.source, Source::Flag(_))
+        }
+        let settings = self.settings;
+        let mut command = Command::new("k2m deploy");
+        let file = [&settings.stream.source, &settings.cluster.source]
+            .into_iter()
+            .find_map(|source| match source {
+                Source::File { path, .. } if path != "k2m.yaml" => Some(path),
+                _ => None,
+            });
+        if let Some(path) = file {
+            command = command.option("--config", path);
+        }
+        for (given, name, value) in [
+            (!heard(&settings.stream), "--stream", settings.stream.value.as_str()),
+            (!heard(&settings.cluster), "--cluster", settings.cluster.value.as_str()),
+            (flag(&settings.topic), "--topic", settings.topic.value.as_str()),
+            (flag(&settings.stack), "--stack", settings.stack.value.as_str()),
+        ] {
+            if given {
+                command = command.option(name, value);
+            }
+        }
+        for (name, value) in more {
+            command = command.option(name, value);
+        }
+        command.to_string()
+    }
+
+    /// The deployment that gives a setting another value, and how to make that last.
+    fn setting(&self, name: &str, value: &str) -> [String; 2] {
+        let flag = format!("--{}", name.replace('_', "-"));
+        [
+            self.deploy(&[(&flag, value)]),
+            format!("to make it last: `{name}: {value}` in k2m.yaml"),
+        ]
+    }
+
+    /// `k2m destroy` of this pipeline.
+    fn destroy(&self) -> String {
+        Command::new("k2m destroy")
+            .option("--stack", &self.settings.stack.value)
+            .option("--region", &self.settings.stream.value.region)
+            .to_string()
+    }
+
+    /// What brings back a resource of the stack that was deleted by another hand, and with it the mapping.
+    fn anew(&self, evidence: String) -> Outcome {
+        Outcome::Fail {
+            evidence: vec![
+                evidence,
+                "changed outside the stack: it was deleted; CloudFormation takes it to be there, so k2m deploy does not make it again"
+                    .to_owned(),
+            ],
+            fix: vec![
+                self.destroy(),
+                self.deploy(&[]),
+                "the new mapping begins at the starting position: to begin where the old one ended, add --starting-position AT_TIMESTAMP and \
+                 --starting-timestamp with a time before the last record that arrived"
+                    .to_owned(),
+            ],
+        }
+    }
+
+    /// Whether the stack has a resource whose logical id ends so.
+    fn stack_has(&self, suffix: &str) -> bool {
+        let mut resources = self.facts.stack.found().into_iter().flat_map(|stack| &stack.resources);
+        resources.any(|(logical, _)| logical.ends_with(suffix))
     }
 
     /// The function's authentication, as [`crate::settings::Authentication`] names it; the handler's default where it isn't told.

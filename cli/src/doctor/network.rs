@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::{Case, Outcome, Server, given};
 use crate::facts::{Broker, Cluster, Fact, Function, Network};
-use crate::network::{Destination, Hop, Proof, Refusal, Source, Unknown, View, prove};
+use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, View, prove};
+use crate::shell::Command;
 
 /// Ports of MSK's public access: the way there leads over the internet.
 const PUBLIC_PORTS: [u16; 3] = [9194, 9196, 9198];
@@ -47,7 +50,7 @@ pub(super) fn reach(case: &Case<'_>) -> Outcome {
     if function.subnets.is_empty() {
         return Outcome::fail(
             "the function is in no VPC: nothing leads from there to the brokers' private addresses",
-            "k2m deploy: it puts the function into subnets of the cluster's VPC",
+            case.deploy(&[]),
         );
     }
     let region = &case.settings.cluster.value.region;
@@ -141,9 +144,15 @@ fn refused(
         proofs.len()
     )];
     let mut fix = Vec::new();
+    let lost = lost_rules(case).map(|(logical, id)| {
+        format!(
+            "changed outside the stack: its {logical} ({id}) is gone; CloudFormation does not look, so k2m deploy does not put it back"
+        )
+    });
+    let lost: Vec<String> = lost.collect();
     for (hop, refusal) in refusals {
         evidence.push(format!("{hop}: {refusal}"));
-        for step in mend(case, function, cluster, *hop, refusal) {
+        for step in mend(case, function, cluster, *hop, refusal, refusals) {
             if !fix.contains(&step) {
                 fix.push(step);
             }
@@ -154,11 +163,24 @@ fn refused(
         let words = evidence.swap_remove(1);
         evidence = vec![format!("{words} ({blocked} of {} ways)", proofs.len())];
     }
+    if refusals
+        .iter()
+        .any(|(_, refusal)| matches!(refusal, Refusal::NoRule { .. }))
+    {
+        evidence.extend(lost);
+    }
     Outcome::Fail { evidence, fix }
 }
 
 /// Steps that let pass what is refused.
-fn mend(case: &Case<'_>, function: &Function, cluster: &Cluster, hop: Hop, refusal: &Refusal) -> Vec<String> {
+fn mend(
+    case: &Case<'_>,
+    function: &Function,
+    cluster: &Cluster,
+    hop: Hop,
+    refusal: &Refusal,
+    all: &[(Hop, &Refusal)],
+) -> Vec<String> {
     let region = &case.settings.cluster.value.region;
     match refusal {
         Refusal::NoRule {
@@ -172,57 +194,94 @@ fn mend(case: &Case<'_>, function: &Function, cluster: &Cluster, hop: Hop, refus
             } else {
                 &function.security_groups
             };
-            let (Some(group), Some(other), Some(flow)) = (groups.first(), other.first(), blocked.first()) else {
+            let (Some(group), Some(other)) = (groups.first(), other.first()) else {
                 return vec![refusal.to_string()];
             };
             let direction = if *egress { "egress" } else { "ingress" };
-            let (first, last) = (flow.ports.first, flow.ports.last);
-            let mut steps = vec![format!(
-                "aws ec2 authorize-security-group-{direction} --group-id {group} --ip-permissions \
-                 'IpProtocol=tcp,FromPort={first},ToPort={last},UserIdGroupPairs=[{{GroupId={other}}}]' --region {region}"
-            )];
-            steps.extend(lost_rules(case).map(|(logical, id)| {
-                format!(
-                    "the stack {} had {logical} ({id}) for this and it is gone: CloudFormation does not notice, so k2m deploy does not put it \
-                     back. Revoke the rule that you add before k2m destroy: a group that a rule names can't be deleted",
-                    case.settings.stack.value
-                )
-            }));
+            let ports: BTreeSet<_> = blocked.iter().map(|flow| (flow.ports.first, flow.ports.last)).collect();
+            let commands = ports.iter().map(|(first, last)| {
+                let rule = json!([{"IpProtocol": "tcp", "FromPort": first, "ToPort": last, "UserIdGroupPairs": [{"GroupId": other}]}]);
+                Command::new(&format!("aws ec2 authorize-security-group-{direction}"))
+                    .option("--group-id", group)
+                    .option("--ip-permissions", &rule.to_string())
+                    .option("--region", region)
+                    .to_string()
+            });
+            let mut steps: Vec<String> = commands.collect();
+            if lost_rules(case).next().is_some() {
+                steps.push(
+                    "revoke the rule that you add before k2m destroy: a group that a rule names can't be deleted"
+                        .to_owned(),
+                );
+            }
             steps
         }
-        Refusal::AclDenies {
-            acl, egress, denials, ..
-        } => {
-            let lowest = denials.iter().map(|denial| denial.entry).min().unwrap_or_default();
-            let number = if lowest > 1 {
-                format!("a free number below {lowest}")
-            } else {
-                "a free number".to_owned()
-            };
-            let flows: BTreeSet<String> = denials
-                .iter()
-                .flat_map(|denial| &denial.blocked)
-                .flat_map(|flow| {
-                    let ports = format!("From={},To={}", flow.ports.first, flow.ports.last);
-                    flow.cidrs
-                        .iter()
-                        .map(move |cidr| format!("--port-range {ports} --cidr-block {cidr}"))
-                })
-                .collect();
-            let direction = if *egress { "egress" } else { "ingress" };
-            let steps = flows.into_iter().map(|flow| {
-                format!(
-                    "aws ec2 create-network-acl-entry --network-acl-id {acl} --{direction} --protocol tcp {flow} --rule-action allow \
-                     --rule-number N --region {region}, with {number} for N"
-                )
+        // All that this ACL denies at once, so that no number is given twice.
+        Refusal::AclDenies { acl, egress, .. } => {
+            let denials = all.iter().flat_map(|(_, other)| match other {
+                Refusal::AclDenies {
+                    acl: other,
+                    egress: way,
+                    denials,
+                    ..
+                } if other == acl && way == egress => denials.as_slice(),
+                _ => &[],
             });
-            steps.collect()
+            entries(case, acl, *egress, &denials.collect::<Vec<_>>())
         }
         // The engine's words end with the next step.
         Refusal::NoRoute { .. } | Refusal::Blackhole { .. } | Refusal::StaysLocal { .. } => {
             vec![format!("{hop}: {refusal}")]
         }
     }
+}
+
+/// Entries that let pass what a network ACL denies, each with a number that is free and lower than that of what denies.
+fn entries(case: &Case<'_>, acl: &str, egress: bool, denials: &[&Denial]) -> Vec<String> {
+    let region = &case.settings.cluster.value.region;
+    let flows: BTreeSet<(String, String)> = denials
+        .iter()
+        .flat_map(|denial| &denial.blocked)
+        .flat_map(|flow| {
+            let ports = format!("From={},To={}", flow.ports.first, flow.ports.last);
+            flow.cidrs.iter().map(move |cidr| (ports.clone(), cidr.to_string()))
+        })
+        .collect();
+    let lowest = denials.iter().map(|denial| denial.entry).min().unwrap_or_default();
+    let networks = case
+        .facts
+        .networks
+        .get(region)
+        .and_then(|network| network.network_acls.found());
+    let mut acls = networks.into_iter().flatten();
+    let taken: BTreeSet<u32> = acls
+        .find(|one| one.id == acl)
+        .into_iter()
+        .flat_map(|one| &one.entries)
+        .filter(|entry| entry.egress == egress)
+        .map(|entry| entry.number)
+        .collect();
+    let mut free = (1..lowest).rev().filter(|number| !taken.contains(number));
+    let direction = if egress { "--egress" } else { "--ingress" };
+    let steps = flows.into_iter().map(|(ports, cidr)| {
+        let Some(number) = free.next() else {
+            return format!(
+                "give entry {lowest} of {acl} a higher number, then allow tcp {ports} with {cidr} ({direction}) before it"
+            );
+        };
+        Command::new("aws ec2 create-network-acl-entry")
+            .option("--network-acl-id", acl)
+            .flag(direction)
+            .option("--protocol", "tcp")
+            .flag("--port-range")
+            .flag(&ports)
+            .option("--cidr-block", &cidr)
+            .option("--rule-action", "allow")
+            .option("--rule-number", &number.to_string())
+            .option("--region", region)
+            .to_string()
+    });
+    steps.collect()
 }
 
 /// Rules that the stack's list has and no security group does any more: logical and physical ids.

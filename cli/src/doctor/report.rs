@@ -1,5 +1,6 @@
 //! What doctor found: every check, and what is at the root. The same value for people and for programs.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
 use serde::Serialize;
@@ -40,7 +41,7 @@ pub struct Cause {
     /// What users and logs say of it; empty where they say nothing of their own.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub seen_as: &'static str,
-    /// Codes of checks that also failed and may well follow from it.
+    /// Codes of checks that also failed and may well follow from it, and of those that warn of nothing else.
     pub explains: Vec<&'static str>,
 }
 
@@ -55,6 +56,17 @@ pub struct Checked {
     /// What it says.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// Codes of checks that already say all that this one warns of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub said_by: Vec<&'static str>,
+}
+
+/// A check with its outcome, and which changes outside the stack are at its root.
+pub(super) struct Judged {
+    pub(super) check: &'static Check,
+    pub(super) outcome: Outcome,
+    /// Their numbers.
+    pub(super) changes: Vec<usize>,
 }
 
 impl Report {
@@ -72,16 +84,24 @@ impl Report {
         ),
     ];
 
-    pub(super) fn new(judged: Vec<(&'static Check, Outcome)>) -> Self {
+    pub(super) fn new(judged: Vec<Judged>) -> Self {
         let failed: Vec<&Check> = judged
             .iter()
-            .filter(|(_, outcome)| matches!(outcome, Outcome::Fail { .. }))
-            .map(|(check, _)| *check)
+            .filter(|judged| matches!(judged.outcome, Outcome::Fail { .. }))
+            .map(|judged| judged.check)
             .collect();
         let follows = |check: &Check, from: &Check| check.after.contains(&from.code);
-        let causes: Vec<Cause> = failed
-            .iter()
-            .filter(|check| !failed.iter().any(|other| follows(check, other)))
+        let roots = || {
+            failed
+                .iter()
+                .filter(|check| !failed.iter().any(|other| follows(check, other)))
+        };
+        let shown = |judged: &Judged| match judged.outcome {
+            Outcome::Fail { .. } => roots().any(|root| root.code == judged.check.code),
+            _ => true,
+        };
+        let said_by = said_by(&judged, shown);
+        let causes: Vec<Cause> = roots()
             .map(|cause| Cause {
                 code: cause.code,
                 seen_as: cause.seen_as,
@@ -89,12 +109,13 @@ impl Report {
                     .iter()
                     .filter(|check| follows(check, cause))
                     .map(|check| check.code)
+                    .chain(said_by.contains(&cause.code).then_some(DRIFT))
                     .collect(),
             })
             .collect();
         let unknown = judged
             .iter()
-            .any(|(_, outcome)| matches!(outcome, Outcome::Unknown { .. }));
+            .any(|judged| matches!(judged.outcome, Outcome::Unknown { .. }));
         Self {
             health: match (failed.is_empty(), unknown) {
                 (false, _) => Health::Broken,
@@ -104,10 +125,15 @@ impl Report {
             causes,
             checks: judged
                 .into_iter()
-                .map(|(check, outcome)| Checked {
+                .map(|Judged { check, outcome, .. }| Checked {
                     code: check.code,
                     title: check.title,
                     outcome,
+                    said_by: if check.code == DRIFT {
+                        said_by.clone()
+                    } else {
+                        Vec::new()
+                    },
                 })
                 .collect(),
         }
@@ -125,6 +151,27 @@ impl Report {
     fn check(&self, code: &str) -> Option<&Checked> {
         self.checks.iter().find(|check| check.code == code)
     }
+}
+
+/// The check that lists every change outside the stack.
+const DRIFT: &str = "K2M-L05";
+
+/// Checks, of those that are shown in full, that say of every change outside the stack what it does; none where the list has more.
+fn said_by(judged: &[Judged], shown: impl Fn(&Judged) -> bool) -> Vec<&'static str> {
+    let listed = judged.iter().find(|judged| judged.check.code == DRIFT);
+    let listed = listed.map_or(0, |drift| match &drift.outcome {
+        Outcome::Warn { evidence, .. } => evidence.len(),
+        _ => 0,
+    });
+    let say: Vec<&Judged> = judged
+        .iter()
+        .filter(|judged| !judged.changes.is_empty() && shown(judged))
+        .collect();
+    let said: BTreeSet<usize> = say.iter().flat_map(|judged| &judged.changes).copied().collect();
+    if said.len() < listed {
+        return Vec::new();
+    }
+    say.iter().map(|judged| judged.check.code).collect()
 }
 
 impl Outcome {
@@ -148,7 +195,7 @@ impl Display for Report {
         let warned = self
             .checks
             .iter()
-            .filter(|check| matches!(check.outcome, Outcome::Warn { .. }));
+            .filter(|check| matches!(check.outcome, Outcome::Warn { .. }) && check.said_by.is_empty());
         let unknown: Vec<&Checked> = self
             .checks
             .iter()

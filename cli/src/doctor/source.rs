@@ -2,6 +2,7 @@
 
 use super::{Case, Outcome, given};
 use crate::facts::{Fact, Mapping};
+use crate::shell::Command;
 
 /// Below this, most of an invocation is spent on what does not depend on the number of records.
 const SMALL_BATCH: u32 = 100;
@@ -31,10 +32,13 @@ pub(super) fn mapping(case: &Case<'_>) -> Outcome {
     given!(case.stack());
     let mapping = match &case.facts.mapping {
         Fact::Found { value } => value,
+        Fact::Absent if case.stack_has("Mapping") => {
+            return case.anew("the stack's event source mapping is gone: nobody reads the stream".to_owned());
+        }
         Fact::Absent => {
             return Outcome::fail(
                 "the stack has no event source mapping for this stream: nobody reads it",
-                "k2m deploy",
+                case.deploy(&[]),
             );
         }
         Fact::Unreadable(why) => return Outcome::unreadable(why),
@@ -50,16 +54,23 @@ pub(super) fn mapping(case: &Case<'_>) -> Outcome {
                 "{uuid} is {state}, as the settings say ({})",
                 case.settings.enabled.source
             ),
-            "to let it read: enable it in k2m.yaml, then k2m deploy",
+            ["to let it read:".to_owned(), case.deploy(&[("--enabled", "true")])],
         ),
         "Disabled" | "Disabling" => Outcome::fail(
             format!("{uuid} is {state}, though the settings have it enabled"),
-            format!(
-                "aws lambda update-event-source-mapping --uuid {uuid} --enabled --region {}",
-                case.settings.stream.value.region
-            ),
+            case.deploy(&[("--enabled", "true")]),
         ),
-        _ => Outcome::fail(format!("{uuid} is {state}"), "k2m deploy"),
+        "Deleting" => case.anew(format!("{uuid} is {state}: nobody will read the stream")),
+        _ => Outcome::fail(
+            format!("{uuid} is {state}"),
+            [
+                "wait a minute, then ask again; what Lambda says of it:".to_owned(),
+                Command::new("aws lambda get-event-source-mapping")
+                    .option("--uuid", uuid)
+                    .option("--region", &case.settings.stream.value.region)
+                    .to_string(),
+            ],
+        ),
     }
 }
 
@@ -70,7 +81,7 @@ pub(super) fn partial_failures(case: &Case<'_>) -> Outcome {
     } else {
         Outcome::fail(
             "ReportBatchItemFailures is off: Lambda takes an answer that names failed records for success, and they are lost",
-            "k2m deploy: its template switches it on",
+            case.deploy(&[]),
         )
     }
 }
@@ -84,7 +95,7 @@ pub(super) fn batch_size(case: &Case<'_>) -> Outcome {
             format!(
                 "at most {size} records an invocation: each costs a round trip to the brokers, whatever it carries"
             ),
-            "raise the batch size to 1000 in k2m.yaml, then k2m deploy",
+            case.setting("batch_size", "1000"),
         )
     } else {
         Outcome::pass(format!("at most {size} records an invocation"))
@@ -103,10 +114,8 @@ pub(super) fn last_result(case: &Case<'_>) -> Outcome {
         Some(result) => Outcome::Fail {
             evidence: vec![format!("{result}: {}", explained(result))],
             fix: vec![
-                format!(
-                    "mend what is broken; where no other check fails, read `reason` in the function's log: {}",
-                    log_command(case)
-                ),
+                "mend what is broken; where no other check fails, read `reason` in the function's log:".to_owned(),
+                log_command(case),
                 "the result stays until the next batch: put a record, then ask again".to_owned(),
             ],
         },
@@ -129,10 +138,12 @@ fn log_command(case: &Case<'_>) -> String {
     let resources = case.facts.stack.found().into_iter().flat_map(|stack| &stack.resources);
     let mut groups = resources.filter(|(logical, _)| logical.contains("Log"));
     match groups.next() {
-        Some((_, group)) => format!(
-            "aws logs tail {group} --since 1h --filter-pattern reason --region {}",
-            case.settings.stream.value.region
-        ),
+        Some((_, group)) => Command::new("aws logs tail")
+            .word(group)
+            .option("--since", "1h")
+            .option("--filter-pattern", "reason")
+            .option("--region", &case.settings.stream.value.region)
+            .to_string(),
         None => "CloudWatch Logs, the log group of the function".to_owned(),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::{CHECKS, Outcome, Report, examine};
 use crate::arn::{Arn, Kind};
 use crate::exit::Exit;
@@ -153,8 +155,49 @@ fn network() -> Network {
     }
 }
 
+/// The stack's template, as far as doctor looks at it, as it was when this was deployed.
+fn template(facts: &mut Facts) -> String {
+    let (function, mapping) = (get(&mut facts.function).clone(), get(&mut facts.mapping).clone());
+    let response_types: &[&str] = if mapping.partial_failures {
+        &["ReportBatchItemFailures"]
+    } else {
+        &[]
+    };
+    json!({"Resources": {
+        "ClusterIngress": {"Type": "AWS::EC2::SecurityGroupIngress", "Properties": {}},
+        "OrdersFunction": {"Type": "AWS::Lambda::Function", "Properties": {
+            "Timeout": function.timeout_seconds,
+            "MemorySize": function.memory_mb,
+            "Environment": {"Variables": function.variables},
+            "VpcConfig": {
+                "SecurityGroupIds": [{"Fn::GetAtt": ["FunctionSecurityGroup", "GroupId"]}],
+                "SubnetIds": function.subnets,
+            },
+        }},
+        "OrdersMapping": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": {
+            "Enabled": mapping.state == "Enabled",
+            "BatchSize": mapping.batch_size,
+            "FunctionResponseTypes": response_types,
+            "DestinationConfig": {"OnFailure": {"Destination": {"Ref": "OrdersFailureTopic"}}},
+        }},
+    }})
+    .to_string()
+}
+
+/// The facts once this is what was deployed.
+fn redeployed(facts: &mut Facts) {
+    let template = template(facts);
+    get(&mut facts.stack).template = Some(template);
+}
+
 /// Deployed, and delivering.
 fn facts() -> Facts {
+    let mut facts = looked_at();
+    redeployed(&mut facts);
+    facts
+}
+
+fn looked_at() -> Facts {
     let broker = |id: u32, subnet: &str, address: &str| Broker {
         id,
         subnet: subnet.to_owned(),
@@ -211,8 +254,11 @@ fn facts() -> Facts {
             made_by_k2m: true,
             resources: map(&[
                 ("ClusterIngress", "sgr-in"),
+                ("FunctionSecurityGroup", "sg-function"),
+                ("OrdersFailureTopic", "arn:aws:sns:eu-west-1:123456789012:failures"),
                 ("OrdersFunction", "orders"),
                 ("OrdersLogGroup", "k2m-orders-OrdersLogGroup-1"),
+                ("OrdersMapping", "u-2"),
             ]),
             outputs: map(&[]),
             parameters: map(&[]),
@@ -285,6 +331,23 @@ fn no_topic(_: &mut Settings, facts: &mut Facts) {
     failing(facts);
 }
 
+fn no_own_topic(settings: &mut Settings, facts: &mut Facts) {
+    no_topic(settings, facts);
+    let stack = get(&mut facts.stack);
+    let mut template: serde_json::Value = serde_json::from_str(stack.template.as_ref().unwrap()).unwrap();
+    template["Resources"]["OrdersTopic"] = json!({
+        "Type": "AWS::MSK::Topic",
+        "Properties": {"TopicName": "orders", "PartitionCount": 7, "ReplicationFactor": 2},
+    });
+    stack.template = Some(template.to_string());
+}
+
+fn no_template(_: &mut Settings, facts: &mut Facts) {
+    let stack = get(&mut facts.stack);
+    stack.template = None;
+    stack.template_unreadable = denied::<()>("cloudformation:GetTemplate").unreadable().cloned();
+}
+
 fn wrong_port(_: &mut Settings, facts: &mut Facts) {
     variable(facts, "K2M_BOOTSTRAP_SERVERS", "b-1.events:9092,b-2.events:9092");
     failing(facts);
@@ -325,7 +388,9 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-L01", |_, f| f.stack = denied("cloudformation:DescribeStacks"), "unknown", "cloudformation:DescribeStacks"),
     ("K2M-L01", |_, f| get(&mut f.stack).status = "ROLLBACK_COMPLETE".into(), "fail", "creates it anew"),
     ("K2M-L01", |_, f| get(&mut f.stack).status = "REVIEW_IN_PROGRESS".into(), "fail", "never created"),
-    ("K2M-L01", |_, f| get(&mut f.stack).status = "UPDATE_ROLLBACK_FAILED".into(), "fail", "describe-stack-events"),
+    ("K2M-L01", |_, f| get(&mut f.stack).status = "UPDATE_ROLLBACK_FAILED".into(), "fail", "continue-update-rollback"),
+    ("K2M-L01", |_, f| get(&mut f.stack).status = "UPDATE_FAILED".into(), "fail", "rollback-stack"),
+    ("K2M-L01", |_, f| get(&mut f.stack).status = "DELETE_FAILED".into(), "fail", "describe-stack-events"),
     ("K2M-L01", |_, f| get(&mut f.stack).status = "DELETE_IN_PROGRESS".into(), "fail", "once it is gone"),
     ("K2M-L01", |_, f| get(&mut f.stack).status = "UPDATE_IN_PROGRESS".into(), "warn", "at work"),
     ("K2M-L01", |_, f| get(&mut f.stack).status = "UPDATE_ROLLBACK_COMPLETE".into(), "warn", "taken back"),
@@ -334,7 +399,16 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-E01", |_, f| f.stream = Fact::Absent, "fail", STREAM),
     ("K2M-E01", |_, f| f.stream = denied("kinesis:DescribeStreamSummary"), "unknown", "kinesis:DescribeStreamSummary"),
     ("K2M-E02", |_, _| {}, "pass", "u-2 is Enabled"),
-    ("K2M-E02", |_, f| f.mapping = Fact::Absent, "fail", "nobody reads it"),
+    ("K2M-E02", |_, f| f.mapping = Fact::Absent, "fail", "k2m destroy --stack k2m-orders --region eu-west-1"),
+    (
+        "K2M-E02",
+        |_, f| {
+            f.mapping = Fact::Absent;
+            get(&mut f.stack).resources.remove("OrdersMapping");
+        },
+        "fail",
+        "nobody reads it",
+    ),
     ("K2M-E02", |_, f| f.mapping = denied("lambda:GetEventSourceMapping"), "unknown", "lambda:GetEventSourceMapping"),
     ("K2M-E02", |_, f| get(&mut f.mapping).state = "Creating".into(), "warn", "wait a minute"),
     ("K2M-E02", |_, f| get(&mut f.mapping).state = "Disabled".into(), "fail", "--uuid u-2 --enabled --region eu-west-1"),
@@ -356,7 +430,16 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-E04", |_, f| get(&mut f.mapping).batch_size = 10, "warn", "at most 10 records"),
     ("K2M-E04", |_, f| f.mapping = Fact::Absent, "skip", "no event source mapping"),
     ("K2M-L02", |_, _| {}, "pass", "Active"),
-    ("K2M-L02", |_, f| f.function = Fact::Absent, "fail", "has no function"),
+    ("K2M-L02", |_, f| f.function = Fact::Absent, "fail", "changed outside the stack: it was deleted"),
+    (
+        "K2M-L02",
+        |_, f| {
+            f.function = Fact::Absent;
+            get(&mut f.stack).resources.remove("OrdersFunction");
+        },
+        "fail",
+        "has no function",
+    ),
     ("K2M-L02", blind, "unknown", "lambda:GetFunctionConfiguration"),
     ("K2M-L02", |_, f| get(&mut f.function).state = "Pending".into(), "warn", "Pending"),
     ("K2M-L02", |_, f| get(&mut f.function).last_update = Some("InProgress".into()), "warn", "an update is under way"),
@@ -421,7 +504,15 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-A01", |_, f| f.cluster = denied("kafka:DescribeClusterV2"), "skip", "see K2M-N01"),
     ("K2M-A02", |_, _| {}, "pass", "the cluster's brokers for iam"),
     ("K2M-A02", wrong_port, "fail", "b-1.events:9092 is the cluster's port for plaintext"),
-    ("K2M-A02", wrong_port, "fail", "for iam: b-1.events:9098,b-2.events:9098"),
+    (
+        "K2M-A02",
+        |s, f| {
+            wrong_port(s, f);
+            redeployed(f);
+        },
+        "fail",
+        "for iam: b-1.events:9098,b-2.events:9098",
+    ),
     ("K2M-A02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", "b-1.events:9096"), "fail", "no port of the cluster for it"),
     ("K2M-A02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", "b-1.clicks:9098"), "fail", "none of these"),
     ("K2M-A02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", ""), "fail", "is not set"),
@@ -440,12 +531,12 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-A02", blind, "skip", "see K2M-L02"),
     ("K2M-N02", |_, _| {}, "pass", "4 ways: from subnet-1, subnet-2 to brokers 1, 2 on 9098"),
     ("K2M-N02", no_ingress, "fail", "no ingress rule of sg-brokers allows tcp 9098"),
-    ("K2M-N02", no_ingress, "fail", "had ClusterIngress (sgr-in) for this and it is gone"),
+    ("K2M-N02", no_ingress, "fail", "changed outside the stack: its ClusterIngress (sgr-in) is gone"),
     (
         "K2M-N02",
         no_ingress,
         "fail",
-        "authorize-security-group-ingress --group-id sg-brokers --ip-permissions 'IpProtocol=tcp,FromPort=9098,ToPort=9098,UserIdGroupPairs=[{GroupId=sg-function}]'",
+        "authorize-security-group-ingress --group-id sg-brokers --ip-permissions '[{",
     ),
     ("K2M-N02", |_, f| get(&mut the_network(f).security_groups)[1].rules.clear(), "fail", "authorize-security-group-egress --group-id sg-function"),
     (
@@ -464,6 +555,18 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "fail",
         "create-network-acl-entry --network-acl-id acl-1 --egress --protocol tcp --port-range From=9098,To=9098 --cidr-block 10.0.1.10/32",
     ),
+    (
+        // Each entry has a number of its own, below what denies.
+        "K2M-N02",
+        |_, f| {
+            let entries = &mut get(&mut the_network(f).network_acls)[0].entries;
+            entries[1] = AclEntry { number: 50, allow: false, ..entries[1].clone() };
+            let taken = AclEntry { number: 48, cidr: "10.9.0.0/16".into(), ..entries[1].clone() };
+            entries.push(taken);
+        },
+        "fail",
+        "--cidr-block 10.0.1.0/24 --rule-action allow --rule-number 47",
+    ),
     ("K2M-N02", |_, f| get(&mut the_network(f).route_tables)[0].routes.clear(), "fail", "rtb-1 has no route to 10.0.1.10/32; add one"),
     ("K2M-N02", |_, f| get(&mut f.function).subnets.clear(), "fail", "in no VPC"),
     ("K2M-N02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", "b-1.events:9198"), "skip", "internet"),
@@ -474,7 +577,23 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-N02", |_, f| the_network(f).security_groups = denied("ec2:DescribeSecurityGroups"), "unknown", "ec2:DescribeSecurityGroups"),
     ("K2M-T01", |_, _| {}, "pass", "6 partitions, 3 replicas"),
     ("K2M-T01", no_topic, "fail", "auto.create.topics.enable is false: nothing creates it"),
-    ("K2M-T01", no_topic, "fail", "k2m deploy --create-topic"),
+    ("K2M-T01", no_topic, "fail", "--create-topic true"),
+    (
+        "K2M-T01",
+        |s, f| {
+            no_topic(s, f);
+            get(&mut f.cluster).kafka_version = Some("3.5.1".into());
+        },
+        "fail",
+        "CloudFormation can't create it",
+    ),
+    ("K2M-T01", no_own_topic, "fail", "CloudFormation takes it to be there, so k2m deploy does not create it again"),
+    (
+        "K2M-T01",
+        no_own_topic,
+        "fail",
+        "aws kafka create-topic --cluster-arn arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1 --topic-name orders --partition-count 7 --replication-factor 2 --region eu-west-1",
+    ),
     (
         "K2M-T01",
         |s, f| {
@@ -517,8 +636,17 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-L03", |_, f| variable(f, "K2M_DEADLINE_MARGIN_MS", "60000"), "fail", "K2M_DEADLINE_MARGIN_MS"),
     ("K2M-L03", blind, "skip", "see K2M-L02"),
     ("K2M-L04", |_, _| {}, "pass", "256 MB"),
-    ("K2M-L04", |_, f| get(&mut f.function).memory_mb = 128, "warn", "memory to 256 MB"),
-    ("K2M-L04", |_, f| get(&mut f.mapping).batch_size = 10_000, "warn", "memory to 512 MB"),
+    ("K2M-L04", |_, f| get(&mut f.function).memory_mb = 128, "warn", "--memory-size 256"),
+    ("K2M-L04", |_, f| get(&mut f.mapping).batch_size = 10_000, "warn", "--batch-size 1000"),
+    (
+        "K2M-L04",
+        |_, f| {
+            get(&mut f.mapping).batch_size = 10_000;
+            redeployed(f);
+        },
+        "warn",
+        "--memory 512",
+    ),
     ("K2M-L04", |_, f| f.mapping = Fact::Absent, "skip", "no event source mapping"),
     ("K2M-E05", |_, _| {}, "pass", "OK"),
     ("K2M-E05", |_, f| get(&mut f.mapping).last_result = None, "skip", "no batch"),
@@ -528,7 +656,225 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-D01", |_, _| {}, "pass", "failures"),
     ("K2M-D01", |_, f| get(&mut f.mapping).destination = None, "warn", "gone without a word"),
     ("K2M-D01", not_deployed, "skip", "nothing is deployed"),
+    ("K2M-L05", |_, _| {}, "pass", "as the template of k2m-orders says"),
+    ("K2M-L05", five_seconds, "warn", "Timeout is 5, the template says 60"),
+    ("K2M-L05", |_, f| variable(f, "K2M_LOG", "debug"), "warn", "K2M_LOG is debug, and the template does not have it"),
+    (
+        "K2M-L05",
+        |_, f| drop(get(&mut f.function).variables.remove("K2M_TOPIC")),
+        "warn",
+        "K2M_TOPIC is not set, the template says orders",
+    ),
+    ("K2M-L05", |_, f| get(&mut f.function).security_groups = vec!["sg-9".into()], "warn", "SecurityGroupIds is sg-9, the template says sg-function"),
+    ("K2M-L05", |_, f| get(&mut f.stack).template = None, "skip", "inspect again"),
+    ("K2M-L05", |_, f| get(&mut f.stack).template = Some("{".into()), "skip", "no YAML"),
+    ("K2M-L05", no_template, "unknown", "cloudformation:GetTemplate"),
+    ("K2M-L05", |_, f| get(&mut f.stack).status = "UPDATE_IN_PROGRESS".into(), "skip", "UPDATE_IN_PROGRESS"),
+    ("K2M-L05", blind, "skip", "see K2M-L02"),
+    ("K2M-L05", not_deployed, "skip", "nothing is deployed"),
 ];
+
+/// What is changed, the check, the command that mends it where the change was made outside the stack, and where it was deployed so.
+type Fix = (&'static str, Change, &'static str, &'static str);
+
+const FIXES: &[Fix] = &[
+    (
+        "K2M-L03",
+        five_seconds,
+        "aws lambda update-function-configuration --function-name orders --timeout 60 --region eu-west-1",
+        "--timeout 60",
+    ),
+    (
+        "K2M-L03",
+        |_, f| variable(f, "K2M_DEADLINE_MARGIN_MS", "60000"),
+        "aws lambda update-function-configuration --function-name orders --environment '{\"Variables\":{\"K2M_AUTHENTICATION\":\"iam\",\
+         \"K2M_BOOTSTRAP_SERVERS\":\"b-1.events:9098,b-2.events:9098\",\"K2M_TOPIC\":\"orders\"}}' --region eu-west-1",
+        "",
+    ),
+    (
+        "K2M-L04",
+        |_, f| get(&mut f.function).memory_mb = 128,
+        "aws lambda update-function-configuration --function-name orders --memory-size 256 --region eu-west-1",
+        "--memory 256",
+    ),
+    (
+        "K2M-A01",
+        |_, f| variable(f, "K2M_AUTHENTICATION", "kerberos"),
+        "aws lambda update-function-configuration --function-name orders --environment '{\"Variables\":{\"K2M_AUTHENTICATION\":\"iam\",\
+         \"K2M_BOOTSTRAP_SERVERS\":\"b-1.events:9098,b-2.events:9098\",\"K2M_TOPIC\":\"orders\"}}' --region eu-west-1",
+        "",
+    ),
+    (
+        "K2M-A02",
+        wrong_port,
+        "aws lambda update-function-configuration --function-name orders --environment '{\"Variables\":{\"K2M_AUTHENTICATION\":\"iam\",\
+         \"K2M_BOOTSTRAP_SERVERS\":\"b-1.events:9098,b-2.events:9098\",\"K2M_TOPIC\":\"orders\"}}' --region eu-west-1",
+        "",
+    ),
+    (
+        "K2M-N02",
+        |_, f| get(&mut f.function).subnets.clear(),
+        "aws lambda update-function-configuration --function-name orders --vpc-config \
+         '{\"SecurityGroupIds\":[\"sg-function\"],\"SubnetIds\":[\"subnet-1\",\"subnet-2\"]}' --region eu-west-1",
+        "",
+    ),
+    (
+        "K2M-T02",
+        |_, f| variable(f, "K2M_TOPIC", "clicks"),
+        "aws lambda update-function-configuration --function-name orders --environment '{\"Variables\":{\"K2M_AUTHENTICATION\":\"iam\",\
+         \"K2M_BOOTSTRAP_SERVERS\":\"b-1.events:9098,b-2.events:9098\",\"K2M_TOPIC\":\"orders\"}}' --region eu-west-1",
+        "",
+    ),
+    (
+        "K2M-E02",
+        |_, f| get(&mut f.mapping).state = "Disabled".into(),
+        "aws lambda update-event-source-mapping --uuid u-2 --enabled --region eu-west-1",
+        "--enabled true",
+    ),
+    (
+        "K2M-E03",
+        |_, f| get(&mut f.mapping).partial_failures = false,
+        "aws lambda update-event-source-mapping --uuid u-2 --function-response-types '[\"ReportBatchItemFailures\"]' --region eu-west-1",
+        "",
+    ),
+    (
+        "K2M-E04",
+        |_, f| get(&mut f.mapping).batch_size = 10,
+        "aws lambda update-event-source-mapping --uuid u-2 --batch-size 1000 --region eu-west-1",
+        "--batch-size 1000",
+    ),
+];
+
+#[test]
+fn a_deployment_mends_what_was_deployed_and_a_direct_command_what_was_not() {
+    let deploy = format!("k2m deploy --stream {STREAM} --cluster {CLUSTER}");
+    for (code, change, direct, more) in FIXES {
+        let seen = |deployed: bool| {
+            let (settings, mut facts) = (settings(), facts());
+            change(&mut { settings.clone() }, &mut facts);
+            if deployed {
+                redeployed(&mut facts);
+            }
+            examine(&settings, &facts)
+        };
+        let of = |report: &Report| match &report.checks.iter().find(|check| check.code == *code).unwrap().outcome {
+            Outcome::Warn { evidence, fix } | Outcome::Fail { evidence, fix } => (evidence.join("\n"), fix.clone()),
+            other => panic!("{code}: {other:?}"),
+        };
+        let outside = seen(false);
+        let (evidence, fix) = of(&outside);
+        assert!(evidence.contains("changed outside the stack"), "{code}: {evidence}");
+        assert_eq!(fix, [*direct], "{code}");
+        // The list of changes says no more than that.
+        let list = outside.checks.iter().find(|check| check.code == "K2M-L05").unwrap();
+        assert!(list.said_by.contains(code), "{code}: {outside}");
+        assert!(!outside.to_string().contains("(K2M-L05)"), "{code}: {outside}");
+
+        let deployed = seen(true);
+        let (evidence, fix) = of(&deployed);
+        assert!(!evidence.contains("outside"), "{code}: {evidence}");
+        let wanted = if more.is_empty() {
+            deploy.clone()
+        } else {
+            format!("{deploy} {more}")
+        };
+        if *code != "K2M-L03" || !more.is_empty() {
+            assert_eq!(fix[0], wanted, "{code}");
+        }
+        assert!(list_passes(&deployed), "{code}: {deployed}");
+    }
+}
+
+fn list_passes(report: &Report) -> bool {
+    let list = report.checks.iter().find(|check| check.code == "K2M-L05").unwrap();
+    matches!(list.outcome, Outcome::Pass { .. })
+}
+
+#[test]
+fn what_no_other_check_says_is_worth_a_look() {
+    let change: Change = |settings, facts| {
+        five_seconds(settings, facts);
+        variable(facts, "K2M_LOG", "debug");
+    };
+    let text = changed(change).to_string();
+    assert!(
+        text.contains("Worth a look: Timeout is 5, the template says 60 (K2M-L05)"),
+        "{text}"
+    );
+    assert!(text.contains("K2M_LOG is debug"), "{text}");
+    // Not what another does not need: the log stays as it was set.
+    assert!(text.contains("fix       aws lambda update-function-configuration --function-name orders --timeout 60 --region eu-west-1\n"), "{text}");
+}
+
+#[test]
+fn without_the_template_a_fix_says_what_it_may_not_mend() {
+    let change: Change = |settings, facts| {
+        five_seconds(settings, facts);
+        no_template(settings, facts);
+    };
+    let text = changed(change).to_string();
+    assert!(text.contains("if k2m deploy says that nothing changes, it was changed outside the stack: allow cloudformation:GetTemplate and ask again"), "{text}");
+}
+
+#[test]
+fn names_in_commands_are_one_word_each() {
+    let report = changed(|_, facts| {
+        let name = "it's $(harm)";
+        get(&mut facts.function).arn = format!("arn:aws:lambda:eu-west-1:123456789012:function:{name}");
+        get(&mut facts.stack)
+            .resources
+            .insert("OrdersFunction".to_owned(), name.to_owned());
+        variable(facts, "K2M_BOOTSTRAP_SERVERS", "x`harm`:9098");
+        get(&mut facts.stack)
+            .resources
+            .insert("OrdersLogGroup".to_owned(), "-a; harm".to_owned());
+        for group in get(&mut the_network(facts).security_groups) {
+            group.rules.clear();
+        }
+        get(&mut facts.cluster).security_groups = vec!["sg; harm".to_owned()];
+        get(&mut the_network(facts).security_groups)[0].id = "sg; harm".to_owned();
+        failing(facts);
+    });
+    let fixes: Vec<&String> = report
+        .checks
+        .iter()
+        .filter_map(|check| match &check.outcome {
+            Outcome::Warn { fix, .. } | Outcome::Fail { fix, .. } => Some(fix),
+            _ => None,
+        })
+        .flatten()
+        .filter(|step| step.starts_with("aws ") || step.starts_with("k2m "))
+        .collect();
+    insta::assert_snapshot!(fixes.into_iter().cloned().collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn a_deployment_says_again_what_flags_said() {
+    let flag = |name: &str| Source::Flag(name.to_owned());
+    let (mut settings, facts) = (settings(), facts());
+    settings.stream.source = Source::Environment("K2M_STREAM".to_owned());
+    settings.cluster.source = Source::File {
+        path: "my pipelines/orders.yaml".to_owned(),
+        line: 2,
+    };
+    settings.topic = Setting {
+        value: "-orders".to_owned(),
+        source: flag("--topic"),
+    };
+    settings.stack.source = flag("--stack");
+    let report = examine(
+        &settings,
+        &Facts {
+            stack: Fact::Absent,
+            ..facts
+        },
+    );
+    let text = report.to_string();
+    assert!(
+        text.contains("k2m deploy --config 'my pipelines/orders.yaml' --topic=-orders --stack k2m-orders\n"),
+        "{text}"
+    );
+}
 
 #[test]
 fn each_check_says_what_it_sees() {
@@ -572,8 +918,8 @@ fn the_root_comes_first_and_what_follows_is_folded_under_it() {
         (no_ingress, &[("K2M-N02", &["K2M-E05"])]),
         (no_topic, &[("K2M-T01", &["K2M-E05"])]),
         // No rule is for this port either: that follows.
-        (wrong_port, &[("K2M-A02", &["K2M-N02", "K2M-E05"])]),
-        (five_seconds, &[("K2M-L03", &["K2M-E05"])]),
+        (wrong_port, &[("K2M-A02", &["K2M-N02", "K2M-E05", "K2M-L05"])]),
+        (five_seconds, &[("K2M-L03", &["K2M-E05", "K2M-L05"])]),
         (not_deployed, &[("K2M-L01", &[])]),
         // Both have to be mended, the way first: a longer time-out alone helps nothing.
         (
@@ -581,7 +927,7 @@ fn the_root_comes_first_and_what_follows_is_folded_under_it() {
                 no_ingress(settings, facts);
                 five_seconds(settings, facts);
             },
-            &[("K2M-N02", &["K2M-E05"]), ("K2M-L03", &["K2M-E05"])],
+            &[("K2M-N02", &["K2M-E05"]), ("K2M-L03", &["K2M-E05", "K2M-L05"])],
         ),
         (|_, facts| failing(facts), &[("K2M-E05", &[])]),
     ];
@@ -606,12 +952,17 @@ fn the_root_comes_first_and_what_follows_is_folded_under_it() {
 
 #[test]
 fn what_people_see() {
-    let cases: [(&str, Change); 7] = [
+    let cases: [(&str, Change); 9] = [
         ("healthy", |_, _| {}),
         ("ingress removed", no_ingress),
         ("topic missing", no_topic),
+        ("topic of the stack missing", no_own_topic),
         ("wrong port", wrong_port),
         ("time-out of 5 s", five_seconds),
+        ("deployed with a time-out of 5 s", |settings, facts| {
+            five_seconds(settings, facts);
+            redeployed(facts);
+        }),
         ("nothing deployed", not_deployed),
         ("no rights", blind),
     ];

@@ -14,7 +14,7 @@ mod rights;
 #[cfg(test)]
 pub(crate) mod sample;
 mod seen;
-mod topic;
+pub(crate) mod topic;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -60,13 +60,15 @@ impl<'a> Seen<'a> {
                 return Err(absence(arn));
             }
         }
+        // A cluster that is being created has no brokers to tell of, and that is all there is to say.
+        let (stream, cluster) = (facts.stream.found(), facts.cluster.found());
+        stream.map_or(Ok(()), |stream| stream_usable(stream_arn, stream))?;
+        cluster.map_or(Ok(()), |cluster| cluster_usable(cluster_arn, cluster, notes))?;
         let network = facts.networks.get(&cluster_arn.region);
         blind(facts, network, &cluster_arn.region)?;
         let missing = |what: String| move || PlanError::Missing { what };
-        let stream = facts.stream.found().ok_or_else(missing(stream_name(stream_arn)))?;
-        stream_usable(stream_arn, stream)?;
-        let cluster = facts.cluster.found().ok_or_else(missing(cluster_name(cluster_arn)))?;
-        cluster_usable(cluster_arn, cluster, notes)?;
+        let stream = stream.ok_or_else(missing(stream_name(stream_arn)))?;
+        let cluster = cluster.ok_or_else(missing(cluster_name(cluster_arn)))?;
         let stack = standing(settings, &facts.stack, notes)?;
         let network = network.ok_or_else(missing(format!("the network in {}", cluster_arn.region)))?;
         let brokers = facts.brokers.found().map_or(&[][..], Vec::as_slice);

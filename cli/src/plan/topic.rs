@@ -4,8 +4,9 @@ use super::error::PlanError;
 use super::notes::{Notes, why};
 use super::seen::{Seen, Standing};
 use super::{NewTopic, PlannedCluster};
-use crate::facts::{Fact, Topic};
+use crate::facts::{Cluster, Fact, Topic};
 use crate::settings::{Authentication, Setting, Settings, StartingPosition};
+use crate::shell::Command;
 
 /// Kafka's own default of `max.message.bytes`: 1 MiB and the batch header.
 const MAX_MESSAGE_BYTES: u64 = 1_048_588;
@@ -143,14 +144,7 @@ fn made(settings: &Settings, seen: &Seen, cluster: &PlannedCluster, notes: &mut 
     let name = &settings.topic.value;
     let brokers = u32::try_from(seen.brokers.len()).unwrap_or(u32::MAX);
     let shards = seen.stream.open_shards;
-    let partitions = settings
-        .topic_partitions
-        .as_ref()
-        .map_or(shards.max(brokers).max(1), |setting| setting.value);
-    let replication_factor = settings
-        .topic_replication_factor
-        .as_ref()
-        .map_or(brokers.min(3), |setting| setting.value);
+    let (partitions, replication_factor) = new_shape(settings, shards, brokers);
     let command = command(cluster, name, partitions, replication_factor);
     if let Some(setting) = settings.create_topic.as_ref().filter(|setting| !setting.value) {
         return Err(PlanError::NoTopic {
@@ -159,7 +153,7 @@ fn made(settings: &Settings, seen: &Seen, cluster: &PlannedCluster, notes: &mut 
             command,
         });
     }
-    if let Some(reason) = unmakable(seen) {
+    if let Some(reason) = unmakable(seen.cluster) {
         return Err(PlanError::CannotMakeTopic {
             topic: name.clone(),
             reason,
@@ -212,17 +206,26 @@ fn made(settings: &Settings, seen: &Seen, cluster: &PlannedCluster, notes: &mut 
     })
 }
 
+/// Partitions and replicas of a topic that is made.
+pub(crate) fn new_shape(settings: &Settings, shards: u32, brokers: u32) -> (u32, u32) {
+    let chosen = |setting: &Option<Setting<u32>>| setting.as_ref().map(|setting| setting.value);
+    (
+        chosen(&settings.topic_partitions).unwrap_or(shards.max(brokers).max(1)),
+        chosen(&settings.topic_replication_factor).unwrap_or(brokers.min(3)),
+    )
+}
+
 /// Why CloudFormation can't make a topic of this cluster.
-fn unmakable(seen: &Seen) -> Option<String> {
+pub(crate) fn unmakable(cluster: &Cluster) -> Option<String> {
     let (major, minor) = FIRST_VERSION;
-    let version = seen.cluster.kafka_version.as_deref();
+    let version = cluster.kafka_version.as_deref();
     if version.and_then(numbers).is_none_or(|numbers| numbers < FIRST_VERSION) {
         let version = version.unwrap_or("of an unknown version");
         return Some(format!(
             "MSK makes topics from Kafka {major}.{minor} on, and the cluster's is {version}"
         ));
     }
-    let state = &seen.cluster.state;
+    let state = &cluster.state;
     (state != "ACTIVE")
         .then(|| format!("MSK makes topics while the cluster is ACTIVE, and it is {state}, so try again later"))
 }
@@ -234,22 +237,42 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
 }
 
 fn command(cluster: &PlannedCluster, topic: &str, partitions: u32, replication_factor: u32) -> String {
-    let servers = &cluster.bootstrap_servers;
-    let (config, hint) = match cluster.authentication {
-        Authentication::Plaintext => ("", ""),
-        Authentication::Tls => (
-            " --command-config client.properties",
-            "\n  with security.protocol=SSL in client.properties",
-        ),
-        Authentication::Iam => (
-            " --command-config client.properties",
-            "\n  with the settings of AWS's library aws-msk-iam-auth in client.properties",
-        ),
+    let (command, file) = create_command(
+        &cluster.bootstrap_servers,
+        cluster.authentication,
+        topic,
+        partitions,
+        replication_factor,
+    );
+    let hint = file
+        .map(|file| format!("\n  with {file} in client.properties"))
+        .unwrap_or_default();
+    format!("{command}{hint}")
+}
+
+/// Kafka's own command that makes a topic, and what its client.properties hold where it needs some.
+pub(crate) fn create_command(
+    servers: &str,
+    authentication: Authentication,
+    topic: &str,
+    partitions: u32,
+    replication_factor: u32,
+) -> (Command, Option<&'static str>) {
+    let file = match authentication {
+        Authentication::Plaintext => None,
+        Authentication::Tls => Some("security.protocol=SSL"),
+        Authentication::Iam => Some("the settings of AWS's library aws-msk-iam-auth"),
     };
-    format!(
-        "kafka-topics.sh --bootstrap-server {servers}{config} --create --topic {topic} --partitions {partitions} \
-         --replication-factor {replication_factor}{hint}"
-    )
+    let mut command = Command::new("kafka-topics.sh").option("--bootstrap-server", servers);
+    if file.is_some() {
+        command = command.option("--command-config", "client.properties");
+    }
+    let command = command
+        .flag("--create")
+        .option("--topic", topic)
+        .option("--partitions", &partitions.to_string())
+        .option("--replication-factor", &replication_factor.to_string());
+    (command, file)
 }
 
 fn wrong(topic: &str, setting: &'static str, chosen: &Setting<u32>, reason: String) -> PlanError {

@@ -11,7 +11,9 @@ use std::fmt;
 use serde::Serialize;
 
 pub use file::{Entry, File, FileError, SIZE_LIMIT};
-pub use resolve::{ChosenStack, Environment, SettingsError, Sources, resolve, resolve_stack};
+pub use resolve::{
+    ChosenStack, Environment, SettingsError, Sources, StackOutputs, resolve, resolve_deployed, resolve_stack,
+};
 pub use table::{Preset, Row, Shape, TABLE};
 
 use crate::arn::Arn;

@@ -35,8 +35,19 @@ pub struct ChosenStack {
     pub name: Setting<String>,
     /// Its region, where one is said; else the SDK's own rules decide.
     pub region: Option<String>,
+    /// Its account, where a stream says one; else that of the credentials.
+    pub account: Option<String>,
     /// The credentials.
     pub access: Access,
+}
+
+/// What a stack of k2m says of its pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackOutputs {
+    /// Its name.
+    pub stack: String,
+    /// Its outputs.
+    pub outputs: BTreeMap<String, String>,
 }
 
 /// Why the settings can't be used.
@@ -65,6 +76,17 @@ pub enum SettingsError {
         "no stack: give --stack NAME (or K2M_STACK, or `stack` in k2m.yaml), or --stream ARN of the pipeline whose stack it is"
     )]
     NoStack,
+    /// No stack that could say what the settings don't.
+    #[error(
+        "no stack {stack} of k2m is in {region}, so it doesn't say which stream and which cluster it joins: give --stream ARN and --cluster ARN, or \
+         another --stack or --region"
+    )]
+    StackAbsent {
+        /// Its name.
+        stack: String,
+        /// Where it was looked for.
+        region: String,
+    },
     /// k2m.yaml can't be read.
     #[error(
         "failed to read the settings in {path}: {source}; name another file with --config, or write one with `k2m init`"
@@ -399,6 +421,29 @@ pub fn resolve(sources: Sources<'_>) -> Result<(Settings, Access), SettingsError
     Ok((settings, access))
 }
 
+/// Resolves the settings of a pipeline that is deployed: stream, cluster and topic are those of its stack where nothing else names them.
+pub fn resolve_deployed(sources: Sources<'_>, stack: &StackOutputs) -> Result<(Settings, Access), SettingsError> {
+    let output = |name: &str| stack.outputs.get(name).cloned();
+    // A pipeline's outputs begin with its id.
+    let id = stack.outputs.keys().find_map(|name| name.strip_suffix("Stream"));
+    let of_pipeline = |suffix: &str| id.and_then(|id| output(&format!("{id}{suffix}")));
+    let mut flags = sources.flags.clone();
+    for (flag, row, found) in [
+        (&mut flags.stream, &table::STREAM.row, of_pipeline("Stream")),
+        (&mut flags.cluster, &table::CLUSTER.row, output("Cluster")),
+        (&mut flags.topic, &table::TOPIC.row, of_pipeline("Topic")),
+        (&mut flags.stack, &table::STACK.row, Some(stack.stack.clone())),
+    ] {
+        if sources.given(row).is_none() {
+            *flag = found;
+        }
+    }
+    resolve(Sources {
+        flags: &flags,
+        ..sources
+    })
+}
+
 /// Resolves which stack is meant, for commands that need no more than that. A stream is not needed where the stack is named.
 pub fn resolve_stack(sources: Sources<'_>) -> Result<ChosenStack, SettingsError> {
     let stream = sources.stream()?.map(|stream| stream.value);
@@ -408,9 +453,11 @@ pub fn resolve_stack(sources: Sources<'_>) -> Result<ChosenStack, SettingsError>
         (None, Some(stream)) => default(default_stack_name(stream.name())),
         (None, None) => return Err(SettingsError::NoStack),
     };
+    let (region, account) = stream.map(|stream| (stream.region, stream.account)).unzip();
     Ok(ChosenStack {
         name,
-        region: stream.map(|stream| stream.region).or_else(|| access.region.clone()),
+        region: region.or_else(|| access.region.clone()),
+        account,
         access,
     })
 }

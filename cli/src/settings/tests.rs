@@ -1,6 +1,6 @@
 //! What wins, what is refused and with which words, and that the documentation has the same table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use clap::Parser as _;
@@ -363,6 +363,61 @@ fn a_stack_is_found_with_little() {
             "{arguments:?}"
         );
     }
+}
+
+#[test]
+fn a_stack_says_what_nothing_else_does() {
+    let outputs = [
+        ("Cluster", CLUSTER),
+        ("Orders1Function", "f"),
+        ("Orders1Stream", STREAM),
+        ("Orders1Topic", "sales"),
+    ];
+    let stack = StackOutputs {
+        stack: "mine".to_owned(),
+        outputs: environment(&outputs),
+    };
+    let of = |arguments: &[&str], yaml: &str, stack: &StackOutputs| {
+        let (flags, environment) = (flags(arguments), environment(&[]));
+        let file = (!yaml.is_empty()).then(|| file(yaml));
+        let sources = Sources {
+            flags: &flags,
+            environment: &environment,
+            file: file.as_ref(),
+        };
+        let (settings, _) = resolve_deployed(sources, stack)?;
+        let ends = [settings.stream.value.as_str(), settings.cluster.value.as_str()];
+        Ok([&ends[..], &[&settings.topic.value, &settings.stack.value]]
+            .concat()
+            .join(" "))
+    };
+    let all = format!("{STREAM} {CLUSTER} sales mine");
+    assert_eq!(of(&[], "", &stack).unwrap(), all);
+    assert_eq!(
+        of(&["--stack", "mine", "--region", "eu-west-1"], "", &stack).unwrap(),
+        all
+    );
+    let other = STREAM.replace("orders", "clicks");
+    assert_eq!(
+        of(&["--stream", &other], "topic: t", &stack).unwrap(),
+        format!("{other} {CLUSTER} t mine")
+    );
+    // A stack that says too little, and one that says what no stack of k2m does.
+    let little = StackOutputs {
+        outputs: BTreeMap::new(),
+        ..stack.clone()
+    };
+    let error: SettingsError = of(&[], "", &little).unwrap_err();
+    assert!(matches!(error, SettingsError::Missing { .. }), "{error}");
+    let odd = StackOutputs {
+        outputs: environment(&[("Cluster", "x"), ("Stream", STREAM)]),
+        ..stack
+    };
+    let error = of(&[], "", &odd).unwrap_err();
+    assert!(
+        error.to_string().starts_with("invalid value `x` for --cluster"),
+        "{error}"
+    );
 }
 
 #[test]

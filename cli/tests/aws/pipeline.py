@@ -124,15 +124,11 @@ def speak(brokers):
     configure(Environment={"Variables": variables(cluster_arn(), brokers)})
 
 
-def ingress(change):
+def remove_ingress():
     group = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["brokers"]}])["SecurityGroups"][0]["GroupId"]
     peers = [{"GroupId": physical("Group")}]
     permission = {"IpProtocol": "tcp", "FromPort": PORT, "ToPort": PORT, "UserIdGroupPairs": peers}
-    getattr(ec2, f"{change}_security_group_ingress")(GroupId=group, IpPermissions=[permission])
-
-
-def create_topic():
-    kafka.create_topic(ClusterArn=cluster_arn(), TopicName="orders", PartitionCount=3, ReplicationFactor=2)
+    ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[permission])
 
 
 def deliver(data, result):
@@ -149,14 +145,10 @@ ACTIONS = {
     "deploy": deploy,
     "deliver": lambda: deliver(b"good", "OK"),
     "fail": lambda: deliver(b"bad", "PROBLEM: Function call failed"),
-    "remove the ingress": lambda: ingress("revoke"),
-    "add the ingress": lambda: ingress("authorize"),
+    "remove the ingress": remove_ingress,
     "delete the topic": lambda: kafka.delete_topic(ClusterArn=cluster_arn(), TopicName="orders"),
-    "create the topic": create_topic,
     "speak to the plaintext port": lambda: speak("BootstrapBrokerString"),
-    "speak to the IAM port": lambda: speak("BootstrapBrokerStringSaslIam"),
     "time out after 5 s": lambda: configure(Timeout=5),
-    "time out after 60 s": lambda: configure(Timeout=60),
 }
 answer = None
 for action in sys.argv[1:]:

@@ -4,9 +4,11 @@ The first argument says what to do; the functions below are named so.
 """
 
 import json
+import shlex
 import sys
 
 import boto3
+from botocore.exceptions import WaiterError
 
 client = boto3.client
 
@@ -84,6 +86,12 @@ def rules(group):
     return client("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"]
 
 
+def subnets():
+    """Ids of the cluster's subnets, in the order of their addresses."""
+    found = [each for each in client("ec2").describe_subnets()["Subnets"] if each["CidrBlock"].startswith("10.0.")]
+    return [each["SubnetId"] for each in sorted(found, key=lambda each: each["CidrBlock"])]
+
+
 def remains():
     """Names of all that a stack could have left."""
     stacks = client("cloudformation").list_stacks()["StackSummaries"]
@@ -102,6 +110,41 @@ def remains():
         "buckets": [each["Name"] for each in client("s3").list_buckets()["Buckets"]],
         "groups": [each["GroupName"] for each in groups if each["GroupName"] not in ("default", "brokers")],
     }
+
+
+def stacks():
+    """By name, each stack that is there: its status, and the names of change sets that nobody executed."""
+    cloudformation = client("cloudformation")
+    found = {}
+    for stack in cloudformation.describe_stacks()["Stacks"]:
+        change_sets = cloudformation.list_change_sets(StackName=stack["StackId"])["Summaries"]
+        waiting = [each["ChangeSetName"] for each in change_sets if not each["ExecutionStatus"].startswith("EXECUTE_")]
+        found[stack["StackName"]] = {"status": stack["StackStatus"], "changeSets": waiting}
+    return found
+
+
+def foreign_stack(name):
+    """A stack of another tool's: it lacks the tag that k2m gives."""
+    template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
+    client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+    client("cloudformation").get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    return {}
+
+
+def broken_stack(name):
+    """A stack of k2m's that never worked: ROLLBACK_COMPLETE."""
+    rule = {"GroupId": "sg-00000000", "IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "CidrIp": "10.0.0.0/8"}
+    template = {"Resources": {"Rule": {"Type": "AWS::EC2::SecurityGroupIngress", "Properties": rule}}}
+    cloudformation = client("cloudformation")
+    cloudformation.create_stack(
+        StackName=name, TemplateBody=json.dumps(template), Tags=[{"Key": "k2m:stack", "Value": name}]
+    )
+    try:
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    except WaiterError:
+        # It waits for success, and gives up when the stack is rolled back.
+        pass
+    return {}
 
 
 def logs():
@@ -139,6 +182,27 @@ def set_variable(stack, name, value):
         FunctionName=function, Environment={"Variables": {**variables, name: value}}
     )
     return {"before": variables[name]}
+
+
+def mapping_of(stack):
+    resources = client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    kind = "AWS::Lambda::EventSourceMapping"
+    return next(each["PhysicalResourceId"] for each in resources if each["ResourceType"] == kind)
+
+
+def set_enabled(stack, on):
+    client("lambda").update_event_source_mapping(UUID=mapping_of(stack), Enabled=on == "true")
+    return {}
+
+
+def delete_mapping(stack):
+    client("lambda").delete_event_source_mapping(UUID=mapping_of(stack))
+    return {}
+
+
+def words(command):
+    """What a shell makes of a command."""
+    return shlex.split(command)
 
 
 def delete_topic(cluster, topic):

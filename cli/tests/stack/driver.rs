@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::BufRead as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use tempfile::TempDir;
 
 const SCRIPT: &str = include_str!("account.py");
 /// Longest that a test waits for records to arrive: far more than they need, also on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(3);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// A started account. All of it ends with this value.
 pub(crate) struct Account {
-    pub(crate) kafka: KafkaCluster,
+    /// Absent where no record is to flow.
+    pub(crate) kafka: Option<KafkaCluster>,
     pub(crate) emulator: AwsEmulator,
     pub(crate) cluster: String,
     pub(crate) group: String,
@@ -32,6 +33,15 @@ impl Account {
         let kafka = KafkaCluster::builder().start().unwrap();
         let servers = kafka.bootstrap_servers();
         let emulator = AwsEmulator::start_with(&[("MINISTACK_MSK_BOOTSTRAP", &servers)]).unwrap();
+        Self::of(emulator, Some(kafka), streams)
+    }
+
+    /// The same with no Kafka behind it: topics are made in the emulator's memory alone.
+    pub(crate) fn without_kafka(streams: &[&str]) -> Self {
+        Self::of(AwsEmulator::start().unwrap(), None, streams)
+    }
+
+    fn of(emulator: AwsEmulator, kafka: Option<KafkaCluster>, streams: &[&str]) -> Self {
         let mut arguments = vec!["seed"];
         arguments.extend(streams);
         let seeded = emulator.python(SCRIPT, &arguments).unwrap();
@@ -58,19 +68,8 @@ impl Account {
 
     /// `k2m` with these arguments, in a folder of its own.
     pub(crate) fn k2m(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_k2m"));
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy().to_ascii_uppercase();
-            if ["AWS_", "K2M_"].iter().any(|prefix| name.starts_with(prefix)) || name.ends_with("_PROXY") {
-                command.env_remove(name);
-            }
-        }
-        command
-            .args(arguments)
-            .envs(self.emulator.environment())
-            .env("COLUMNS", "120")
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null());
+        let mut command = k2m(self.folder.path(), arguments);
+        command.envs(self.emulator.environment());
         command
     }
 
@@ -110,7 +109,7 @@ impl Account {
 
     /// Waits until a topic holds this many different records, and gives the numbers in them, sorted.
     pub(crate) fn arrived(&self, topic: &str, records: usize) -> Vec<u64> {
-        let servers = self.kafka.bootstrap_servers();
+        let servers = self.kafka.as_ref().unwrap().bootstrap_servers();
         let values = self.folder.path().join(format!("{topic}.values"));
         let request = ReadbackRequest::new(&servers, topic).values_to(&values);
         let mut found = 0;
@@ -153,6 +152,26 @@ impl Account {
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// `k2m` with these arguments, in this folder, where nothing of this machine's own configuration shines through.
+pub(crate) fn k2m(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_k2m"));
+    for (name, _) in std::env::vars_os() {
+        let upper = name.to_string_lossy().to_ascii_uppercase();
+        if ["AWS_", "K2M_"].iter().any(|prefix| upper.starts_with(prefix)) || upper.ends_with("_PROXY") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(arguments)
+        .env("COLUMNS", "120")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", folder.join("no-such-file"))
+        .env("AWS_SHARED_CREDENTIALS_FILE", folder.join("no-such-file"))
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    command
 }
 
 /// Everything that a user sees.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
 
+mod bad_input;
 mod diagnosis;
 mod driver;
+mod proxy;
 mod story;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::driver::Account;
 
 /// What is left in the account, by kind; only the kinds of which something is left.
-fn remains(account: &Account) -> Value {
+pub(crate) fn remains(account: &Account) -> Value {
     let Value::Object(mut all) = account.ask(&["remains"]) else {
         panic!("no object");
     };

@@ -1,0 +1,484 @@
+//! What was changed outside the stack: the function and its mapping as they are, against the stack's template. CloudFormation does not look, and a
+//! deployment of the same template changes nothing, so that only the direct command takes such a change back.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+
+use serde_json::json;
+use serde_yaml::Value;
+
+use super::{Case, Outcome, given};
+use crate::facts::{Fact, Facts, Function, Mapping, Stack};
+use crate::shell::Command;
+
+/// What is known of changes outside the stack.
+#[derive(Debug)]
+pub(super) enum Drift {
+    /// All that can be compared.
+    Known(Known),
+    /// There is nothing to compare with; how the check says so.
+    Unknown(Outcome),
+}
+
+/// The comparison.
+#[derive(Debug)]
+pub(super) struct Known {
+    template: Value,
+    /// All variables of the function, where the template has nothing but text for them.
+    variables: Option<BTreeMap<String, String>>,
+    differences: Vec<Difference>,
+}
+
+/// One thing that is not as the template says.
+#[derive(Debug)]
+struct Difference {
+    template: Property,
+    /// What is there in its place; absent where nothing is.
+    deployed: Option<String>,
+}
+
+/// A property of the function or the mapping, as the template has it.
+#[derive(Debug, Clone)]
+enum Property {
+    Timeout(u32),
+    Memory(u32),
+    /// Absent where the template has no such variable.
+    Variable(String, Option<String>),
+    Subnets(Vec<String>),
+    SecurityGroups(Vec<String>),
+    Enabled(bool),
+    BatchSize(u32),
+    PartialFailures(bool),
+    Destination(String),
+}
+
+/// Whether nothing was changed outside the stack.
+pub(super) fn none(case: &Case<'_>) -> Outcome {
+    let stack = given!(case.stack());
+    let known = match case.drift {
+        Drift::Known(known) => known,
+        Drift::Unknown(outcome) => return outcome.clone(),
+    };
+    given!(case.function());
+    if known.differences.is_empty() {
+        return Outcome::pass(format!(
+            "the function and its mapping are as the template of {} says",
+            stack.name
+        ));
+    }
+    let all: Vec<usize> = (0..known.differences.len()).collect();
+    let mut fix = known.commands(case, &all);
+    fix.push(
+        "where a change is to stay, set it in k2m.yaml or with a flag, then k2m deploy: the template has it then"
+            .to_owned(),
+    );
+    Outcome::Warn {
+        evidence: known.told(&all).collect(),
+        fix,
+    }
+}
+
+impl Drift {
+    /// Compares.
+    pub(super) fn of(facts: &Facts) -> Self {
+        match read(&facts.stack) {
+            Ok((stack, template)) => Self::Known(Known::new(stack, template, facts)),
+            Err(outcome) => Self::Unknown(outcome),
+        }
+    }
+
+    /// The comparison, where there is one.
+    pub(super) fn known(&self) -> Option<&Known> {
+        match self {
+            Self::Known(known) => Some(known),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// The stack with its template, where both are what is deployed.
+fn read(stack: &Fact<Stack>) -> Result<(&Stack, Value), Outcome> {
+    let Some(stack) = stack.found().filter(|stack| stack.made_by_k2m) else {
+        return Err(Outcome::skip("there is no stack of k2m to compare with"));
+    };
+    let settled = stack.status.ends_with("_COMPLETE") && !matches!(stack.status.as_str(), "ROLLBACK_COMPLETE");
+    if !settled {
+        return Err(Outcome::skip(format!(
+            "{} is {}, so its template need not be what is deployed",
+            stack.name, stack.status
+        )));
+    }
+    match (&stack.template, &stack.template_unreadable) {
+        (Some(text), _) => match serde_yaml::from_str(text) {
+            Ok(template) => Ok((stack, template)),
+            Err(error) => Err(Outcome::skip(format!("the stack's template is no YAML: {error}"))),
+        },
+        (None, Some(why)) => Err(Outcome::Unknown {
+            why: format!("the stack's template could not be read: {}", why.message),
+            missing_action: why.missing_action.clone(),
+        }),
+        (None, None) => Err(Outcome::skip("the facts have no template of the stack; inspect again")),
+    }
+}
+
+impl Known {
+    fn new(stack: &Stack, template: Value, facts: &Facts) -> Self {
+        let mut known = Self {
+            variables: None,
+            differences: Vec::new(),
+            template,
+        };
+        if let Some(function) = facts.function.found() {
+            known.compare_function(stack, function);
+        }
+        if let Some(mapping) = facts.mapping.found() {
+            known.compare_mapping(stack, mapping);
+        }
+        known
+    }
+
+    fn compare_function(&mut self, stack: &Stack, function: &Function) {
+        let name = function_name(function);
+        let Some(properties) = properties(&self.template, stack, "AWS::Lambda::Function", name) else {
+            return;
+        };
+        let mut found = Vec::new();
+        let mut differs = |template: Property, deployed: Option<String>| found.push(Difference { template, deployed });
+        if let Some(seconds) = number(properties.get("Timeout")).filter(|seconds| *seconds != function.timeout_seconds)
+        {
+            differs(Property::Timeout(seconds), Some(function.timeout_seconds.to_string()));
+        }
+        if let Some(memory) = number(properties.get("MemorySize")).filter(|memory| *memory != function.memory_mb) {
+            differs(Property::Memory(memory), Some(function.memory_mb.to_string()));
+        }
+        let variables = variables(properties.get("Environment"));
+        for (name, said) in variables.iter().flatten().filter(|(name, _)| name.starts_with("K2M_")) {
+            let deployed = function.variables.get(name);
+            if deployed != Some(said) {
+                differs(Property::Variable(name.clone(), Some(said.clone())), deployed.cloned());
+            }
+        }
+        if let Some(variables) = &variables {
+            for (name, deployed) in &function.variables {
+                if !variables.contains_key(name) {
+                    differs(Property::Variable(name.clone(), None), Some(deployed.clone()));
+                }
+            }
+        }
+        let vpc = properties.get("VpcConfig");
+        let list = |name| ids(stack, vpc.and_then(|vpc| vpc.get(name)));
+        if let Some(subnets) = list("SubnetIds").filter(|subnets| *subnets != function.subnets) {
+            differs(Property::Subnets(subnets), joined(&function.subnets));
+        }
+        if let Some(groups) = list("SecurityGroupIds").filter(|groups| *groups != function.security_groups) {
+            differs(Property::SecurityGroups(groups), joined(&function.security_groups));
+        }
+        self.differences.extend(found);
+        self.variables = variables;
+    }
+
+    fn compare_mapping(&mut self, stack: &Stack, mapping: &Mapping) {
+        const TYPE: &str = "AWS::Lambda::EventSourceMapping";
+        let Some(properties) = properties(&self.template, stack, TYPE, &mapping.uuid) else {
+            return;
+        };
+        let mut found = Vec::new();
+        let mut differs = |template: Property, deployed: Option<String>| found.push(Difference { template, deployed });
+        let enabled = match mapping.state.as_str() {
+            "Enabled" | "Enabling" => Some(true),
+            "Disabled" | "Disabling" => Some(false),
+            _ => None,
+        };
+        if let (Some(said), Some(is)) = (properties.get("Enabled").and_then(Value::as_bool), enabled)
+            && said != is
+        {
+            differs(Property::Enabled(said), Some(is.to_string()));
+        }
+        if let Some(size) = number(properties.get("BatchSize")).filter(|size| *size != mapping.batch_size) {
+            differs(Property::BatchSize(size), Some(mapping.batch_size.to_string()));
+        }
+        if let Some(types) = properties.get("FunctionResponseTypes").and_then(Value::as_sequence) {
+            let said = types
+                .iter()
+                .any(|each| each.as_str() == Some("ReportBatchItemFailures"));
+            if said != mapping.partial_failures {
+                let is = if mapping.partial_failures { "on" } else { "off" };
+                differs(Property::PartialFailures(said), Some(is.to_owned()));
+            }
+        }
+        let destination = properties
+            .get("DestinationConfig")
+            .and_then(|destinations| destinations.get("OnFailure")?.get("Destination"));
+        let destination = destination.and_then(|value| text(stack, value));
+        if let Some(said) = destination.filter(|said| mapping.destination.as_ref() != Some(said)) {
+            differs(Property::Destination(said), mapping.destination.clone());
+        }
+        self.differences.extend(found);
+    }
+
+    /// How many differences there are.
+    pub(super) fn count(&self) -> usize {
+        self.differences.len()
+    }
+
+    /// The facts as they would be if these were as the template says.
+    pub(super) fn undone(&self, facts: &Facts, which: impl Fn(usize) -> bool) -> Facts {
+        let mut facts = facts.clone();
+        for (_, difference) in self.differences.iter().enumerate().filter(|(index, _)| which(*index)) {
+            if let Fact::Found { value: function } = &mut facts.function {
+                difference.template.give_function(function);
+            }
+            if let Fact::Found { value: mapping } = &mut facts.mapping {
+                difference.template.give_mapping(mapping);
+            }
+        }
+        facts
+    }
+
+    /// These differences, a line each.
+    pub(super) fn told(&self, which: &[usize]) -> impl Iterator<Item = String> {
+        let these = which.iter().filter_map(|index| self.differences.get(*index));
+        these.map(ToString::to_string)
+    }
+
+    /// Commands that take these differences back: one for the function, since Lambda refuses a second while the first is under way, and one for
+    /// the mapping.
+    pub(super) fn commands(&self, case: &Case<'_>, which: &[usize]) -> Vec<String> {
+        let region = &case.settings.stream.value.region;
+        let these = || {
+            which
+                .iter()
+                .filter_map(|index| self.differences.get(*index))
+                .map(|difference| &difference.template)
+        };
+        let mut commands = Vec::new();
+        if let Some(function) = case.facts.function.found()
+            && these().any(Property::is_function_s)
+        {
+            let command = Command::new("aws lambda update-function-configuration")
+                .option("--function-name", function_name(function));
+            commands.push(
+                self.function_s(command, function, these())
+                    .option("--region", region)
+                    .to_string(),
+            );
+        }
+        if let Some(mapping) = case.facts.mapping.found()
+            && these().any(|property| !property.is_function_s())
+        {
+            let command = Command::new("aws lambda update-event-source-mapping").option("--uuid", &mapping.uuid);
+            commands.push(mapping_s(command, these()).option("--region", region).to_string());
+        }
+        commands
+    }
+
+    fn function_s<'a>(
+        &self,
+        mut command: Command,
+        function: &Function,
+        properties: impl Iterator<Item = &'a Property>,
+    ) -> Command {
+        let (mut environment, mut network) = (false, None);
+        for property in properties {
+            match property {
+                Property::Timeout(seconds) => command = command.option("--timeout", &seconds.to_string()),
+                Property::Memory(memory) => command = command.option("--memory-size", &memory.to_string()),
+                Property::Variable(..) => environment = true,
+                Property::Subnets(subnets) => {
+                    let (whole, _) = network.get_or_insert((&function.subnets, &function.security_groups));
+                    *whole = subnets;
+                }
+                Property::SecurityGroups(groups) => {
+                    let (_, whole) = network.get_or_insert((&function.subnets, &function.security_groups));
+                    *whole = groups;
+                }
+                Property::Enabled(_)
+                | Property::BatchSize(_)
+                | Property::PartialFailures(_)
+                | Property::Destination(_) => {}
+            }
+        }
+        // Both are replaced whole.
+        if let Some((subnets, groups)) = network {
+            let both = json!({"SubnetIds": subnets, "SecurityGroupIds": groups});
+            command = command.option("--vpc-config", &both.to_string());
+        }
+        if let Some(variables) = self.variables.as_ref().filter(|_| environment) {
+            command = command.option("--environment", &json!({"Variables": variables}).to_string());
+        }
+        command
+    }
+
+    /// Partitions and replicas of the topic of this name, where it is the stack's.
+    pub(super) fn topic(&self, name: &str) -> Option<(Option<u32>, Option<u32>)> {
+        let resources = self.template.get("Resources")?.as_mapping()?;
+        let properties = resources.values().find_map(|resource| {
+            let properties = resource.get("Properties")?;
+            let fits =
+                resource.get("Type")?.as_str()? == "AWS::MSK::Topic" && properties.get("TopicName")?.as_str()? == name;
+            fits.then_some(properties)
+        })?;
+        Some((
+            number(properties.get("PartitionCount")),
+            number(properties.get("ReplicationFactor")),
+        ))
+    }
+}
+
+impl Property {
+    const fn is_function_s(&self) -> bool {
+        match self {
+            Self::Timeout(_) | Self::Memory(_) | Self::Variable(..) | Self::Subnets(_) | Self::SecurityGroups(_) => {
+                true
+            }
+            Self::Enabled(_) | Self::BatchSize(_) | Self::PartialFailures(_) | Self::Destination(_) => false,
+        }
+    }
+
+    fn give_function(&self, function: &mut Function) {
+        match self {
+            Self::Timeout(seconds) => function.timeout_seconds = *seconds,
+            Self::Memory(memory) => function.memory_mb = *memory,
+            Self::Variable(name, Some(value)) => drop(function.variables.insert(name.clone(), value.clone())),
+            Self::Variable(name, None) => drop(function.variables.remove(name)),
+            Self::Subnets(subnets) => function.subnets.clone_from(subnets),
+            Self::SecurityGroups(groups) => function.security_groups.clone_from(groups),
+            Self::Enabled(_) | Self::BatchSize(_) | Self::PartialFailures(_) | Self::Destination(_) => {}
+        }
+    }
+
+    fn give_mapping(&self, mapping: &mut Mapping) {
+        match self {
+            Self::Enabled(true) => "Enabled".clone_into(&mut mapping.state),
+            Self::Enabled(false) => "Disabled".clone_into(&mut mapping.state),
+            Self::BatchSize(size) => mapping.batch_size = *size,
+            Self::PartialFailures(on) => mapping.partial_failures = *on,
+            Self::Destination(arn) => mapping.destination = Some(arn.clone()),
+            Self::Timeout(_) | Self::Memory(_) | Self::Variable(..) | Self::Subnets(_) | Self::SecurityGroups(_) => {}
+        }
+    }
+}
+
+impl Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, said) = match &self.template {
+            Property::Timeout(seconds) => ("Timeout", seconds.to_string()),
+            Property::Memory(memory) => ("MemorySize", memory.to_string()),
+            Property::Variable(name, Some(value)) => (name.as_str(), value.clone()),
+            Property::Variable(name, None) => {
+                let deployed = self.deployed.as_deref().unwrap_or_default();
+                return write!(f, "{name} is {deployed}, and the template does not have it");
+            }
+            Property::Subnets(subnets) => ("SubnetIds", subnets.join(", ")),
+            Property::SecurityGroups(groups) => ("SecurityGroupIds", groups.join(", ")),
+            Property::Enabled(on) => ("Enabled", on.to_string()),
+            Property::BatchSize(size) => ("BatchSize", size.to_string()),
+            Property::PartialFailures(on) => ("ReportBatchItemFailures", if *on { "on" } else { "off" }.to_owned()),
+            Property::Destination(arn) => ("the failure destination", arn.clone()),
+        };
+        match &self.deployed {
+            Some(deployed) => write!(f, "{name} is {deployed}, the template says {said}"),
+            None => write!(f, "{name} is not set, the template says {said}"),
+        }
+    }
+}
+
+fn mapping_s<'a>(mut command: Command, properties: impl Iterator<Item = &'a Property>) -> Command {
+    for property in properties {
+        command = match property {
+            Property::Enabled(true) => command.flag("--enabled"),
+            Property::Enabled(false) => command.flag("--no-enabled"),
+            Property::BatchSize(size) => command.option("--batch-size", &size.to_string()),
+            Property::PartialFailures(on) => {
+                let types: &[&str] = if *on { &["ReportBatchItemFailures"] } else { &[] };
+                command.option("--function-response-types", &json!(types).to_string())
+            }
+            Property::Destination(arn) => {
+                let destination = json!({"OnFailure": {"Destination": arn}});
+                command.option("--destination-config", &destination.to_string())
+            }
+            Property::Timeout(_)
+            | Property::Memory(_)
+            | Property::Variable(..)
+            | Property::Subnets(_)
+            | Property::SecurityGroups(_) => command,
+        };
+    }
+    command
+}
+
+/// The function's name, which is what its ARN ends with.
+fn function_name(function: &Function) -> &str {
+    function.arn.rsplit(':').next().unwrap_or_default()
+}
+
+/// The properties of the resource of this type that is this very thing.
+fn properties<'a>(template: &'a Value, stack: &Stack, kind: &str, physical: &str) -> Option<&'a Value> {
+    let resources = template.get("Resources")?.as_mapping()?;
+    resources.iter().find_map(|(logical, resource)| {
+        let fits = resource.get("Type")?.as_str()? == kind
+            && stack.resources.get(logical.as_str()?).map(String::as_str) == Some(physical);
+        fits.then(|| resource.get("Properties")).flatten()
+    })
+}
+
+fn number(value: Option<&Value>) -> Option<u32> {
+    match value? {
+        Value::String(text) => text.parse().ok(),
+        value => u32::try_from(value.as_u64()?).ok(),
+    }
+}
+
+/// What a value comes to: a text, or a reference whose end is known.
+fn text(stack: &Stack, value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(on) => Some(on.to_string()),
+        Value::Mapping(_) => {
+            if let Some(name) = value.get("Ref").and_then(Value::as_str) {
+                return stack
+                    .resources
+                    .get(name)
+                    .or_else(|| stack.parameters.get(name))
+                    .cloned();
+            }
+            let attribute = value.get("Fn::GetAtt")?;
+            let part = |index: usize| attribute.get(index).and_then(Value::as_str);
+            let group = part(0).filter(|_| part(1) == Some("GroupId"))?;
+            stack.resources.get(group).cloned()
+        }
+        _ => None,
+    }
+}
+
+/// A list of ids, sorted as the facts have them; nothing unless all of it is known.
+fn ids(stack: &Stack, value: Option<&Value>) -> Option<Vec<String>> {
+    let list = value?.as_sequence()?;
+    let mut ids: Vec<String> = list.iter().map(|id| text(stack, id)).collect::<Option<_>>()?;
+    ids.sort();
+    Some(ids)
+}
+
+/// The function's variables; nothing where one of them is no plain text.
+fn variables(environment: Option<&Value>) -> Option<BTreeMap<String, String>> {
+    let Some(variables) = environment.and_then(|environment| environment.get("Variables")) else {
+        return Some(BTreeMap::new());
+    };
+    let pairs = variables.as_mapping()?.iter();
+    pairs
+        .map(|(name, value)| {
+            let value = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                Value::Bool(on) => on.to_string(),
+                _ => return None,
+            };
+            Some((name.as_str()?.to_owned(), value))
+        })
+        .collect()
+}
+
+fn joined(ids: &[String]) -> Option<String> {
+    (!ids.is_empty()).then(|| ids.join(", "))
+}
