@@ -1,5 +1,7 @@
 //! Every call to AWS: SDK types become facts here and go no further. Nothing is decided in this room; it looks, and says what it saw.
 
+#![expect(clippy::disallowed_types, reason = "this is the room that calls AWS")]
+
 mod answer;
 pub mod artifacts;
 mod cloudformation;
