@@ -8,6 +8,7 @@ pub mod demo;
 pub mod deploy;
 pub mod destroy;
 pub mod doctor;
+mod health;
 pub mod init;
 pub mod inspect;
 mod look;
@@ -96,8 +97,8 @@ pub enum CommandError {
         /// The system's word.
         source: io::Error,
     },
-    /// Ctrl-C or SIGTERM before the run began.
-    #[error("stopped by a signal before anything was sent")]
+    /// Ctrl-C or SIGTERM before anything was done.
+    #[error("stopped by a signal before anything was sent or changed")]
     Interrupted,
     /// What the demo delivered can't be told.
     #[error("{0}")]
@@ -156,15 +157,15 @@ fn output(written: io::Result<()>) -> Result<(), CommandError> {
 }
 
 /// Begins to listen for signals.
-fn signals() -> Result<Signals, CommandError> {
+pub fn signals() -> Result<Signals, CommandError> {
     Signals::listen().map_err(|source| CommandError::Machine {
         what: "listen for signals",
         source,
     })
 }
 
-/// What comes before the run, given up when a signal comes.
-async fn unless_stopped<T, E>(
+/// What the work comes to, given up when a signal comes: for work that has sent and changed nothing yet.
+pub async fn unless_stopped<T, E>(
     signals: &mut Signals,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, CommandError>

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use k2m::args::{Cli, Command, Output};
-use k2m::commands::{CommandError, bootstrap, broker, demo, deploy, destroy, doctor, init, inspect, plan, render, run};
+use k2m::commands::{
+    CommandError, bootstrap, broker, demo, deploy, destroy, doctor, init, inspect, plan, render, run, signals,
+    unless_stopped,
+};
 use k2m::exit::Exit;
 use k2m::report::Reporter;
 
@@ -24,17 +27,17 @@ fn main() -> ExitCode {
         }
         Command::Inspect(args) => {
             let mut reporter = Reporter::new(args.output);
-            let result = block_on(inspect::run(*args, &mut reporter));
+            let result = block_on(looking(inspect::run(*args, &mut reporter)));
             finish(result, &mut reporter)
         }
         Command::Plan(args) => {
             let mut reporter = Reporter::new(args.output);
-            let result = block_on(plan::run(*args, &mut reporter));
+            let result = block_on(looking(plan::run(*args, &mut reporter)));
             finish(result, &mut reporter)
         }
         Command::Render(args) => {
             let mut reporter = Reporter::new(args.output);
-            let result = block_on(render::run(*args, &mut reporter));
+            let result = block_on(looking(render::run(*args, &mut reporter)));
             finish(result, &mut reporter)
         }
         Command::Deploy(args) => {
@@ -49,7 +52,7 @@ fn main() -> ExitCode {
         }
         Command::Doctor(args) => {
             let mut reporter = Reporter::new(args.output);
-            let result = block_on(doctor::run(*args, &mut reporter));
+            let result = block_on(looking(doctor::run(*args, &mut reporter)));
             finish(result, &mut reporter)
         }
         Command::Demo(args) => {
@@ -58,6 +61,11 @@ fn main() -> ExitCode {
             finish(result, &mut reporter)
         }
     }
+}
+
+/// A command that changes nothing, which ends at once when a signal comes.
+async fn looking(command: impl Future<Output = Result<Exit, CommandError>>) -> Result<Exit, CommandError> {
+    unless_stopped(&mut signals()?, command).await
 }
 
 fn block_on(command: impl Future<Output = Result<Exit, CommandError>>) -> Result<Exit, CommandError> {

@@ -659,6 +659,6 @@ fn ctrl_c_while_connecting_ends_at_once_and_says_so() {
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "error: stopped by a signal before anything was sent\n"
+        "error: stopped by a signal before anything was sent or changed\n"
     );
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attended::Attended;
 use super::chosen::chosen;
 use super::look::{connect, look, question};
-use super::{CommandError, output};
+use super::{CommandError, health, output};
 use crate::args::DeployArgs;
 use crate::arn::PlaceError;
 use crate::aws::{Aws, LookError, Question};
@@ -73,11 +73,12 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
     }
 
     let facts = attended.unless_stopped(name, look(&aws, &settings)).await?;
-    let plan = crate::plan::plan(&settings, &facts)?;
+    let mut plan = crate::plan::plan(&settings, &facts)?;
     let template = crate::template::render(&plan)?;
     for decision in &plan.decisions {
         attended.tell(&format!("{}: {}", decision.about, decision.choice));
     }
+    plan.warnings.extend(health::warnings(&settings, &facts));
     // Before the question: afterwards they come too late.
     for warning in &plan.warnings {
         attended.tell(&format!("warning: {warning}"));

@@ -2,7 +2,7 @@
 
 mod digest;
 
-use super::{CommandError, chosen, look, output};
+use super::{CommandError, chosen, health, look, output};
 use crate::args::PlanArgs;
 use crate::exit::Exit;
 use crate::plan::change::Change;
@@ -14,10 +14,11 @@ use digest::Digest;
 pub async fn run(args: PlanArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
     let (settings, access) = chosen::chosen(&args.settings)?;
     let facts = look::facts(&settings, &access, args.facts.as_deref()).await?;
-    let plan = plan::plan(&settings, &facts)?;
+    let mut plan = plan::plan(&settings, &facts)?;
     let template = template::render(&plan)?;
     let change = Change::between(&facts.stack, &template)?;
     let exit = exit(&change);
+    plan.warnings.extend(health::warnings(&settings, &facts));
     output(reporter.result(&Digest { plan, change }))?;
     Ok(exit)
 }

@@ -12,7 +12,7 @@ use self::follow::Ended;
 use super::DeployError;
 use super::artifacts::{self, Place};
 use super::bundle::{Bundle, sha256};
-use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened, QUEUE};
+use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened, MAPPING, QUEUE};
 use super::port::{Artifacts, Fault, NewChangeSet, Stack, StackEvent, Stacks, Template, User, World};
 use super::reasons::root_cause;
 use super::state::{Goal, Refusal, Status, Step, next};
@@ -268,7 +268,13 @@ impl Machine<'_> {
                         .push(&resource.logical_id);
                 }
                 for (kind, ids) in kinds {
-                    let lost = if kind == QUEUE { ": with the messages in it" } else { "" };
+                    let lost = match kind {
+                        QUEUE => ": with the messages in it, which name what was given up",
+                        MAPPING => {
+                            ": with its position in the stream; the next deployment begins at its starting position, and TRIM_HORIZON sends again what the stream still holds"
+                        }
+                        _ => "",
+                    };
                     self.user.tell(&format!("  - {} ({kind}){lost}", ids.join(", ")));
                 }
                 self.user

@@ -55,7 +55,7 @@ pub enum DeployError {
         status: Status,
     },
     /// CloudFormation does not take the change set.
-    #[error("CloudFormation refused the change of the stack {stack}: {reason}{}\n  nothing was changed", next(next_step.as_deref()))]
+    #[error("CloudFormation refused the change of the stack {stack}: {reason}{}\n  the stack is as it was", next(next_step.as_deref()))]
     ChangeSet {
         /// The stack's name.
         stack: String,
@@ -68,7 +68,7 @@ pub enum DeployError {
     #[error("{0}")]
     Failed(Box<Failure>),
     /// The user said no.
-    #[error("not confirmed: nothing was changed")]
+    #[error("not confirmed: the stack is as it was")]
     Declined,
     /// There is nobody to ask.
     #[error(

@@ -48,7 +48,7 @@ impl fmt::Display for Deployed {
         let happened = match self.status {
             Happened::Created => "is created",
             Happened::Updated => "is updated",
-            Happened::Unchanged => "is as it should be: no changes",
+            Happened::Unchanged => "has no changes",
             Happened::Replaced => "is deleted and created again",
         };
         writeln!(f, "The stack {} in {} {happened}.", self.stack, self.region)?;
@@ -139,7 +139,7 @@ pub fn lines(changes: &[Change]) -> Vec<String> {
     }
     lines.extend(
         made.iter()
-            .map(|(kind, ids)| format!("  + made: {} ({kind})", ids.join(", "))),
+            .map(|(kind, ids)| format!("  + to be made: {} ({kind})", ids.join(", "))),
     );
     lines
 }
@@ -147,10 +147,10 @@ pub fn lines(changes: &[Change]) -> Vec<String> {
 /// What is lost with the resource that goes; empty where that is nothing that anybody would miss.
 fn lost(change: &Change) -> &'static str {
     match (change.action, change.resource_type.as_str()) {
-        (Action::Replace | Action::MayReplace, "AWS::Lambda::EventSourceMapping") => {
-            "its position in the stream is lost, and it begins at its starting position"
+        (Action::Replace | Action::MayReplace, MAPPING) => {
+            "with a new one, its position in the stream is lost: it begins at its starting position"
         }
-        (Action::Remove, "AWS::Lambda::EventSourceMapping") => "its position in the stream is lost",
+        (Action::Remove, MAPPING) => "its position in the stream is lost",
         (Action::Replace | Action::MayReplace | Action::Remove, QUEUE) => "the messages in it are lost",
         _ => "",
     }
@@ -158,3 +158,5 @@ fn lost(change: &Change) -> &'static str {
 
 /// What keeps the messages of the stack's own failure destination.
 pub(super) const QUEUE: &str = "AWS::SQS::Queue";
+/// What keeps the position in the stream.
+pub(super) const MAPPING: &str = "AWS::Lambda::EventSourceMapping";

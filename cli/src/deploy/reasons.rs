@@ -108,6 +108,17 @@ const KNOWN: &[Known] = &[
          added to the cluster's group for the function's group keeps it too: take it away with `aws ec2 revoke-security-group-ingress`",
     ),
     (
+        "",
+        &["Unrecognized resource types: [AWS::MSK::Topic]"],
+        "CloudFormation can't make topics in this region: create the topic with a Kafka client (`k2m plan --create-topic false` prints the command), and deploy \
+         again",
+    ),
+    (
+        "AWS::MSK::Topic",
+        &["already exists", "AlreadyExists"],
+        "the topic has been made meanwhile by another hand: run the same command again, which uses it as it is",
+    ),
+    (
         "AWS::MSK::Topic",
         &["not supported", "unsupported", "UnsupportedOperation"],
         "this cluster's topics can't be made through AWS: create the topic with a Kafka client, and deploy again",

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use self::drift::Drift;
+pub(crate) use self::report::DRIFT;
 use self::report::Judged;
 pub use self::report::{Cause, Checked, Health, Report};
 use crate::facts::{Cluster, Fact, Facts, Function, Mapping, Stack, Unreadable};

@@ -154,7 +154,7 @@ impl Report {
 }
 
 /// The check that lists every change outside the stack.
-const DRIFT: &str = "K2M-L05";
+pub(crate) const DRIFT: &str = "K2M-L05";
 
 /// Checks, of those that are shown in full, that say of every change outside the stack what it does; none where the list has more.
 fn said_by(judged: &[Judged], shown: impl Fn(&Judged) -> bool) -> Vec<&'static str> {

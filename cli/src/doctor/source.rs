@@ -125,7 +125,7 @@ pub(super) fn last_result(case: &Case<'_>) -> Outcome {
 /// Lambda's words for a result, in ours.
 fn explained(result: &str) -> &'static str {
     if result.contains("Function call failed") {
-        "the function ended with an error or ran out of time"
+        "the function ended with an error, ran out of time, or named records that it could not deliver"
     } else if result.contains("permission") || result.contains("role") || result.contains("ccess") {
         "the function's role may not read the stream, or may not tell the failure destination"
     } else {
@@ -136,7 +136,7 @@ fn explained(result: &str) -> &'static str {
 /// The command that shows the reasons that the handler logs.
 fn log_command(case: &Case<'_>) -> String {
     let resources = case.facts.stack.found().into_iter().flat_map(|stack| &stack.resources);
-    let mut groups = resources.filter(|(logical, _)| logical.contains("Log"));
+    let mut groups = resources.filter(|(logical, _)| logical.ends_with("LogGroup"));
     match groups.next() {
         Some((_, group)) => Command::new("aws logs tail")
             .word(group)

@@ -54,7 +54,7 @@ pub struct Broker {
     pub id: u32,
     /// The subnet it is in.
     pub subnet: String,
-    /// Its private address.
+    /// Its private address; empty where AWS doesn't say.
     pub address: String,
     /// Its network interface; absent where AWS doesn't say.
     #[serde(default, skip_serializing_if = "Option::is_none")]

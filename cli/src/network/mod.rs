@@ -34,8 +34,8 @@ pub struct Source {
 pub struct Destination {
     /// The subnet's id.
     pub subnet: String,
-    /// Its private IPv4 address.
-    pub address: String,
+    /// Its private IPv4 address; absent where any address of the subnet may be the one, as with a broker whose address AWS doesn't say.
+    pub address: Option<String>,
     /// Security groups of its network interface, by id.
     pub security_groups: Vec<String>,
 }
@@ -45,7 +45,7 @@ impl Destination {
     pub fn broker(broker: &Broker, security_groups: &[String]) -> Self {
         Self {
             subnet: broker.subnet.clone(),
-            address: broker.address.clone(),
+            address: Some(broker.address.clone()).filter(|address| !address.is_empty()),
             security_groups: security_groups.to_vec(),
         }
     }

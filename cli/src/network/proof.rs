@@ -19,7 +19,7 @@ pub struct Proof {
     pub source_address: Option<String>,
     /// The subnet that it leads to.
     pub destination_subnet: String,
-    /// The address that it leads to.
+    /// The address that it leads to; the subnet's block where any address of it may be the one.
     pub destination_address: String,
     /// The TCP port.
     pub port: u16,

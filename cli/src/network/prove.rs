@@ -20,7 +20,7 @@ pub fn prove(view: &View, from: &Source, to: &Destination, port: u16) -> Proof {
     let proof = |steps| {
         Proof::new(
             (&from.subnet, from.address.as_deref()),
-            (&to.subnet, &to.address),
+            (&to.subnet, &aim(view, to)),
             port,
             steps,
         )
@@ -64,6 +64,15 @@ pub fn prove(view: &View, from: &Source, to: &Destination, port: u16) -> Proof {
     proof(steps)
 }
 
+/// The destination's address, or its subnet's block.
+fn aim(view: &View, to: &Destination) -> String {
+    let block = || {
+        view.subnet(&to.subnet)
+            .map_or_else(|_| "an unknown address".to_owned(), |subnet| subnet.cidr.clone())
+    };
+    to.address.clone().unwrap_or_else(block)
+}
+
 /// Both ends, with the addresses that matter of each.
 struct Ends<'a> {
     source: &'a Subnet,
@@ -80,7 +89,10 @@ impl<'a> Ends<'a> {
             Some(address) => address_in(source, address)?,
             None => block(source)?,
         };
-        let destination_net = address_in(destination, &to.address)?;
+        let destination_net = match &to.address {
+            Some(address) => address_in(destination, address)?,
+            None => block(destination)?,
+        };
         Ok(Self {
             source,
             source_net,

@@ -16,7 +16,7 @@ use crate::settings::Settings;
 pub(super) struct Seen<'a> {
     pub(super) stream: &'a Stream,
     pub(super) cluster: &'a Cluster,
-    /// Never empty; each has a subnet and an address.
+    /// Never empty; each has a subnet.
     pub(super) brokers: &'a [Broker],
     pub(super) network: &'a Network,
     pub(super) subnets: &'a [Subnet],
@@ -77,12 +77,9 @@ impl<'a> Seen<'a> {
                 what: format!("the brokers of {}", cluster_arn.name()),
             });
         }
-        if let Some(broker) = brokers
-            .iter()
-            .find(|broker| broker.subnet.is_empty() || broker.address.is_empty())
-        {
+        if let Some(broker) = brokers.iter().find(|broker| broker.subnet.is_empty()) {
             return Err(PlanError::Missing {
-                what: format!("the subnet and the address of broker {}", broker.id),
+                what: format!("the subnet of broker {}", broker.id),
             });
         }
         Ok(Self {

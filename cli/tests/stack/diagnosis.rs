@@ -44,6 +44,13 @@ fn each_fault_is_named_first_and_its_fix_mends_it() {
     ];
     for (fault, code) in faults {
         account.ask(fault);
+        // The template is still the deployed one, but that is not all there is to say.
+        let planned = account.json(&account.on("plan", "orders", &[]), 0);
+        let warnings = planned["warnings"].to_string();
+        assert!(
+            warnings.contains("as it is deployed now") && warnings.contains(code),
+            "{warnings}"
+        );
         let outside = mend(&account, &doctor, code);
         assert!(outside.contains("changed outside the stack"), "{outside}");
         healthy(code);

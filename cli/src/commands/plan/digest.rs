@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::network::Proof;
 use crate::plan::change::Change;
@@ -71,14 +72,20 @@ fn reached(f: &mut fmt::Formatter<'_>, proofs: &[Proof]) -> fmt::Result {
     Ok(())
 }
 
+/// An ARN, or the logical id of what the stack makes itself.
+fn named(resource: &Value) -> String {
+    let own = resource["Ref"].as_str().or_else(|| resource["Fn::GetAtt"][0].as_str());
+    match (resource.as_str(), own) {
+        (Some(arn), _) => arn.to_owned(),
+        (None, Some(id)) => format!("the stack's {id}"),
+        (None, None) => resource.to_string(),
+    }
+}
+
 fn role(f: &mut fmt::Formatter<'_>, pipeline: &Pipeline) -> fmt::Result {
     writeln!(f, "\nThe role of {}'s function may:", pipeline.stream_name)?;
     for statement in &pipeline.statements {
-        let resources: Vec<String> = statement
-            .resource
-            .iter()
-            .map(|resource| resource.as_str().map_or_else(|| resource.to_string(), str::to_owned))
-            .collect();
+        let resources: Vec<String> = statement.resource.iter().map(named).collect();
         writeln!(
             f,
             "  {}\n    {}\n    on {}",

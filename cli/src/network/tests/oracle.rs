@@ -87,7 +87,7 @@ impl Case {
             },
             destination: Destination {
                 subnet: format!("subnet-{destination}"),
-                address: format!("10.0.0.{}", base + rng.u8(..8)),
+                address: (rng.u8(..4) > 0).then(|| format!("10.0.0.{}", base + rng.u8(..8))),
                 security_groups: owned(if rng.u8(..8) == 0 { &["sg-1", "sg-2"] } else { &["sg-1"] }),
             },
         }
@@ -105,11 +105,21 @@ impl Case {
             .expect("made with the case")
     }
 
-    fn source_addresses(&self) -> Vec<u32> {
-        match &self.source.address {
+    /// The address, or all of the subnet's.
+    fn addresses(&self, subnet: &str, address: Option<&String>) -> Vec<u32> {
+        let first = self.subnet(subnet).cidr.split('/').next().expect("a block");
+        match address {
             Some(address) => vec![number(address)],
-            None => (0..8).map(|nth| number("10.0.0.0") + nth).collect(),
+            None => (0..8).map(|nth| number(first) + nth).collect(),
         }
+    }
+
+    fn source_addresses(&self) -> Vec<u32> {
+        self.addresses(&self.source.subnet, self.source.address.as_ref())
+    }
+
+    fn destination_addresses(&self) -> Vec<u32> {
+        self.addresses(&self.destination.subnet, self.destination.address.as_ref())
     }
 }
 
@@ -384,7 +394,7 @@ fn packets(case: &Case, hop: Hop, ephemeral: &[u16]) -> Option<Vec<Packet>> {
         return None;
     }
     let from_source = case.source_addresses();
-    let to_destination = vec![number(&case.destination.address)];
+    let to_destination = case.destination_addresses();
     let port = [PORT];
     let (addresses, ports) = match hop {
         Hop::Ends => return Some(vec![]),

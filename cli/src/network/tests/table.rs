@@ -59,7 +59,7 @@ impl World {
             },
             destination: Destination {
                 subnet: "subnet-msk".to_owned(),
-                address: "10.0.2.5".to_owned(),
+                address: Some("10.0.2.5".to_owned()),
                 security_groups: owned(&["sg-msk"]),
             },
             changes: vec![],
@@ -94,7 +94,7 @@ impl World {
 
     fn broker_in_other_vpc(&mut self) {
         self.destination.subnet = "subnet-far".to_owned();
-        self.destination.address = "10.1.2.5".to_owned();
+        self.destination.address = Some("10.1.2.5".to_owned());
     }
 }
 
@@ -572,10 +572,30 @@ const ROUTES: &[Row] = &[
         w.destination.subnet = "subnet-gone".to_owned();
     }),
     ("the broker's address is outside its subnet", Unknown(Hop::Ends), |w| {
-        w.destination.address = "10.0.3.5".to_owned();
+        w.destination.address = Some("10.0.3.5".to_owned());
     }),
+    ("any address of the subnet may be the broker's", Reachable, |w| {
+        w.destination.address = None;
+    }),
+    (
+        "any address of the subnet, half of which is let out to",
+        Refused(Hop::Egress),
+        |w| {
+            w.destination.address = None;
+            let rules = w.rules("sg-fn");
+            rules.clear();
+            rules.push(Rule {
+                id: "sgr-half".to_owned(),
+                egress: true,
+                protocol: "tcp".to_owned(),
+                ports: Some((PORT, PORT)),
+                peer: RulePeer::Cidr("10.0.2.0/25".to_owned()),
+                owner: Owner::Foreign,
+            });
+        },
+    ),
     ("the broker's address is of IPv6", Unknown(Hop::Ends), |w| {
-        w.destination.address = "fd00::5".to_owned();
+        w.destination.address = Some("fd00::5".to_owned());
     }),
 ];
 

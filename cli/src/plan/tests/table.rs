@@ -96,8 +96,8 @@ const ENDS: &[Row] = &[
     }),
     ("stack at work", |_, f| f.stack = stack("UPDATE_IN_PROGRESS", &[], None)),
     ("no brokers listed", |_, f| f.brokers = Fact::Absent),
-    ("a broker without an address", |_, f| {
-        found(&mut f.brokers)[1].address.clear();
+    ("a broker without a subnet", |_, f| {
+        found(&mut f.brokers)[1].subnet.clear();
     }),
     ("no network of the region", |_, f| f.networks.clear()),
 ];
@@ -166,6 +166,9 @@ const AUTHENTICATION: &[Row] = &[
 ];
 
 const PLACE: &[Row] = &[
+    ("a broker whose address nobody says", |_, f| {
+        found(&mut f.brokers)[1].address.clear();
+    }),
     ("a broker's subnet isn't listed", |_, f| {
         found(&mut network(f).subnets).retain(|subnet| subnet.id != BROKERS_B);
     }),
