@@ -143,10 +143,19 @@ fn because(why: &Unreadable) -> String {
 
 /// A candidate with what helps to choose. AWS's words don't steer the terminal.
 fn line(candidate: &Candidate) -> String {
+    described(&candidate.id, candidate)
+}
+
+/// A candidate among others of its kind, whose ARNs all begin alike: a whole one wraps on a narrow terminal.
+fn choice(candidate: &Candidate) -> String {
+    described(candidate.id.rsplit(':').next().unwrap_or_default(), candidate)
+}
+
+fn described(name: &str, candidate: &Candidate) -> String {
     let text = if candidate.hints.is_empty() {
-        candidate.id.clone()
+        name.to_owned()
     } else {
-        format!("{}  ({})", candidate.id, candidate.hints.join(", "))
+        format!("{name}  ({})", candidate.hints.join(", "))
     };
     printable(&text).replace(['\n', '\t'], " ")
 }
@@ -302,7 +311,7 @@ impl Asking<'_> {
         }
         let items = candidates.iter().map(|(arn, candidate)| Item {
             answer: arn.to_string(),
-            shown: line(candidate),
+            shown: choice(candidate),
         });
         let answer = terminal
             .choose(Question {
@@ -389,7 +398,7 @@ impl Asking<'_> {
                 items: topics
                     .map(|topic| Item {
                         answer: topic.id.clone(),
-                        shown: line(topic),
+                        shown: choice(topic),
                     })
                     .collect(),
                 other: "another topic, by its name".to_owned(),

@@ -106,6 +106,13 @@ fn kept(
                 let reason = format!("it has {now}, and Kafka never takes partitions away; choose {now} or more");
                 return Err(wrong(name, "topic_partitions", setting, reason));
             }
+            if setting.value > now {
+                notes.warn(format!(
+                    "{} partitions instead of {now} ({}): most keys then belong to another partition, so that what consumers read of a key is no longer in order \
+                     across the change",
+                    setting.value, setting.source
+                ));
+            }
             setting.value
         }
     };

@@ -150,10 +150,8 @@ fn entries(text: &str) -> Result<BTreeMap<&'static str, Entry>, Wrong> {
     plain(root)?;
     match whole(text, PhantomData::<Kind>).map_err(|error| wrong(&error, text))? {
         Kind::Mapping => {}
-        Kind::Null => {
-            let reason = "there is no setting in it: write some, such as `stream: ARN`, or delete the file (`k2m init` writes one)";
-            return Err((root, reason.to_owned()));
-        }
+        // All of it may be comments.
+        Kind::Null => return Ok(BTreeMap::new()),
         found @ (Kind::Scalar | Kind::List) => {
             let reason =
                 format!("this is {found}: write settings as `name: value`, one a line, such as `batch_size: 1000`");

@@ -338,6 +338,19 @@ fn a_stronger_starting_position_takes_the_time_of_a_weaker_one_away() {
 }
 
 #[test]
+fn a_file_without_settings_says_nothing() {
+    for text in ["", "null", "# batch_size: 5\n", "# nothing\n\n---\n"] {
+        let (flags, environment, file) = (flags(&["--stack", "s"]), environment(&[]), file(text));
+        let stack = resolve_stack(Sources {
+            flags: &flags,
+            environment: &environment,
+            file: Some(&file),
+        });
+        assert_eq!(stack.unwrap().name.value, "s", "{text:?}");
+    }
+}
+
+#[test]
 fn a_stack_is_found_with_little() {
     let chinese = "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/a.b";
     for (arguments, yaml, name, region) in [
@@ -424,9 +437,6 @@ fn a_stack_says_what_nothing_else_does() {
 fn what_is_no_file_of_settings_is_told_with_its_place() {
     let (long, deep) = ("# too long\n".repeat(100_000), "[".repeat(20_000));
     let cases: &[(&str, &[u8])] = &[
-        ("empty", b""),
-        ("only comments", b"# nothing\n\n---\n"),
-        ("null", b"~\n"),
         ("a text", b"stream\n"),
         ("a list", b"- stream: x\n"),
         ("unknown key", b"topic: orders\nbatch-size: 10\n"),

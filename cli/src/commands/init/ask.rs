@@ -2,11 +2,16 @@
 
 use std::io::{self, IsTerminal as _};
 
-use dialoguer::console::Term;
+use dialoguer::console::{Term, truncate_str};
 use dialoguer::{Confirm, FuzzySelect, Input};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::InitError;
+
+/// What stands beside the prompt and the choice on a line: marks, and blanks between them.
+const ORNAMENTS: usize = 6;
+/// Narrower than this a choice is not cut.
+const LEAST_ROOM: usize = 20;
 
 /// A terminal that somebody sits at. It is put back to what it was when this goes: a question that is given up leaves it without a cursor, and
 /// without an echo of what is typed.
@@ -77,8 +82,14 @@ impl Terminal {
         asked(move || {
             let choices = question.choices();
             if !choices.is_empty() {
-                let mut lines: Vec<&str> = choices.iter().map(|item| item.shown.as_str()).collect();
-                lines.push(&question.other);
+                // A line that wraps is not wiped when the next is drawn.
+                let (_, width) = Term::stderr().size();
+                let room = usize::from(width).saturating_sub(question.prompt.chars().count() + ORNAMENTS);
+                let mut lines: Vec<_> = choices
+                    .iter()
+                    .map(|item| truncate_str(&item.shown, room.max(LEAST_ROOM), "…"))
+                    .collect();
+                lines.push(question.other.as_str().into());
                 let chosen = FuzzySelect::new()
                     .with_prompt(&question.prompt)
                     .items(&lines)
