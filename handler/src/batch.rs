@@ -2,17 +2,31 @@
 
 use serde::Serialize;
 
+use crate::Flaw;
 use crate::event::Record;
 use crate::failure::{Class, Failure};
 
-/// What became of each record of a batch, by its place in the batch.
+/// What became of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The topic has it: the brokers acknowledged it.
+    Acknowledged,
+    /// The topic can't take it, and the dead-letter topic has it.
+    DeadLettered,
+    /// Neither, as far as is known.
+    Failed,
+}
+
+/// What became of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// `true` where the brokers acknowledged the record.
-    pub acknowledged: Vec<bool>,
+    /// What became of each record, by its place in the batch.
+    pub outcomes: Vec<Outcome>,
     /// Bytes of data that were acknowledged.
     pub bytes: u64,
-    /// Why the first record that was not acknowledged wasn't; absent when all were.
+    /// Records that were sent again within the invocation though the brokers may have stored them: each may be there twice.
+    pub resent: usize,
+    /// Why the first record that failed did; absent when none did.
     pub failure: Option<Failure>,
 }
 
@@ -43,32 +57,25 @@ pub enum Answer {
 }
 
 impl Delivery {
-    /// How many records were acknowledged.
-    pub fn acknowledged_count(&self) -> usize {
-        self.acknowledged.iter().filter(|it| **it).count()
+    /// How many records came to this.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.outcomes.iter().filter(|it| **it == outcome).count()
     }
 }
 
-/// Which of the records that failed is named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Naming {
-    /// The lowest sequence number: what Lambda takes as its checkpoint.
-    Lowest,
-    /// The highest: loses what failed before it. Only for tests of the tests, see [`crate::Flaw`].
-    Highest,
-}
-
-/// The answer for `records`, of which `delivery` tells what became.
-pub fn answer(records: &[Record<'_>], delivery: &Delivery, naming: Naming) -> Answer {
+/// The answer for `records`, of which `delivery` tells what became. Names the lowest sequence number that failed, which Lambda takes as its
+/// checkpoint; `flaw`: only for tests of the tests.
+pub fn answer(records: &[Record<'_>], delivery: &Delivery, flaw: Option<Flaw>) -> Answer {
     let failed = records
         .iter()
-        .zip(&delivery.acknowledged)
+        .zip(&delivery.outcomes)
         .enumerate()
-        .filter(|(_, (_, acknowledged))| !**acknowledged)
+        .filter(|(_, (_, outcome))| **outcome == Outcome::Failed)
         .map(|(place, (record, _))| (magnitude(&record.sequence_number), place));
-    let named = match naming {
-        Naming::Lowest => failed.min(),
-        Naming::Highest => failed.max(),
+    let named = if flaw == Some(Flaw::HighestFailed) {
+        failed.max()
+    } else {
+        failed.min()
     };
     let Some((_, place)) = named else {
         return Answer::Response(Response {
@@ -79,6 +86,7 @@ pub fn answer(records: &[Record<'_>], delivery: &Delivery, naming: Naming) -> An
         && failure.class == Class::Poison
         && place == 0
         && records.len() > 1
+        && flaw != Some(Flaw::NoBisect)
     {
         return Answer::Halve(failure.clone());
     }
@@ -111,19 +119,20 @@ mod tests {
             })
             .collect();
         let event = format!(r#"{{"Records":[{}]}}"#, items.join(",")).leak();
-        crate::event::decode(event).expect("an event")
+        crate::event::decode(event.as_bytes()).expect("an event")
     }
 
-    fn delivery(acknowledged: &[bool], class: Class) -> Delivery {
+    fn delivery(outcomes: &[Outcome], class: Class) -> Delivery {
         let failure = Failure {
             class,
             reason: "reason".into(),
             librdkafka: String::new(),
         };
         Delivery {
-            acknowledged: acknowledged.to_vec(),
+            outcomes: outcomes.to_vec(),
             bytes: 0,
-            failure: acknowledged.contains(&false).then_some(failure),
+            resent: 0,
+            failure: outcomes.contains(&Outcome::Failed).then_some(failure),
         }
     }
 
@@ -134,13 +143,12 @@ mod tests {
         }
     }
 
-    type Row<'a> = (&'a str, &'a [&'a str], &'a [bool], Class, &'a str);
+    type Row<'a> = (&'a str, &'a [&'a str], &'a [Outcome], Class, &'a str);
 
     #[test]
     fn one_row_per_rule() {
-        let ok = true;
-        let no = false;
-        let rows: [Row<'_>; 8] = [
+        let (ok, no, letter) = (Outcome::Acknowledged, Outcome::Failed, Outcome::DeadLettered);
+        let rows: [Row<'_>; 10] = [
             (
                 "all acknowledged",
                 &["1", "2"],
@@ -191,6 +199,20 @@ mod tests {
                 "error: reason",
             ),
             (
+                "a record in the dead-letter topic is done with",
+                &["1", "2"],
+                &[letter, ok],
+                Class::Poison,
+                r#"{"batchItemFailures":[]}"#,
+            ),
+            (
+                "what failed behind it is named",
+                &["1", "2"],
+                &[letter, no],
+                Class::Retryable,
+                r#"{"batchItemFailures":[{"itemIdentifier":"2"}]}"#,
+            ),
+            (
                 "a poison alone is named",
                 &["1"],
                 &[no],
@@ -198,19 +220,26 @@ mod tests {
                 r#"{"batchItemFailures":[{"itemIdentifier":"1"}]}"#,
             ),
         ];
-        for (rule, numbers, acknowledged, class, expected) in rows {
-            let answer = answer(&records(numbers), &delivery(acknowledged, class), Naming::Lowest);
+        for (rule, numbers, outcomes, class, expected) in rows {
+            let answer = answer(&records(numbers), &delivery(outcomes, class), None);
             assert_eq!(told(&answer), expected, "{rule}");
         }
     }
 
     #[test]
-    fn the_flawed_naming_is_told_apart() {
-        let answer = answer(
-            &records(&["1", "2", "3"]),
-            &delivery(&[true, false, false], Class::Retryable),
-            Naming::Highest,
+    fn the_flawed_answers_are_told_apart() {
+        let (ok, no) = (Outcome::Acknowledged, Outcome::Failed);
+        let named = |outcomes: &[Outcome], class, flaw| {
+            let answer = answer(&records(&["1", "2", "3"]), &delivery(outcomes, class), Some(flaw));
+            told(&answer)
+        };
+        assert_eq!(
+            named(&[ok, no, no], Class::Retryable, Flaw::HighestFailed),
+            r#"{"batchItemFailures":[{"itemIdentifier":"3"}]}"#
         );
-        assert_eq!(told(&answer), r#"{"batchItemFailures":[{"itemIdentifier":"3"}]}"#);
+        assert_eq!(
+            named(&[no, no, no], Class::Poison, Flaw::NoBisect),
+            r#"{"batchItemFailures":[{"itemIdentifier":"1"}]}"#
+        );
     }
 }

@@ -70,6 +70,15 @@ impl Region {
     }
 }
 
+/// What becomes of a record that the topic can never take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnPoison {
+    /// It is named, until the event source mapping gives it up to its failure destination.
+    Block,
+    /// It goes to this topic, whole, and the stream moves on.
+    Divert(String),
+}
+
 /// What may be said in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
@@ -108,8 +117,15 @@ pub struct Config {
     pub authentication: Authentication,
     /// PEM bundle of the certificate authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Bytes of the largest record batch the topic takes; `None`: ask the topic.
+    /// Bytes of the largest record batch the topic takes, as far as the deployment knew; `None`: Kafka's default. A hint: the brokers are
+    /// the judge.
     pub max_message_bytes: Option<usize>,
+    /// What becomes of a record that the topic can never take.
+    pub on_poison: OnPoison,
+    /// The function's time-out, where the deployment told it: no more can be left of an invocation, whatever the clocks say.
+    pub time_out: Option<Duration>,
+    /// After so long without an invocation the connections are taken to be dead.
+    pub idle_limit: Duration,
     /// How long before the function's deadline the answer is given; `None`: a tenth of the time left, from 100 ms to 1 s.
     pub deadline_margin: Option<Duration>,
     /// What may be said in the log.
@@ -155,6 +171,10 @@ const AUTHENTICATION: &str = "K2M_AUTHENTICATION";
 const CLUSTER_REGION: &str = "K2M_CLUSTER_REGION";
 const CA_FILE: &str = "K2M_CA_FILE";
 const MAX_MESSAGE_BYTES: &str = "K2M_MAX_MESSAGE_BYTES";
+const ON_POISON: &str = "K2M_ON_POISON";
+const DEAD_LETTER_TOPIC: &str = "K2M_DEAD_LETTER_TOPIC";
+const TIMEOUT_MS: &str = "K2M_TIMEOUT_MS";
+const IDLE_LIMIT_MS: &str = "K2M_IDLE_LIMIT_MS";
 const DEADLINE_MARGIN_MS: &str = "K2M_DEADLINE_MARGIN_MS";
 const LOG: &str = "K2M_LOG";
 
@@ -162,16 +182,24 @@ const LOG: &str = "K2M_LOG";
 const AWS_REGION: &str = "AWS_REGION";
 
 /// The variables the function reads, in the order of the documentation.
-pub const VARIABLES: [&str; 8] = [
+pub const VARIABLES: [&str; 12] = [
     BOOTSTRAP_SERVERS,
     TOPIC,
     AUTHENTICATION,
     CLUSTER_REGION,
     CA_FILE,
     MAX_MESSAGE_BYTES,
+    ON_POISON,
+    DEAD_LETTER_TOPIC,
+    TIMEOUT_MS,
+    IDLE_LIMIT_MS,
     DEADLINE_MARGIN_MS,
     LOG,
 ];
+
+/// Shorter than what closes idle connections between Lambda and MSK: brokers do after ten minutes, network address translation and
+/// connection tracking after 350 seconds.
+const IDLE_LIMIT: Duration = Duration::from_mins(1);
 
 /// Longest name that Kafka accepts for a topic, in characters.
 const TOPIC_MAX: usize = 249;
@@ -198,12 +226,14 @@ impl Config {
 
         Ok(Self {
             bootstrap_servers: bootstrap_servers(get(BOOTSTRAP_SERVERS))?,
-            topic: topic(get(TOPIC))?,
+            topic: topic(TOPIC, get(TOPIC))?,
             authentication: authentication(get(AUTHENTICATION), get(CLUSTER_REGION), get(AWS_REGION))?,
             ca_file: get(CA_FILE).map(PathBuf::from),
             max_message_bytes: number(MAX_MESSAGE_BYTES, get(MAX_MESSAGE_BYTES), 1_000, 100_000_000, "bytes")?,
-            deadline_margin: number(DEADLINE_MARGIN_MS, get(DEADLINE_MARGIN_MS), 100, 60_000, "milliseconds")?
-                .map(|millis| Duration::from_millis(millis as u64)),
+            on_poison: on_poison(get(ON_POISON), get(DEAD_LETTER_TOPIC), get(TOPIC))?,
+            time_out: millis(TIMEOUT_MS, get(TIMEOUT_MS), 1, 900_000)?,
+            idle_limit: millis(IDLE_LIMIT_MS, get(IDLE_LIMIT_MS), 1, 3_600_000)?.unwrap_or(IDLE_LIMIT),
+            deadline_margin: millis(DEADLINE_MARGIN_MS, get(DEADLINE_MARGIN_MS), 100, 60_000)?,
             log: one_of(LOG, get(LOG), LogLevel::Info, &LogLevel::ALL, LogLevel::name)?,
             client_id: get("AWS_LAMBDA_FUNCTION_NAME").map_or_else(|| "k2m".to_owned(), |name| format!("k2m-{name}")),
         })
@@ -237,21 +267,43 @@ fn bootstrap_servers(value: Option<&str>) -> Result<String, ConfigError> {
     Ok(servers.join(","))
 }
 
-fn topic(value: Option<&str>) -> Result<String, ConfigError> {
+fn topic(variable: &'static str, value: Option<&str>) -> Result<String, ConfigError> {
     let expected = || format!("a Kafka topic's name: 1 to {TOPIC_MAX} of the characters a-z A-Z 0-9 . _ -");
     let value = value.ok_or_else(|| ConfigError::Missing {
-        variable: TOPIC,
+        variable,
         expected: expected(),
     })?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if value.len() > TOPIC_MAX || value == "." || value == ".." || !value.chars().all(allowed) {
         return Err(ConfigError::Invalid {
-            variable: TOPIC,
+            variable,
             value: value.to_owned(),
             expected: expected(),
         });
     }
     Ok(value.to_owned())
+}
+
+/// `dead_letter` is checked also where it isn't needed: a slip would show only once it is.
+fn on_poison(value: Option<&str>, dead_letter: Option<&str>, own: Option<&str>) -> Result<OnPoison, ConfigError> {
+    let dead_letter = dead_letter
+        .map(|name| topic(DEAD_LETTER_TOPIC, Some(name)))
+        .transpose()?;
+    match (value.unwrap_or("block"), dead_letter) {
+        ("block", _) => Ok(OnPoison::Block),
+        ("divert", Some(name)) if Some(name.as_str()) == own => Err(ConfigError::Invalid {
+            variable: DEAD_LETTER_TOPIC,
+            value: name,
+            expected: format!("another topic than {TOPIC}, which can't take the record"),
+        }),
+        ("divert", Some(name)) => Ok(OnPoison::Divert(name)),
+        ("divert", None) => topic(DEAD_LETTER_TOPIC, None).map(OnPoison::Divert),
+        (other, _) => Err(ConfigError::Invalid {
+            variable: ON_POISON,
+            value: other.to_owned(),
+            expected: "block or divert".to_owned(),
+        }),
+    }
 }
 
 /// `region`: the cluster's, as given; `own`: the function's.
@@ -311,6 +363,16 @@ fn number(
     }
 }
 
+fn millis(
+    variable: &'static str,
+    value: Option<&str>,
+    low: usize,
+    high: usize,
+) -> Result<Option<Duration>, ConfigError> {
+    let millis = number(variable, value, low, high, "milliseconds")?;
+    Ok(millis.map(|millis| Duration::from_millis(millis as u64)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,10 +398,26 @@ mod tests {
                 authentication: Authentication::Tls,
                 ca_file: None,
                 max_message_bytes: None,
+                on_poison: OnPoison::Block,
+                time_out: None,
+                idle_limit: Duration::from_secs(60),
                 deadline_margin: None,
                 log: LogLevel::Info,
                 client_id: "k2m".into(),
             }
+        );
+    }
+
+    #[test]
+    fn a_poison_is_diverted_to_another_topic_only() {
+        let divert =
+            |name: &str| read(&[GOOD.as_slice(), &[(ON_POISON, "divert"), (DEAD_LETTER_TOPIC, name)]].concat());
+        let config = divert("orders-dead-letter").expect("another topic");
+        assert_eq!(config.on_poison, OnPoison::Divert("orders-dead-letter".into()));
+        let same = divert("orders").expect_err("the same topic");
+        assert_eq!(
+            same.to_string(),
+            "K2M_DEAD_LETTER_TOPIC is \"orders\": it takes another topic than K2M_TOPIC, which can't take the record"
         );
     }
 
@@ -364,7 +442,7 @@ mod tests {
 
     #[test]
     fn every_bad_value_names_its_variable_and_what_it_takes() {
-        let rows: [(&str, &str); 17] = [
+        let rows: [(&str, &str); 22] = [
             (BOOTSTRAP_SERVERS, ""),
             (BOOTSTRAP_SERVERS, "b-1"),
             (BOOTSTRAP_SERVERS, "https://b-1:9092"),
@@ -379,6 +457,11 @@ mod tests {
             (CLUSTER_REGION, "eu-central-1a"),
             (MAX_MESSAGE_BYTES, "1MB"),
             (MAX_MESSAGE_BYTES, "999"),
+            (ON_POISON, "drop"),
+            (ON_POISON, "divert"),
+            (DEAD_LETTER_TOPIC, "a topic"),
+            (TIMEOUT_MS, "900001"),
+            (IDLE_LIMIT_MS, "0"),
             (DEADLINE_MARGIN_MS, "-5"),
             (LOG, "verbose"),
             ("K2M_TOPC", "orders"),

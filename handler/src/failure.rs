@@ -40,14 +40,26 @@ impl Failure {
         }
     }
 
-    /// A record that no batch of the topic can hold.
-    pub fn too_large(bytes: usize, limit: usize, topic: &str) -> Self {
+    /// The same failure of a single record, said of that record; `bytes`: what it takes as a message.
+    #[must_use]
+    pub fn of_one_record(mut self, code: Code, bytes: usize, topic: &str) -> Self {
+        if is_for_size(code) {
+            self.reason = format!(
+                "a record takes {bytes} bytes as a message and topic {topic:?} refuses it, sent alone, for its size: raise the topic's max.message.bytes"
+            );
+        }
+        self
+    }
+
+    /// The dead-letter topic took a record no better than the topic did, for the reason `own`.
+    #[must_use]
+    pub fn not_diverted(self, own: &Self) -> Self {
         Self {
-            class: Class::Poison,
             reason: format!(
-                "a record takes {bytes} bytes as a message and topic {topic:?} accepts at most {limit}: raise the topic's max.message.bytes"
+                "{}. Nor can the record go to the dead-letter topic: {}",
+                own.reason, self.reason
             ),
-            librdkafka: String::new(),
+            ..self
         }
     }
 
@@ -92,15 +104,21 @@ impl Failure {
     }
 }
 
+/// Whether a code says that a request was too large.
+pub fn is_for_size(code: Code) -> bool {
+    matches!(
+        code,
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge
+    )
+}
+
 /// The class of a code, our words for it, and the next step.
 fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
     use Class::{Fatal, Poison, Retryable};
     let (class, words) = match code {
-        Code::MessageSizeTooLarge | Code::InvalidMessageSize => (
+        code if is_for_size(code) => (
             Poison,
-            format!(
-                "topic {topic:?} refused a batch for its size: raise the topic's max.message.bytes; k2m keeps batches below it where it can ask for it, or is told in K2M_MAX_MESSAGE_BYTES"
-            ),
+            format!("topic {topic:?} refused a batch for its size: raise the topic's max.message.bytes, or tell it in K2M_MAX_MESSAGE_BYTES"),
         ),
         Code::InvalidTimestamp => (
             Poison,
@@ -108,9 +126,13 @@ fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
                 "topic {topic:?} refused a record for its timestamp, the arrival in Kinesis: raise message.timestamp.before.max.ms or message.timestamp.after.max.ms"
             ),
         ),
-        Code::InvalidRecord | Code::InvalidDifferentRecord => (
+        Code::InvalidRecord => (
             Poison,
             format!("topic {topic:?} refused a record as invalid: a compacted topic needs keys"),
+        ),
+        Code::InvalidDifferentRecord => (
+            Retryable,
+            format!("topic {topic:?} refused another record of the same request"),
         ),
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => (
             Fatal,
@@ -135,8 +157,22 @@ fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
             Retryable,
             "a broker's name could not be resolved: check the bootstrap servers and the VPC's DNS".into(),
         ),
-        Code::SSL => (Fatal, unreachable_words(detail).into()),
-        Code::BrokerTransportFailure | Code::AllBrokersDown => (Retryable, unreachable_words(detail).into()),
+        Code::UnsupportedSASLMechanism | Code::IllegalSASLState | Code::SecurityDisabled => (
+            Fatal,
+            "this port does not take this way of authentication: correct K2M_AUTHENTICATION, or the port".into(),
+        ),
+        Code::SSL | Code::BrokerTransportFailure | Code::AllBrokersDown => {
+            let (class, words) = unreachable_words(detail);
+            (class, words.into())
+        }
+        Code::UnsupportedForMessageFormat | Code::UnsupportedCompressionType => (
+            Fatal,
+            format!("topic {topic:?} keeps an old message format that has no headers: raise its message.format.version"),
+        ),
+        Code::UnsupportedVersion | Code::UnsupportedFeature | Code::InvalidRequiredAcks | Code::InvalidArgument | Code::InvalidConfig => (
+            Fatal,
+            "the brokers or the client can't do what k2m asks of them: idempotent writes need Apache Kafka 0.11 or later".into(),
+        ),
         Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => (
             Retryable,
             "too few replicas are in sync (min.insync.replicas): a broker is down or behind; wait, or mend it".into(),
@@ -153,7 +189,13 @@ fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
             Retryable,
             "not sent, since a record before it failed: order is kept".into(),
         ),
-        Code::Fatal => (Retryable, "the producer can't go on and is made anew".into()),
+        Code::Fatal
+        | Code::GaplessGuarantee
+        | Code::Inconsistent
+        | Code::OutOfOrderSequenceNumber
+        | Code::UnknownProducerId
+        | Code::InvalidProducerEpoch
+        | Code::InvalidProducerIdMapping => (Retryable, "the producer can't go on and is made anew".into()),
         _ => (
             Retryable,
             "the brokers or the client refused the records for now; they are sent again".into(),
@@ -194,22 +236,43 @@ fn refused_words(detail: &str) -> (Class, &'static str) {
     }
 }
 
-/// What a lost or refused connection means, by librdkafka's own text.
-fn unreachable_words(detail: &str) -> &'static str {
+/// What a lost or refused connection means, by librdkafka's own text. Only what no broker that restarts can cause is fatal.
+fn unreachable_words(detail: &str) -> (Class, &'static str) {
     if detail.contains("connecting to a PLAINTEXT broker listener") {
-        "the function speaks TLS and this port plaintext: use `plaintext`, or the TLS port"
+        (
+            Class::Retryable,
+            "the function speaks TLS and this port plaintext: use `plaintext`, or the TLS port",
+        )
     } else if detail.contains("certificate verify failed") || detail.contains("certificate could not be verified") {
-        "the broker's certificate is not trusted: give its certificate authority in K2M_CA_FILE"
+        (
+            Class::Fatal,
+            "the broker's certificate is not trusted: give its certificate authority in K2M_CA_FILE",
+        )
     } else if detail.contains("incorrect security.protocol") || detail.contains("connecting to a SSL listener") {
-        "the brokers closed the connection: this port speaks TLS and the function plaintext; use `tls`, or the plaintext port"
+        (
+            Class::Retryable,
+            "the brokers closed the connection: this port speaks TLS and the function plaintext; use `tls`, or the plaintext port",
+        )
     } else if detail.contains("Connection refused") {
-        "nothing listens at the brokers' address: check host and port, and that the brokers are up"
+        (
+            Class::Retryable,
+            "nothing listens at the brokers' address: check host and port, and that the brokers are up",
+        )
     } else if detail.contains("timed out in state CONNECT") {
-        "the brokers could not be reached: a security group, a network ACL or a route drops the packets"
+        (
+            Class::Retryable,
+            "the brokers could not be reached: a security group, a network ACL or a route drops the packets",
+        )
     } else if detail.contains("SSL handshake failed") {
-        "the TLS handshake failed: check that the port speaks TLS and that the broker's certificate is trusted"
+        (
+            Class::Retryable,
+            "the TLS handshake failed: check that the port speaks TLS and that the broker's certificate is trusted",
+        )
     } else {
-        "the connection to the brokers was lost or could not be made"
+        (
+            Class::Retryable,
+            "the connection to the brokers was lost or could not be made",
+        )
     }
 }
 
@@ -266,6 +329,12 @@ mod tests {
             (Code::PurgeQueue, ""),
             (Code::Fatal, ""),
             (Code::InvalidProducerEpoch, ""),
+            (Code::MessageBatchTooLarge, ""),
+            (Code::UnsupportedSASLMechanism, ""),
+            (Code::UnsupportedForMessageFormat, ""),
+            (Code::UnsupportedVersion, ""),
+            (Code::OutOfOrderSequenceNumber, ""),
+            (Code::KafkaStorageError, ""),
         ];
         let said: Vec<String> = rows
             .iter()

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use crate::batch::{Answer, Delivery, Naming, Response, answer};
+use crate::Flaw;
+use crate::batch::{Answer, Delivery, Response, answer};
 use crate::event::{EventError, Record, decode};
 use crate::failure::Failure;
 use crate::note::Summary;
@@ -51,17 +52,19 @@ pub struct Call<'a> {
 /// # Errors
 /// The payload isn't a Kinesis event, or its first record is a poison in a batch of more than one.
 pub async fn handle(
-    payload: &str,
+    payload: &[u8],
     call: Call<'_>,
     broker: &mut impl Deliver,
-    naming: Naming,
+    flaw: Option<Flaw>,
 ) -> Result<Response, InvocationError> {
     let start = Instant::now();
     let records = decode(payload)?;
+    let decoded = Instant::now();
     let delivery = if records.is_empty() {
         Delivery {
-            acknowledged: vec![],
+            outcomes: vec![],
             bytes: 0,
+            resent: 0,
             failure: None,
         }
     } else {
@@ -71,22 +74,36 @@ pub async fn handle(
         request_id: call.request_id,
         records: records.len(),
         delivery: &delivery,
-        elapsed: start.elapsed(),
+        decoding: decoded - start,
+        delivering: decoded.elapsed(),
     };
     summary.write();
-    match answer(&records, &delivery, naming) {
+    match answer(&records, &delivery, flaw) {
         Answer::Response(response) => Ok(response),
         Answer::Halve(failure) => Err(InvocationError::Poison(failure)),
     }
 }
 
 /// When the answer is due, given the deadline in milliseconds since the Unix epoch and the wall clock; read once, since the
-/// wall clock may jump and the monotonic one doesn't.
-pub fn due(deadline_millis: u64, margin: Option<Duration>) -> Instant {
+/// wall clock may jump and the monotonic one doesn't. `time_out`: the function's own; a clock by which none of it is left, or more than
+/// all of it, has jumped before, and all of it is taken to be left.
+pub fn due(deadline_millis: u64, margin: Option<Duration>, time_out: Option<Duration>) -> Instant {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let left = Duration::from_millis(deadline_millis).saturating_sub(now);
+    let left = left(Duration::from_millis(deadline_millis), now, time_out);
     Instant::now() + left.saturating_sub(margin.unwrap_or_else(|| default_margin(left)))
 }
+
+/// The time left of an invocation; `deadline` and `now` since the Unix epoch.
+fn left(deadline: Duration, now: Duration, time_out: Option<Duration>) -> Duration {
+    let left = deadline.saturating_sub(now);
+    match time_out {
+        Some(time_out) if left.is_zero() || left > time_out => time_out,
+        _ => left.min(LONGEST),
+    }
+}
+
+/// The longest time-out that Lambda takes.
+const LONGEST: Duration = Duration::from_mins(15);
 
 /// A tenth of the time left, from 100 ms to 1 s.
 fn default_margin(left: Duration) -> Duration {
@@ -96,11 +113,12 @@ fn default_margin(left: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Outcome;
     use crate::failure::Class;
 
     /// Acknowledges as scripted and remembers what it was asked.
     struct Scripted {
-        acknowledged: Vec<bool>,
+        outcomes: Vec<Outcome>,
         class: Class,
         seen: Vec<String>,
     }
@@ -115,9 +133,10 @@ mod tests {
                 librdkafka: String::new(),
             };
             Delivery {
-                acknowledged: self.acknowledged.clone(),
+                outcomes: self.outcomes.clone(),
                 bytes: 0,
-                failure: self.acknowledged.contains(&false).then_some(failure),
+                resent: 0,
+                failure: self.outcomes.contains(&Outcome::Failed).then_some(failure),
             }
         }
     }
@@ -135,9 +154,9 @@ mod tests {
         format!(r#"{{"Records":[{}]}}"#, records.join(","))
     }
 
-    async fn told(sequence_numbers: &[u32], acknowledged: &[bool], class: Class) -> (String, Vec<String>) {
+    async fn told(sequence_numbers: &[u32], outcomes: &[Outcome], class: Class) -> (String, Vec<String>) {
         let mut broker = Scripted {
-            acknowledged: acknowledged.to_vec(),
+            outcomes: outcomes.to_vec(),
             class,
             seen: vec![],
         };
@@ -145,7 +164,7 @@ mod tests {
             request_id: "r",
             due: Instant::now(),
         };
-        let said = match handle(&event(sequence_numbers), call, &mut broker, Naming::Lowest).await {
+        let said = match handle(event(sequence_numbers).as_bytes(), call, &mut broker, None).await {
             Ok(response) => serde_json::to_string(&response).expect("JSON"),
             Err(error) => format!("{}: {error}", error.kind()),
         };
@@ -154,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_records_reach_the_port_in_order_and_success_is_an_empty_list() {
-        let (said, seen) = told(&[1, 2, 3], &[true, true, true], Class::Retryable).await;
+        let (said, seen) = told(&[1, 2, 3], &[Outcome::Acknowledged; 3], Class::Retryable).await;
         assert_eq!(said, r#"{"batchItemFailures":[]}"#);
         assert_eq!(seen, ["1", "2", "3"]);
     }
@@ -167,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_leading_poison_is_a_function_error() {
-        let (said, _) = told(&[1, 2], &[false, false], Class::Poison).await;
+        let (said, _) = told(&[1, 2], &[Outcome::Failed; 2], Class::Poison).await;
         assert_eq!(
             said,
             "K2m.PoisonRecord: scripted: it stands first in its batch, which is to be halved until it is alone"
@@ -187,6 +206,25 @@ mod tests {
 
     #[test]
     fn a_deadline_in_the_past_is_due_at_once() {
-        assert!(due(1, None) <= Instant::now());
+        assert!(due(1, None, None) <= Instant::now());
+    }
+
+    #[test]
+    fn what_is_left_is_no_more_than_the_time_out_and_a_clock_that_jumped_is_noticed() {
+        let seconds = Duration::from_secs;
+        let minute = Some(seconds(60));
+        for (what, deadline, now, time_out, expected) in [
+            ("as usual", 1_059, 1_000, minute, 59),
+            ("the clock fell behind by an hour", 4_659, 1_000, minute, 60),
+            ("the clock ran ahead by an hour", 1_059, 4_600, minute, 60),
+            ("behind, and the time-out is not known", 4_659, 1_000, None, 900),
+            ("ahead, and the time-out is not known", 1_059, 4_600, None, 0),
+        ] {
+            assert_eq!(
+                left(seconds(deadline), seconds(now), time_out),
+                seconds(expected),
+                "{what}"
+            );
+        }
     }
 }

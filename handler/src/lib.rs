@@ -1,6 +1,6 @@
 //! The Lambda function of k2m: takes a batch of Kinesis records and answers once Kafka has acknowledged them.
 //!
-//! The data flows one way: payload -> [`event`] -> [`message`] -> [`kafka`] -> [`batch`] -> answer; [`invocation`] joins them.
+//! The data flows one way: payload -> [`event`] -> [`rounds`] -> [`message`] -> [`kafka`] -> [`batch`] -> answer; [`invocation`] joins them.
 
 pub mod batch;
 pub mod config;
@@ -10,6 +10,7 @@ pub mod invocation;
 pub mod kafka;
 pub mod message;
 pub mod note;
+pub mod rounds;
 mod runtime;
 
 pub use runtime::{Flaw, main, main_with};

@@ -3,10 +3,10 @@
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::batch::Delivery;
+use crate::batch::{Delivery, Outcome};
 use crate::config::LogLevel;
 use crate::failure::Failure;
 
@@ -39,40 +39,51 @@ pub(crate) struct Summary<'a> {
     pub(crate) records: usize,
     /// What became of them.
     pub(crate) delivery: &'a Delivery,
-    /// From the payload's arrival to the answer.
-    pub(crate) elapsed: Duration,
+    /// From the payload's arrival to the last record that was read out of it.
+    pub(crate) decoding: Duration,
+    /// From there to the last word of the brokers.
+    pub(crate) delivering: Duration,
 }
 
 impl Summary<'_> {
     /// Writes the summary line and the metrics.
     pub(crate) fn write(&self) {
-        let acknowledged = self.delivery.acknowledged_count();
-        let failures = self.records - acknowledged;
-        let milliseconds = round_millis(self.elapsed);
-        if let Some(failure) = &self.delivery.failure {
-            tracing::warn!(
-                requestId = self.request_id,
-                records = self.records,
-                acknowledged,
-                bytes = self.delivery.bytes,
-                milliseconds,
-                failures,
-                reason = failure.reason,
-                librdkafka = failure.librdkafka,
-                "invocation"
-            );
-        } else {
-            tracing::info!(
-                requestId = self.request_id,
-                records = self.records,
-                acknowledged,
-                bytes = self.delivery.bytes,
-                milliseconds,
-                failures,
-                "invocation"
-            );
+        let Delivery { bytes, resent, .. } = *self.delivery;
+        let acknowledged = self.delivery.count(Outcome::Acknowledged);
+        let dead_lettered = self.delivery.count(Outcome::DeadLettered);
+        let failures = self.delivery.count(Outcome::Failed);
+        let milliseconds = round_millis(self.decoding + self.delivering);
+        // The level of an event is fixed where it stands: the fields are written once.
+        macro_rules! write {
+            ($level:ident, $($reason:tt)*) => {
+                tracing::$level!(
+                    requestId = self.request_id,
+                    records = self.records,
+                    acknowledged,
+                    deadLettered = dead_lettered,
+                    failures,
+                    resent,
+                    bytes,
+                    milliseconds,
+                    decodeMilliseconds = round_millis(self.decoding),
+                    deliveryMilliseconds = round_millis(self.delivering),
+                    $($reason)*
+                    "invocation"
+                )
+            };
         }
-        metrics(self.records, acknowledged, failures, self.delivery.bytes, milliseconds);
+        match &self.delivery.failure {
+            Some(failure) => write!(warn, reason = failure.reason, librdkafka = failure.librdkafka,),
+            None => write!(info,),
+        }
+        metrics([
+            ("Records", "Count", self.records.into()),
+            ("Acknowledged", "Count", acknowledged.into()),
+            ("DeadLettered", "Count", dead_lettered.into()),
+            ("Failures", "Count", failures.into()),
+            ("Bytes", "Bytes", bytes.into()),
+            ("Duration", "Milliseconds", milliseconds.into()),
+        ]);
     }
 }
 
@@ -81,40 +92,31 @@ pub(crate) fn warn(what: &str, failure: &Failure) {
     tracing::warn!(reason = failure.reason, librdkafka = failure.librdkafka, "{what}");
 }
 
-/// CloudWatch's embedded metric format: one JSON line that CloudWatch Logs turns into metrics.
-fn metrics(records: usize, acknowledged: usize, failures: usize, bytes: u64, milliseconds: f64) {
+/// CloudWatch's embedded metric format: one JSON line that CloudWatch Logs turns into metrics. Each has a name, a unit and a value.
+fn metrics<const N: usize>(metrics: [(&str, &str, Value); N]) {
     let timestamp = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_millis();
-    let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
-    let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
-    let line = json!({
+    let definitions: Vec<Value> = metrics
+        .iter()
+        .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
+        .collect();
+    let mut line = json!({
         "_aws": {
             "Timestamp": u64::try_from(timestamp).unwrap_or(u64::MAX),
-            "CloudWatchMetrics": [{
-                "Namespace": "k2m",
-                "Dimensions": [["FunctionName"]],
-                "Metrics": [
-                    metric("Records", "Count"),
-                    metric("Acknowledged", "Count"),
-                    metric("Failures", "Count"),
-                    metric("Bytes", "Bytes"),
-                    metric("Duration", "Milliseconds"),
-                ],
-            }],
+            "CloudWatchMetrics": [{"Namespace": "k2m", "Dimensions": [["FunctionName"]], "Metrics": definitions}],
         },
-        "FunctionName": function,
-        "Records": records,
-        "Acknowledged": acknowledged,
-        "Failures": failures,
-        "Bytes": bytes,
-        "Duration": milliseconds,
+        "FunctionName": std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
     });
+    for (name, _, value) in metrics {
+        line[name] = value;
+    }
     // A log that can't be written must not fail the batch.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
+/// Milliseconds, to a hundredth.
 fn round_millis(elapsed: Duration) -> f64 {
-    (elapsed.as_secs_f64() * 10_000.0).round() / 10.0
+    (elapsed.as_secs_f64() * 100_000.0).round() / 100.0
 }

@@ -1,13 +1,16 @@
 //! Wiring: the environment, the Lambda Runtime API and the producer, for as long as the sandbox lives.
 
 use std::process::ExitCode;
+use std::sync::{Arc, PoisonError};
+use std::task::Poll;
 
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use bytes::Bytes;
+use lambda_runtime::tower::Layer;
+use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Service, service_fn};
 use lambda_runtime_api_client::{body::Body, build_request};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 use tokio::sync::Mutex;
 
-use crate::batch::Naming;
 use crate::config::{Config, ConfigError, LogLevel};
 use crate::invocation::{Call, InvocationError, due, handle};
 use crate::kafka::KafkaProducer;
@@ -27,16 +30,25 @@ pub enum Flaw {
     NotIdempotent,
     /// Answers success when the time has run out.
     SuccessOnDeadline,
+    /// Names a poison that stands first in a batch of more than one, instead of having the batch halved.
+    NoBisect,
+    /// Purges what is queued behind a refused record half a second after the refusal.
+    LatePurge,
+    /// Takes what was under way when a connection failed for acknowledged.
+    ConnectionErrorIsSuccess,
 }
 
 impl Flaw {
     /// All flaws, with the name by which a test chooses one.
-    pub const ALL: [(&'static str, Self); 5] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("no-wait", Self::NoWait),
         ("highest-failed", Self::HighestFailed),
         ("no-purge", Self::NoPurge),
         ("not-idempotent", Self::NotIdempotent),
         ("success-on-deadline", Self::SuccessOnDeadline),
+        ("no-bisect", Self::NoBisect),
+        ("late-purge", Self::LatePurge),
+        ("connection-error-is-success", Self::ConnectionErrorIsSuccess),
     ];
 }
 
@@ -85,24 +97,73 @@ pub fn main_with(flaw: Option<Flaw>) -> ExitCode {
 }
 
 async fn serve(config: Config, flaw: Option<Flaw>) -> Result<(), lambda_runtime::Error> {
-    let margin = config.deadline_margin;
-    let naming = if flaw == Some(Flaw::HighestFailed) {
-        Naming::Highest
-    } else {
-        Naming::Lowest
-    };
+    let (margin, time_out) = (config.deadline_margin, config.time_out);
     let mut producer = KafkaProducer::new(config, flaw);
-    producer.warm_up().await;
+    producer.warm_up();
     let producer = Mutex::new(producer);
-    let function = service_fn(async |event: LambdaEvent<Box<RawValue>>| {
+    let payload = Arc::new(Payload::default());
+    let function = service_fn(async |event: LambdaEvent<IgnoredAny>| {
         let call = Call {
             request_id: &event.context.request_id,
-            due: due(event.context.deadline, margin),
+            due: due(event.context.deadline, margin, time_out),
         };
+        let payload = payload.take();
         let mut producer = producer.lock().await;
-        handle(event.payload.get(), call, &mut *producer, naming).await
+        handle(&payload, call, &mut *producer, flaw).await
     });
-    lambda_runtime::Runtime::new(function).run().await
+    let runtime = lambda_runtime::Runtime::new(function);
+    runtime.layer(SetAside(Arc::clone(&payload))).run().await
+}
+
+/// The payload of the invocation under way. The runtime's own way to the function parses it once more and copies it, which takes as long as
+/// reading the records out of it: it is set aside before, and the function fetches it here.
+#[derive(Default)]
+struct Payload(std::sync::Mutex<Bytes>);
+
+impl Payload {
+    fn put(&self, payload: Bytes) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = payload;
+    }
+
+    fn take(&self) -> Bytes {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The layer of the runtime that sets payloads aside.
+struct SetAside(Arc<Payload>);
+
+impl<S> Layer<S> for SetAside {
+    type Service = SettingAside<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SettingAside {
+            inner,
+            payload: Arc::clone(&self.0),
+        }
+    }
+}
+
+/// What [`SetAside`] makes of the runtime's service.
+struct SettingAside<S> {
+    inner: S,
+    payload: Arc<Payload>,
+}
+
+impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for SettingAside<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut std::task::Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut invocation: LambdaInvocation) -> Self::Future {
+        self.payload
+            .put(std::mem::replace(&mut invocation.body, Bytes::from_static(b"null")));
+        self.inner.call(invocation)
+    }
 }
 
 impl From<InvocationError> for Diagnostic {

@@ -69,13 +69,15 @@ impl Workload {
     pub(crate) fn batch(&self, size: usize) -> Result<Batch> {
         let event = event::render(&self.records[..size]);
         let mut messages = Vec::with_capacity(size);
-        for record in decode(str::from_utf8(&event)?)? {
-            let message = Message::new(&record, record.data()?);
+        let mut value = Vec::new();
+        for record in decode(&event)? {
+            record.data_into(&mut value)?;
+            let message = Message::new(&record, &value);
             messages.push(OwnedMessage {
                 key: message.key.to_owned(),
                 timestamp_millis: message.timestamp_millis,
-                headers: message.headers.map(|(name, value)| (name, value.to_owned())),
-                value: message.value,
+                headers: message.identity.map(|(name, value)| (name, value.to_owned())),
+                value: message.value.to_vec(),
             });
         }
         Ok(Batch { event, messages })

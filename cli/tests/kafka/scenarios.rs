@@ -127,7 +127,7 @@ pub(crate) fn refused_in_the_middle(handler: &Path, flaw: Option<&str>) -> Broke
             .collect::<String>(),
     );
     run.end_input();
-    run.wait_for_log("refused a batch for its size");
+    run.wait_for_log("for its size");
     kafka
         .set_topic("orders", &[("max.message.bytes", "2000000")])
         .expect("the topic takes more");

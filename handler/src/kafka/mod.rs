@@ -2,6 +2,7 @@
 
 pub mod iam;
 mod limit;
+mod live;
 mod login;
 mod producer;
 mod settings;
@@ -17,5 +18,5 @@ use crate::config::Config;
 /// The properties that the handler gives librdkafka for a topic whose `max.message.bytes` is `topic_limit`: for whoever wants to compare
 /// the handler with librdkafka alone.
 pub fn producer_settings(config: &Config, topic_limit: usize) -> ClientConfig {
-    settings::producer(config, topic_limit, None)
+    settings::producer(config, settings::Filling::UpTo(topic_limit), None)
 }

@@ -1,210 +1,67 @@
 //! The producer: one a sandbox, kept between invocations, made anew after anything went wrong.
 //!
-//! Order rests on three things. Nothing is queued behind a record that was refused here. librdkafka stops by itself when a
-//! broker refuses one (gapless guarantee), and the queue is purged inside the delivery report that says so. And the next
-//! invocation starts with a new producer only once the old one is gone with its connections.
+//! Order rests on four things. Nothing is handed over behind a record that was refused. librdkafka stops by itself when a broker refuses one
+//! (gapless guarantee), and its queue is purged inside the delivery report that says so. What is sent again goes in the batch's order
+//! ([`crate::rounds`]). And it goes through a new producer, once the old one is gone with its connections.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use rdkafka::client::{ClientContext, OAuthToken};
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::batch::Delivery;
-use crate::config::{Authentication, Config};
+use crate::batch::{Delivery, Outcome};
+use crate::config::{Authentication, Config, OnPoison};
 use crate::event::Record;
-use crate::failure::Failure;
+use crate::failure::{Class, Failure, is_for_size};
 use crate::invocation::Deliver;
 use crate::kafka::limit::{DEFAULT_MAX_MESSAGE_BYTES, LimitError, topic_limit};
+use crate::kafka::live::{Broken, Live, Told};
 use crate::kafka::login::{Login, Process, Surroundings};
-use crate::kafka::settings;
-use crate::kafka::tracker::Tracker;
-use crate::message::Message;
+use crate::kafka::settings::Filling;
+use crate::kafka::tracker::{Report, is_consequence};
+use crate::message::{Grounds, Message};
+use crate::rounds::{Next, Refusal, Rounds};
 use crate::{Flaw, note};
 
 /// How long the topic may take to tell its size limit.
 const LIMIT_TIME_OUT: Duration = Duration::from_secs(3);
 
-/// How long purged messages may take to come back before they count as failed without having been heard of.
-const PURGE_TIME_OUT: Duration = Duration::from_millis(50);
-
-/// How often the serving thread looks whether it should end.
-const POLL: Duration = Duration::from_millis(100);
+/// Records that are handed over between two looks at the clock.
+const CLOCK_EVERY: usize = 64;
 
 /// Delivers batches to one topic.
 pub struct KafkaProducer {
-    config: Config,
+    config: Arc<Config>,
     flaw: Option<Flaw>,
     surroundings: Arc<dyn Surroundings>,
     live: Option<Live>,
-    /// The producer that was given up last, while it is being taken down.
-    closing: Option<tokio::task::JoinHandle<()>>,
-    /// The topic's `max.message.bytes`, once known.
-    limit: Option<usize>,
-}
-
-/// A producer with the thread that serves its delivery reports.
-struct Live {
-    producer: Arc<BaseProducer<Context>>,
-    tracker: Arc<Tracker>,
-    stop: Arc<AtomicBool>,
-    serving: JoinHandle<()>,
-}
-
-/// What librdkafka calls back.
-struct Context {
-    tracker: Arc<Tracker>,
-    /// The producer itself, to purge it from within its own delivery report.
-    producer: OnceLock<Weak<BaseProducer<Context>>>,
-    purge: bool,
-    /// Set for SASL/IAM.
-    login: Option<Login>,
-}
-
-impl ClientContext for Context {
-    // librdkafka asks only where the mechanism is OAUTHBEARER: never over plaintext or TLS alone.
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        tracing::debug!(librdkafka = text, facility, level = ?level, "librdkafka");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.tracker
-            .client_error(error.rdkafka_error_code().unwrap_or(Code::Unknown), reason);
-    }
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        let login = self.login.as_ref().ok_or("K2M_AUTHENTICATION asks for no token")?;
-        Ok(login.token()?)
-    }
-}
-
-impl ProducerContext for Context {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
-        let error = result
-            .as_ref()
-            .err()
-            .map(|(error, _)| error.rdkafka_error_code().unwrap_or(Code::Unknown));
-        let first_failure = self.tracker.report(place, error);
-        if first_failure
-            && self.purge
-            && let Some(producer) = self.producer.get().and_then(Weak::upgrade)
-        {
-            producer.purge(PurgeConfig::default().queue().inflight());
-        }
-    }
-}
-
-impl Live {
-    fn start(
-        config: &Config,
-        topic_limit: usize,
-        flaw: Option<Flaw>,
-        login: Option<Login>,
-    ) -> Result<Self, KafkaError> {
-        let tracker = Arc::new(Tracker::default());
-        let context = Context {
-            tracker: Arc::clone(&tracker),
-            producer: OnceLock::new(),
-            purge: flaw != Some(Flaw::NoPurge),
-            login,
-        };
-        let producer: Arc<BaseProducer<Context>> =
-            Arc::new(settings::producer(config, topic_limit, flaw).create_with_context(context)?);
-        // Set once, just made: the error would only give the value back.
-        let _ = producer.context().producer.set(Arc::downgrade(&producer));
-        let stop = Arc::new(AtomicBool::new(false));
-        let serving = std::thread::spawn({
-            let (producer, stop) = (Arc::clone(&producer), Arc::clone(&stop));
-            move || {
-                while !stop.load(Ordering::Relaxed) {
-                    producer.poll(POLL);
-                }
-            }
-        });
-        Ok(Self {
-            producer,
-            tracker,
-            stop,
-            serving,
-        })
-    }
-
-    /// Takes the producer down on a thread of its own: closing connections may take longer than the invocation has.
-    fn close(self) -> tokio::task::JoinHandle<()> {
-        tokio::task::spawn_blocking(move || {
-            self.stop.store(true, Ordering::Relaxed);
-            // A panic there was reported by the thread itself; the producer is dropped all the same.
-            let _ = self.serving.join();
-            drop(self.producer);
-        })
-    }
-
-    /// Whether the token ended in a frozen sandbox. The brokers have ended the connections with it, and librdkafka would first
-    /// show the old token again: a new producer begins with a new one.
-    fn has_overslept(&self) -> bool {
-        self.producer.context().login.as_ref().is_some_and(Login::has_expired)
-    }
-
-    /// Drops what is queued or in flight. Doesn't wait for librdkafka's threads: one that resolves a name may take seconds, and the
-    /// answer is due.
-    fn purge(&self) {
-        self.producer
-            .purge(PurgeConfig::default().queue().inflight().non_blocking());
-    }
-
-    /// Hands one message to librdkafka.
-    fn send(&self, topic: &str, place: usize, message: &Message<'_>) -> Result<(), KafkaError> {
-        let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
-        for (key, value) in message.headers {
-            headers = headers.insert(Header {
-                key,
-                value: Some(value),
-            });
-        }
-        let record = BaseRecord::with_opaque_to(topic, place)
-            .key(message.key)
-            .payload(message.value.as_slice())
-            // To librdkafka 0 means now.
-            .timestamp(message.timestamp_millis.max(1))
-            .headers(headers);
-        self.tracker.sent();
-        self.producer.send(record).map_err(|(error, _)| {
-            self.tracker.not_sent();
-            error
-        })
-    }
-}
-
-/// Why queueing ended before the batch's end.
-enum Refused {
-    /// This record can never be accepted.
-    Record(Failure),
-    /// The producer can't take anything any more.
-    Producer(KafkaError),
+    /// A producer that is being made ahead of the first batch.
+    starting: Option<JoinHandle<Result<Live, Failure>>>,
+    /// The producer that failed last, while it is being taken down.
+    closing: Option<JoinHandle<()>>,
+    /// Bytes of the largest record batch that the topic is thought to take.
+    limit: usize,
+    /// A request was refused for its size: the topic is asked for its limit before the next producer is made.
+    ask_limit: bool,
+    /// When the last invocation ended, by both clocks: which of them stands still in a frozen sandbox depends on how it is frozen.
+    used: Option<(Instant, SystemTime)>,
 }
 
 impl KafkaProducer {
     /// A producer for `config`; nothing is connected yet.
     pub fn new(config: Config, flaw: Option<Flaw>) -> Self {
-        let limit = config.max_message_bytes;
         Self {
-            config,
+            limit: config.max_message_bytes.unwrap_or(DEFAULT_MAX_MESSAGE_BYTES),
+            config: Arc::new(config),
             flaw,
             surroundings: Arc::new(Process),
             live: None,
+            starting: None,
             closing: None,
-            limit,
+            ask_limit: false,
+            used: None,
         }
     }
 
@@ -215,11 +72,12 @@ impl KafkaProducer {
         self
     }
 
-    /// Connects ahead of the first invocation, in the sandbox's start, which has processor time to spare. What fails here is
-    /// only noted: the first batch tries again and tells.
-    pub async fn warm_up(&mut self) {
-        if let Err(failure) = self.ready(Instant::now() + LIMIT_TIME_OUT).await {
-            note::warn("could not prepare the producer ahead of the first batch", &failure);
+    /// Begins to connect, beside whatever the sandbox does next: asking for the first event takes as long. What fails is told by the
+    /// first batch, which tries again.
+    pub fn warm_up(&mut self) {
+        match self.start(Filling::UpTo(self.limit)) {
+            Ok(starting) => self.starting = Some(starting),
+            Err(failure) => note::warn("could not prepare the producer ahead of the first batch", &failure),
         }
     }
 
@@ -236,13 +94,52 @@ impl KafkaProducer {
         }
     }
 
-    /// Makes a producer unless there is one, after the one before it is gone.
-    async fn ready(&mut self, deadline: Instant) -> Result<(), Failure> {
-        if self.live.as_ref().is_some_and(Live::has_overslept) {
-            self.closing = self.live.take().map(Live::close);
+    /// Starts making a producer on a thread of its own.
+    fn start(&self, filling: Filling) -> Result<JoinHandle<Result<Live, Failure>>, Failure> {
+        let login = self.login()?;
+        let (config, flaw) = (Arc::clone(&self.config), self.flaw);
+        Ok(tokio::task::spawn_blocking(move || {
+            let live = Live::start(&config, filling, flaw, login).map_err(|error| refused_settings(&error))?;
+            tokio::task::spawn_blocking(live.look_around(&config.topic));
+            Ok(live)
+        }))
+    }
+
+    /// Lets go of a producer whose connections are presumably dead: nothing of it is in flight, so nobody has to wait for its end.
+    fn wake(&mut self) {
+        let idle = self.used.is_some_and(|(instant, time)| {
+            let limit = self.config.idle_limit;
+            let by_wall_clock = self.surroundings.now().duration_since(time);
+            // A wall clock that was set back says nothing.
+            instant.elapsed() >= limit || by_wall_clock.is_ok_and(|idle| idle >= limit)
+        });
+        if idle
+            || self
+                .live
+                .as_ref()
+                .is_some_and(|live| live.has_overslept() || live.is_dead())
+        {
+            drop(self.live.take().map(Live::close));
         }
-        if self.live.is_some() {
-            return Ok(());
+    }
+
+    /// Takes down a producer that failed.
+    fn give_up(&mut self, live: Live) {
+        self.closing = Some(live.close());
+    }
+
+    /// A producer that fills its requests like this: the one there is, or a new one, after the one before it is gone.
+    async fn ready(&mut self, alone: bool, deadline: Instant) -> Result<Live, Failure> {
+        if let Some(starting) = self.starting.take()
+            && let Ok(Ok(Ok(live))) = timeout_at(deadline, starting).await
+        {
+            self.live = Some(live);
+        }
+        if let Some(live) = self.live.take() {
+            if (live.filling() == Filling::OneByOne) == alone {
+                return Ok(live);
+            }
+            self.give_up(live);
         }
         if let Some(closing) = &mut self.closing {
             if timeout_at(deadline, closing).await.is_err() {
@@ -250,153 +147,297 @@ impl KafkaProducer {
             }
             self.closing = None;
         }
-        let login = self.login()?;
-        if self.limit.is_none() {
+        if std::mem::take(&mut self.ask_limit) {
             let time_out = LIMIT_TIME_OUT.min(deadline.saturating_duration_since(Instant::now()) / 2);
-            match limit_in_time(&self.config, time_out).await {
-                Ok(limit) => self.limit = Some(limit),
-                Err(error) => tracing::warn!(
-                    error = %error,
-                    assumed = DEFAULT_MAX_MESSAGE_BYTES,
-                    "the topic's max.message.bytes is not known and assumed: set K2M_MAX_MESSAGE_BYTES, or mend the error"
-                ),
-            }
-        }
-        let limit = self.limit.unwrap_or(DEFAULT_MAX_MESSAGE_BYTES);
-        let live = Live::start(&self.config, limit, self.flaw, login).map_err(|error| Failure {
-            class: crate::failure::Class::Fatal,
-            reason: "librdkafka refuses the settings: check K2M_AUTHENTICATION and K2M_CA_FILE".into(),
-            librdkafka: error.to_string(),
-        })?;
-        self.live = Some(live);
-        Ok(())
-    }
-
-    /// Queues the records in order, up to the first that is refused. Returns bytes queued by place and the refusal.
-    fn queue(&self, live: &Live, records: &[Record<'_>], deadline: Instant) -> (Vec<usize>, Option<Refused>) {
-        let limit = self.limit.unwrap_or(DEFAULT_MAX_MESSAGE_BYTES);
-        let topic = &self.config.topic;
-        let mut sizes = Vec::with_capacity(records.len());
-        for (place, record) in records.iter().enumerate() {
-            if live.tracker.has_failed() || Instant::now() >= deadline {
-                return (sizes, None);
-            }
-            let message = match record.data() {
-                Ok(value) => Message::new(record, value),
-                Err(error) => return (sizes, Some(Refused::Record(Failure::unreadable(error.to_string())))),
-            };
-            let bytes = message.batch_bytes();
-            if bytes > limit {
-                return (sizes, Some(Refused::Record(Failure::too_large(bytes, limit, topic))));
-            }
-            if let Err(error) = live.send(topic, place, &message) {
-                return (sizes, Some(Refused::Producer(error)));
-            }
-            sizes.push(message.value.len());
-        }
-        (sizes, None)
-    }
-
-    /// Sends the batch through the live producer and waits. The flag says whether the producer may be used again.
-    async fn attempt(&self, live: &Live, records: &[Record<'_>], deadline: Instant) -> (Delivery, bool) {
-        live.tracker.begin(records.len());
-        let (sizes, refused) = self.queue(live, records, deadline);
-        if live.tracker.has_failed() && self.flaw != Some(Flaw::NoPurge) {
-            // The purge inside the report may have come just before the last record was queued.
-            live.purge();
-        }
-        let mut timed_out = false;
-        if self.flaw != Some(Flaw::NoWait) && timeout_at(deadline, live.tracker.settled()).await.is_err() {
-            timed_out = true;
-            live.purge();
-            let _ = timeout(PURGE_TIME_OUT, live.tracker.settled()).await;
-        }
-        let (mut acknowledged, code, client_error) = live.tracker.finish();
-        if self.flaw == Some(Flaw::NoWait) || (timed_out && self.flaw == Some(Flaw::SuccessOnDeadline)) {
-            acknowledged.fill(true);
-        }
-
-        let topic = &self.config.topic;
-        let detail = client_error.as_ref().map(|(_, text)| text.as_str());
-        let client_failure = client_error
-            .as_ref()
-            .map(|(code, text)| Failure::from_kafka(*code, Some(text), topic));
-        let all = acknowledged.iter().all(|it| *it);
-        let failure = if all {
-            None
-        } else if let Some(code) = code {
-            Some(Failure::from_kafka(code, None, topic))
-        } else {
-            match refused {
-                Some(Refused::Record(failure)) if !timed_out => Some(failure),
-                Some(Refused::Producer(error)) => {
-                    let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-                    Some(Failure::from_kafka(code, detail, topic))
+            match limit_in_time(Arc::clone(&self.config), time_out).await {
+                Ok(limit) => self.limit = limit,
+                Err(error) => {
+                    // Half of what was too much: batches stay useful, and a few invocations find the limit.
+                    self.limit = (self.limit / 2).max(1);
+                    tracing::warn!(error = %error, assumed = self.limit, "the topic's max.message.bytes can't be asked for");
                 }
-                _ if timed_out || Instant::now() >= deadline => Some(Failure::deadline(client_failure.as_ref())),
-                // Only consequences were reported: the client as a whole gave up.
-                _ => Some(client_failure.unwrap_or_else(|| Failure::from_kafka(Code::Fatal, None, topic))),
             }
+        }
+        let filling = if alone {
+            Filling::OneByOne
+        } else {
+            Filling::UpTo(self.limit)
         };
-        let bytes = acknowledged
-            .iter()
-            .zip(&sizes)
-            .filter(|(ok, _)| **ok)
-            .map(|(_, size)| *size as u64)
-            .sum();
-        (
-            Delivery {
-                acknowledged,
-                bytes,
-                failure,
-            },
-            all,
-        )
+        match timeout_at(deadline, self.start(filling)?).await {
+            Ok(Ok(live)) => live,
+            Ok(Err(panicked)) => Err(refused_settings(&panicked)),
+            Err(_) => Err(Failure::deadline(None)),
+        }
+    }
+
+    /// Hands the messages of one round over and waits for the brokers' word. Messages are made one at a time, in one buffer: a batch is never
+    /// in memory twice.
+    async fn round(&self, live: &Live, round: &Round<'_>, deadline: Instant) -> Told {
+        let mut buffer = Vec::new();
+        let (mut sent, mut unsendable) = (0, None);
+        live.begin(round.places.len());
+        for (index, place) in round.places.iter().enumerate() {
+            if live.has_refusal() || (index % CLOCK_EVERY == 0 && Instant::now() >= deadline) {
+                break;
+            }
+            let record = &round.records[*place];
+            let mut message = match (record.data_into(&mut buffer), round.grounds) {
+                (Ok(()), _) => Message::new(record, &buffer),
+                // What can't be decoded is kept as it came.
+                (Err(_), Some(_)) => Message::new(record, record.encoded().as_bytes()),
+                (Err(error), None) => {
+                    unsendable = Some(Failure::unreadable(error.to_string()));
+                    break;
+                }
+            };
+            message.grounds = round.grounds;
+            if let Err(code) = live.send(round.topic, index, &message) {
+                // A producer that is dead says so for each message: why is told for the client as a whole.
+                unsendable = (!is_consequence(code)).then(|| round.refused(*place, code));
+                break;
+            }
+            sent += 1;
+        }
+        Told {
+            unsendable,
+            ..live.settle(sent, deadline, round.topic).await
+        }
+    }
+
+    /// Whether a record alone is larger than the topic is thought to take.
+    fn is_large(&self, record: &Record<'_>) -> bool {
+        record_bytes(record) > self.limit
+    }
+
+    /// What the limit must be, now that a record was accepted alone.
+    fn learn(&mut self, record: &Record<'_>) {
+        self.limit = self.limit.max(record_bytes(record));
+    }
+
+    /// Sends a batch in rounds until each record is settled, or something stops it.
+    async fn send(&mut self, records: &[Record<'_>], work: &mut Work, deadline: Instant) -> Result<(), Failure> {
+        let config = Arc::clone(&self.config);
+        let topic = config.topic.as_str();
+        let mut second_chance = true;
+        loop {
+            let (places, alone) = match work.rounds.next(|place| self.is_large(&records[place])) {
+                Next::Done => return Ok(()),
+                Next::Send { places, alone } => (places, alone),
+                Next::Poison(poison) => {
+                    self.divert(records, &poison, deadline).await?;
+                    work.rounds.dead_letter(poison.place);
+                    continue;
+                }
+            };
+            if Instant::now() >= deadline {
+                return Err(Failure::deadline(None));
+            }
+            let kept = self.live.is_some();
+            let live = self.ready(alone, deadline).await?;
+            let round = Round {
+                records,
+                places: &places,
+                topic,
+                grounds: None,
+            };
+            let told = self.round(&live, &round, deadline).await;
+            let Verdict { stopped, decided } = self.take(work, &round, alone, &told);
+            if told.is_clean() {
+                self.live = Some(live);
+                if let [place] = places[..] {
+                    self.learn(&records[place]);
+                }
+                if stopped.is_none() {
+                    continue;
+                }
+            } else {
+                let complaint = live.client_failure(topic);
+                self.give_up(live);
+                if matches!(told.broken, Some(Broken::Deadline)) {
+                    return Err(Failure::deadline(stopped.or(complaint).as_ref()));
+                }
+                if stopped.is_none() && decided {
+                    // What was refused for what it is decides the next round.
+                    work.count_uncertain(&told);
+                    continue;
+                }
+                let client = told.client_failure().or(complaint);
+                let failure = stopped.or(client.clone());
+                // Where only consequences were reported, the client as a whole gave up.
+                let failure = failure.unwrap_or_else(|| Failure::from_kafka(Code::Fatal, None, topic));
+                // A producer may have died while the sandbox was frozen, or what it was logged in with did: a new one is made, once.
+                let may_pass = failure.class == Class::Retryable || (kept && client.as_ref() == Some(&failure));
+                if !may_pass || !std::mem::take(&mut second_chance) {
+                    return Err(failure);
+                }
+                work.count_uncertain(&told);
+                continue;
+            }
+            if let Some(failure) = stopped {
+                return Err(failure);
+            }
+        }
+    }
+
+    /// Takes one round's reports.
+    fn take(&mut self, work: &mut Work, round: &Round<'_>, alone: bool, told: &Told) -> Verdict {
+        let mut refusals = Vec::new();
+        let mut for_size = 0;
+        for (place, report) in round.places.iter().zip(&told.reports) {
+            match report {
+                Some(Ok(())) => {
+                    work.rounds.acknowledge(*place);
+                    work.bytes += round.records[*place].data_bytes() as u64;
+                }
+                Some(Err(code)) if !is_consequence(*code) => {
+                    for_size += usize::from(is_for_size(*code));
+                    refusals.push(Refusal {
+                        place: *place,
+                        failure: round.refused(*place, *code),
+                    });
+                }
+                Some(Err(_)) | None => {}
+            }
+        }
+        if for_size > 1 && !alone {
+            self.ask_limit = true;
+        }
+        let mut decided = !refusals.is_empty();
+        let mut stopped = work.rounds.refuse(refusals, alone);
+        if let Some(failure) = told.unsendable.clone() {
+            if failure.class == Class::Poison {
+                let place = round.places[told.sent];
+                work.rounds.refuse(vec![Refusal { place, failure }], true);
+                decided = true;
+            } else {
+                stopped.get_or_insert(failure);
+            }
+        }
+        if alone {
+            work.rounds.acquit();
+        }
+        Verdict { stopped, decided }
+    }
+
+    /// Decides what becomes of a poison: an error with `block`, and with `divert` where the dead-letter topic does not take it.
+    async fn divert(&mut self, records: &[Record<'_>], poison: &Refusal, deadline: Instant) -> Result<(), Failure> {
+        let config = Arc::clone(&self.config);
+        let OnPoison::Divert(dead_letter_topic) = &config.on_poison else {
+            return Err(poison.failure.clone());
+        };
+        let live = self.ready(false, deadline).await?;
+        let round = Round {
+            records,
+            places: &[poison.place],
+            topic: dead_letter_topic,
+            grounds: Some(Grounds {
+                topic: &config.topic,
+                reason: &poison.failure.reason,
+            }),
+        };
+        let told = self.round(&live, &round, deadline).await;
+        if told.reports[..] == [Some(Ok(()))] {
+            tracing::warn!(
+                reason = poison.failure.reason,
+                sequenceNumber = %records[poison.place].sequence_number,
+                shard = %records[poison.place].shard,
+                topic = dead_letter_topic,
+                "a record went to the dead-letter topic"
+            );
+            self.live = Some(live);
+            return Ok(());
+        }
+        let complaint = live.client_failure(dead_letter_topic);
+        self.give_up(live);
+        let failure = match (told.reports.first(), &told.broken) {
+            (Some(Some(Err(code))), _) if !is_consequence(*code) => round.refused(poison.place, *code),
+            (_, Some(Broken::Deadline)) => Failure::deadline(complaint.as_ref()),
+            _ => told
+                .client_failure()
+                .or(told.unsendable)
+                .or(complaint)
+                .unwrap_or_else(|| Failure::from_kafka(Code::Fatal, None, dead_letter_topic)),
+        };
+        Err(failure.not_diverted(&poison.failure))
+    }
+}
+
+/// One batch under way.
+struct Work {
+    rounds: Rounds,
+    bytes: u64,
+    resent: usize,
+}
+
+impl Work {
+    /// Counts what the brokers may have stored without having said so, before it is sent again.
+    fn count_uncertain(&mut self, told: &Told) {
+        let uncertain =
+            |report: &&Option<Report>| matches!(report, None | Some(Err(Code::PurgeInflight | Code::MessageTimedOut)));
+        self.resent += told.reports[..told.sent].iter().filter(uncertain).count();
+    }
+}
+
+/// What is sent at once, and where to.
+struct Round<'a> {
+    records: &'a [Record<'a>],
+    places: &'a [usize],
+    topic: &'a str,
+    grounds: Option<Grounds<'a>>,
+}
+
+impl Round<'_> {
+    /// Why the record at this place was refused.
+    fn refused(&self, place: usize, code: Code) -> Failure {
+        let bytes = record_bytes(&self.records[place]);
+        Failure::from_kafka(code, None, self.topic).of_one_record(code, bytes, self.topic)
+    }
+}
+
+/// What one round means for the batch.
+struct Verdict {
+    /// The first refusal that is about no single record.
+    stopped: Option<Failure>,
+    /// Whether a record was refused for what it is, so that the next round is another one.
+    decided: bool,
+}
+
+/// Bytes of a record batch that holds this record alone.
+fn record_bytes(record: &Record<'_>) -> usize {
+    Message::new(record, &[]).batch_bytes(record.data_bytes())
+}
+
+fn refused_settings(error: &impl ToString) -> Failure {
+    Failure {
+        class: Class::Fatal,
+        reason: "librdkafka refuses the settings: check K2M_AUTHENTICATION and K2M_CA_FILE".into(),
+        librdkafka: error.to_string(),
     }
 }
 
 impl Deliver for KafkaProducer {
     async fn deliver(&mut self, records: &[Record<'_>], deadline: Instant) -> Delivery {
-        let nothing = |failure| Delivery {
-            acknowledged: vec![false; records.len()],
+        self.wake();
+        let mut work = Work {
+            rounds: Rounds::new(records.len()),
             bytes: 0,
-            failure: Some(failure),
+            resent: 0,
         };
-        // A producer may have died while the sandbox was frozen: it shows at the first send, and a new one is made, once.
-        for last in [false, true] {
-            if let Err(failure) = self.ready(deadline).await {
-                return nothing(failure);
-            }
-            let Some(live) = self.live.take() else { continue };
-            let (delivery, reusable) = self.attempt(&live, records, deadline).await;
-            if reusable {
-                self.live = Some(live);
-                return delivery;
-            }
-            let dead_on_arrival = live.producer.client().fatal_error().is_some()
-                && delivery.acknowledged_count() == 0
-                && !live.tracker.has_failed();
-            self.closing = Some(live.close());
-            if delivery
-                .failure
-                .as_ref()
-                .is_some_and(|failure| failure.class == crate::failure::Class::Poison)
-            {
-                // The topic's limit may have been changed since it was read, or could not be read then: it is asked again.
-                self.limit = self.config.max_message_bytes;
-            }
-            if last || !dead_on_arrival {
-                return delivery;
-            }
+        let failure = self.send(records, &mut work, deadline).await.err();
+        self.used = Some((Instant::now(), self.surroundings.now()));
+        let outcomes = work.rounds.outcomes();
+        Delivery {
+            failure: failure.filter(|_| outcomes.contains(&Outcome::Failed)),
+            outcomes,
+            bytes: work.bytes,
+            resent: work.resent,
         }
-        nothing(Failure::deadline(None))
     }
 }
 
 /// [`topic_limit`], off the only thread that serves: taking the admin client down waits for librdkafka's threads, which may take
 /// seconds where names don't resolve.
-async fn limit_in_time(config: &Config, time_out: Duration) -> Result<usize, LimitError> {
-    let config = config.clone();
+async fn limit_in_time(config: Arc<Config>, time_out: Duration) -> Result<usize, LimitError> {
     let runtime = tokio::runtime::Handle::current();
     let asked = tokio::task::spawn_blocking(move || runtime.block_on(topic_limit(&config, time_out)));
     match timeout(time_out, asked).await {

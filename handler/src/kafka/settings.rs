@@ -11,8 +11,7 @@ const BATCH_BYTES: usize = 1_000_000;
 /// Bytes that librdkafka adds to the messages of a batch in its own reckoning: kept free below the topic's limit.
 const BATCH_OVERHEAD_BYTES: usize = 512;
 
-/// Largest message the client lets through: above Kinesis' largest record of 10 MiB, since what the topic refuses is decided
-/// record by record before (`Message::batch_bytes`).
+/// Largest message the client lets through: above Kinesis' largest record of 10 MiB, since the brokers are the judge of what a topic takes.
 const CLIENT_MESSAGE_MAX_BYTES: usize = 16 << 20;
 
 /// How to reach and speak to the brokers: shared by the producer and by what asks the cluster.
@@ -42,8 +41,21 @@ pub(super) fn connection(config: &Config) -> ClientConfig {
     settings
 }
 
-/// The producer's settings; `topic_limit`: the topic's `max.message.bytes`.
-pub(super) fn producer(config: &Config, topic_limit: usize, flaw: Option<Flaw>) -> ClientConfig {
+/// How a producer fills its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Filling {
+    /// With as many records as the topic's `max.message.bytes` allows, given here.
+    UpTo(usize),
+    /// With one record each.
+    OneByOne,
+}
+
+/// The producer's settings.
+pub(super) fn producer(config: &Config, filling: Filling, flaw: Option<Flaw>) -> ClientConfig {
+    let topic_limit = match filling {
+        Filling::UpTo(bytes) => bytes,
+        Filling::OneByOne => BATCH_BYTES,
+    };
     let batch = BATCH_BYTES.min(topic_limit.saturating_sub(BATCH_OVERHEAD_BYTES)).max(1);
     let mut settings = connection(config);
     settings
@@ -62,13 +74,16 @@ pub(super) fn producer(config: &Config, topic_limit: usize, flaw: Option<Flaw>) 
         .set("retry.backoff.ms", "50")
         // A topic that isn't there is told within seconds, not half a minute.
         .set("topic.metadata.propagation.max.ms", "5000");
+    if filling == Filling::OneByOne {
+        settings.set("batch.num.messages", "1");
+    }
     if flaw == Some(Flaw::NotIdempotent) {
         settings.set("enable.idempotence", "false");
     } else {
         settings.set("enable.idempotence", "true");
     }
     // Behind a refused message librdkafka would send on what is queued: with this it stops by itself, at once.
-    if !matches!(flaw, Some(Flaw::NoPurge | Flaw::NotIdempotent)) {
+    if !matches!(flaw, Some(Flaw::NoPurge | Flaw::LatePurge | Flaw::NotIdempotent)) {
         settings.set("enable.gapless.guarantee", "true");
     }
     settings
@@ -90,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_properties_librdkafka_gets() {
-        let settings = producer(&config(), 1_048_588, None);
+        let settings = producer(&config(), Filling::UpTo(1_048_588), None);
         let mut lines: Vec<String> = settings
             .config_map()
             .iter()
@@ -111,7 +126,18 @@ mod tests {
 
     #[test]
     fn a_batch_stays_under_a_small_topic_limit() {
-        assert_eq!(producer(&config(), 50_000, None).get("batch.size"), Some("49488"));
-        assert_eq!(producer(&config(), 20_000_000, None).get("batch.size"), Some("1000000"));
+        let batch = |limit| {
+            producer(&config(), Filling::UpTo(limit), None)
+                .get("batch.size")
+                .map(str::to_owned)
+        };
+        assert_eq!(batch(50_000).as_deref(), Some("49488"));
+        assert_eq!(batch(20_000_000).as_deref(), Some("1000000"));
+    }
+
+    #[test]
+    fn one_by_one_is_one_message_a_batch() {
+        let settings = producer(&config(), Filling::OneByOne, None);
+        assert_eq!(settings.get("batch.num.messages"), Some("1"));
     }
 }

@@ -1,127 +1,138 @@
-//! What has become of the messages of one batch, told by librdkafka's delivery reports on another thread.
+//! What has become of the messages of one round, told by librdkafka's delivery reports on another thread.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
 
-/// Outcomes by place in the batch.
+/// A delivery report: acknowledged, or why not.
+pub(super) type Report = Result<(), Code>;
+
+/// An error of the client as a whole, with librdkafka's text.
+pub(super) type ClientError = (Code, String);
+
+/// Reports by place in the round.
 #[derive(Default)]
-struct Outcomes {
-    /// `true` once acknowledged.
-    acknowledged: Vec<bool>,
-    /// Messages handed to librdkafka of which nothing was heard yet.
-    outstanding: usize,
-    /// The first refusal that isn't merely the purge that followed another one.
-    refusal: Option<Code>,
-    failed: bool,
-    /// The newest error of the client as a whole, with librdkafka's text.
-    client_error: Option<(Code, String)>,
+struct Reports {
+    /// `None` until something was heard of the message, and where none was sent.
+    by_place: Vec<Option<Report>>,
+    /// How many reports have come.
+    heard: usize,
+    /// How many will come; `None` while messages are still being handed over.
+    expected: Option<usize>,
+    /// The newest error of the client as a whole.
+    client_error: Option<ClientError>,
+}
+
+impl Reports {
+    fn all_heard(&self) -> bool {
+        self.expected.is_some_and(|expected| self.heard >= expected)
+    }
 }
 
 /// Shared between the sending task and the thread that serves delivery reports.
 #[derive(Default)]
 pub(super) struct Tracker {
-    outcomes: Mutex<Outcomes>,
-    settled: Notify,
+    reports: Mutex<Reports>,
+    /// Whether a message of this round was refused: looked at for each message that is handed over, so without the lock.
+    refused: AtomicBool,
+    /// Wakes the sending task: all was heard, the first refusal, or an error of the client.
+    changed: Notify,
 }
 
 impl Tracker {
-    fn lock(&self) -> MutexGuard<'_, Outcomes> {
-        // A panic while holding the lock leaves plain counters behind: they stay usable.
-        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Reports> {
+        // A panic while holding the lock leaves plain data behind: it stays usable.
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a batch of `len` records.
+    /// Starts a round of `len` messages.
     pub(super) fn begin(&self, len: usize) {
-        let mut outcomes = self.lock();
-        // librdkafka repeats an error of the client only every half minute: one from before may be what this batch meets.
-        let client_error = outcomes.client_error.take();
-        *outcomes = Outcomes {
-            acknowledged: vec![false; len],
+        let mut reports = self.lock();
+        // librdkafka repeats an error of the client only every half minute: one from before may be what this round meets.
+        let client_error = reports.client_error.take();
+        *reports = Reports {
+            by_place: vec![None; len],
             client_error,
-            ..Outcomes::default()
+            ..Reports::default()
         };
+        self.refused.store(false, Ordering::Release);
     }
 
-    /// One message was handed to librdkafka.
-    pub(super) fn sent(&self) {
-        self.lock().outstanding += 1;
-    }
-
-    /// The message handed over last came back: it was never queued.
-    pub(super) fn not_sent(&self) {
-        self.lock().outstanding -= 1;
-    }
-
-    /// A delivery report. Returns `true` for the first failure of the batch.
-    pub(super) fn report(&self, place: usize, error: Option<Code>) -> bool {
-        let mut outcomes = self.lock();
-        let first_failure = error.is_some() && !outcomes.failed;
-        match error {
-            None => {
-                if let Some(acknowledged) = outcomes.acknowledged.get_mut(place) {
-                    *acknowledged = true;
-                }
-            }
-            Some(code) => {
-                outcomes.failed = true;
-                // A record beside the invalid one is told only that another is: the invalid one's own report says more.
-                let vague = outcomes.refusal.is_none_or(|code| code == Code::InvalidDifferentRecord);
-                if vague && !is_consequence(code) {
-                    outcomes.refusal = Some(code);
-                }
-            }
+    /// All were handed over: `count` reports will come.
+    pub(super) fn expect(&self, count: usize) {
+        let mut reports = self.lock();
+        reports.expected = Some(count);
+        if reports.all_heard() {
+            self.changed.notify_one();
         }
-        outcomes.outstanding = outcomes.outstanding.saturating_sub(1);
-        if outcomes.outstanding == 0 {
-            self.settled.notify_one();
+    }
+
+    /// A delivery report. Returns `true` for the first refusal of the round.
+    pub(super) fn report(&self, place: usize, report: Report) -> bool {
+        let first_refusal = report.is_err() && !self.refused.swap(true, Ordering::AcqRel);
+        let mut reports = self.lock();
+        if let Some(told) = reports.by_place.get_mut(place) {
+            *told = Some(report);
         }
-        first_failure
+        reports.heard += 1;
+        if first_refusal || reports.all_heard() {
+            self.changed.notify_one();
+        }
+        first_refusal
     }
 
     /// An error of the client as a whole: a broker that can't be reached, a handshake that failed.
     pub(super) fn client_error(&self, code: Code, text: &str) {
-        let mut outcomes = self.lock();
+        let mut reports = self.lock();
         // `all brokers down` follows the error that says why: the why is worth keeping.
-        if code != Code::AllBrokersDown || outcomes.client_error.is_none() {
-            outcomes.client_error = Some((code, text.to_owned()));
+        if code != Code::AllBrokersDown || reports.client_error.is_none() {
+            reports.client_error = Some((code, text.to_owned()));
         }
+        self.changed.notify_one();
     }
 
-    /// Whether a message of this batch has failed already.
-    pub(super) fn has_failed(&self) -> bool {
-        self.lock().failed
+    /// Whether a message of this round was refused already.
+    pub(super) fn has_refusal(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
     }
 
-    /// Waits until nothing is outstanding any more.
-    pub(super) async fn settled(&self) {
-        loop {
-            if self.lock().outstanding == 0 {
-                return;
-            }
-            self.settled.notified().await;
-        }
+    /// Whether every report has come.
+    pub(super) fn all_heard(&self) -> bool {
+        self.lock().all_heard()
     }
 
-    /// Ends the batch: outcomes by place, the refusal and the newest client error, each where there was one.
-    pub(super) fn finish(&self) -> (Vec<bool>, Option<Code>, Option<(Code, String)>) {
-        let mut outcomes = self.lock();
-        if !outcomes.failed && outcomes.outstanding == 0 && outcomes.acknowledged.iter().all(|it| *it) {
-            outcomes.client_error = None;
+    /// Messages of this round that were acknowledged so far.
+    pub(super) fn acknowledged(&self) -> usize {
+        let reports = self.lock();
+        reports.by_place.iter().filter(|it| matches!(it, Some(Ok(())))).count()
+    }
+
+    /// The newest error of the client.
+    pub(super) fn last_client_error(&self) -> Option<ClientError> {
+        self.lock().client_error.clone()
+    }
+
+    /// Waits until something has changed since the last call.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Ends the round: reports by place. After a round without a refusal an error of the client is a thing of the past.
+    pub(super) fn finish(&self) -> Vec<Option<Report>> {
+        let mut reports = self.lock();
+        if reports.all_heard() && !self.has_refusal() {
+            reports.client_error = None;
         }
-        (
-            std::mem::take(&mut outcomes.acknowledged),
-            outcomes.refusal.take(),
-            outcomes.client_error.clone(),
-        )
+        std::mem::take(&mut reports.by_place)
     }
 }
 
 /// Codes that say only that something before failed.
-fn is_consequence(code: Code) -> bool {
+pub(super) fn is_consequence(code: Code) -> bool {
     matches!(
         code,
-        Code::PurgeQueue | Code::PurgeInflight | Code::GaplessGuarantee | Code::Fatal
+        Code::PurgeQueue | Code::PurgeInflight | Code::GaplessGuarantee | Code::Fatal | Code::InvalidDifferentRecord
     )
 }

@@ -1,0 +1,344 @@
+//! A producer with the thread that serves its delivery reports, and one round of messages through it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rdkafka::client::{ClientContext, OAuthToken};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
+use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::time::{Instant, timeout_at};
+
+use crate::Flaw;
+use crate::config::Config;
+use crate::failure::{Class, Failure};
+use crate::kafka::login::Login;
+use crate::kafka::settings::{self, Filling};
+use crate::kafka::tracker::{Report, Tracker, is_consequence};
+use crate::message::Message;
+
+/// How often the serving thread looks whether it should end.
+const POLL: Duration = Duration::from_millis(20);
+
+/// How long purged messages may take to come back before they count as failed without having been heard of.
+const PURGE_TIME_OUT: Duration = Duration::from_millis(50);
+
+/// How long what is in flight when a record is refused may take to be answered for. The brokers are there: they have just refused.
+const AFTERMATH: Duration = Duration::from_secs(2);
+
+/// How long after a fatal error of the client the round goes on as long as nothing is acknowledged: another broker may still take records.
+const FATAL_GRACE: Duration = Duration::from_secs(1);
+
+/// How late [`Flaw::LatePurge`] purges.
+const LATE: Duration = Duration::from_millis(500);
+
+/// A producer at work.
+pub(super) struct Live {
+    producer: Arc<BaseProducer<Context>>,
+    tracker: Arc<Tracker>,
+    stop: Arc<AtomicBool>,
+    serving: JoinHandle<()>,
+    filling: Filling,
+    flaw: Option<Flaw>,
+}
+
+/// What librdkafka calls back.
+struct Context {
+    tracker: Arc<Tracker>,
+    /// The producer itself, to purge it from within its own delivery report.
+    producer: OnceLock<Weak<BaseProducer<Context>>>,
+    flaw: Option<Flaw>,
+    /// Set for SASL/IAM.
+    login: Option<Login>,
+}
+
+impl ClientContext for Context {
+    // librdkafka asks only where the mechanism is OAUTHBEARER: never over plaintext or TLS alone.
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        tracing::debug!(librdkafka = text, facility, level = ?level, "librdkafka");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.tracker
+            .client_error(error.rdkafka_error_code().unwrap_or(Code::Unknown), reason);
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let login = self.login.as_ref().ok_or("K2M_AUTHENTICATION asks for no token")?;
+        Ok(login.token()?)
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
+        let report = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
+        };
+        let first_refusal = self.tracker.report(place, report);
+        if first_refusal && self.flaw != Some(Flaw::NoPurge) {
+            // Not what is in flight: the brokers answer for it, and what they stored need not be sent again.
+            let producer = self.producer.get().cloned();
+            let purge = move || {
+                if let Some(producer) = producer.as_ref().and_then(Weak::upgrade) {
+                    producer.purge(PurgeConfig::default().queue());
+                }
+            };
+            if self.flaw == Some(Flaw::LatePurge) {
+                std::thread::spawn(move || {
+                    std::thread::park_timeout(LATE);
+                    purge();
+                });
+            } else {
+                purge();
+            }
+        }
+    }
+}
+
+/// How one round went.
+pub(super) struct Told {
+    /// Reports by place in the round; `None` where nothing was heard of a message, or it was never handed over.
+    pub(super) reports: Vec<Option<Report>>,
+    /// Messages that were handed over: those before this place in the round.
+    pub(super) sent: usize,
+    /// Why the next one could not be handed over, where that is known.
+    pub(super) unsendable: Option<Failure>,
+    /// Why the round ended before everything was answered for, where it did.
+    pub(super) broken: Option<Broken>,
+}
+
+impl Told {
+    /// Whether all that was handed over was acknowledged.
+    pub(super) fn is_clean(&self) -> bool {
+        self.broken.is_none() && self.reports[..self.sent].iter().all(|report| *report == Some(Ok(())))
+    }
+
+    /// Why the client as a whole could not go on, where that ended the round.
+    pub(super) fn client_failure(&self) -> Option<Failure> {
+        match &self.broken {
+            Some(Broken::Client(failure)) => Some(failure.clone()),
+            Some(Broken::Deadline) | None => None,
+        }
+    }
+}
+
+/// What ends a round early.
+pub(super) enum Broken {
+    /// The time ran out.
+    Deadline,
+    /// The client as a whole can't go on: refused identity, untrusted certificate, or an error that librdkafka calls fatal.
+    Client(Failure),
+}
+
+impl Live {
+    /// Makes a producer, which connects by itself. Takes milliseconds of processor time: certificates are read.
+    pub(super) fn start(
+        config: &Config,
+        filling: Filling,
+        flaw: Option<Flaw>,
+        login: Option<Login>,
+    ) -> Result<Self, KafkaError> {
+        let tracker = Arc::new(Tracker::default());
+        let context = Context {
+            tracker: Arc::clone(&tracker),
+            producer: OnceLock::new(),
+            flaw,
+            login,
+        };
+        let producer: Arc<BaseProducer<Context>> =
+            Arc::new(settings::producer(config, filling, flaw).create_with_context(context)?);
+        // Set once, just made: the error would only give the value back.
+        let _ = producer.context().producer.set(Arc::downgrade(&producer));
+        let stop = Arc::new(AtomicBool::new(false));
+        let serving = std::thread::spawn({
+            let (producer, stop) = (Arc::clone(&producer), Arc::clone(&stop));
+            move || {
+                while !stop.load(Ordering::Relaxed) {
+                    producer.poll(POLL);
+                }
+            }
+        });
+        Ok(Self {
+            producer,
+            tracker,
+            stop,
+            serving,
+            filling,
+            flaw,
+        })
+    }
+
+    /// How its requests are filled.
+    pub(super) fn filling(&self) -> Filling {
+        self.filling
+    }
+
+    /// Looks for the topic's brokers, so that the first batch need not; blocks meanwhile. What fails is told by the first batch.
+    pub(super) fn look_around(&self, topic: &str) -> impl FnOnce() + Send + 'static {
+        let (producer, topic) = (Arc::clone(&self.producer), topic.to_owned());
+        move || {
+            let _ = producer.client().fetch_metadata(Some(&topic), AFTERMATH);
+        }
+    }
+
+    /// Takes the producer down on a thread of its own: closing connections may take longer than the invocation has.
+    pub(super) fn close(self) -> tokio::task::JoinHandle<()> {
+        tokio::task::spawn_blocking(move || {
+            self.stop.store(true, Ordering::Relaxed);
+            // A panic there was reported by the thread itself; the producer is dropped all the same.
+            let _ = self.serving.join();
+            drop(self.producer);
+        })
+    }
+
+    /// Whether the token ended in a frozen sandbox. The brokers have ended the connections with it, and librdkafka would first
+    /// show the old token again: a new producer begins with a new one.
+    pub(super) fn has_overslept(&self) -> bool {
+        self.producer.context().login.as_ref().is_some_and(Login::has_expired)
+    }
+
+    /// Whether librdkafka says that this producer can never send again.
+    pub(super) fn is_dead(&self) -> bool {
+        self.producer.client().fatal_error().is_some()
+    }
+
+    /// Drops what is queued or in flight. Doesn't wait for librdkafka's threads: one that resolves a name may take seconds, and the
+    /// answer is due.
+    fn purge(&self) {
+        self.producer
+            .purge(PurgeConfig::default().queue().inflight().non_blocking());
+    }
+
+    /// Starts a round of up to `len` messages.
+    pub(super) fn begin(&self, len: usize) {
+        self.tracker.begin(len);
+    }
+
+    /// Whether a message of this round was refused already: then nothing more is to be handed over.
+    pub(super) fn has_refusal(&self) -> bool {
+        self.tracker.has_refusal()
+    }
+
+    /// Hands one message to librdkafka, which copies it.
+    pub(super) fn send(&self, topic: &str, place: usize, message: &Message<'_>) -> Result<(), Code> {
+        let headers = message.headers().fold(
+            OwnedHeaders::new_with_capacity(message.headers().count()),
+            |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(value),
+                })
+            },
+        );
+        let record = BaseRecord::with_opaque_to(topic, place)
+            .key(message.key)
+            .payload(message.value)
+            // To librdkafka 0 means now.
+            .timestamp(message.timestamp_millis.max(1))
+            .headers(headers);
+        self.producer
+            .send(record)
+            .map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(Code::Unknown))
+    }
+
+    /// Waits until the brokers have answered for all `sent` messages, or nothing is to be waited for any more.
+    pub(super) async fn settle(&self, sent: usize, deadline: Instant, topic: &str) -> Told {
+        self.tracker.expect(sent);
+        if self.tracker.has_refusal() && self.flaw.is_none() {
+            // The purge inside the report may have come just before the last message was handed over.
+            self.producer.purge(PurgeConfig::default().queue().non_blocking());
+        }
+        let mut broken = None;
+        if self.flaw != Some(Flaw::NoWait) {
+            broken = self.wait(deadline, topic).await;
+            if !self.tracker.all_heard() {
+                self.purge();
+                let heard = async {
+                    while !self.tracker.all_heard() {
+                        self.tracker.changed().await;
+                    }
+                };
+                let _ = tokio::time::timeout(PURGE_TIME_OUT, heard).await;
+            }
+        }
+        let mut reports = self.tracker.finish();
+        self.embellish(&mut reports, broken.as_ref());
+        Told {
+            reports,
+            sent,
+            unsendable: None,
+            broken,
+        }
+    }
+
+    /// What a broken promise makes of the reports: only for tests of the tests.
+    fn embellish(&self, reports: &mut [Option<Report>], broken: Option<&Broken>) {
+        let success = match self.flaw {
+            Some(Flaw::NoWait) => true,
+            Some(Flaw::SuccessOnDeadline) => matches!(broken, Some(Broken::Deadline)),
+            Some(Flaw::ConnectionErrorIsSuccess) => self.tracker.last_client_error().is_some(),
+            _ => false,
+        };
+        if success {
+            reports.fill(Some(Ok(())));
+        }
+    }
+
+    /// Returns once all is answered for, or with the reason why that is not waited for.
+    async fn wait(&self, deadline: Instant, topic: &str) -> Option<Broken> {
+        // While one runs: when it ends, and how much was acknowledged when it began.
+        let mut grace: Option<(Instant, usize)> = None;
+        let mut aftermath: Option<Instant> = None;
+        loop {
+            if self.tracker.all_heard() {
+                return None;
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return Some(Broken::Deadline);
+            }
+            if self.flaw == Some(Flaw::ConnectionErrorIsSuccess) && self.tracker.last_client_error().is_some() {
+                return None;
+            }
+            let mut until = deadline;
+            if self.tracker.has_refusal() {
+                let end = *aftermath.get_or_insert(now + AFTERMATH);
+                if now >= end {
+                    return None;
+                }
+                until = until.min(end);
+            }
+            if let Some(failure) = self.client_failure(topic).filter(|it| it.class == Class::Fatal) {
+                let acknowledged = self.tracker.acknowledged();
+                match grace {
+                    Some((end, before)) if now >= end && acknowledged == before => {
+                        return Some(Broken::Client(failure));
+                    }
+                    Some((end, _)) if now < end => {}
+                    _ => grace = Some((now + FATAL_GRACE, acknowledged)),
+                }
+                until = grace.map_or(until, |(end, _)| until.min(end));
+            }
+            // Either way it is looked at again.
+            let _ = timeout_at(until, self.tracker.changed()).await;
+        }
+    }
+
+    /// What the client as a whole last complained of: what librdkafka calls fatal, before any other error.
+    pub(super) fn client_failure(&self, topic: &str) -> Option<Failure> {
+        let fatal = self.producer.client().fatal_error();
+        // That a record was refused makes the producer fatal by the gapless guarantee; the record's own report says more.
+        let fatal = fatal.filter(|(code, _)| !is_consequence(*code));
+        let (code, text) = fatal.or_else(|| self.tracker.last_client_error())?;
+        (!is_consequence(code)).then(|| Failure::from_kafka(code, Some(&text), topic))
+    }
+}
