@@ -10,6 +10,7 @@ pub mod invocation;
 pub mod kafka;
 pub mod message;
 pub mod note;
+pub mod partition;
 pub mod rounds;
 mod runtime;
 

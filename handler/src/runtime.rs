@@ -36,11 +36,13 @@ pub enum Flaw {
     LatePurge,
     /// Takes what was under way when a connection failed for acknowledged.
     ConnectionErrorIsSuccess,
+    /// Sends a partition that knows nothing of the producer more than one record at once.
+    NoFirstContact,
 }
 
 impl Flaw {
     /// All flaws, with the name by which a test chooses one.
-    pub const ALL: [(&'static str, Self); 8] = [
+    pub const ALL: [(&'static str, Self); 9] = [
         ("no-wait", Self::NoWait),
         ("highest-failed", Self::HighestFailed),
         ("no-purge", Self::NoPurge),
@@ -49,6 +51,7 @@ impl Flaw {
         ("no-bisect", Self::NoBisect),
         ("late-purge", Self::LatePurge),
         ("connection-error-is-success", Self::ConnectionErrorIsSuccess),
+        ("no-first-contact", Self::NoFirstContact),
     ];
 }
 

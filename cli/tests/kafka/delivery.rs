@@ -6,7 +6,8 @@ use k2m_testkit::{KafkaCluster, KafkaVersion, ReadbackRequest, readback};
 
 use crate::driver::{Run, bootstrap, line, lines};
 use crate::scenarios::{
-    Broken, acknowledgements_lost, broker_hangs, broker_killed_in_a_batch, function_killed, refused_in_the_middle,
+    Broken, acknowledgements_lost, broker_hangs, broker_killed_in_a_batch, function_killed, refused_at_first_contact,
+    refused_in_the_middle,
 };
 
 fn holds(scenario: fn(&Path, Option<&str>) -> Broken) {
@@ -27,6 +28,11 @@ fn acknowledgements_lost_after_the_broker_stored_the_records() {
 #[test]
 fn a_record_refused_in_the_middle_holds_back_what_follows() {
     holds(refused_in_the_middle);
+}
+
+#[test]
+fn a_record_refused_at_first_contact_holds_back_what_follows() {
+    holds(refused_at_first_contact);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use crate::driver::flawed_bootstrap;
-use crate::scenarios::{Broken, acknowledgements_lost, broker_killed_in_a_batch, refused_in_the_middle};
+use crate::scenarios::{
+    Broken, acknowledgements_lost, broker_killed_in_a_batch, refused_at_first_contact, refused_in_the_middle,
+};
 
 fn noticed(flaw: &str, scenario: fn(&Path, Option<&str>) -> Broken, by: &str) {
     let broken = scenario(&flawed_bootstrap(), Some(flaw));
@@ -36,4 +38,9 @@ fn sending_on_behind_a_refused_record_is_noticed() {
 #[test]
 fn retries_that_store_twice_are_noticed() {
     noticed("not-idempotent", acknowledgements_lost, "duplicates");
+}
+
+#[test]
+fn more_than_one_record_at_first_contact_is_noticed() {
+    noticed("no-first-contact", refused_at_first_contact, "keys out of order");
 }

@@ -20,6 +20,7 @@ use crate::kafka::login::Login;
 use crate::kafka::settings::{self, Filling};
 use crate::kafka::tracker::{Report, Tracker, is_consequence};
 use crate::message::Message;
+use crate::partition::of_key;
 
 /// How often the serving thread looks whether it should end.
 const POLL: Duration = Duration::from_millis(20);
@@ -33,6 +34,12 @@ const AFTERMATH: Duration = Duration::from_secs(2);
 /// How long after a fatal error of the client the round goes on as long as nothing is acknowledged: another broker may still take records.
 const FATAL_GRACE: Duration = Duration::from_secs(1);
 
+/// How long one question for the topic's partitions may take.
+const ASK: Duration = Duration::from_secs(1);
+
+/// How long to wait before it is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
 /// How late [`Flaw::LatePurge`] purges.
 const LATE: Duration = Duration::from_millis(500);
 
@@ -44,6 +51,8 @@ pub(super) struct Live {
     serving: JoinHandle<()>,
     filling: Filling,
     flaw: Option<Flaw>,
+    /// For each partition of the topic, whether it has acknowledged a message of this producer; empty until the topic is known.
+    acquainted: Vec<bool>,
 }
 
 /// What librdkafka calls back.
@@ -174,6 +183,7 @@ impl Live {
             serving,
             filling,
             flaw,
+            acquainted: Vec::new(),
         })
     }
 
@@ -182,11 +192,76 @@ impl Live {
         self.filling
     }
 
-    /// Looks for the topic's brokers, so that the first batch need not; blocks meanwhile. What fails is told by the first batch.
-    pub(super) fn look_around(&self, topic: &str) -> impl FnOnce() + Send + 'static {
-        let (producer, topic) = (Arc::clone(&self.producer), topic.to_owned());
-        move || {
-            let _ = producer.client().fetch_metadata(Some(&topic), AFTERMATH);
+    /// Asks the brokers once for the topic's partitions; blocks, for as long as [`ASK`] at the most. What fails is only told by asking
+    /// again.
+    pub(super) fn look_around(mut self, topic: &str) -> Self {
+        if let Ok(count) = ask_partitions(&self.producer, topic) {
+            self.acquainted = vec![false; count];
+        }
+        self
+    }
+
+    /// Finds the topic: how many partitions it has, or why that can't be known.
+    pub(super) async fn meet(&mut self, topic: &str, deadline: Instant) -> Result<(), Failure> {
+        let start = Instant::now();
+        while self.acquainted.is_empty() {
+            let asked = {
+                let (producer, topic) = (Arc::clone(&self.producer), topic.to_owned());
+                tokio::task::spawn_blocking(move || ask_partitions(&producer, &topic))
+            };
+            match timeout_at(deadline, asked).await {
+                Ok(Ok(Ok(count))) => self.acquainted = vec![false; count],
+                Ok(Ok(Err(code))) => {
+                    let told = Failure::from_kafka(code, None, topic);
+                    let failure = match self.client_failure(topic) {
+                        Some(failure) if told.class != Class::Fatal => failure,
+                        _ => told,
+                    };
+                    // A topic that was just made is not known to each broker yet, and a broker that refused may be one of several.
+                    if failure.class == Class::Fatal && start.elapsed() >= FATAL_GRACE {
+                        return Err(failure);
+                    }
+                    let _ = timeout_at(deadline.min(Instant::now() + ASK_AGAIN), std::future::pending::<()>()).await;
+                }
+                Ok(Err(_)) | Err(_) => {}
+            }
+            if Instant::now() >= deadline {
+                return Err(Failure::deadline(self.client_failure(topic).as_ref()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first record, among those at `places`, of each partition that has not acknowledged anything from this producer yet.
+    ///
+    /// A broker that knows nothing of a producer accepts whatever sequence number comes first. So if a partition's first request were refused,
+    /// or lost, the one in flight behind it would be accepted: out of order, and taken for a duplicate when the first one is tried again. A
+    /// partition is therefore sent one record, and the rest once that is acknowledged.
+    pub(super) fn first_contacts<'a>(&self, places: &[usize], key: impl Fn(usize) -> &'a str) -> Vec<usize> {
+        if self.flaw == Some(Flaw::NoFirstContact) {
+            return Vec::new();
+        }
+        let mut missing: Vec<bool> = self.acquainted.iter().map(|known| !known).collect();
+        let mut left = missing.iter().filter(|it| **it).count();
+        let mut first = Vec::new();
+        for place in places {
+            if left == 0 {
+                break;
+            }
+            let partition = of_key(key(*place).as_bytes(), missing.len());
+            if std::mem::take(&mut missing[partition]) {
+                left -= 1;
+                first.push(*place);
+            }
+        }
+        first
+    }
+
+    /// A record with this key was acknowledged.
+    pub(super) fn acquaint(&mut self, key: &str) {
+        let count = self.acquainted.len();
+        if let Some(known) = self.acquainted.get_mut(of_key(key.as_bytes(), count)) {
+            *known = true;
         }
     }
 
@@ -340,5 +415,18 @@ impl Live {
         let fatal = fatal.filter(|(code, _)| !is_consequence(*code));
         let (code, text) = fatal.or_else(|| self.tracker.last_client_error())?;
         (!is_consequence(code)).then(|| Failure::from_kafka(code, Some(&text), topic))
+    }
+}
+
+/// How many partitions the topic has, as one of the brokers says.
+fn ask_partitions(producer: &BaseProducer<Context>, topic: &str) -> Result<usize, Code> {
+    let code = |error: &KafkaError| error.rdkafka_error_code().unwrap_or(Code::Unknown);
+    let metadata = producer.client().fetch_metadata(Some(topic), ASK);
+    let metadata = metadata.map_err(|error| code(&error))?;
+    let topic = metadata.topics().first().ok_or(Code::UnknownTopicOrPartition)?;
+    match topic.error() {
+        Some(error) => Err(error.into()),
+        None if topic.partitions().is_empty() => Err(Code::LeaderNotAvailable),
+        None => Ok(topic.partitions().len()),
     }
 }

@@ -1,6 +1,6 @@
 //! The producer: one a sandbox, kept between invocations, made anew after anything went wrong.
 //!
-//! Order rests on four things. Nothing is handed over behind a record that was refused. librdkafka stops by itself when a broker refuses one
+//! Order rests on five things. A partition is sent one record before it is sent more ([`Live::first_contacts`]). Nothing is handed over behind a record that was refused. librdkafka stops by itself when a broker refuses one
 //! (gapless guarantee), and its queue is purged inside the delivery report that says so. What is sent again goes in the batch's order
 //! ([`crate::rounds`]). And it goes through a new producer, once the old one is gone with its connections.
 
@@ -100,8 +100,7 @@ impl KafkaProducer {
         let (config, flaw) = (Arc::clone(&self.config), self.flaw);
         Ok(tokio::task::spawn_blocking(move || {
             let live = Live::start(&config, filling, flaw, login).map_err(|error| refused_settings(&error))?;
-            tokio::task::spawn_blocking(live.look_around(&config.topic));
-            Ok(live)
+            Ok(live.look_around(&config.topic))
         }))
     }
 
@@ -233,7 +232,18 @@ impl KafkaProducer {
                 return Err(Failure::deadline(None));
             }
             let kept = self.live.is_some();
-            let live = self.ready(alone, deadline).await?;
+            let mut live = self.ready(alone, deadline).await?;
+            if let Err(failure) = live.meet(topic, deadline).await {
+                self.give_up(live);
+                if !kept || !std::mem::take(&mut second_chance) {
+                    return Err(failure);
+                }
+                continue;
+            }
+            let first_contacts = live.first_contacts(&places, |place| &records[place].partition_key);
+            let first = !first_contacts.is_empty();
+            // One record a partition is one record a request, too.
+            let (places, alone) = if first { (first_contacts, true) } else { (places, alone) };
             let round = Round {
                 records,
                 places: &places,
@@ -242,7 +252,15 @@ impl KafkaProducer {
             };
             let told = self.round(&live, &round, deadline).await;
             let Verdict { stopped, decided } = self.take(work, &round, alone, &told);
+            if alone && !first {
+                work.rounds.acquit();
+            }
             if told.is_clean() {
+                if first {
+                    for place in &places {
+                        live.acquaint(&records[*place].partition_key);
+                    }
+                }
                 self.live = Some(live);
                 if let [place] = places[..] {
                     self.learn(&records[place]);
@@ -312,9 +330,6 @@ impl KafkaProducer {
             } else {
                 stopped.get_or_insert(failure);
             }
-        }
-        if alone {
-            work.rounds.acquit();
         }
         Verdict { stopped, decided }
     }
