@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::local::stream::Reshard;
 use crate::settings::parse::topic;
 
 /// The whole command line.
@@ -63,6 +64,16 @@ pub enum Authentication {
     Tls,
 }
 
+/// What becomes of a record that the topic can never take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OnPoison {
+    /// It fails until its retries are used up, and goes to the failure destination
+    #[default]
+    Block,
+    /// It goes to the dead-letter topic whole, and the shard goes on
+    Divert,
+}
+
 /// Which Kafka cluster.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Kafka")]
@@ -102,6 +113,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", conflicts_with = "bootstrap_servers", help_heading = "Kafka", value_parser = clap::value_parser!(i32).range(1..=1000))]
     pub partitions: Option<i32>,
 
+    /// What becomes of a record that the topic can never take
+    #[arg(long, value_enum, value_name = "HOW", default_value_t, help_heading = "Kafka")]
+    pub on_poison: OnPoison,
+    /// Topic that poison is diverted to [default: <topic>-dead-letter]
+    #[arg(long, value_name = "NAME", help_heading = "Kafka", value_parser = topic)]
+    pub dead_letter_topic: Option<String>,
+
     /// The event source mapping.
     #[command(flatten)]
     pub mapping: MappingArgs,
@@ -118,6 +136,9 @@ pub struct MappingArgs {
     /// Shards of the stream; a record's shard follows from the MD5 of its partition key
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub shards: u32,
+    /// After that many records of the input the stream has SHARDS shards, as after a resharding (repeatable)
+    #[arg(long, value_name = "RECORD:SHARDS", value_parser = reshard)]
+    pub reshard: Vec<Reshard>,
     /// Most records in one invocation (1-10000)
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub batch_size: u32,
@@ -397,6 +418,9 @@ pub struct EmbeddedArgs {
     /// Its number of partitions
     #[arg(long)]
     pub partitions: i32,
+    /// The dead-letter topic, if there is to be one
+    #[arg(long, value_parser = topic)]
+    pub dead_letter_topic: Option<String>,
 }
 
 fn bootstrap_servers(text: &str) -> Result<String, String> {
@@ -411,6 +435,18 @@ fn bootstrap_servers(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+fn reshard(text: &str) -> Result<Reshard, String> {
+    let read = text
+        .split_once(':')
+        .and_then(|(after, shards)| Some((after.parse().ok()?, shards.parse().ok()?)));
+    match read {
+        Some((after @ 1.., shards @ 1..=1000)) => Ok(Reshard { after, shards }),
+        _ => Err(format!(
+            "`{text}` is not RECORD:SHARDS, such as 5000:8, with a RECORD from 1 and 1 to 1000 SHARDS"
+        )),
+    }
+}
+
 fn maximum_record_age(text: &str) -> Result<i32, String> {
     match text.parse() {
         Ok(age @ (-1 | 60..=604_800)) => Ok(age),
@@ -422,6 +458,11 @@ fn environment_variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some(("K2M_TOPIC", _)) => Err("the topic is chosen with --topic".to_owned()),
         Some(("K2M_BOOTSTRAP_SERVERS", _)) => Err("the brokers are chosen with --bootstrap-servers".to_owned()),
+        Some(("K2M_ON_POISON", _)) => Err("what becomes of poison is chosen with --on-poison".to_owned()),
+        Some(("K2M_DEAD_LETTER_TOPIC", _)) => {
+            Err("the dead-letter topic is chosen with --dead-letter-topic".to_owned())
+        }
+        Some(("K2M_TIMEOUT_MS", _)) => Err("the function's time-out is chosen with --timeout".to_owned()),
         Some((name, _)) if name.starts_with("AWS_LAMBDA_") => Err(format!("`{name}` is k2m's own to set")),
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("`{text}` is not NAME=VALUE")),
@@ -446,6 +487,31 @@ mod tests {
         for bad in ["", "localhost", "a:0", "a:65536", ":9092", "a:1,", "a:1, b:2"] {
             assert!(bootstrap_servers(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_resharding_is_checked() {
+        let good = Reshard { after: 5000, shards: 8 };
+        assert_eq!(reshard("5000:8"), Ok(good));
+        for bad in ["", "8", "0:8", "5:0", "5:1001", "5:8:9", "-5:8", "x:8", "5: 8"] {
+            assert!(reshard(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_k2m_sets_itself_is_refused_for_the_handler() {
+        for name in [
+            "K2M_TOPIC",
+            "K2M_BOOTSTRAP_SERVERS",
+            "K2M_ON_POISON",
+            "K2M_DEAD_LETTER_TOPIC",
+            "K2M_TIMEOUT_MS",
+            "AWS_LAMBDA_FUNCTION_NAME",
+        ] {
+            assert!(environment_variable(&format!("{name}=x")).is_err(), "{name}");
+        }
+        let good = ("K2M_LOG".to_owned(), "debug=".to_owned());
+        assert_eq!(environment_variable("K2M_LOG=debug="), Ok(good));
     }
 
     #[test]

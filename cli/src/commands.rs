@@ -40,6 +40,9 @@ use crate::template::TemplateError;
 /// Why a command failed.
 #[derive(Debug, Error)]
 pub enum CommandError {
+    /// Options of the command line that don't fit together.
+    #[error("{0}")]
+    Usage(String),
     /// A file that is named on the command line.
     #[error("failed to open {path}, given with {option}: {source}")]
     Open {
@@ -128,7 +131,7 @@ impl CommandError {
             Self::Destination(error) => destination(error),
             Self::Output(_) => Exit::Io,
             Self::Interrupted => Exit::Interrupted,
-            Self::Place(_) => Exit::Usage,
+            Self::Usage(_) | Self::Place(_) => Exit::Usage,
             Self::Look(_) => Exit::CouldNotTell,
             Self::Settings(error) => error.exit(),
             Self::Init(error) => error.exit(),

@@ -32,7 +32,7 @@ impl Exit {
     pub const TABLE: [(Self, &'static str); 9] = [
         (
             Self::Fine,
-            "everything was done; diverted records are safe in the file of `--on-failure`",
+            "everything was done; diverted records are safe in the file of `--on-failure`, dead-lettered ones in their topic",
         ),
         (
             Self::Failed,
@@ -44,7 +44,7 @@ impl Exit {
             "a line of the input is not a record; the lines before it were delivered",
         ),
         (Self::NoFile, "a file named on the command line can't be opened"),
-        (Self::NoTopic, "the topic does not exist"),
+        (Self::NoTopic, "the topic or the dead-letter topic does not exist"),
         (Self::NoBroker, "the broker can't be reached or used"),
         (Self::Io, "a file could not be written or read to its end (disk full)"),
         (Self::Interrupted, "stopped by Ctrl-C or SIGTERM"),

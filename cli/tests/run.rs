@@ -156,6 +156,22 @@ fn bad_flags_are_usage_errors() {
         ],
         &["run", "--topic", "t", "--bootstrap-servers", "a:1", "--partitions", "3"],
         &["run", "--topic", "t", "--handler-env", "NAME"],
+        &["run", "--topic", "t", "--handler-env", "K2M_ON_POISON=divert"],
+        &["run", "--topic", "t", "--reshard", "8"],
+        &["run", "--topic", "t", "--reshard", "0:8"],
+        &["run", "--topic", "t", "--reshard", "20:8", "--reshard", "20:3"],
+        &["run", "--topic", "t", "--on-poison", "skip"],
+        &["run", "--topic", "t", "--dead-letter-topic", "d"],
+        &[
+            "run",
+            "--topic",
+            "t",
+            "--on-poison",
+            "divert",
+            "--dead-letter-topic",
+            "t",
+        ],
+        &["run", "--topic", &"t".repeat(240), "--on-poison", "divert"],
         &["demo", "--records", "99"],
     ];
     let said: Vec<String> = cases
@@ -251,6 +267,86 @@ fn records_reach_the_embedded_broker() {
         (summary["in_memory"].as_bool(), summary["exit_code"].as_u64()),
         (Some(true), Some(0))
     );
+}
+
+#[test]
+fn a_stream_that_is_resharded_twice_delivers_all() {
+    let folder = folder_with(&lines(3_000));
+    let output = run(
+        folder.path(),
+        &[
+            "run",
+            "--topic",
+            "t",
+            "--input",
+            "in.jsonl",
+            "--shards",
+            "2",
+            "--reshard",
+            "1000:8",
+            "--reshard",
+            "2000:3",
+            "--reshard",
+            "3000:1",
+            "-o",
+            "json",
+        ],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", seen(&output));
+    assert_eq!(summary(&output)["acknowledged"].as_u64(), Some(3_000));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "warning: the input ended after 3000 records, so the stream was not resharded to 1 shard(s) after record 3000\n"
+    );
+}
+
+#[test]
+fn the_function_is_told_where_poison_goes() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder_with(&lines(1));
+    let handler = folder.path().join("handler");
+    fs::write(&handler, "#!/bin/sh\nenv >env\nexit 1\n").unwrap();
+    fs::set_permissions(&handler, fs::Permissions::from_mode(0o755)).unwrap();
+    for (arguments, told) in [
+        (&[][..], &["K2M_TIMEOUT_MS=7000"][..]),
+        (
+            &["--on-poison", "divert"],
+            &[
+                "K2M_DEAD_LETTER_TOPIC=t-dead-letter",
+                "K2M_ON_POISON=divert",
+                "K2M_TIMEOUT_MS=7000",
+            ],
+        ),
+        (
+            &["--on-poison", "divert", "--dead-letter-topic", "d"],
+            &["K2M_DEAD_LETTER_TOPIC=d", "K2M_ON_POISON=divert", "K2M_TIMEOUT_MS=7000"],
+        ),
+    ] {
+        let all = [
+            "run",
+            "--topic",
+            "t",
+            "--input",
+            "in.jsonl",
+            "--timeout",
+            "7",
+            "--handler",
+            "handler",
+        ];
+        let output = run(folder.path(), &[&all, arguments].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", seen(&output));
+        let environment = fs::read_to_string(folder.path().join("env")).unwrap();
+        let mut ours: Vec<&str> = environment
+            .lines()
+            .filter(|line| {
+                ["K2M_ON", "K2M_DEAD", "K2M_TIMEOUT"]
+                    .iter()
+                    .any(|name| line.starts_with(name))
+            })
+            .collect();
+        ours.sort_unstable();
+        assert_eq!(ours, told);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub fn run(args: EmbeddedArgs) -> Result<Exit, CommandError> {
         brokers: args.brokers,
         topic: args.topic,
         partitions: args.partitions,
+        dead_letter_topic: args.dead_letter_topic,
     };
     match serve(&plan, std::io::stdin().lock(), std::io::stdout().lock()) {
         // k2m is gone: that ends this process as its input's end does, and there is nobody to tell.

@@ -53,6 +53,7 @@ pub async fn run(args: DemoArgs, reporter: &mut Reporter) -> Result<Exit, Comman
             brokers: BROKERS,
             topic: topic.clone(),
             partitions,
+            dead_letter_topic: None,
         })?;
         (embedded.connection(), topic, Some(&mut embedded))
     };
@@ -129,6 +130,7 @@ fn session(records: u64, connection: &Connection, topic: &str, destination: &Pat
             partial_failures: true,
         },
         shards: SHARDS,
+        reshardings: Vec::new(),
         parallelization_factor: 1,
         destination: Some(Destination::open(destination)?),
         program: Program {

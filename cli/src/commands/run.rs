@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{CommandError, not_a_folder, output, own_handler, signals, unless_stopped};
-use crate::args::{FunctionArgs, MappingArgs, RunArgs};
+use crate::args::{FunctionArgs, MappingArgs, OnPoison, RunArgs};
 use crate::exit::Exit;
 use crate::local::broker::Connection;
 use crate::local::destination::Destination;
@@ -19,30 +19,44 @@ use crate::local::engine::Event;
 use crate::local::mapping::Settings;
 use crate::local::sandbox::Program;
 use crate::local::session::{Notice, Session};
+use crate::local::stream::Reshard;
 use crate::local::summary::Summary;
 use crate::report::{Reporter, Total};
+use crate::settings::parse::topic;
 
 /// Runs the command, and reports what it did.
 pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
     let mut signals = signals()?;
+    let dead_letter_topic = dead_letter_topic(&args)?;
+    rising(&args.mapping.reshard)?;
     let (source, total) = open(&args.input)?;
     let embedded;
     let (connection, in_memory) = if let Some(connection) = Connection::from_args(&args.broker)? {
         unless_stopped(&mut signals, connection.check(&args.topic)).await?;
+        if let Some(topic) = &dead_letter_topic {
+            unless_stopped(&mut signals, connection.check_dead_letter(topic)).await?;
+        }
         (connection, false)
     } else {
         embedded = Embedded::start(&Plan {
             brokers: 1,
             topic: args.topic.clone(),
             partitions: args.partitions.unwrap_or(3),
+            dead_letter_topic: dead_letter_topic.clone(),
         })?;
         (embedded.connection(), true)
     };
+    let mut environment = connection.environment(&args.topic);
+    if let Some(topic) = &dead_letter_topic {
+        environment.push(("K2M_ON_POISON".to_owned(), "divert".to_owned()));
+        environment.push(("K2M_DEAD_LETTER_TOPIC".to_owned(), topic.clone()));
+    }
     let session = Session {
         settings: settings(&args.mapping),
         shards: args.mapping.shards,
+        reshardings: args.mapping.reshard,
         parallelization_factor: args.mapping.parallelization_factor,
-        program: program(&args.function, connection.environment(&args.topic))?,
+        program: program(&args.function, environment)?,
         destination: args.mapping.on_failure.as_deref().map(Destination::open).transpose()?,
     };
     reporter.start(total);
@@ -77,6 +91,7 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
     };
     let report = Report {
         topic: args.topic,
+        dead_letter_topic,
         bootstrap_servers: (!in_memory).then_some(connection.bootstrap_servers),
         in_memory,
         interrupted: ended.interrupted,
@@ -86,10 +101,11 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
     };
     output(reporter.result(&report))?;
     let how_far = format!(
-        "{} lines were read; of {} records {} are acknowledged, {} diverted, {} failed, {} not sent",
+        "{} lines were read; of {} records {} are acknowledged, {} dead-lettered, {} diverted, {} failed, {} not sent",
         report.summary.lines,
         report.summary.records,
         report.summary.acknowledged,
+        report.summary.dead_lettered,
         report.summary.diverted,
         report.summary.failed,
         report.summary.unsent
@@ -106,6 +122,42 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
         ));
     }
     Ok(exit)
+}
+
+/// The dead-letter topic, if poison is to go there.
+fn dead_letter_topic(args: &RunArgs) -> Result<Option<String>, CommandError> {
+    let named = match (args.on_poison, &args.dead_letter_topic) {
+        (OnPoison::Block, None) => return Ok(None),
+        (OnPoison::Block, Some(name)) => {
+            return Err(CommandError::Usage(format!(
+                "--dead-letter-topic {name} takes nothing with --on-poison block; add --on-poison divert, or leave it out"
+            )));
+        }
+        (OnPoison::Divert, named) => named,
+    };
+    let name = named.clone().unwrap_or_else(|| format!("{}-dead-letter", args.topic));
+    let name = topic(&name).map_err(|error| {
+        CommandError::Usage(format!(
+            "{name} can't be the dead-letter topic: {error}; name one with --dead-letter-topic"
+        ))
+    })?;
+    if name == args.topic {
+        return Err(CommandError::Usage(format!(
+            "--dead-letter-topic {name} is the topic itself, which can't take what it refuses; name another"
+        )));
+    }
+    Ok(Some(name))
+}
+
+/// Refuses reshardings whose order can't be meant.
+fn rising(reshardings: &[Reshard]) -> Result<(), CommandError> {
+    match reshardings.windows(2).find(|pair| pair[1].after <= pair[0].after) {
+        None => Ok(()),
+        Some(pair) => Err(CommandError::Usage(format!(
+            "--reshard {}:{} does not come after --reshard {}:{}; give each resharding after one with a lower RECORD",
+            pair[1].after, pair[1].shards, pair[0].after, pair[0].shards
+        ))),
+    }
 }
 
 fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Total), CommandError> {
@@ -178,6 +230,7 @@ fn program(args: &FunctionArgs, mut environment: Vec<(String, String)>) -> Resul
 #[derive(Debug, Serialize)]
 struct Report {
     topic: String,
+    dead_letter_topic: Option<String>,
     bootstrap_servers: Option<String>,
     in_memory: bool,
     interrupted: bool,

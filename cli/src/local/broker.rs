@@ -68,11 +68,13 @@ pub enum BrokerError {
     /// The topic is not there.
     #[error(
         "topic {topic} does not exist at {servers}; create it (kafka-topics.sh --create --topic {topic} --partitions N) \
-         or name another with --topic"
+         or name another with {option}"
     )]
     NoTopic {
         /// The topic.
         topic: String,
+        /// The option that names it.
+        option: &'static str,
         /// The brokers.
         servers: String,
     },
@@ -287,16 +289,25 @@ impl Connection {
         variables
     }
 
-    /// Asks the cluster for the topic, without creating it. Returns its number of partitions.
+    /// Asks the cluster for the topic of `--topic`, without creating it. Returns its number of partitions.
     pub async fn check(&self, topic: &str) -> Result<usize, BrokerError> {
+        self.check_of(topic, "--topic").await
+    }
+
+    /// Asks the cluster for the topic of `--dead-letter-topic`, without creating it. Returns its number of partitions.
+    pub async fn check_dead_letter(&self, topic: &str) -> Result<usize, BrokerError> {
+        self.check_of(topic, "--dead-letter-topic").await
+    }
+
+    async fn check_of(&self, topic: &str, option: &'static str) -> Result<usize, BrokerError> {
         let (connection, topic) = (self.clone(), topic.to_owned());
-        let check = tokio::task::spawn_blocking(move || connection.ask(&topic));
+        let check = tokio::task::spawn_blocking(move || connection.ask(&topic, option));
         check
             .await
             .unwrap_or_else(|error| Err(BrokerError::Internal(error.to_string())))
     }
 
-    fn ask(&self, topic: &str) -> Result<usize, BrokerError> {
+    fn ask(&self, topic: &str, option: &'static str) -> Result<usize, BrokerError> {
         let words = Words::default();
         let consumer: BaseConsumer<Words> = self
             .client_config()
@@ -327,6 +338,7 @@ impl Connection {
                     Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
                         Err(BrokerError::NoTopic {
                             topic: topic.to_owned(),
+                            option,
                             servers: self.bootstrap_servers.clone(),
                         })
                     }

@@ -35,10 +35,12 @@ pub enum EmbeddedError {
 pub struct Plan {
     /// Number of brokers; their ids begin with 1.
     pub brokers: i32,
-    /// The only topic.
+    /// The topic that records go to.
     pub topic: String,
     /// Its partitions, spread over the brokers.
     pub partitions: i32,
+    /// A topic of one partition for what the first can't take.
+    pub dead_letter_topic: Option<String>,
 }
 
 /// The cluster's process; it ends when this is dropped.
@@ -64,6 +66,11 @@ impl Embedded {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["broker", "--brokers", &plan.brokers.to_string()])
             .args(["--partitions", &plan.partitions.to_string(), "--topic", &plan.topic])
+            .args(
+                plan.dead_letter_topic
+                    .iter()
+                    .flat_map(|name| ["--dead-letter-topic", name]),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // A group of its own: after Ctrl-C running invocations still need it.
@@ -161,6 +168,9 @@ impl<'a> Cluster<'a> {
     fn start(plan: &'a Plan) -> Result<Self, KafkaError> {
         let brokers = MockCluster::new(plan.brokers)?;
         brokers.create_topic(&plan.topic, plan.partitions, plan.brokers.min(3))?;
+        if let Some(topic) = &plan.dead_letter_topic {
+            brokers.create_topic(topic, 1, plan.brokers.min(3))?;
+        }
         let cluster = Self { brokers, plan };
         (0..plan.partitions).try_for_each(|partition| cluster.lead(partition, cluster.home(partition)))?;
         Ok(cluster)
@@ -205,6 +215,7 @@ mod tests {
             brokers: 3,
             topic: "t".to_owned(),
             partitions: 6,
+            dead_letter_topic: None,
         }
     }
 
@@ -229,6 +240,25 @@ mod tests {
         assert_eq!(leaders(&cluster), [2, 2, 3, 2, 2, 3]);
         cluster.recover(1).unwrap();
         assert_eq!(leaders(&cluster), [1, 2, 3, 1, 2, 3]);
+    }
+
+    #[test]
+    fn the_dead_letter_topic_is_there_with_one_partition() {
+        let plan = Plan {
+            dead_letter_topic: Some("d".to_owned()),
+            ..plan()
+        };
+        let cluster = Cluster::start(&plan).unwrap();
+        let config = Connection::plaintext(cluster.brokers.bootstrap_servers()).client_config();
+        let consumer: BaseConsumer = config.create().unwrap();
+        let metadata = consumer.fetch_metadata(None, Duration::from_secs(10)).unwrap();
+        let mut topics: Vec<_> = metadata
+            .topics()
+            .iter()
+            .map(|topic| (topic.name(), topic.partitions().len()))
+            .collect();
+        topics.sort_unstable();
+        assert_eq!(topics, [("d", 1), ("t", 6)]);
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! Joins the rooms: a thread reads the input into bounded queues, one task a lane works its queue off through a sandbox,
 //! and what happens is told as [`Event`]s. Memory does not grow with the input, since a full queue stops the reader.
+//!
+//! After a resharding the lanes of a child shard wait until all lanes of its parents have worked off what they had. The
+//! reader may wait for a child's full queue meanwhile: all records of the parents are in their queues before the first one
+//! of a child, so the parents come to their end without it.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -17,7 +21,7 @@ use super::input::{Input, InputError};
 use super::mapping::{Lane, Outcome, Settings, Step, answer};
 use super::runtime_api::Reply;
 use super::sandbox::SandboxError;
-use super::stream::Stream;
+use super::stream::{Reshard, Stream};
 use crate::clock::{self, Clock};
 
 /// Most records that go to a lane at once.
@@ -78,6 +82,11 @@ pub enum Event {
         duration: Duration,
         /// The function's error, if it failed.
         error: Option<String>,
+    },
+    /// The handler has put records into the dead-letter topic.
+    DeadLettered {
+        /// How many.
+        records: u64,
     },
     /// Records were given up.
     Discarded {
@@ -188,8 +197,10 @@ pub enum EngineError {
 pub struct Engine {
     /// The mapping's parameters.
     pub settings: Settings,
-    /// Shards of the stream.
+    /// Shards of the stream, at its beginning.
     pub shards: u32,
+    /// Changes of their number, in the order of the records that they come after.
+    pub reshardings: Vec<Reshard>,
     /// Lanes of a shard.
     pub parallelization_factor: u32,
     /// Where records go that are given up; without it they are lost.
@@ -212,16 +223,30 @@ impl Engine {
         source: impl Read + Send + 'static,
         sandbox: impl Fn(usize) -> S,
     ) -> Result<(), EngineError> {
-        let stream = Stream::new(self.shards, self.parallelization_factor);
+        let stream = Stream::resharded(self.shards, self.parallelization_factor, &self.reshardings);
         let engine = Arc::new(self);
         let mut queues = Vec::new();
         let mut lanes = JoinSet::new();
+        let shards: Vec<ShardState> = (0..stream.shards())
+            .map(|_| watch::Sender::new(engine.parallelization_factor))
+            .collect();
         for index in 0..stream.lanes() {
             let (queue, records) = mpsc::channel(QUEUE);
-            queues.push(queue);
+            queues.push(Feed {
+                queue: Some(queue),
+                chunk: Vec::new(),
+                bytes: 0,
+            });
+            let shard = stream.shard_of_lane(index);
+            let parents = stream.parents(shard);
             let worker = Worker {
                 engine: Arc::clone(&engine),
-                shard: stream.shard_of_lane(index),
+                shard,
+                parents: shards[parents.start as usize..parents.end as usize]
+                    .iter()
+                    .map(ShardState::subscribe)
+                    .collect(),
+                working: shards[shard as usize].clone(),
                 lane: Lane::new(engine.settings.clone()),
                 records,
                 sandbox: sandbox(index),
@@ -256,11 +281,11 @@ impl Engine {
         self: Arc<Self>,
         source: impl Read + Send + 'static,
         stream: Stream,
-        queues: Vec<mpsc::Sender<Vec<Record>>>,
+        mut queues: Vec<Feed>,
     ) -> oneshot::Receiver<Result<(), EngineError>> {
         let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
-            let result = self.feed(Input::new(source), stream, &queues);
+            let result = self.feed(Input::new(source), stream, &mut queues);
             drop(queues);
             // Nobody waits for a reader that was left behind.
             let _ = sender.send(result.map_err(EngineError::from));
@@ -268,47 +293,59 @@ impl Engine {
         receiver
     }
 
-    fn feed(
-        &self,
-        mut input: Input<impl Read>,
-        mut stream: Stream,
-        queues: &[mpsc::Sender<Vec<Record>>],
-    ) -> Result<(), InputError> {
-        let mut chunks: Vec<(Vec<Record>, usize)> = queues.iter().map(|_| (Vec::new(), 0)).collect();
+    fn feed(&self, mut input: Input<impl Read>, mut stream: Stream, queues: &mut [Feed]) -> Result<(), InputError> {
+        let mut open = stream.open_lanes();
         let mut unreported = 0;
         let mut result = Ok(());
         while self.stop.state() == Halt::No {
-            let (lane, record) = match input.next(&mut stream, self.clock.now()) {
+            let next = input.next(&mut stream, self.clock.now());
+            if stream.open_lanes() != open {
+                self.report(&input, &mut unreported);
+                let children = stream.open_lanes();
+                // In the queues of the parents is all they will ever get, before anything is in one of a child's.
+                queues[open.start..children.start].iter_mut().for_each(Feed::end);
+                open = children;
+            }
+            let (lane, record) = match next {
                 Ok(Some(next)) => next,
-                Ok(None) => break,
+                Ok(None) => {
+                    self.warn_of_unreached(&stream);
+                    break;
+                }
                 Err(error) => {
                     result = Err(error);
                     break;
                 }
             };
             unreported += 1;
-            let (chunk, bytes) = &mut chunks[lane];
-            *bytes += record.json().len();
-            chunk.push(record);
-            let full = chunk.len() >= CHUNK_RECORDS || *bytes >= CHUNK_BYTES;
+            let feed = &mut queues[lane];
+            feed.bytes += record.json().len();
+            feed.chunk.push(record);
+            let full = feed.chunk.len() >= CHUNK_RECORDS || feed.bytes >= CHUNK_BYTES;
             // Before waiting for input everything goes out, so that what somebody types does not lie here.
             let drained = input.is_drained();
             if full || drained {
                 self.report(&input, &mut unreported);
             }
             if drained {
-                for (chunk, queue) in chunks.iter_mut().zip(queues) {
-                    flush(chunk, queue);
-                }
+                queues[open.clone()].iter_mut().for_each(Feed::flush);
             } else if full {
-                flush(&mut chunks[lane], &queues[lane]);
+                queues[lane].flush();
             }
         }
         self.report(&input, &mut unreported);
-        for (chunk, queue) in chunks.iter_mut().zip(queues) {
-            flush(chunk, queue);
-        }
+        queues[open].iter_mut().for_each(Feed::flush);
         result
+    }
+
+    /// A resharding that the input was too short for would otherwise go unnoticed.
+    fn warn_of_unreached(&self, stream: &Stream) {
+        if let Some(Reshard { after, shards }) = stream.next_resharding() {
+            self.events.send(Event::Warning(format!(
+                "the input ended after {} records, so the stream was not resharded to {shards} shard(s) after record {after}",
+                stream.placed()
+            )));
+        }
     }
 
     fn report(&self, input: &Input<impl Read>, unreported: &mut u64) {
@@ -321,18 +358,45 @@ impl Engine {
     }
 }
 
-fn flush((chunk, bytes): &mut (Vec<Record>, usize), queue: &mpsc::Sender<Vec<Record>>) {
-    *bytes = 0;
-    if !chunk.is_empty() {
-        // A lane that has ended takes nothing: the run is being stopped, and these count as unsent.
-        let _ = queue.blocking_send(std::mem::take(chunk));
+/// The reader's end of a lane.
+struct Feed {
+    /// Nothing once its shard is closed.
+    queue: Option<mpsc::Sender<Vec<Record>>>,
+    /// What goes into the queue next.
+    chunk: Vec<Record>,
+    bytes: usize,
+}
+
+impl Feed {
+    fn flush(&mut self) {
+        self.bytes = 0;
+        if let Some(queue) = &self.queue
+            && !self.chunk.is_empty()
+        {
+            // A lane that has ended takes nothing: the run is being stopped, and these count as unsent.
+            let _ = queue.blocking_send(std::mem::take(&mut self.chunk));
+        }
+    }
+
+    /// Says that no more records come.
+    fn end(&mut self) {
+        self.flush();
+        self.queue = None;
     }
 }
+
+/// How many lanes of a shard have not worked off all that they will ever get. A lane that ended for another reason stays
+/// counted, so that no child begins behind a parent that was broken off.
+type ShardState = watch::Sender<u32>;
 
 /// One lane at work.
 struct Worker<S> {
     engine: Arc<Engine>,
     shard: u32,
+    /// The states of the parent shards.
+    parents: Vec<watch::Receiver<u32>>,
+    /// The state of its own shard.
+    working: ShardState,
     lane: Lane,
     records: mpsc::Receiver<Vec<Record>>,
     sandbox: S,
@@ -352,11 +416,18 @@ impl<S: Sandbox> Worker<S> {
     async fn work(&mut self) -> Result<(), EngineError> {
         let engine = Arc::clone(&self.engine);
         let clock = engine.clock;
+        tokio::select! {
+            () = self.parents_to_end() => {}
+            () = engine.stop.reached(Halt::Soon) => return Ok(()),
+        }
         let mut request_id = clock::uuid();
         while engine.stop.state() == Halt::No {
             self.take_what_waits();
             match self.lane.next(clock.now()) {
-                Step::Done => return Ok(()),
+                Step::Done => {
+                    self.working.send_modify(|lanes| *lanes -= 1);
+                    return Ok(());
+                }
                 Step::Invoke => {
                     request_id = clock::uuid();
                     self.invoke(&request_id).await?;
@@ -396,6 +467,16 @@ impl<S: Sandbox> Worker<S> {
             }
         }
         Ok(())
+    }
+
+    /// Resolves when all lanes of all parent shards have accepted or given up what they had.
+    async fn parents_to_end(&mut self) {
+        for parent in &mut self.parents {
+            if parent.wait_for(|lanes| *lanes == 0).await.is_err() {
+                // All its lanes are gone without that: the run is ending.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Fills the next batch from the queue: what waits there is not late only because an invocation took long.

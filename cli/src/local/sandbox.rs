@@ -167,6 +167,7 @@ impl ProcessSandbox {
             .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", names::FUNCTION))
             .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("lane-{}", self.lane))
             .env("AWS_REGION", "us-east-1")
+            .env("K2M_TIMEOUT_MS", self.program.timeout.as_millis().to_string())
             .envs(self.program.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -316,7 +317,10 @@ async fn settled<T>(receiver: &mut oneshot::Receiver<T>) -> T {
 
 /// A line of the handler's log, as far as it is of interest here.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct LogLine {
+    #[serde(default)]
+    dead_lettered: u64,
     #[serde(default)]
     reason: Option<String>,
     #[serde(default)]
@@ -324,7 +328,7 @@ struct LogLine {
 }
 
 /// Reads a pipe to its end: keeps the lines if asked, the last plain ones to explain an exit, and reports each reason of a
-/// failure.
+/// failure and each dead letter.
 async fn drain(pipe: impl AsyncRead + Unpin, log: Option<&File>, events: &Events, said: &Mutex<VecDeque<String>>) {
     let mut reader = BufReader::new(pipe);
     let mut line = Vec::new();
@@ -345,17 +349,21 @@ async fn drain(pipe: impl AsyncRead + Unpin, log: Option<&File>, events: &Events
         }
         let text = String::from_utf8_lossy(&line);
         if line.starts_with(b"{") {
-            if text.contains("\"reason\"")
-                && let Ok(LogLine {
-                    reason: Some(reason),
-                    librdkafka,
-                }) = serde_json::from_str(&text)
-                && !reason.is_empty()
+            if (text.contains("\"reason\"") || text.contains("\"deadLettered\""))
+                && let Ok(said) = serde_json::from_str::<LogLine>(&text)
             {
-                let words = librdkafka
-                    .filter(|words| !words.is_empty())
-                    .map(|words| format!(" (librdkafka: {words})"));
-                events.send(Event::Reason(reason + &words.unwrap_or_default()));
+                if said.dead_lettered > 0 {
+                    events.send(Event::DeadLettered {
+                        records: said.dead_lettered,
+                    });
+                }
+                if let Some(reason) = said.reason.filter(|reason| !reason.is_empty()) {
+                    let words = said
+                        .librdkafka
+                        .filter(|words| !words.is_empty())
+                        .map(|words| format!(" (librdkafka: {words})"));
+                    events.send(Event::Reason(reason + &words.unwrap_or_default()));
+                }
             }
             if !text.contains("\"ERROR\"") {
                 continue;

@@ -11,6 +11,7 @@ use super::destination::Destination;
 use super::engine::{Engine, EngineError, Event, Events, Halt, Stop};
 use super::mapping::Settings;
 use super::sandbox::{ProcessSandbox, Program};
+use super::stream::Reshard;
 use super::summary::{Summary, Tally};
 use crate::clock::Clock;
 
@@ -22,8 +23,10 @@ const TICK: Duration = Duration::from_millis(200);
 pub struct Session {
     /// The mapping's parameters.
     pub settings: Settings,
-    /// Shards of the stream.
+    /// Shards of the stream, at its beginning.
     pub shards: u32,
+    /// Changes of their number.
+    pub reshardings: Vec<Reshard>,
     /// Lanes of a shard.
     pub parallelization_factor: u32,
     /// Where records go that are given up.
@@ -91,6 +94,7 @@ impl Session {
         let engine = Engine {
             settings: self.settings,
             shards: self.shards,
+            reshardings: self.reshardings,
             parallelization_factor: self.parallelization_factor,
             destination: self.destination,
             clock,

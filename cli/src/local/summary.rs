@@ -18,6 +18,7 @@ pub struct Tally {
     lines: u64,
     position: u64,
     accepted: u64,
+    dead_lettered: u64,
     retried: u64,
     diverted: u64,
     failed: u64,
@@ -35,6 +36,7 @@ impl Default for Tally {
             lines: 0,
             position: 0,
             accepted: 0,
+            dead_lettered: 0,
             retried: 0,
             diverted: 0,
             failed: 0,
@@ -91,12 +93,13 @@ impl Tally {
                 diverted: false,
                 ..
             } => self.failed += *records as u64,
+            Event::DeadLettered { records } => self.dead_lettered += records,
             Event::Reason(reason) => self.last_failure = Some(reason.clone()),
             Event::Started { .. } | Event::Invoking { .. } | Event::Died { .. } | Event::Warning(_) => {}
         }
     }
 
-    /// Records that were acknowledged.
+    /// Records that the function has accepted: acknowledged by Kafka, in the topic or the dead-letter topic.
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
@@ -135,7 +138,8 @@ impl Tally {
         Summary {
             records: self.records,
             lines: self.lines,
-            acknowledged: self.accepted,
+            acknowledged: self.accepted.saturating_sub(self.dead_lettered),
+            dead_lettered: self.dead_lettered,
             retried: self.retried,
             diverted: self.diverted,
             failed: self.failed,
@@ -167,8 +171,10 @@ pub struct Summary {
     pub records: u64,
     /// Lines of the input that were read, the bad one included if one ended the run.
     pub lines: u64,
-    /// Records that Kafka has acknowledged.
+    /// Records that the topic's brokers have acknowledged: those that the function has accepted, less the dead-lettered ones.
     pub acknowledged: u64,
+    /// Records that the handler says it has put into the dead-letter topic, counted each time.
+    pub dead_lettered: u64,
     /// Records that were sent again, counted each time.
     pub retried: u64,
     /// Records that were given up and are in the failure destination.
@@ -181,11 +187,11 @@ pub struct Summary {
     pub invocations: u64,
     /// Those that ended with a function error.
     pub errors: u64,
-    /// Bytes of the payloads that were acknowledged.
+    /// Bytes of the payloads that the function has accepted.
     pub bytes: u64,
     /// From start to end.
     pub seconds: f64,
-    /// Acknowledged records per second.
+    /// Accepted records per second.
     pub records_per_second: f64,
     /// Durations of the invocations, in milliseconds.
     pub latency_ms: Latency,
@@ -211,6 +217,7 @@ impl fmt::Display for Summary {
         let Latency { p50, p90, p99, max } = self.latency_ms;
         writeln!(f, "records in     {:>12}", self.records)?;
         writeln!(f, "acknowledged   {:>12}", self.acknowledged)?;
+        writeln!(f, "dead-lettered  {:>12}", self.dead_lettered)?;
         writeln!(f, "retried        {:>12}", self.retried)?;
         writeln!(f, "diverted       {:>12}", self.diverted)?;
         writeln!(f, "failed         {:>12}", self.failed)?;
@@ -261,6 +268,7 @@ mod tests {
             invoked(0, 10, None),
             invoked(0, 0, Some("E: broken")),
             invoked(10, 4, None),
+            Event::DeadLettered { records: 2 },
             Event::Discarded {
                 records: 5,
                 diverted: true,
@@ -278,7 +286,8 @@ mod tests {
         let summary = tally.summary(Duration::from_millis(500));
         insta::assert_snapshot!(summary, @"
         records in               30
-        acknowledged             14
+        acknowledged             12
+        dead-lettered             2
         retried                  10
         diverted                  5
         failed                    1

@@ -32,10 +32,21 @@ fn the_wrong_door_is_named() {
     kafka.create_topic("orders", 1, 1, &[]).expect("a topic");
     let plaintext = kafka.bootstrap_servers();
     let tls = kafka.tls_bootstrap_servers().expect("a TLS listener");
-    let rows: [(&str, Vec<&str>); 4] = [
+    let rows: [(&str, Vec<&str>); 5] = [
         (
             "a topic that doesn't exist",
             vec!["--topic", "no-such-topic", "--bootstrap-servers", &plaintext],
+        ),
+        (
+            "a dead-letter topic that doesn't exist",
+            vec![
+                "--topic",
+                "orders",
+                "--bootstrap-servers",
+                &plaintext,
+                "--on-poison",
+                "divert",
+            ],
         ),
         (
             "plaintext to a TLS port",

@@ -185,24 +185,33 @@ async fn a_frozen_process_is_stopped_between_invocations_only() {
 }
 
 #[tokio::test]
-async fn logs_are_kept_and_reasons_are_told() {
+async fn logs_are_kept_and_reasons_and_dead_letters_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let script = r#"
 echo '{"level":"WARN","message":"invocation","reason":"broker down","librdkafka":"Local: Timed out"}'
 echo '{"_aws":{}}'
+echo '{"level":"INFO","message":"invocation","records":9,"acknowledged":9,"deadLettered":0}'
+echo '{"level":"WARN","message":"invocation","records":9,"acknowledged":6,"deadLettered":3,"reason":"3 records are too large"}'
 echo plain >&2
 take; answer; take"#;
     let (mut sandbox, mut happened) = sandbox(script, 60, false, Some(&path));
     assert_eq!(invoke(&mut sandbox).await.unwrap(), GOOD);
     sandbox.close().await;
-    let mut reasons = Vec::new();
+    let mut told = Vec::new();
     while let Ok(event) = happened.try_recv() {
-        if let Event::Reason(reason) = event {
-            reasons.push(reason);
+        match event {
+            Event::Reason(reason) => told.push(reason),
+            Event::DeadLettered { records } => told.push(format!("{records} dead-lettered")),
+            _ => {}
         }
     }
-    assert_eq!(reasons, ["broker down (librdkafka: Local: Timed out)"]);
+    let expected = [
+        "broker down (librdkafka: Local: Timed out)",
+        "3 dead-lettered",
+        "3 records are too large",
+    ];
+    assert_eq!(told, expected);
     let log = std::fs::read_to_string(path).unwrap();
     assert!(log.contains("plain\n") && log.contains("{\"_aws\":{}}\n"), "{log}");
 }
@@ -216,7 +225,9 @@ async fn the_environment_is_that_of_the_function_alone() {
     sandbox.close().await;
     let log = std::fs::read_to_string(path).unwrap();
     let ours: Vec<&str> = log.lines().filter(|line| line.starts_with("K2M_")).collect();
-    assert_eq!(ours, ["K2M_TOPIC=t"]);
+    let mut ours = ours;
+    ours.sort_unstable();
+    assert_eq!(ours, ["K2M_TIMEOUT_MS=60000", "K2M_TOPIC=t"]);
     for name in [
         "RUNTIME_API",
         "FUNCTION_NAME",
