@@ -400,7 +400,7 @@ mod tests {
                 max_message_bytes: None,
                 on_poison: OnPoison::Block,
                 time_out: None,
-                idle_limit: Duration::from_secs(60),
+                idle_limit: Duration::from_mins(1),
                 deadline_margin: None,
                 log: LogLevel::Info,
                 client_id: "k2m".into(),

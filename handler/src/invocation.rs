@@ -1,5 +1,6 @@
 //! One invocation: payload in, records delivered through an injected port, answer out, in time.
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -18,7 +19,7 @@ pub trait Deliver {
 }
 
 /// A function error: Lambda retries the batch, halved where the mapping bisects.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum InvocationError {
     /// The payload isn't a batch of Kinesis records.
     #[error(transparent)]
@@ -26,6 +27,13 @@ pub enum InvocationError {
     /// A poison record stands first in its batch.
     #[error("{}: it stands first in its batch, which is to be halved until it is alone", .0.reason)]
     Poison(Failure),
+}
+
+/// The runtime logs errors so.
+impl fmt::Debug for InvocationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl InvocationError {

@@ -72,9 +72,10 @@ impl Summary<'_> {
                 )
             };
         }
-        match &self.delivery.failure {
-            Some(failure) => write!(warn, reason = failure.reason, librdkafka = failure.librdkafka,),
-            None => write!(info,),
+        if let Some(failure) = &self.delivery.failure {
+            write!(warn, reason = failure.reason, librdkafka = failure.librdkafka,);
+        } else {
+            write!(info,);
         }
         metrics([
             ("Records", "Count", self.records.into()),

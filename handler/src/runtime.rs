@@ -171,7 +171,6 @@ impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for SettingAside<S>
 
 impl From<InvocationError> for Diagnostic {
     fn from(error: InvocationError) -> Self {
-        tracing::error!(%error, "the invocation answers with an error");
         Self {
             error_type: error.kind().into(),
             error_message: error.to_string(),

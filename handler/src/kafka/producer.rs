@@ -45,7 +45,7 @@ pub struct KafkaProducer {
     limit: usize,
     /// A request was refused for its size: the topic is asked for its limit before the next producer is made.
     ask_limit: bool,
-    /// When the last invocation ended, by both clocks: which of them stands still in a frozen sandbox depends on how it is frozen.
+    /// When the producer was last needed, by both clocks: which of them stands still in a frozen sandbox depends on how it is frozen.
     used: Option<(Instant, SystemTime)>,
 }
 
@@ -75,6 +75,7 @@ impl KafkaProducer {
     /// Begins to connect, beside whatever the sandbox does next: asking for the first event takes as long. What fails is told by the
     /// first batch, which tries again.
     pub fn warm_up(&mut self) {
+        self.used = Some(self.now());
         match self.start(Filling::UpTo(self.limit)) {
             Ok(starting) => self.starting = Some(starting),
             Err(failure) => note::warn("could not prepare the producer ahead of the first batch", &failure),
@@ -102,6 +103,10 @@ impl KafkaProducer {
             let live = Live::start(&config, filling, flaw, login).map_err(|error| refused_settings(&error))?;
             Ok(live.look_around(&config.topic))
         }))
+    }
+
+    fn now(&self) -> (Instant, SystemTime) {
+        (Instant::now(), self.surroundings.now())
     }
 
     /// Lets go of a producer whose connections are presumably dead: nothing of it is in flight, so nobody has to wait for its end.
@@ -439,7 +444,7 @@ impl Deliver for KafkaProducer {
             resent: 0,
         };
         let failure = self.send(records, &mut work, deadline).await.err();
-        self.used = Some((Instant::now(), self.surroundings.now()));
+        self.used = Some(self.now());
         let outcomes = work.rounds.outcomes();
         Delivery {
             failure: failure.filter(|_| outcomes.contains(&Outcome::Failed)),
