@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::local::stream::Reshard;
+use crate::settings::OnPoison;
 use crate::settings::parse::topic;
 
 /// The whole command line.
@@ -62,16 +63,6 @@ pub enum Authentication {
     Plaintext,
     /// TLS without a client certificate (on MSK: port 9094)
     Tls,
-}
-
-/// What becomes of a record that the topic can never take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum OnPoison {
-    /// It fails until its retries are used up, and goes to the failure destination
-    #[default]
-    Block,
-    /// It goes to the dead-letter topic whole, and the shard goes on
-    Divert,
 }
 
 /// Which Kafka cluster.
@@ -238,6 +229,12 @@ pub struct SettingsArgs {
     /// Replicas of each partition of a topic that is created [default: 3, or fewer on fewer brokers]
     #[arg(long, value_name = "N", help_heading = "Kafka", allow_negative_numbers = true)]
     pub topic_replication_factor: Option<String>,
+    /// What becomes of a record that the topic can never take: block or divert [default: block]
+    #[arg(long, value_name = "HOW", help_heading = "Kafka")]
+    pub on_poison: Option<String>,
+    /// Topic that poison is diverted to [default: <topic>-dead-letter]
+    #[arg(long, value_name = "NAME", help_heading = "Kafka")]
+    pub dead_letter_topic: Option<String>,
 
     /// Where to begin: TRIM_HORIZON, LATEST or AT_TIMESTAMP [default: TRIM_HORIZON]
     #[arg(long, value_name = "POSITION", help_heading = "Event source mapping")]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use k2m::arn::{Arn, Kind};
 use k2m::doctor::{Health, Outcome, Report, examine};
 use k2m::facts::Facts;
-use k2m::settings::{Setting, Settings, Source, StartingPosition};
+use k2m::settings::{OnPoison, Setting, Settings, Source, StartingPosition};
 use k2m_testkit::AwsEmulator;
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
@@ -33,6 +33,8 @@ fn settings(cluster: &str) -> Settings {
         create_topic: None,
         topic_partitions: None,
         topic_replication_factor: None,
+        on_poison: default(OnPoison::Block),
+        dead_letter_topic: None,
         starting_position: default(StartingPosition::TrimHorizon),
         batch_size: default(1000),
         batching_window: default(1),

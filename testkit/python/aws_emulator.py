@@ -284,8 +284,12 @@ def create_topic(arn, request):
         raise ValueError(f"Topic {name} already exists")
     admin = kafka_admin()
     if admin is not None:
-        lines = base64.b64decode(request.get("configs") or "").decode().splitlines()
-        settings = dict(line.split("=", 1) for line in lines if "=" in line)
+        # The API takes a JSON object; its documentation shows properties.
+        text = base64.b64decode(request.get("configs") or "").decode()
+        if text.startswith("{"):
+            settings = json.loads(text)
+        else:
+            settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         try:
             # A test's cluster may have fewer brokers than the one that it stands for.
             replicas = min(request["replicationFactor"], len(admin.list_topics(timeout=10).brokers))

@@ -268,8 +268,8 @@ pub(super) async fn topic(client: &Client, arn: &str, name: &str) -> Answer<Topi
         .map_err(|error| trouble(&error, "kafka-cluster:DescribeTopic", NOT_FOUND))?;
     let settings = output.configs.unwrap_or_default();
     let settings = match STANDARD.decode(&settings) {
-        Ok(bytes) => properties(&String::from_utf8_lossy(&bytes)),
-        Err(_) => properties(&settings),
+        Ok(bytes) => topic_settings(&String::from_utf8_lossy(&bytes)),
+        Err(_) => topic_settings(&settings),
     };
     Ok(Topic {
         name: name.to_owned(),
@@ -277,6 +277,18 @@ pub(super) async fn topic(client: &Client, arn: &str, name: &str) -> Answer<Topi
         replication_factor: number(output.replication_factor.unwrap_or_default()),
         settings,
     })
+}
+
+/// A topic's settings. AWS's documentation shows them as Java's properties, the API answers with a JSON object.
+fn topic_settings(text: &str) -> BTreeMap<String, String> {
+    let Ok(serde_json::Value::Object(settings)) = serde_json::from_str(text) else {
+        return properties(text);
+    };
+    let text = |value| match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    settings.into_iter().map(|(name, value)| (name, text(value))).collect()
 }
 
 /// Java's properties, as far as Kafka's settings use them.

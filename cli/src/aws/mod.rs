@@ -49,6 +49,8 @@ pub struct Question {
     pub cluster: Arn,
     /// The topic.
     pub topic: String,
+    /// The dead-letter topic, where poison goes to one.
+    pub dead_letter_topic: Option<String>,
     /// The stack, in the stream's region.
     pub stack: String,
 }
@@ -218,13 +220,17 @@ impl Aws {
         let Question { stream, cluster, .. } = question;
         let (here, there) = (self.in_region(&stream.region), self.in_region(&cluster.region));
         let kafka = aws_sdk_kafka::Client::new(&there);
-        let (account, stream_seen, deployed, cluster_seen, brokers, topic) = tokio::join!(
+        let (account, stream_seen, deployed, cluster_seen, brokers, topic, dead_letter_topic) = tokio::join!(
             async { sts::account(&aws_sdk_sts::Client::new(&here)).await },
             async { kinesis::stream(&aws_sdk_kinesis::Client::new(&here), stream.as_str()).await },
             deployed(&here, question),
             kafka::cluster(&kafka, cluster.as_str()),
             kafka::brokers(&kafka, cluster.as_str()),
             kafka::topic(&kafka, cluster.as_str(), &question.topic),
+            async {
+                let name = question.dead_letter_topic.as_ref()?;
+                Some(kafka::topic(&kafka, cluster.as_str(), name).await)
+            },
         );
         self.reachable(&stream.region, &account, stream_seen.as_ref().err())?;
 
@@ -274,6 +280,7 @@ impl Aws {
             cluster: fact(cluster_seen.cluster),
             configuration: fact(configuration),
             topic: fact(topic),
+            dead_letter_topic: dead_letter_topic.map(fact),
             networks,
             stack: deployed.stack,
             function: deployed.function,

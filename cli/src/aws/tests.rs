@@ -472,9 +472,12 @@ async fn a_serverless_cluster_has_subnets_and_iam() {
 }
 
 #[tokio::test]
-async fn settings_are_read_from_properties() {
+async fn settings_are_read_from_properties_and_of_a_topic_from_json_too() {
     let script = Script::new(|request| {
-        let body = if request.contains("/topics/") {
+        let body = if request.contains("/topics/json") {
+            // {"max.message.bytes":"2000000","retention.ms":1}
+            r#"{"partitionCount":6,"replicationFactor":3,"configs":"eyJtYXgubWVzc2FnZS5ieXRlcyI6IjIwMDAwMDAiLCJyZXRlbnRpb24ubXMiOjF9"}"#.to_owned()
+        } else if request.contains("/topics/") {
             // max.message.bytes=2000000
             r#"{"partitionCount":6,"replicationFactor":3,"configs":"bWF4Lm1lc3NhZ2UuYnl0ZXM9MjAwMDAwMA=="}"#.to_owned()
         } else {
@@ -502,4 +505,11 @@ async fn settings_are_read_from_properties() {
     let topic = kafka::topic(&client, CLUSTER, "orders").await.unwrap();
     assert_eq!((topic.partitions, topic.replication_factor), (6, 3));
     assert_eq!(topic.settings["max.message.bytes"], "2000000");
+    let topic = kafka::topic(&client, CLUSTER, "json").await.unwrap();
+    let settings: Vec<_> = topic
+        .settings
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(settings, [("max.message.bytes", "2000000"), ("retention.ms", "1")]);
 }

@@ -131,6 +131,12 @@ fn doctor(settings: &Settings) -> String {
             command.extend([" ", flag, " ", &setting.value]);
         }
     }
+    if let Some(topic) = &settings.dead_letter_topic {
+        command.extend([" --on-poison ", settings.on_poison.value.name()]);
+        if topic.source != Source::Default {
+            command.extend([" --dead-letter-topic ", &topic.value]);
+        }
+    }
     command
 }
 
@@ -153,14 +159,18 @@ async fn deploy_plan(
 
 /// What the confirmation is asked for beside the changes themselves.
 fn conditions(plan: &Plan) -> Vec<String> {
-    let unconfirmed = plan.pipelines.iter().filter_map(|pipeline| {
-        let topic = pipeline
-            .new_topic
-            .as_ref()
-            .filter(|topic| topic.unconfirmed && !topic.exists)?;
+    let topics = plan.pipelines.iter().flat_map(|pipeline| {
+        let dead_letter = pipeline.dead_letter_topic.as_ref();
+        [
+            (pipeline.topic.as_str(), pipeline.new_topic.as_ref()),
+            dead_letter.map_or(("", None), |topic| (topic.name.as_str(), topic.new_topic.as_ref())),
+        ]
+    });
+    let unconfirmed = topics.filter_map(|(name, topic)| {
+        let topic = topic.filter(|topic| topic.unconfirmed && !topic.exists)?;
         Some(format!(
-            "creates the topic {} with {} partitions and {} replicas of each; it stays when the stack goes",
-            pipeline.topic, topic.partitions, topic.replication_factor
+            "creates the topic {name} with {} partitions and {} replicas of each; it stays when the stack goes",
+            topic.partitions, topic.replication_factor
         ))
     });
     unconfirmed.collect()
@@ -201,4 +211,41 @@ fn origin(named: Option<&Path>) -> Result<Origin, CommandError> {
         source,
     })?;
     Ok(bundle::find(named, &executable()?, &here).map_err(DeployError::from)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::sample::sample;
+    use crate::plan::{DeadLetterTopic, NewTopic};
+
+    #[test]
+    fn each_topic_that_nobody_has_confirmed_is_asked_for() {
+        let topic = |unconfirmed, exists| NewTopic {
+            partitions: 1,
+            replication_factor: 3,
+            configs: None,
+            unconfirmed,
+            exists,
+        };
+        let asked = |new_topic, dead_letter_topic| {
+            let mut plan = sample();
+            plan.pipelines[0].new_topic = new_topic;
+            plan.pipelines[0].dead_letter_topic = Some(DeadLetterTopic {
+                name: "poison".to_owned(),
+                new_topic: dead_letter_topic,
+            });
+            conditions(&plan)
+        };
+        let line = |name| {
+            format!("creates the topic {name} with 1 partitions and 3 replicas of each; it stays when the stack goes")
+        };
+        assert_eq!(
+            asked(Some(topic(true, false)), Some(topic(true, false))),
+            [line("orders"), line("poison")]
+        );
+        assert_eq!(asked(None, Some(topic(true, false))), [line("poison")]);
+        assert!(asked(Some(topic(false, false)), Some(topic(true, true))).is_empty());
+        assert!(asked(None, None).is_empty());
+    }
 }

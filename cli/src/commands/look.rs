@@ -15,6 +15,7 @@ pub(super) fn question(settings: &Settings) -> Question {
         stream: settings.stream.value.clone(),
         cluster: settings.cluster.value.clone(),
         topic: settings.topic.value.clone(),
+        dead_letter_topic: settings.dead_letter_topic.as_ref().map(|topic| topic.value.clone()),
         stack: settings.stack.value.clone(),
     }
 }

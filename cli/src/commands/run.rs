@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{CommandError, not_a_folder, output, own_handler, signals, unless_stopped};
-use crate::args::{FunctionArgs, MappingArgs, OnPoison, RunArgs};
+use crate::args::{FunctionArgs, MappingArgs, RunArgs};
 use crate::exit::Exit;
 use crate::local::broker::Connection;
 use crate::local::destination::Destination;
@@ -23,6 +23,7 @@ use crate::local::stream::Reshard;
 use crate::local::summary::Summary;
 use crate::report::{Reporter, Total};
 use crate::settings::parse::topic;
+use crate::settings::{OnPoison, default_dead_letter_topic};
 
 /// Runs the command, and reports what it did.
 pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
@@ -48,7 +49,7 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
     };
     let mut environment = connection.environment(&args.topic);
     if let Some(topic) = &dead_letter_topic {
-        environment.push(("K2M_ON_POISON".to_owned(), "divert".to_owned()));
+        environment.push(("K2M_ON_POISON".to_owned(), args.on_poison.name().to_owned()));
         environment.push(("K2M_DEAD_LETTER_TOPIC".to_owned(), topic.clone()));
     }
     let session = Session {
@@ -135,7 +136,7 @@ fn dead_letter_topic(args: &RunArgs) -> Result<Option<String>, CommandError> {
         }
         (OnPoison::Divert, named) => named,
     };
-    let name = named.clone().unwrap_or_else(|| format!("{}-dead-letter", args.topic));
+    let name = named.clone().unwrap_or_else(|| default_dead_letter_topic(&args.topic));
     let name = topic(&name).map_err(|error| {
         CommandError::Usage(format!(
             "{name} can't be the dead-letter topic: {error}; name one with --dead-letter-topic"

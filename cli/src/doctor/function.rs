@@ -164,6 +164,17 @@ pub(super) fn time_out(case: &Case<'_>) -> Outcome {
             ),
             raise(),
         )
+    } else if let Some(told) = case
+        .variable("K2M_TIMEOUT_MS")
+        .and_then(|text| text.parse::<u64>().ok())
+        .filter(|told| *told != milliseconds)
+    {
+        Outcome::warn(
+            format!(
+                "{leaves}; but K2M_TIMEOUT_MS is {told}: the handler never takes more than that for left, and can't tell a clock that jumps"
+            ),
+            case.deploy(&[]),
+        )
     } else if seconds < GOOD_SECONDS {
         Outcome::warn(
             format!("{leaves}: not enough to wait for a broker that restarts"),

@@ -145,7 +145,7 @@ const NO_METADATA: &str = "`Failed to update metadata after 60.0 secs` (kafka-py
                            or `Task timed out` where the function's time is shorter";
 
 /// Every check, in the order of the way: what is deployed, the stream, the mapping, the function, the brokers, the topic, the delivery.
-const CHECKS: [Check; 17] = [
+const CHECKS: [Check; 18] = [
     Check {
         code: "K2M-L01",
         title: "the stack is deployed",
@@ -225,10 +225,17 @@ const CHECKS: [Check; 17] = [
     },
     Check {
         code: "K2M-T02",
-        title: "the function writes to the topic of the settings",
+        title: "the function writes to the topics of the settings",
         seen_as: "",
         after: &[],
         judge: topic::same,
+    },
+    Check {
+        code: "K2M-T03",
+        title: "the dead-letter topic takes what the topic can't",
+        seen_as: "a record that should be diverted is retried again and again",
+        after: &["K2M-N01"],
+        judge: topic::dead_letter,
     },
     Check {
         code: "K2M-L03",
@@ -249,7 +256,7 @@ const CHECKS: [Check; 17] = [
         title: "the last batch was delivered",
         seen_as: "`PROBLEM: Function call failed` at the mapping",
         after: &[
-            "K2M-E01", "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-L03",
+            "K2M-E01", "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-T03", "K2M-L03",
         ],
         judge: source::last_result,
     },
@@ -425,6 +432,19 @@ impl<'a> Case<'a> {
             (!heard(&settings.cluster), "--cluster", settings.cluster.value.as_str()),
             (flag(&settings.topic), "--topic", settings.topic.value.as_str()),
             (flag(&settings.stack), "--stack", settings.stack.value.as_str()),
+            (
+                flag(&settings.on_poison),
+                "--on-poison",
+                settings.on_poison.value.name(),
+            ),
+            (
+                settings.dead_letter_topic.as_ref().is_some_and(flag),
+                "--dead-letter-topic",
+                settings
+                    .dead_letter_topic
+                    .as_ref()
+                    .map_or("", |topic| topic.value.as_str()),
+            ),
         ] {
             if given {
                 command = command.option(name, value);

@@ -12,7 +12,7 @@ use crate::facts::network::{AclEntry, NetworkAcl, Route, RouteTable, Rule, RuleP
 use crate::facts::{
     Broker, Cluster, Fact, Facts, Function, Mapping, Network, Owner, SCHEMA, Stack, Stream, Topic, Unreadable,
 };
-use crate::settings::{Setting, Settings, Source, StartingPosition};
+use crate::settings::{OnPoison, Setting, Settings, Source, StartingPosition};
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
@@ -37,6 +37,8 @@ fn settings() -> Settings {
         create_topic: None,
         topic_partitions: None,
         topic_replication_factor: None,
+        on_poison: default(OnPoison::Block),
+        dead_letter_topic: None,
         starting_position: default(StartingPosition::TrimHorizon),
         batch_size: default(1000),
         batching_window: default(1),
@@ -247,6 +249,7 @@ fn looked_at() -> Facts {
             replication_factor: 3,
             settings: map(&[]),
         }),
+        dead_letter_topic: None,
         networks: [(REGION.to_owned(), network())].into(),
         stack: found(Stack {
             name: "k2m-orders".to_owned(),
@@ -318,6 +321,27 @@ fn variable(facts: &mut Facts, name: &str, value: &str) {
 
 fn the_network(facts: &mut Facts) -> &mut Network {
     facts.networks.get_mut(REGION).unwrap()
+}
+
+/// Deployed with a dead-letter topic.
+fn divert(settings: &mut Settings, facts: &mut Facts) {
+    settings.on_poison = Setting {
+        value: OnPoison::Divert,
+        source: Source::Flag("--on-poison".to_owned()),
+    };
+    settings.dead_letter_topic = Some(Setting {
+        value: "orders-dead-letter".to_owned(),
+        source: Source::Flag("--dead-letter-topic".to_owned()),
+    });
+    variable(facts, "K2M_ON_POISON", "divert");
+    variable(facts, "K2M_DEAD_LETTER_TOPIC", "orders-dead-letter");
+    facts.dead_letter_topic = Some(found(Topic {
+        name: "orders-dead-letter".to_owned(),
+        partitions: 1,
+        replication_factor: 3,
+        settings: map(&[("max.message.bytes", "11534336")]),
+    }));
+    redeployed(facts);
 }
 
 /// Takes the ingress of the cluster's group away, as somebody did by hand.
@@ -628,6 +652,103 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-T02", |_, f| variable(f, "K2M_TOPIC", "clicks"), "warn", "writes to clicks (K2M_TOPIC), the settings say orders"),
     ("K2M-T02", |_, f| variable(f, "K2M_TOPIC", ""), "fail", "stops at its start"),
     ("K2M-T02", not_deployed, "skip", "nothing is deployed"),
+    ("K2M-T02", divert, "pass", "K2M_DEAD_LETTER_TOPIC is orders-dead-letter"),
+    (
+        "K2M-T02",
+        |s, f| {
+            divert(s, f);
+            variable(f, "K2M_DEAD_LETTER_TOPIC", "poison");
+        },
+        "warn",
+        "diverts what the topic can never take to poison (K2M_DEAD_LETTER_TOPIC), the settings say to divert it to orders-dead-letter (--on-poison)",
+    ),
+    (
+        "K2M-T02",
+        |s, f| {
+            divert(s, f);
+            s.on_poison = default(OnPoison::Block);
+            s.dead_letter_topic = None;
+        },
+        "warn",
+        "the settings say to block it (default)",
+    ),
+    (
+        "K2M-T02",
+        |s, f| {
+            divert(s, f);
+            variable(f, "K2M_ON_POISON", "block");
+            redeployed(f);
+        },
+        "warn",
+        "k2m deploy --stream arn:aws:kinesis:eu-west-1:123456789012:stream/orders \
+         --cluster arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1 --on-poison divert --dead-letter-topic orders-dead-letter",
+    ),
+    ("K2M-T03", |_, _| {}, "pass", "on_poison is block"),
+    ("K2M-T03", divert, "pass", "orders-dead-letter has 1 partitions, 3 replicas"),
+    (
+        "K2M-T03",
+        |s, f| {
+            divert(s, f);
+            f.dead_letter_topic = Some(Fact::Absent);
+        },
+        "fail",
+        "--on-poison divert --dead-letter-topic orders-dead-letter --create-topic true",
+    ),
+    (
+        "K2M-T03",
+        |s, f| {
+            divert(s, f);
+            f.dead_letter_topic = Some(Fact::Absent);
+        },
+        "fail",
+        "--topic orders-dead-letter --partitions 1 --replication-factor 2 --config 'max.message.bytes=11534336'",
+    ),
+    (
+        "K2M-T03",
+        |s, f| {
+            divert(s, f);
+            f.dead_letter_topic = Some(Fact::Absent);
+            let stack = get(&mut f.stack);
+            let mut template: serde_json::Value = serde_json::from_str(stack.template.as_ref().unwrap()).unwrap();
+            template["Resources"]["OrdersDeadLetterTopic"] = json!({
+                "Type": "AWS::MSK::Topic",
+                "Properties": {"TopicName": "orders-dead-letter", "PartitionCount": 1, "ReplicationFactor": 2},
+            });
+            stack.template = Some(template.to_string());
+        },
+        "fail",
+        "--partition-count 1 --replication-factor 2 --configs 'eyJ",
+    ),
+    (
+        "K2M-T03",
+        |s, f| {
+            divert(s, f);
+            let topic = f.dead_letter_topic.as_mut().map(get).unwrap();
+            topic.settings = map(&[("max.message.bytes", "1000000")]);
+        },
+        "warn",
+        "kafka-configs.sh",
+    ),
+    (
+        "K2M-T03",
+        |s, f| {
+            divert(s, f);
+            f.dead_letter_topic = Some(denied("kafka-cluster:DescribeTopic"));
+        },
+        "unknown",
+        "kafka-cluster:DescribeTopic",
+    ),
+    (
+        "K2M-T03",
+        |s, f| {
+            divert(s, f);
+            f.dead_letter_topic = None;
+        },
+        "unknown",
+        "inspect again",
+    ),
+    ("K2M-L03", |_, f| variable(f, "K2M_TIMEOUT_MS", "60000"), "pass", "60 s"),
+    ("K2M-L03", |_, f| variable(f, "K2M_TIMEOUT_MS", "30000"), "warn", "K2M_TIMEOUT_MS is 30000"),
     ("K2M-L03", |_, _| {}, "pass", "60 s: the handler answers 1000 ms before its end, so 59000 ms"),
     ("K2M-L03", |_, f| get(&mut f.function).timeout_seconds = 29, "warn", "29 s"),
     ("K2M-L03", |_, f| get(&mut f.function).timeout_seconds = 15, "warn", "15 s"),

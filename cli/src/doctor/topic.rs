@@ -2,23 +2,42 @@
 
 use super::authentication::servers;
 use super::{Case, Outcome};
-use crate::facts::Fact;
-use crate::plan::topic::{create_command, new_shape, unmakable};
+use crate::facts::{Fact, Topic};
+use crate::plan::topic::{
+    DEAD_LETTER_BYTES, configs_of, create_command, dead_letter_shape, limit_of, new_shape, raise_command, too_small,
+    unmakable,
+};
 use crate::settings::Authentication;
 use crate::shell::Command;
 
 /// MSK's default where a cluster has no configuration of its own.
 const AUTO_CREATE_DEFAULT: &str = "false";
 
+/// A topic that should be there.
+struct Wanted<'a> {
+    name: &'a str,
+    /// Partitions and replicas, where it is created.
+    shape: (u32, u32),
+    /// Its own `max.message.bytes`, where it is created.
+    max_message_bytes: Option<u64>,
+}
+
 /// Whether the topic of the settings is there.
 pub(super) fn exists(case: &Case<'_>) -> Outcome {
     let name = &case.settings.topic.value;
     match &case.facts.topic {
-        Fact::Found { value } => Outcome::pass(format!(
-            "{name} has {} partitions, {} replicas of each",
-            value.partitions, value.replication_factor
-        )),
-        Fact::Absent => absent(case, name),
+        Fact::Found { value } => Outcome::pass(shape(name, value)),
+        Fact::Absent => {
+            let shards = case.facts.stream.found().map_or(1, |stream| stream.open_shards);
+            absent(
+                case,
+                &Wanted {
+                    name,
+                    shape: new_shape(case.settings, shards, brokers(case)),
+                    max_message_bytes: None,
+                },
+            )
+        }
         // Not every cluster tells of its topics; a batch that was delivered does.
         Fact::Unreadable(why) => match case
             .facts
@@ -35,15 +54,97 @@ pub(super) fn exists(case: &Case<'_>) -> Outcome {
     }
 }
 
-fn absent(case: &Case<'_>, name: &str) -> Outcome {
+/// Whether the dead-letter topic of the settings is there, and takes what the topic can't.
+pub(super) fn dead_letter(case: &Case<'_>) -> Outcome {
+    let Some(topic) = &case.settings.dead_letter_topic else {
+        return Outcome::pass("on_poison is block: what the topic can never take goes to the failure destination");
+    };
+    let name = &topic.value;
+    let property = |name: &str| {
+        let properties = case.facts.configuration.found();
+        properties
+            .and_then(|properties| properties.get(name))
+            .map(String::as_str)
+    };
+    let of_topic = limit_of(case.facts.topic.found(), property);
+    match &case.facts.dead_letter_topic {
+        None => Outcome::Unknown {
+            why: format!("the facts say nothing of {name}; inspect again with on_poison divert"),
+            missing_action: None,
+        },
+        Some(Fact::Found { value }) => {
+            let limit = limit_of(Some(value), property);
+            if !too_small(limit, of_topic) {
+                return Outcome::pass(shape(name, value));
+            }
+            let (command, file) = raise_command(&reached_at(case), way(case), name);
+            Outcome::warn(
+                format!(
+                    "{name} takes messages of up to {limit} bytes (max.message.bytes), the topic of up to {of_topic}: a record that is too large for the \
+                     topic is too large for it too, and is blocked after all"
+                ),
+                [from_a_machine("", file), command.to_string()],
+            )
+        }
+        Some(Fact::Absent) => absent(
+            case,
+            &Wanted {
+                name,
+                shape: dead_letter_shape(case.settings, brokers(case)),
+                max_message_bytes: Some(DEAD_LETTER_BYTES.max(of_topic)),
+            },
+        ),
+        Some(Fact::Unreadable(why)) => Outcome::unreadable(why),
+    }
+}
+
+fn shape(name: &str, topic: &Topic) -> String {
+    format!(
+        "{name} has {} partitions, {} replicas of each",
+        topic.partitions, topic.replication_factor
+    )
+}
+
+fn brokers(case: &Case<'_>) -> u32 {
+    let brokers = case.facts.brokers.found().map_or(1, Vec::len);
+    u32::try_from(brokers).unwrap_or(u32::MAX).max(1)
+}
+
+/// The function's authentication.
+fn way(case: &Case<'_>) -> Authentication {
+    match case.authentication() {
+        "iam" => Authentication::Iam,
+        "plaintext" => Authentication::Plaintext,
+        _ => Authentication::Tls,
+    }
+}
+
+/// The brokers as Kafka's commands are told them.
+fn reached_at(case: &Case<'_>) -> String {
+    let cluster = case.facts.cluster.found();
+    let servers = cluster
+        .map(|cluster| servers(cluster, way(case).name()))
+        .filter(|servers| !servers.is_empty());
+    servers.unwrap_or_else(|| "HOST:PORT".to_owned())
+}
+
+fn from_a_machine(or: &str, file: Option<&str>) -> String {
+    let file = file
+        .map(|file| format!(", with {file} in client.properties"))
+        .unwrap_or_default();
+    format!("{or}from a machine that reaches the brokers{file}:")
+}
+
+fn absent(case: &Case<'_>, wanted: &Wanted<'_>) -> Outcome {
     const SETTING: &str = "auto.create.topics.enable";
+    let name = wanted.name;
     let configured = match &case.facts.configuration {
         Fact::Found { value } => Some(value.get(SETTING).map_or(AUTO_CREATE_DEFAULT, String::as_str)),
         Fact::Absent => Some(AUTO_CREATE_DEFAULT),
         Fact::Unreadable(_) => None,
     };
     let iam = case.authentication() == "iam" && case.facts.function.found().is_some();
-    let (deploys, create) = creation(case, name);
+    let (deploys, create) = creation(case, wanted);
     let steps = |evidence: String| Outcome::Fail {
         evidence: match &deploys {
             Ok(_) => vec![evidence],
@@ -72,12 +173,10 @@ fn absent(case: &Case<'_>, name: &str) -> Outcome {
 }
 
 /// The deployment that creates the topic, or why none does; and the commands that create it without.
-fn creation(case: &Case<'_>, name: &str) -> (Result<String, String>, Vec<String>) {
+fn creation(case: &Case<'_>, wanted: &Wanted<'_>) -> (Result<String, String>, Vec<String>) {
+    let name = wanted.name;
     let cluster = case.facts.cluster.found();
-    let shards = case.facts.stream.found().map_or(1, |stream| stream.open_shards);
-    let brokers = case.facts.brokers.found().map_or(1, Vec::len);
-    let brokers = u32::try_from(brokers).unwrap_or(u32::MAX).max(1);
-    let (partitions, replicas) = new_shape(case.settings, shards, brokers);
+    let (partitions, replicas) = wanted.shape;
     let own = own(case, name);
     let (partitions, replicas) = own.map_or((partitions, replicas), |(own_partitions, own_replicas)| {
         (own_partitions.unwrap_or(partitions), own_replicas.unwrap_or(replicas))
@@ -99,29 +198,25 @@ fn creation(case: &Case<'_>, name: &str) -> (Result<String, String>, Vec<String>
             .option("--cluster-arn", case.settings.cluster.value.as_str())
             .option("--topic-name", name)
             .option("--partition-count", &partitions.to_string())
-            .option("--replication-factor", &replicas.to_string())
-            .option("--region", &case.settings.cluster.value.region);
+            .option("--replication-factor", &replicas.to_string());
+        let command = match wanted.max_message_bytes {
+            Some(bytes) => command.option("--configs", &configs_of(bytes)),
+            None => command,
+        };
+        let command = command.option("--region", &case.settings.cluster.value.region);
         commands.push(command.to_string());
     }
-    let way = match case.authentication() {
-        "iam" => Authentication::Iam,
-        "plaintext" => Authentication::Plaintext,
-        _ => Authentication::Tls,
+    let (command, file) = create_command(&reached_at(case), way(case), name, partitions, replicas);
+    let command = match wanted.max_message_bytes {
+        Some(bytes) => command.option("--config", &format!("max.message.bytes={bytes}")),
+        None => command,
     };
-    let servers = cluster
-        .map(|cluster| servers(cluster, way.name()))
-        .filter(|servers| !servers.is_empty());
-    let servers = servers.unwrap_or_else(|| "HOST:PORT".to_owned());
-    let (command, file) = create_command(&servers, way, name, partitions, replicas);
-    let file = file
-        .map(|file| format!(", with {file} in client.properties"))
-        .unwrap_or_default();
     let or = if deploys.is_ok() || !commands.is_empty() {
         "or "
     } else {
         ""
     };
-    commands.push(format!("{or}from a machine that reaches the brokers{file}:"));
+    commands.push(from_a_machine(or, file));
     commands.push(command.to_string());
     (deploys, commands)
 }
@@ -137,14 +232,14 @@ fn own(case: &Case<'_>, name: &str) -> Option<(Option<u32>, Option<u32>)> {
     stack.resources.values().any(is).then_some((None, None))
 }
 
-/// Whether the function is told the topic of the settings.
+/// Whether the function is told the topics of the settings.
 pub(super) fn same(case: &Case<'_>) -> Outcome {
     if let Err(outcome) = case.function() {
         return outcome;
     }
     let wanted = &case.settings.topic.value;
     match case.variable("K2M_TOPIC") {
-        Some(topic) if topic == wanted => Outcome::pass(format!("K2M_TOPIC is {topic}")),
+        Some(topic) if topic == wanted => same_dead_letter(case, topic),
         Some(topic) => Outcome::warn(
             format!(
                 "the function writes to {topic} (K2M_TOPIC), the settings say {wanted} ({})",
@@ -157,6 +252,33 @@ pub(super) fn same(case: &Case<'_>) -> Outcome {
         ),
         None => Outcome::fail("K2M_TOPIC is not set: the handler stops at its start", case.deploy(&[])),
     }
+}
+
+/// Whether the function, which writes to the right topic, does with poison what the settings say.
+fn same_dead_letter(case: &Case<'_>, topic: &str) -> Outcome {
+    let wanted = case.settings.dead_letter_topic.as_ref();
+    let deployed = case
+        .variable("K2M_DEAD_LETTER_TOPIC")
+        .filter(|_| case.variable("K2M_ON_POISON") == Some("divert"));
+    if deployed == wanted.map(|topic| topic.value.as_str()) {
+        let and = deployed.map(|name| format!(", K2M_DEAD_LETTER_TOPIC is {name}"));
+        return Outcome::pass(format!("K2M_TOPIC is {topic}{}", and.unwrap_or_default()));
+    }
+    let does = deployed.map_or_else(
+        || "blocks what the topic can never take".to_owned(),
+        |name| format!("diverts what the topic can never take to {name} (K2M_DEAD_LETTER_TOPIC)"),
+    );
+    let say = match wanted {
+        None => format!("to block it ({})", case.settings.on_poison.source),
+        Some(wanted) => format!("to divert it to {} ({})", wanted.value, case.settings.on_poison.source),
+    };
+    Outcome::warn(
+        format!("the function {does}, the settings say {say}"),
+        [
+            case.deploy(&[]),
+            "that does as the settings say; --on-poison and --dead-letter-topic judge the function's".to_owned(),
+        ],
+    )
 }
 
 fn same_topic(case: &Case<'_>) -> bool {

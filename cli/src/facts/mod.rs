@@ -88,6 +88,9 @@ pub struct Facts {
     pub configuration: Fact<BTreeMap<String, String>>,
     /// The topic.
     pub topic: Fact<Topic>,
+    /// The dead-letter topic, where poison goes to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter_topic: Option<Fact<Topic>>,
     /// By region, what of the networks matters: that of the cluster, and that of the function where it is another.
     pub networks: BTreeMap<String, Network>,
     /// The stack of this pipeline's name.
@@ -108,6 +111,10 @@ impl Facts {
             ("brokers".to_owned(), self.brokers.unreadable()),
             ("configuration".to_owned(), self.configuration.unreadable()),
             ("topic".to_owned(), self.topic.unreadable()),
+            (
+                "deadLetterTopic".to_owned(),
+                self.dead_letter_topic.as_ref().and_then(Fact::unreadable),
+            ),
         ];
         for (region, network) in &self.networks {
             found.extend([

@@ -260,7 +260,15 @@ fn variables(
         ("K2M_AUTHENTICATION", cluster.authentication.name().to_owned()),
         (BOOTSTRAP_SERVERS, cluster.bootstrap_servers.clone()),
         (TOPIC, settings.topic.value.clone()),
+        // So that it notices a clock that jumps: what is left of an invocation is never more.
+        ("K2M_TIMEOUT_MS", (u64::from(settings.timeout.value) * 1000).to_string()),
     ];
+    if let Some(topic) = &settings.dead_letter_topic {
+        variables.extend([
+            ("K2M_ON_POISON", settings.on_poison.value.name().to_owned()),
+            ("K2M_DEAD_LETTER_TOPIC", topic.value.clone()),
+        ]);
+    }
     if cluster.authentication == Authentication::Iam {
         let (least, most) = MESSAGE_BYTES;
         // A topic that can't be seen this time is no reason to take less than was seen before: what is larger would be given up.

@@ -22,8 +22,8 @@ pub(crate) mod tests;
 pub use error::{Obstacle, PlanError};
 pub(crate) use function::fitting_memory;
 pub use model::{
-    Alarm, Decision, Destination, Dimension, NewTopic, Pipeline, Plan, PlannedCluster, PlannedFunction, PlannedMapping,
-    PlannedNetwork, Statement,
+    Alarm, DeadLetterTopic, Decision, Destination, Dimension, NewTopic, Pipeline, Plan, PlannedCluster,
+    PlannedFunction, PlannedMapping, PlannedNetwork, Statement,
 };
 pub(crate) use seen::same_pipeline;
 
@@ -60,6 +60,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
     let place = place::choose(settings, &seen, cluster.port, &mut notes)?;
     function::connections(&mapping, &cluster, &seen, &mut notes);
     let new_topic = topic::choose(settings, &seen, &cluster, &id, &mut notes)?;
+    let dead_letter_topic = topic::dead_letter(settings, &seen, &cluster, &id, &mut notes)?;
     let function = function::function(settings, &seen, &cluster, &id, &mut notes)?;
     let destination = destination(settings, &mut notes)?;
     let alarms = alarms::alarms(settings, &seen, &mut notes);
@@ -78,6 +79,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
             stream_name: stream.name().to_owned(),
             topic: settings.topic.value.clone(),
             new_topic,
+            dead_letter_topic,
             function,
             mapping,
             destination,

@@ -90,6 +90,8 @@ pub struct Pipeline {
     pub topic: String,
     /// The topic, where the stack makes it.
     pub new_topic: Option<NewTopic>,
+    /// The dead-letter topic, where poison goes to one.
+    pub dead_letter_topic: Option<DeadLetterTopic>,
     /// The function.
     pub function: PlannedFunction,
     /// Its event source mapping.
@@ -102,6 +104,16 @@ pub struct Pipeline {
     pub alarms: Vec<Alarm>,
 }
 
+/// The dead-letter topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetterTopic {
+    /// Its name.
+    pub name: String,
+    /// The topic, where the stack makes it.
+    pub new_topic: Option<NewTopic>,
+}
+
 /// A topic that the stack makes, and that stays when the stack goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -110,6 +122,8 @@ pub struct NewTopic {
     pub partitions: u32,
     /// How many replicas of each.
     pub replication_factor: u32,
+    /// Its own settings, as CloudFormation takes them: a JSON object in base64. Without them the cluster's hold.
+    pub configs: Option<String>,
     /// Whether it is made because nobody said that it must not be: to be confirmed.
     pub unconfirmed: bool,
     /// Whether the stack has it already.

@@ -56,6 +56,9 @@ pub(super) fn statements(
     ));
     if cluster.authentication == Authentication::Iam {
         statements.extend(write_topic(&settings.cluster.value, &settings.topic.value));
+        if let Some(topic) = &settings.dead_letter_topic {
+            statements.push(write("WriteDeadLetterTopic", &settings.cluster.value, &topic.value));
+        }
     }
     statements.push(send_failures(pipeline, destination));
     statements
@@ -101,6 +104,17 @@ fn decrypt(stream: &Arn, key: &str) -> Option<Statement> {
 }
 
 fn write_topic(cluster: &Arn, topic: &str) -> [Statement; 2] {
+    [
+        allow(
+            "ConnectToCluster",
+            &["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"],
+            json!(cluster.as_str()),
+        ),
+        write("WriteTopic", cluster, topic),
+    ]
+}
+
+fn write(sid: &str, cluster: &Arn, topic: &str) -> Statement {
     let name_and_uuid = cluster.resource.strip_prefix("cluster/").unwrap_or(&cluster.resource);
     let Arn {
         partition,
@@ -109,18 +123,11 @@ fn write_topic(cluster: &Arn, topic: &str) -> [Statement; 2] {
         ..
     } = cluster;
     let topic = format!("arn:{partition}:kafka:{region}:{account}:topic/{name_and_uuid}/{topic}");
-    [
-        allow(
-            "ConnectToCluster",
-            &["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"],
-            json!(cluster.as_str()),
-        ),
-        allow(
-            "WriteTopic",
-            &["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
-            json!(topic),
-        ),
-    ]
+    allow(
+        sid,
+        &["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
+        json!(topic),
+    )
 }
 
 fn send_failures(pipeline: &str, destination: &Destination) -> Statement {

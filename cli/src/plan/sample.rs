@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::topic::{DEAD_LETTER_BYTES, configs_of};
 use super::{
-    Alarm, Decision, Destination, Dimension, NewTopic, Pipeline, Plan, PlannedCluster, PlannedFunction, PlannedMapping,
-    PlannedNetwork, Statement,
+    Alarm, DeadLetterTopic, Decision, Destination, Dimension, NewTopic, Pipeline, Plan, PlannedCluster,
+    PlannedFunction, PlannedMapping, PlannedNetwork, Statement,
 };
 use crate::settings::Authentication;
 
@@ -55,6 +56,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
             stream_name: "orders".to_owned(),
             topic: "orders".to_owned(),
             new_topic: None,
+            dead_letter_topic: None,
             function: PlannedFunction {
                 memory_mb: 256,
                 timeout_seconds: 60,
@@ -63,6 +65,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
                         ("K2M_AUTHENTICATION", "iam"),
                         ("K2M_BOOTSTRAP_SERVERS", bootstrap_servers.as_str()),
                         ("K2M_CLUSTER_REGION", region),
+                        ("K2M_TIMEOUT_MS", "60000"),
                         ("K2M_TOPIC", "orders"),
                     ]
                     .map(|(name, value)| (name.to_owned(), value.to_owned())),
@@ -209,8 +212,35 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
                 plan.pipelines[0].new_topic = Some(NewTopic {
                     partitions: 6,
                     replication_factor: 3,
+                    configs: None,
                     unconfirmed: false,
                     exists: false,
+                });
+            }),
+        ),
+        (
+            "dead letters",
+            REGION,
+            vary(|plan| {
+                plan.pipelines[0].dead_letter_topic = Some(DeadLetterTopic {
+                    name: "orders-dead-letter".to_owned(),
+                    new_topic: None,
+                });
+            }),
+        ),
+        (
+            "new dead-letter topic",
+            REGION,
+            vary(|plan| {
+                plan.pipelines[0].dead_letter_topic = Some(DeadLetterTopic {
+                    name: "orders-dead-letter".to_owned(),
+                    new_topic: Some(NewTopic {
+                        partitions: 1,
+                        replication_factor: 3,
+                        configs: Some(configs_of(DEAD_LETTER_BYTES)),
+                        unconfirmed: false,
+                        exists: false,
+                    }),
                 });
             }),
         ),

@@ -22,6 +22,8 @@ pub(super) struct Seen<'a> {
     pub(super) subnets: &'a [Subnet],
     pub(super) groups: &'a [SecurityGroup],
     pub(super) topic: &'a Fact<Topic>,
+    /// Absent where nobody asked for one.
+    pub(super) dead_letter_topic: Option<&'a Fact<Topic>>,
     /// Server properties, as far as somebody changed them.
     pub(super) properties: Option<&'a BTreeMap<String, String>>,
     /// The stack, where it stands.
@@ -90,6 +92,7 @@ impl<'a> Seen<'a> {
             subnets: network.subnets.found().map_or(&[], Vec::as_slice),
             groups: network.security_groups.found().map_or(&[], Vec::as_slice),
             topic: &facts.topic,
+            dead_letter_topic: facts.dead_letter_topic.as_ref(),
             properties: facts.configuration.found(),
             function: facts.function.found().filter(|_| stack.is_some()),
             stack,
@@ -212,6 +215,20 @@ pub(crate) fn same_pipeline(settings: &Settings, facts: &Facts) -> Result<(), Pl
             "topic",
             facts.topic.found().map(|topic| topic.name.as_str()),
             &settings.topic.value,
+        ),
+        (
+            "dead-letter topic",
+            // Nobody minds one that is not asked for.
+            facts
+                .dead_letter_topic
+                .as_ref()
+                .and_then(Fact::found)
+                .filter(|_| settings.dead_letter_topic.is_some())
+                .map(|topic| topic.name.as_str()),
+            settings
+                .dead_letter_topic
+                .as_ref()
+                .map_or("", |topic| topic.value.as_str()),
         ),
         (
             "stack",

@@ -9,7 +9,7 @@ use super::*;
 use crate::arn::Kind;
 use crate::facts::network::{RouteTable, Subnet};
 use crate::facts::{Cluster, Fact, Function, Network, Owner, Stack, Stream, Topic, Unreadable};
-use crate::settings::{Setting, Source, StartingPosition};
+use crate::settings::{OnPoison, Setting, Source, StartingPosition};
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0-3";
@@ -37,6 +37,8 @@ pub(crate) fn settings() -> Settings {
         create_topic: None,
         topic_partitions: None,
         topic_replication_factor: None,
+        on_poison: default(OnPoison::Block),
+        dead_letter_topic: None,
         starting_position: default(StartingPosition::TrimHorizon),
         batch_size: default(1000),
         batching_window: default(1),

@@ -1,21 +1,46 @@
-//! The topic: used where it is there, kept where the stack has it, else made by the stack where that is wanted and can be.
+//! The topic, and the dead-letter topic beside it: used where it is there, kept where the stack has it, else made by the stack where that is wanted
+//! and can be.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 
 use super::error::PlanError;
 use super::notes::{Notes, why};
 use super::seen::{Seen, Standing};
-use super::{NewTopic, PlannedCluster};
+use super::{DeadLetterTopic, NewTopic, PlannedCluster};
 use crate::facts::{Cluster, Fact, Topic};
-use crate::settings::{Authentication, Setting, Settings, StartingPosition};
+use crate::settings::{Authentication, OnPoison, Setting, Settings, StartingPosition};
 use crate::shell::Command;
 
 /// Kafka's own default of `max.message.bytes`: 1 MiB and the batch header.
 const MAX_MESSAGE_BYTES: u64 = 1_048_588;
+/// `max.message.bytes` of a dead-letter topic that is made: room for 10 MiB, the largest record of Kinesis, with its key and its headers.
+pub(crate) const DEAD_LETTER_BYTES: u64 = 11 * 1024 * 1024;
 /// Kafka's own default of `retention.ms`: seven days.
 const RETENTION_HOURS: u64 = 168;
 /// Kinesis's own largest record, where AWS names no other.
 const MAX_RECORD_KIB: u32 = 1024;
 /// MSK makes topics of clusters with this version or later.
 const FIRST_VERSION: (u32, u32) = (3, 6);
+
+/// A topic that is needed, and how it would be made.
+struct Wanted<'a> {
+    /// What its decision is about.
+    about: &'static str,
+    name: &'a str,
+    /// Why it is this one.
+    why: String,
+    logical_id: String,
+    fact: &'a Fact<Topic>,
+    /// The user's say on the partitions.
+    chosen_partitions: Option<&'a Setting<u32>>,
+    shape: (u32, u32),
+    /// Why it has so many partitions.
+    partitions_why: String,
+    /// Its `max.message.bytes`, where that is not left to the cluster.
+    max_message_bytes: Option<u64>,
+}
 
 /// Decides what becomes of the topic: `None` where it is there and not the stack's.
 pub(super) fn choose(
@@ -25,192 +50,320 @@ pub(super) fn choose(
     pipeline: &str,
     notes: &mut Notes,
 ) -> Result<Option<NewTopic>, PlanError> {
-    let name = &settings.topic.value;
-    let logical_id = format!("{pipeline}Topic");
-    let own = seen
-        .stack
-        .as_ref()
-        .filter(|stack| stack.has(&logical_id, "TopicName", name));
     limits(settings, seen, notes);
-    if let Some(stack) = own {
-        return kept(settings, seen, stack, cluster, &logical_id, notes).map(Some);
-    }
-    match seen.topic {
-        Fact::Found { value } => {
-            notes.decide(
-                "topic",
+    let (shards, brokers) = (seen.stream.open_shards, brokers(seen));
+    let wanted = Wanted {
+        about: "topic",
+        name: &settings.topic.value,
+        why: why(&settings.topic, "the stream's name"),
+        logical_id: format!("{pipeline}Topic"),
+        fact: seen.topic,
+        chosen_partitions: settings.topic_partitions.as_ref(),
+        shape: new_shape(settings, shards, brokers),
+        partitions_why: match &settings.topic_partitions {
+            Some(setting) => format!("partitions {}", why(setting, "")),
+            None => {
                 format!(
-                    "{name}, which is there: {}",
-                    shape(value.partitions, value.replication_factor)
-                ),
-                why(&settings.topic, "the stream's name"),
-            );
-            let ignored = settings.topic_partitions.as_ref();
-            if let Some(setting) = ignored.filter(|setting| setting.value != value.partitions) {
-                notes.warn(format!(
-                    "topic_partitions {} ({}) has no effect: the topic {name} is there, with {}, and is not the stack's",
-                    setting.value, setting.source, value.partitions
-                ));
+                    "as many partitions as shards are open ({shards}), and one for each broker at least ({brokers})"
+                )
             }
-            Ok(None)
-        }
-        Fact::Unreadable(reason) => {
-            let action = reason.missing_action.as_deref();
-            let next = action
-                .map(|action| format!("; allow {action} to see it"))
-                .unwrap_or_default();
-            notes.decide("topic", name, why(&settings.topic, "the stream's name"));
-            notes.warn(format!(
-                "the topic {name} could not be seen and is taken as there, so it is not created: {}{next}",
-                reason.message
-            ));
-            if seen.property("auto.create.topics.enable") == Some("true")
-                && cluster.authentication != Authentication::Iam
-            {
-                notes.warn(format!(
-                    "auto.create.topics.enable is true: if the topic {name} is missing, the first record makes it with {} partition(s)",
-                    seen.property("num.partitions").unwrap_or("1")
-                ));
-            }
-            Ok(None)
-        }
-        Fact::Absent => made(settings, seen, cluster, notes).map(Some),
-    }
+        },
+        max_message_bytes: None,
+    };
+    wanted.settle(settings, seen, cluster, notes)
 }
 
-/// A topic that the stack has: it stays there, or CloudFormation would take it for one to let go.
-fn kept(
+/// Decides what becomes of poison, and of the dead-letter topic where it goes to one.
+pub(super) fn dead_letter(
     settings: &Settings,
     seen: &Seen,
-    stack: &Standing,
     cluster: &PlannedCluster,
-    logical_id: &str,
+    pipeline: &str,
     notes: &mut Notes,
-) -> Result<NewTopic, PlanError> {
-    let name = &settings.topic.value;
-    let seen_topic = seen.topic.found();
-    let number = |property, of: fn(&Topic) -> u32| {
-        let deployed = stack.value(logical_id, property).and_then(serde_yaml::Value::as_u64);
-        let deployed = deployed.and_then(|number| u32::try_from(number).ok());
-        deployed.or(seen_topic.map(of)).ok_or_else(|| PlanError::Missing {
-            what: format!("{property} of the stack's topic {name}"),
-        })
-    };
-    let deployed = number("PartitionCount", |topic| topic.partitions)?;
-    let replication_factor = number("ReplicationFactor", |topic| topic.replication_factor)?;
-    let partitions = match &settings.topic_partitions {
-        None => deployed,
-        Some(setting) => {
-            let now = seen_topic.map_or(deployed, |topic| topic.partitions.max(deployed));
-            if setting.value < now {
-                let reason = format!("it has {now}, and Kafka never takes partitions away; choose {now} or more");
-                return Err(wrong(name, "topic_partitions", setting, reason));
-            }
-            if setting.value > now {
-                notes.warn(format!(
-                    "{} partitions instead of {now} ({}): most keys then belong to another partition, so that what consumers read of a key is no longer in order \
-                     across the change",
-                    setting.value, setting.source
-                ));
-            }
-            setting.value
-        }
-    };
-    if let Some(setting) = settings
-        .topic_replication_factor
-        .as_ref()
-        .filter(|setting| setting.value != replication_factor)
-    {
-        let reason = format!(
-            "it has {replication_factor}, and CloudFormation would have to make the topic anew; change it with kafka-reassign-partitions.sh, or leave \
-             the setting out"
+) -> Result<Option<DeadLetterTopic>, PlanError> {
+    let on_poison = &settings.on_poison;
+    let (Some(topic), OnPoison::Divert) = (&settings.dead_letter_topic, on_poison.value) else {
+        notes.decide(
+            "poison",
+            "block: what the topic can never take is tried again, and goes to the failure destination when its retries are used up",
+            why(on_poison, "nothing passes it while it may still be delivered; `divert` keeps the shard moving"),
         );
-        return Err(wrong(name, "topic_replication_factor", setting, reason));
-    }
-    if seen.topic.is_absent() {
-        notes.warn(format!(
-            "the stack has the topic {name}, but it is gone, and CloudFormation does not look; run\n  {}",
-            command(cluster, name, partitions, replication_factor)
-        ));
-    }
+        return Ok(None);
+    };
+    let name = &topic.value;
     notes.decide(
-        "topic",
-        format!("{name}, of the stack: {}", shape(partitions, replication_factor)),
-        "an earlier deployment made it; it stays when the stack goes",
+        "poison",
+        format!("divert: what the topic can never take goes to {name} whole, and the shard goes on"),
+        why(on_poison, ""),
     );
-    Ok(NewTopic {
-        partitions,
-        replication_factor,
-        unconfirmed: false,
-        exists: true,
-    })
+    let fact = seen.dead_letter_topic.ok_or_else(|| PlanError::Missing {
+        what: format!("the dead-letter topic {name}"),
+    })?;
+    let of_topic = max_message_bytes(seen);
+    let wanted = Wanted {
+        about: "dead-letter topic",
+        name,
+        why: why(topic, "the topic's name, and -dead-letter"),
+        logical_id: format!("{pipeline}DeadLetterTopic"),
+        fact,
+        chosen_partitions: None,
+        shape: dead_letter_shape(settings, brokers(seen)),
+        partitions_why: "one partition: dead letters are few, and so stay in order".to_owned(),
+        max_message_bytes: Some(DEAD_LETTER_BYTES.max(of_topic)),
+    };
+    if let Fact::Found { value } = fact {
+        let limit = topic_max_message_bytes(value, seen);
+        if too_small(limit, of_topic) {
+            notes.warn(format!(
+                "the dead-letter topic {name} takes messages of up to {limit} bytes (max.message.bytes), the topic {} of up to {of_topic}: a record that is too \
+                 large for the topic is too large for it too, and is blocked after all; run\n  {}",
+                settings.topic.value,
+                with_hint(raise_command(&cluster.bootstrap_servers, cluster.authentication, name))
+            ));
+        }
+    }
+    Ok(Some(DeadLetterTopic {
+        name: name.clone(),
+        new_topic: wanted.settle(settings, seen, cluster, notes)?,
+    }))
 }
 
-/// A topic that nobody has.
-fn made(settings: &Settings, seen: &Seen, cluster: &PlannedCluster, notes: &mut Notes) -> Result<NewTopic, PlanError> {
-    let name = &settings.topic.value;
-    let brokers = u32::try_from(seen.brokers.len()).unwrap_or(u32::MAX);
-    let shards = seen.stream.open_shards;
-    let (partitions, replication_factor) = new_shape(settings, shards, brokers);
-    let command = command(cluster, name, partitions, replication_factor);
-    if let Some(setting) = settings.create_topic.as_ref().filter(|setting| !setting.value) {
-        return Err(PlanError::NoTopic {
-            topic: name.clone(),
-            by: setting.source.clone(),
-            command,
-        });
-    }
-    if let Some(reason) = unmakable(seen.cluster) {
-        return Err(PlanError::CannotMakeTopic {
-            topic: name.clone(),
-            reason,
-            command,
-        });
-    }
-    if let Some(setting) = settings
-        .topic_replication_factor
-        .as_ref()
-        .filter(|setting| setting.value > brokers)
-    {
-        let reason =
-            format!("the cluster has {brokers} brokers, and each holds one replica at most; choose {brokers} or less");
-        return Err(wrong(name, "topic_replication_factor", setting, reason));
-    }
-    if let Some(setting) = settings.topic_partitions.as_ref().filter(|setting| setting.value == 0) {
-        return Err(wrong(
-            name,
-            "topic_partitions",
-            setting,
-            "a topic has 1 or more".to_owned(),
-        ));
-    }
-    let confirmed = settings.create_topic.is_some();
-    let partitions_why = match &settings.topic_partitions {
-        Some(setting) => format!("partitions {}", why(setting, "")),
-        None => {
-            format!("as many partitions as shards are open ({shards}), and one for each broker at least ({brokers})")
+/// Whether a dead-letter topic with this limit can't take what is too large for the topic.
+pub(crate) const fn too_small(dead_letter: u64, topic: u64) -> bool {
+    dead_letter <= topic && dead_letter < DEAD_LETTER_BYTES
+}
+
+fn brokers(seen: &Seen) -> u32 {
+    u32::try_from(seen.brokers.len()).unwrap_or(u32::MAX)
+}
+
+impl Wanted<'_> {
+    /// What becomes of it: `None` where it is there and not the stack's.
+    fn settle(
+        &self,
+        settings: &Settings,
+        seen: &Seen,
+        cluster: &PlannedCluster,
+        notes: &mut Notes,
+    ) -> Result<Option<NewTopic>, PlanError> {
+        let name = self.name;
+        let own = seen
+            .stack
+            .as_ref()
+            .filter(|stack| stack.has(&self.logical_id, "TopicName", name));
+        if let Some(stack) = own {
+            return self.kept(settings, stack, cluster, notes).map(Some);
         }
-    };
-    let replicas_why = match &settings.topic_replication_factor {
-        Some(setting) => format!("replicas {}", why(setting, "")),
-        None => "three replicas, or as many as there are brokers".to_owned(),
-    };
-    let asked = if confirmed {
-        ""
-    } else {
-        "; to be confirmed, since nobody said whether it may be created"
-    };
-    notes.decide(
-        "topic",
-        format!("{name}, to be created: {}", shape(partitions, replication_factor)),
-        format!("it does not exist; {partitions_why}; {replicas_why}{asked}"),
-    );
-    Ok(NewTopic {
-        partitions,
-        replication_factor,
-        unconfirmed: !confirmed,
-        exists: false,
-    })
+        match self.fact {
+            Fact::Found { value } => {
+                notes.decide(
+                    self.about,
+                    format!(
+                        "{name}, which is there: {}",
+                        shape(value.partitions, value.replication_factor)
+                    ),
+                    self.why.clone(),
+                );
+                let ignored = self.chosen_partitions;
+                if let Some(setting) = ignored.filter(|setting| setting.value != value.partitions) {
+                    notes.warn(format!(
+                        "topic_partitions {} ({}) has no effect: the topic {name} is there, with {}, and is not the stack's",
+                        setting.value, setting.source, value.partitions
+                    ));
+                }
+                Ok(None)
+            }
+            Fact::Unreadable(reason) => {
+                let action = reason.missing_action.as_deref();
+                let next = action
+                    .map(|action| format!("; allow {action} to see it"))
+                    .unwrap_or_default();
+                notes.decide(self.about, name, self.why.clone());
+                notes.warn(format!(
+                    "the topic {name} could not be seen and is taken as there, so it is not created: {}{next}",
+                    reason.message
+                ));
+                if seen.property("auto.create.topics.enable") == Some("true")
+                    && cluster.authentication != Authentication::Iam
+                {
+                    notes.warn(format!(
+                        "auto.create.topics.enable is true: if the topic {name} is missing, the first record makes it with {} partition(s)",
+                        seen.property("num.partitions").unwrap_or("1")
+                    ));
+                }
+                Ok(None)
+            }
+            Fact::Absent => self.made(settings, seen, cluster, notes).map(Some),
+        }
+    }
+
+    /// A topic that the stack has: it stays there, or CloudFormation would take it for one to let go.
+    fn kept(
+        &self,
+        settings: &Settings,
+        stack: &Standing,
+        cluster: &PlannedCluster,
+        notes: &mut Notes,
+    ) -> Result<NewTopic, PlanError> {
+        let name = self.name;
+        let seen_topic = self.fact.found();
+        let number = |property, of: fn(&Topic) -> u32| {
+            let deployed = stack.value(&self.logical_id, property);
+            let deployed = deployed.and_then(serde_yaml::Value::as_u64);
+            let deployed = deployed.and_then(|number| u32::try_from(number).ok());
+            deployed.or(seen_topic.map(of)).ok_or_else(|| PlanError::Missing {
+                what: format!("{property} of the stack's topic {name}"),
+            })
+        };
+        let deployed = number("PartitionCount", |topic| topic.partitions)?;
+        let replication_factor = number("ReplicationFactor", |topic| topic.replication_factor)?;
+        let partitions = match self.chosen_partitions {
+            None => deployed,
+            Some(setting) => {
+                let now = seen_topic.map_or(deployed, |topic| topic.partitions.max(deployed));
+                if setting.value < now {
+                    let reason = format!("it has {now}, and Kafka never takes partitions away; choose {now} or more");
+                    return Err(wrong(name, "topic_partitions", setting, reason));
+                }
+                if setting.value > now {
+                    notes.warn(format!(
+                        "{} partitions instead of {now} ({}): most keys then belong to another partition, so that what consumers read of a key is no longer in order \
+                         across the change",
+                        setting.value, setting.source
+                    ));
+                }
+                setting.value
+            }
+        };
+        if let Some(setting) = settings
+            .topic_replication_factor
+            .as_ref()
+            .filter(|setting| setting.value != replication_factor)
+        {
+            let reason = format!(
+                "it has {replication_factor}, and CloudFormation would have to make the topic anew; change it with kafka-reassign-partitions.sh, or leave \
+                 the setting out"
+            );
+            return Err(wrong(name, "topic_replication_factor", setting, reason));
+        }
+        if self.fact.is_absent() {
+            notes.warn(format!(
+                "the stack has the topic {name}, but it is gone, and CloudFormation does not look; run\n  {}",
+                self.command(cluster, (partitions, replication_factor))
+            ));
+        }
+        notes.decide(
+            self.about,
+            format!("{name}, of the stack: {}", shape(partitions, replication_factor)),
+            "an earlier deployment made it; it stays when the stack goes",
+        );
+        let configs = stack
+            .value(&self.logical_id, "Configs")
+            .and_then(serde_yaml::Value::as_str);
+        Ok(NewTopic {
+            partitions,
+            replication_factor,
+            configs: configs
+                .map(str::to_owned)
+                .or_else(|| self.max_message_bytes.map(configs_of)),
+            unconfirmed: false,
+            exists: true,
+        })
+    }
+
+    /// A topic that nobody has.
+    fn made(
+        &self,
+        settings: &Settings,
+        seen: &Seen,
+        cluster: &PlannedCluster,
+        notes: &mut Notes,
+    ) -> Result<NewTopic, PlanError> {
+        let name = self.name;
+        let brokers = brokers(seen);
+        let (partitions, replication_factor) = self.shape;
+        if let Some(setting) = settings.create_topic.as_ref().filter(|setting| !setting.value) {
+            return Err(PlanError::NoTopic {
+                topic: name.to_owned(),
+                by: setting.source.clone(),
+                command: self.command(cluster, self.shape),
+            });
+        }
+        if let Some(reason) = unmakable(seen.cluster) {
+            return Err(PlanError::CannotMakeTopic {
+                topic: name.to_owned(),
+                reason,
+                command: self.command(cluster, self.shape),
+            });
+        }
+        if let Some(setting) = settings
+            .topic_replication_factor
+            .as_ref()
+            .filter(|setting| setting.value > brokers)
+        {
+            let reason = format!(
+                "the cluster has {brokers} brokers, and each holds one replica at most; choose {brokers} or less"
+            );
+            return Err(wrong(name, "topic_replication_factor", setting, reason));
+        }
+        if let Some(setting) = self.chosen_partitions.filter(|setting| setting.value == 0) {
+            return Err(wrong(
+                name,
+                "topic_partitions",
+                setting,
+                "a topic has 1 or more".to_owned(),
+            ));
+        }
+        let confirmed = settings.create_topic.is_some();
+        let replicas_why = match &settings.topic_replication_factor {
+            Some(setting) => format!("replicas {}", why(setting, "")),
+            None => "three replicas, or as many as there are brokers".to_owned(),
+        };
+        let (limit, limit_why) = match self.max_message_bytes {
+            Some(bytes) => (
+                format!(", max.message.bytes {bytes}"),
+                "; room for the largest record that Kinesis takes",
+            ),
+            None => (String::new(), ""),
+        };
+        let asked = if confirmed {
+            ""
+        } else {
+            "; to be confirmed, since nobody said whether it may be created"
+        };
+        notes.decide(
+            self.about,
+            format!(
+                "{name}, to be created: {}{limit}",
+                shape(partitions, replication_factor)
+            ),
+            format!(
+                "it does not exist; {}; {replicas_why}{limit_why}{asked}",
+                self.partitions_why
+            ),
+        );
+        Ok(NewTopic {
+            partitions,
+            replication_factor,
+            configs: self.max_message_bytes.map(configs_of),
+            unconfirmed: !confirmed,
+            exists: false,
+        })
+    }
+
+    fn command(&self, cluster: &PlannedCluster, (partitions, replication_factor): (u32, u32)) -> String {
+        let (mut command, file) = create_command(
+            &cluster.bootstrap_servers,
+            cluster.authentication,
+            self.name,
+            partitions,
+            replication_factor,
+        );
+        if let Some(bytes) = self.max_message_bytes {
+            command = command.option("--config", &format!("max.message.bytes={bytes}"));
+        }
+        with_hint((command, file))
+    }
 }
 
 /// Partitions and replicas of a topic that is made.
@@ -220,6 +373,16 @@ pub(crate) fn new_shape(settings: &Settings, shards: u32, brokers: u32) -> (u32,
         chosen(&settings.topic_partitions).unwrap_or(shards.max(brokers).max(1)),
         chosen(&settings.topic_replication_factor).unwrap_or(brokers.min(3)),
     )
+}
+
+/// Partitions and replicas of a dead-letter topic that is made.
+pub(crate) fn dead_letter_shape(settings: &Settings, brokers: u32) -> (u32, u32) {
+    (1, new_shape(settings, 1, brokers).1)
+}
+
+/// A topic's own settings as the API and CloudFormation take them: a JSON object in base64.
+pub(crate) fn configs_of(max_message_bytes: u64) -> String {
+    STANDARD.encode(json!({"max.message.bytes": max_message_bytes.to_string()}).to_string())
 }
 
 /// Why CloudFormation can't make a topic of this cluster.
@@ -243,20 +406,6 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-fn command(cluster: &PlannedCluster, topic: &str, partitions: u32, replication_factor: u32) -> String {
-    let (command, file) = create_command(
-        &cluster.bootstrap_servers,
-        cluster.authentication,
-        topic,
-        partitions,
-        replication_factor,
-    );
-    let hint = file
-        .map(|file| format!("\n  with {file} in client.properties"))
-        .unwrap_or_default();
-    format!("{command}{hint}")
-}
-
 /// Kafka's own command that makes a topic, and what its client.properties hold where it needs some.
 pub(crate) fn create_command(
     servers: &str,
@@ -265,11 +414,7 @@ pub(crate) fn create_command(
     partitions: u32,
     replication_factor: u32,
 ) -> (Command, Option<&'static str>) {
-    let file = match authentication {
-        Authentication::Plaintext => None,
-        Authentication::Tls => Some("security.protocol=SSL"),
-        Authentication::Iam => Some("the settings of AWS's library aws-msk-iam-auth"),
-    };
+    let file = client_properties(authentication);
     let mut command = Command::new("kafka-topics.sh").option("--bootstrap-server", servers);
     if file.is_some() {
         command = command.option("--command-config", "client.properties");
@@ -280,6 +425,41 @@ pub(crate) fn create_command(
         .option("--partitions", &partitions.to_string())
         .option("--replication-factor", &replication_factor.to_string());
     (command, file)
+}
+
+/// What client.properties hold, where Kafka's commands need some.
+fn client_properties(authentication: Authentication) -> Option<&'static str> {
+    match authentication {
+        Authentication::Plaintext => None,
+        Authentication::Tls => Some("security.protocol=SSL"),
+        Authentication::Iam => Some("the settings of AWS's library aws-msk-iam-auth"),
+    }
+}
+
+/// Kafka's own command that makes a dead-letter topic take every record, and what its client.properties hold where it needs some.
+pub(crate) fn raise_command(
+    servers: &str,
+    authentication: Authentication,
+    topic: &str,
+) -> (Command, Option<&'static str>) {
+    let file = client_properties(authentication);
+    let mut command = Command::new("kafka-configs.sh").option("--bootstrap-server", servers);
+    if file.is_some() {
+        command = command.option("--command-config", "client.properties");
+    }
+    let command = command
+        .flag("--alter")
+        .option("--entity-type", "topics")
+        .option("--entity-name", topic)
+        .option("--add-config", &format!("max.message.bytes={DEAD_LETTER_BYTES}"));
+    (command, file)
+}
+
+fn with_hint((command, file): (Command, Option<&'static str>)) -> String {
+    let hint = file
+        .map(|file| format!("\n  with {file} in client.properties"))
+        .unwrap_or_default();
+    format!("{command}{hint}")
 }
 
 fn wrong(topic: &str, setting: &'static str, chosen: &Setting<u32>, reason: String) -> PlanError {
@@ -303,13 +483,19 @@ fn shape(partitions: u32, replication_factor: u32) -> String {
 
 /// Bytes of the largest batch of records that the topic takes, as far as anybody says.
 pub(super) fn max_message_bytes(seen: &Seen) -> u64 {
-    let of_topic = seen
-        .topic
-        .found()
-        .and_then(|topic| topic.settings.get("max.message.bytes"));
+    limit_of(seen.topic.found(), |name| seen.property(name))
+}
+
+fn topic_max_message_bytes(topic: &Topic, seen: &Seen) -> u64 {
+    limit_of(Some(topic), |name| seen.property(name))
+}
+
+/// A topic's limit: its own setting, else the brokers', else Kafka's default.
+pub(crate) fn limit_of<'a>(topic: Option<&'a Topic>, property: impl FnOnce(&str) -> Option<&'a str>) -> u64 {
+    let of_topic = topic.and_then(|topic| topic.settings.get("max.message.bytes"));
     of_topic
         .map(String::as_str)
-        .or_else(|| seen.property("message.max.bytes"))
+        .or_else(|| property("message.max.bytes"))
         .and_then(|bytes| bytes.parse().ok())
         .unwrap_or(MAX_MESSAGE_BYTES)
 }
@@ -353,9 +539,13 @@ fn limits(settings: &Settings, seen: &Seen, notes: &mut Notes) {
     let record = u64::from(seen.stream.max_record_kib.unwrap_or(MAX_RECORD_KIB)) * 1024;
     let limit = max_message_bytes(seen);
     if limit < record {
+        let to = match &settings.dead_letter_topic {
+            None => "failure destination".to_owned(),
+            Some(topic) => format!("dead-letter topic {}", topic.value),
+        };
         notes.warn(format!(
             "the topic {name} takes messages of up to {limit} bytes (max.message.bytes), the stream records of up to {record}: a larger record goes to the \
-             failure destination; raise max.message.bytes of the topic"
+             {to}; raise max.message.bytes of the topic"
         ));
     }
 }

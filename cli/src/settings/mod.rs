@@ -8,6 +8,7 @@ mod table;
 
 use std::fmt;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 pub use file::{Entry, File, FileError, SIZE_LIMIT};
@@ -90,6 +91,32 @@ impl Authentication {
     }
 }
 
+/// What becomes of a record that the topic can never take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OnPoison {
+    /// It fails until its retries are used up, and goes to the failure destination
+    #[default]
+    Block,
+    /// It goes to the dead-letter topic whole, and the shard goes on
+    Divert,
+}
+
+impl OnPoison {
+    /// As it is written in k2m.yaml, on the command line and in `K2M_ON_POISON`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Divert => "divert",
+        }
+    }
+}
+
+/// The name of the dead-letter topic where nobody names one.
+pub(crate) fn default_dead_letter_topic(topic: &str) -> String {
+    format!("{topic}-dead-letter")
+}
+
 /// Where in the stream the mapping begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -126,6 +153,10 @@ pub struct Settings {
     pub topic_partitions: Option<Setting<u32>>,
     /// Replicas of each partition of a topic that is created.
     pub topic_replication_factor: Option<Setting<u32>>,
+    /// What becomes of a record that the topic can never take.
+    pub on_poison: Setting<OnPoison>,
+    /// Where it goes with [`OnPoison::Divert`], `<topic>-dead-letter` by default; always given with that, and only with that.
+    pub dead_letter_topic: Option<Setting<String>>,
     /// Where the mapping begins.
     pub starting_position: Setting<StartingPosition>,
     /// Most records in one invocation, 1-10000.

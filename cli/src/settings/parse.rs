@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::Authentication;
+use super::{Authentication, OnPoison};
 use crate::arn::{Arn, Kind};
 
 /// Days that `CloudWatch` Logs can keep logs.
@@ -104,6 +104,13 @@ pub(super) fn authentication(text: &str) -> Result<Authentication, String> {
         }
         _ => Err("give iam, tls or plaintext".to_owned()),
     }
+}
+
+pub(super) fn on_poison(text: &str) -> Result<OnPoison, String> {
+    [OnPoison::Block, OnPoison::Divert]
+        .into_iter()
+        .find(|known| known.name() == text)
+        .ok_or_else(|| "give block or divert".to_owned())
 }
 
 pub(super) fn subnets(text: &str) -> Result<Vec<String>, String> {

@@ -8,7 +8,10 @@ use thiserror::Error;
 
 use super::parse::{Position, Target};
 use super::table::{self, Declared, Preset, Row};
-use super::{Access, File, FileError, Setting, Settings, Source, StartingPosition, shown};
+use super::{
+    Access, File, FileError, OnPoison, Setting, Settings, Source, StartingPosition, default_dead_letter_topic, parse,
+    shown,
+};
 use crate::args::SettingsArgs;
 use crate::arn::{Arn, PlaceError, fit};
 use crate::exit::Exit;
@@ -146,6 +149,32 @@ pub enum SettingsError {
         setting: String,
         /// What the position is.
         position: &'static str,
+    },
+    /// A dead-letter topic that nothing goes to.
+    #[error(
+        "{setting} is given, but on_poison is block, so that nothing goes there: give --on-poison divert with it, or leave it out"
+    )]
+    UnusedDeadLetterTopic {
+        /// Who gives it.
+        setting: String,
+    },
+    /// A dead-letter topic that is the topic.
+    #[error("{setting} names {topic}, the topic itself, which can't take what it refuses: name another")]
+    DeadLetterTopicIsTopic {
+        /// Who names it.
+        setting: String,
+        /// The topic.
+        topic: String,
+    },
+    /// A dead-letter topic whose default name can't be.
+    #[error(
+        "the dead-letter topic can't be {name}: {reason}; name one with --dead-letter-topic (or K2M_DEAD_LETTER_TOPIC, or `dead_letter_topic` in k2m.yaml)"
+    )]
+    DeadLetterTopicName {
+        /// The default name.
+        name: String,
+        /// Why not.
+        reason: String,
     },
 }
 
@@ -289,6 +318,40 @@ impl Sources<'_> {
         })
     }
 
+    /// The dead-letter topic, where poison goes there.
+    fn dead_letter_topic(
+        &self,
+        on_poison: &Setting<OnPoison>,
+        topic: &Setting<String>,
+    ) -> Result<Option<Setting<String>>, SettingsError> {
+        let row = &table::DEAD_LETTER_TOPIC.row;
+        let chosen = self.find(&table::DEAD_LETTER_TOPIC)?;
+        if on_poison.value == OnPoison::Block {
+            // A stronger `block` takes the place of a weaker `divert` with all that belongs to it.
+            let kept = chosen.filter(|chosen| strength(&chosen.source) >= strength(&on_poison.source));
+            return match kept {
+                None => Ok(None),
+                Some(chosen) => Err(SettingsError::UnusedDeadLetterTopic {
+                    setting: named(row, &chosen.source),
+                }),
+            };
+        }
+        let by_default = || {
+            let name = default_dead_letter_topic(&topic.value);
+            parse::topic(&name)
+                .map(default)
+                .map_err(|reason| SettingsError::DeadLetterTopicName { name, reason })
+        };
+        let chosen = chosen.map_or_else(by_default, Ok)?;
+        if chosen.value == topic.value {
+            return Err(SettingsError::DeadLetterTopicIsTopic {
+                setting: named(row, &chosen.source),
+                topic: chosen.value,
+            });
+        }
+        Ok(Some(chosen))
+    }
+
     /// A destination, which must be where the stream is.
     fn target(
         &self,
@@ -393,7 +456,10 @@ pub fn resolve(sources: Sources<'_>) -> Result<(Settings, Access), SettingsError
     // What can only be one thing is refused where it says another.
     sources.need(&table::TUMBLING_WINDOW)?;
     sources.need(&table::PARTIAL_FAILURES)?;
+    let on_poison = sources.need(&table::ON_POISON)?;
     let settings = Settings {
+        dead_letter_topic: sources.dead_letter_topic(&on_poison, &topic)?,
+        on_poison,
         topic,
         stack,
         authentication: sources.find(&table::AUTHENTICATION)?,
@@ -421,7 +487,7 @@ pub fn resolve(sources: Sources<'_>) -> Result<(Settings, Access), SettingsError
     Ok((settings, access))
 }
 
-/// Resolves the settings of a pipeline that is deployed: stream, cluster and topic are those of its stack where nothing else names them.
+/// Resolves the settings of a pipeline that is deployed: stream, cluster and topics are those of its stack where nothing else names them.
 pub fn resolve_deployed(sources: Sources<'_>, stack: &StackOutputs) -> Result<(Settings, Access), SettingsError> {
     let output = |name: &str| stack.outputs.get(name).cloned();
     // A pipeline's outputs begin with its id.
@@ -436,6 +502,19 @@ pub fn resolve_deployed(sources: Sources<'_>, stack: &StackOutputs) -> Result<(S
     ] {
         if sources.given(row).is_none() {
             *flag = found;
+        }
+    }
+    let on_poison = sources.given(&table::ON_POISON.row);
+    let on_poison = on_poison.filter(|given| given.source != Source::Default);
+    let blocks = on_poison
+        .as_ref()
+        .is_some_and(|given| given.text == OnPoison::Block.name());
+    if let Some(found) = of_pipeline("DeadLetterTopic").filter(|_| !blocks) {
+        if on_poison.is_none() {
+            flags.on_poison = Some(OnPoison::Divert.name().to_owned());
+        }
+        if sources.given(&table::DEAD_LETTER_TOPIC.row).is_none() {
+            flags.dead_letter_topic = Some(found);
         }
     }
     resolve(Sources {

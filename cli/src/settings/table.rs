@@ -1,8 +1,8 @@
 //! The settings: one table that says of each its name, its values, its default, why, and how its text is read. Flags, variables of the environment,
 //! k2m.yaml and docs/settings.md all follow from it.
 
-use super::Authentication;
 use super::parse::{self, Position, Target, boolean, number};
+use super::{Authentication, OnPoison};
 use crate::args::SettingsArgs;
 use crate::arn::Arn;
 
@@ -107,6 +107,10 @@ settings! {
         "of a topic that is created", |text| number(text, 1..=2_147_483_647, "the partitions of a topic");
     TOPIC_REPLICATION_FACTOR = topic_replication_factor: Word<u32>, Follows("3, or the number of brokers where there are fewer"), "1 or more",
         "of a topic that is created", |text| number(text, 1..=32_767, "the replicas of a partition, at most one a broker");
+    ON_POISON = on_poison: Text<OnPoison>, Is("block"), "`block`, `divert`",
+        "what the topic can never take: retried and then given up, or sent to the dead-letter topic at once", parse::on_poison;
+    DEAD_LETTER_TOPIC = dead_letter_topic: Text<String>, Follows("`<topic>-dead-letter`"), "as `topic`, and another than it",
+        "goes with `on_poison: divert`, and only with it", parse::topic;
     STARTING_POSITION = starting_position: Text<Position>, Is("TRIM_HORIZON"), "`TRIM_HORIZON`, `LATEST`, `AT_TIMESTAMP`",
         "`LATEST` can miss records while the mapping is created", parse::starting_position;
     STARTING_TIMESTAMP = starting_timestamp: Text<String>, Follows("none"), "RFC 3339, such as `2026-01-02T03:04:05Z`",

@@ -116,6 +116,8 @@ authentication: tls
 create_topic: true
 topic_partitions: 12
 topic_replication_factor: 2
+on_poison: divert
+dead_letter_topic: poison.of-2024.10
 starting_position: AT_TIMESTAMP
 starting_timestamp: 2026-01-02T04:04:05+01:00
 batch_size: 500
@@ -179,7 +181,7 @@ fn file_flags_and_environment_say_the_same() {
 
 #[test]
 fn what_cannot_be_is_refused_with_the_reason() {
-    let long = "x".repeat(300);
+    let (long, longest) = ("x".repeat(300), "x".repeat(249));
     let cases: &[&[&str]] = &[
         &["--stream", "orders"],
         &["--cluster", STREAM],
@@ -198,6 +200,11 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--create-topic", "yes"],
         &["--topic-partitions", "0"],
         &["--topic-replication-factor", "3.0"],
+        &["--on-poison", "skip"],
+        &["--dead-letter-topic", "poison"],
+        &["--on-poison", "divert", "--dead-letter-topic", "a b"],
+        &["--on-poison", "divert", "--dead-letter-topic", "orders"],
+        &["--on-poison", "divert", "--topic", &longest],
         &["--starting-position", "latest"],
         &["--starting-position", "AT_TIMESTAMP"],
         &["--starting-timestamp", "2026-01-02T03:04:05Z"],
@@ -431,6 +438,70 @@ fn a_stack_says_what_nothing_else_does() {
         error.to_string().starts_with("invalid value `x` for --cluster"),
         "{error}"
     );
+}
+
+#[test]
+fn poison_is_blocked_or_diverted_to_another_topic() {
+    let in_file = |text: &str| format!("stream: {STREAM}\ncluster: {CLUSTER}\n{text}");
+    let divert = "on_poison: divert\ndead_letter_topic: poison\n";
+    for (arguments, yaml, to) in [
+        (&[][..], "", None),
+        (&["--on-poison", "divert"], "", Some("orders-dead-letter")),
+        (
+            &["--on-poison", "divert", "--topic", "sales"],
+            "",
+            Some("sales-dead-letter"),
+        ),
+        (&[], divert, Some("poison")),
+        (&["--dead-letter-topic", "other"], divert, Some("other")),
+        // A stronger block takes the weaker name away.
+        (&["--on-poison", "block"], divert, None),
+        (
+            &["--on-poison", "divert"],
+            "dead_letter_topic: poison\n",
+            Some("poison"),
+        ),
+    ] {
+        let (settings, _) = resolved(arguments, &[], Some(&in_file(yaml))).unwrap();
+        let topic = settings.dead_letter_topic.map(|topic| topic.value);
+        assert_eq!(topic.as_deref(), to, "{arguments:?} {yaml}");
+        assert_eq!(settings.on_poison.value == OnPoison::Divert, to.is_some());
+    }
+    let error = resolved(&[], &[], Some(&in_file("dead_letter_topic: poison\n"))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "k2m.yaml:3: dead_letter_topic is given, but on_poison is block, so that nothing goes there: give --on-poison divert with it, or leave it out"
+    );
+}
+
+#[test]
+fn the_dead_letter_topic_of_a_deployed_pipeline_is_its_stack_s() {
+    let outputs = [
+        ("Cluster", CLUSTER),
+        ("OrdersStream", STREAM),
+        ("OrdersTopic", "sales"),
+        ("OrdersDeadLetterTopic", "poison"),
+    ];
+    let stack = StackOutputs {
+        stack: "mine".to_owned(),
+        outputs: environment(&outputs),
+    };
+    for (arguments, to) in [
+        (&[][..], Some("poison")),
+        (&["--on-poison", "divert"], Some("poison")),
+        (&["--dead-letter-topic", "other"], Some("other")),
+        (&["--on-poison", "block"], None),
+    ] {
+        let (flags, environment) = (flags(arguments), environment(&[]));
+        let sources = Sources {
+            flags: &flags,
+            environment: &environment,
+            file: None,
+        };
+        let (settings, _) = resolve_deployed(sources, &stack).unwrap();
+        let topic = settings.dead_letter_topic.map(|topic| topic.value);
+        assert_eq!(topic.as_deref(), to, "{arguments:?}");
+    }
 }
 
 #[test]

@@ -108,3 +108,40 @@ fn two_stacks_on_one_cluster_do_not_need_each_other() {
         assert_eq!(account.ask(&["rules", &account.group]), group);
     }
 }
+
+#[test]
+fn a_dead_letter_topic_is_made_with_the_stack_and_stays() {
+    let account = Account::new(&["orders"]);
+    let divert = ["--on-poison", "divert"];
+    let seen = |fact: &str| {
+        let facts = account.json(&account.on("inspect", "orders", &divert), 0);
+        facts[fact].clone()
+    };
+    assert_eq!(seen("deadLetterTopic"), json!({"status": "absent"}));
+
+    let deploy = account.on("deploy", "orders", &["--yes", "--on-poison", "divert"]);
+    let deployed = account.json(&deploy, 0);
+    assert_eq!(deployed["status"], "created", "{deployed:#}");
+    let topic = seen("deadLetterTopic");
+    let (settings, partitions) = (&topic["value"]["settings"], &topic["value"]["partitions"]);
+    assert_eq!(
+        (&settings["max.message.bytes"], partitions),
+        (&json!("11534336"), &json!(1)),
+        "{topic:#}"
+    );
+    account.ask(&["put", "orders", "0", "1000"]);
+    account.arrived("orders", 1000);
+
+    // Nothing has changed; and the stack's name is enough to find the dead-letter topic.
+    let plan = account.json(&account.on("plan", "orders", &divert), 0);
+    assert_eq!(plan["change"]["status"], "none", "{:#}", plan["change"]);
+    account.run(&["doctor", "--stack", "k2m-orders", "--region", "eu-west-1"], 0);
+
+    // Without it the stack lets the topic go, and the cluster keeps it.
+    let block = account.json(&account.on("deploy", "orders", &["--yes"]), 0);
+    assert_eq!(block["status"], "updated", "{block:#}");
+    assert_eq!(seen("deadLetterTopic"), topic);
+    account.run(&account.on("destroy", "orders", &["--yes"]), 0);
+    assert_eq!(remains(&account), json!({}));
+    assert_eq!(seen("deadLetterTopic"), topic);
+}

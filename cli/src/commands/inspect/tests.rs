@@ -28,6 +28,7 @@ fn question() -> Question {
         stream: Arn::parse(Kind::Stream, stream).unwrap(),
         cluster: Arn::parse(Kind::Cluster, cluster).unwrap(),
         topic: "orders".to_owned(),
+        dead_letter_topic: None,
         stack: "k2m-orders".to_owned(),
     }
 }
@@ -84,6 +85,7 @@ fn facts() -> Facts {
             replication_factor: 3,
             settings: BTreeMap::new(),
         }),
+        dead_letter_topic: None,
         networks: BTreeMap::from([(
             "eu-west-1".to_owned(),
             Network {
@@ -151,6 +153,29 @@ fn what_people_see() {
         writeln!(text, "== {name}\n{}", shown(&facts)).unwrap();
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_dead_letter_topic_is_shown_where_one_was_asked_for() {
+    let (mut question, mut facts) = (question(), facts());
+    question.dead_letter_topic = Some("orders-dead-letter".to_owned());
+    for (fact, said) in [
+        (facts.topic.clone(), "dead letters   orders-dead-letter: 6 partitions"),
+        (Fact::Absent, "dead letters   orders-dead-letter: absent"),
+        (
+            denied("kafka-cluster:DescribeTopic"),
+            "dead letters   orders-dead-letter: could not be read",
+        ),
+    ] {
+        facts.dead_letter_topic = Some(fact);
+        let digest = Digest {
+            question: &question,
+            facts: &facts,
+        };
+        let text = digest.to_string();
+        assert!(text.contains(said), "{text}");
+        assert_eq!(exit(&facts), Exit::Fine, "it is not needed");
+    }
 }
 
 #[test]

@@ -9,10 +9,12 @@ fn deployable(plan: &Plan) -> serde_json::Value {
     for notes in ["decisions", "proofs", "warnings"] {
         value.as_object_mut().unwrap().remove(notes);
     }
-    if let Some(topic) = value["pipelines"][0]["newTopic"].as_object_mut() {
-        // For people: whether to ask, and what to say.
-        topic.remove("unconfirmed");
-        topic.remove("exists");
+    for topic in ["/pipelines/0/newTopic", "/pipelines/0/deadLetterTopic/newTopic"] {
+        if let Some(topic) = value.pointer_mut(topic).and_then(|topic| topic.as_object_mut()) {
+            // For people: whether to ask, and what to say.
+            topic.remove("unconfirmed");
+            topic.remove("exists");
+        }
     }
     value
 }
@@ -61,23 +63,36 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
             "StartingPositionTimestamp": pipeline.mapping.starting_position_timestamp,
         }},
     }});
-    if let Some(topic) = &pipeline.new_topic {
-        let logical = format!("{}Topic", pipeline.id);
-        resources.push((
-            logical.clone(),
-            CLUSTER.replace(":cluster/", ":topic/") + "/" + &pipeline.topic,
-        ));
+    let dead_letter = pipeline.dead_letter_topic.as_ref();
+    let topics = [
+        ("Topic", pipeline.topic.as_str(), pipeline.new_topic.as_ref()),
+        (
+            "DeadLetterTopic",
+            dead_letter.map_or("", |topic| &topic.name),
+            dead_letter.and_then(|topic| topic.new_topic.as_ref()),
+        ),
+    ];
+    for (end, name, topic) in topics {
+        let Some(topic) = topic else { continue };
+        let logical = format!("{}{end}", pipeline.id);
+        resources.push((logical.clone(), CLUSTER.replace(":cluster/", ":topic/") + "/" + name));
         template["Resources"][logical] = serde_json::json!({"Properties": {
-            "TopicName": pipeline.topic, "PartitionCount": topic.partitions, "ReplicationFactor": topic.replication_factor,
+            "TopicName": name, "PartitionCount": topic.partitions, "ReplicationFactor": topic.replication_factor, "Configs": topic.configs,
         }});
-        facts.topic = Fact::Found {
+        let limit = topic.configs.as_ref().map_or("1048588", |_| "11534336");
+        let made = Fact::Found {
             value: Topic {
-                name: pipeline.topic.clone(),
+                name: name.to_owned(),
                 partitions: topic.partitions,
                 replication_factor: topic.replication_factor,
-                settings: BTreeMap::from([("max.message.bytes".to_owned(), "1048588".to_owned())]),
+                settings: BTreeMap::from([("max.message.bytes".to_owned(), limit.to_owned())]),
             },
         };
+        if end == "Topic" {
+            facts.topic = made;
+        } else {
+            facts.dead_letter_topic = Some(made);
+        }
     }
     let resources: Vec<(&str, &str)> = resources
         .iter()
@@ -98,6 +113,12 @@ fn a_plan_after_the_deployment_is_the_plan_before_it() {
             settings.topic_partitions = Some(chosen(40));
             settings.create_topic = Some(chosen(true));
             facts.topic = Fact::Absent;
+        }),
+        ("two new topics", |settings, facts| {
+            settings.on_poison = chosen(OnPoison::Divert);
+            settings.dead_letter_topic = Some(default("orders-dead-letter".to_owned()));
+            facts.topic = Fact::Absent;
+            facts.dead_letter_topic = Some(Fact::Absent);
         }),
         ("own subnets", |settings, _| {
             settings.subnets = Some(chosen(vec![PRIVATE_C.to_owned(), PRIVATE_A.to_owned()]));

@@ -288,6 +288,70 @@ const TOPIC: &[Row] = &[
         f.topic = Fact::Absent;
     }),
     ("there, of another shape", |s, _| s.topic_partitions = Some(chosen(12))),
+    ("poison is diverted to a topic that is there", |s, f| {
+        divert(s, f, Some("11534336"));
+    }),
+    ("poison is diverted, missing, nobody said anything", |s, f| {
+        divert(s, f, None);
+    }),
+    ("poison is diverted, missing, wanted, under a name", |s, f| {
+        divert(s, f, None);
+        s.create_topic = Some(chosen(true));
+        s.dead_letter_topic = Some(chosen("poison".to_owned()));
+    }),
+    ("poison is diverted, missing, not wanted", |s, f| {
+        divert(s, f, None);
+        s.create_topic = Some(chosen(false));
+    }),
+    ("poison is diverted, both missing, with a shape", |s, f| {
+        divert(s, f, None);
+        s.topic_partitions = Some(chosen(12));
+        s.topic_replication_factor = Some(chosen(2));
+        f.topic = Fact::Absent;
+    }),
+    ("poison is diverted, missing, Kafka 3.5", |s, f| {
+        divert(s, f, None);
+        cluster(f).kafka_version = Some("3.5.1".to_owned());
+    }),
+    ("poison is diverted to a topic with no more room", |s, f| {
+        divert(s, f, Some("1048588"));
+    }),
+    ("poison is diverted to a topic with no more room, over TLS", |s, f| {
+        divert(s, f, Some("1000000"));
+        s.authentication = Some(chosen(Authentication::Tls));
+    }),
+    (
+        "poison is diverted to a topic with room for every record, as the topic has",
+        |s, f| {
+            divert(s, f, Some("12000000"));
+            let settings = &mut found(&mut f.topic).settings;
+            settings.insert("max.message.bytes".to_owned(), "12000000".to_owned());
+        },
+    ),
+    ("poison is diverted, nobody may look", |s, f| {
+        divert(s, f, None);
+        f.dead_letter_topic = Some(denied("kafka-cluster:DescribeTopic"));
+    }),
+    ("poison is diverted, nobody asked for the topic", |s, f| {
+        divert(s, f, None);
+        f.dead_letter_topic = None;
+    }),
+    ("poison is diverted, facts of another dead-letter topic", |s, f| {
+        divert(s, f, Some("11534336"));
+        s.dead_letter_topic = Some(chosen("poison".to_owned()));
+    }),
+    ("poison is diverted, of the stack", |s, f| {
+        divert(s, f, Some("11534336"));
+        own_dead_letter_topic(f);
+    }),
+    ("poison is diverted, of the stack, but gone", |s, f| {
+        divert(s, f, None);
+        own_dead_letter_topic(f);
+    }),
+    ("poison is diverted, the topic takes less than the stream", |s, f| {
+        divert(s, f, Some("11534336"));
+        stream(f).max_record_kib = Some(10 * 1024);
+    }),
     ("nobody may look", |_, f| {
         f.topic = denied("kafka-cluster:DescribeTopic");
     }),
@@ -458,6 +522,30 @@ fn id() -> String {
 }
 
 /// The stack has made the topic with 6 partitions.
+/// Diverts poison to the default topic: one with this `max.message.bytes`, or none.
+fn divert(settings: &mut Settings, facts: &mut Facts, max_message_bytes: Option<&str>) {
+    settings.on_poison = chosen(OnPoison::Divert);
+    settings.dead_letter_topic = Some(default("orders-dead-letter".to_owned()));
+    facts.dead_letter_topic = Some(max_message_bytes.map_or(Fact::Absent, |bytes| Fact::Found {
+        value: Topic {
+            name: "orders-dead-letter".to_owned(),
+            partitions: 1,
+            replication_factor: 3,
+            settings: BTreeMap::from([("max.message.bytes".to_owned(), bytes.to_owned())]),
+        },
+    }));
+}
+
+/// The stack has the dead-letter topic.
+fn own_dead_letter_topic(facts: &mut Facts) {
+    let logical = format!("{}DeadLetterTopic", id());
+    let template = format!(
+        "Resources: {{{logical}: {{Type: \"AWS::MSK::Topic\", Properties: {{TopicName: orders-dead-letter, PartitionCount: 1, ReplicationFactor: 3, \
+         Configs: as-deployed}}}}}}"
+    );
+    facts.stack = stack("CREATE_COMPLETE", &[(logical.as_str(), "topic")], Some(&template));
+}
+
 fn own_topic(facts: &mut Facts) {
     let logical = format!("{}Topic", id());
     let arn = CLUSTER.replace(":cluster/", ":topic/") + "/orders";
@@ -494,6 +582,9 @@ fn shown(settings: &Settings, facts: &Facts, healthy: &Plan) -> String {
         writeln!(text, "warning: {warning}").unwrap();
     }
     let (one, other) = (&plan.pipelines[0], &healthy.pipelines[0]);
+    if one.dead_letter_topic != other.dead_letter_topic {
+        writeln!(text, "{:?}", one.dead_letter_topic).unwrap();
+    }
     if one.new_topic != other.new_topic {
         writeln!(text, "{:?}", one.new_topic).unwrap();
     }
@@ -620,7 +711,43 @@ fn only_iam_needs_rights_on_the_cluster() {
     let kafka = |statement: &&Statement| statement.action.iter().any(|action| action.starts_with("kafka"));
     assert_eq!(pipeline.statements.iter().find(kafka), None);
     let names: Vec<&str> = pipeline.function.variables.keys().map(String::as_str).collect();
-    assert_eq!(names, ["K2M_AUTHENTICATION", "K2M_BOOTSTRAP_SERVERS", "K2M_TOPIC"]);
+    assert_eq!(
+        names,
+        [
+            "K2M_AUTHENTICATION",
+            "K2M_BOOTSTRAP_SERVERS",
+            "K2M_TIMEOUT_MS",
+            "K2M_TOPIC"
+        ]
+    );
+}
+
+#[test]
+fn the_configs_of_a_dead_letter_topic_are_json_in_base64() {
+    use base64::Engine as _;
+    let text = super::super::topic::configs_of(11_534_336);
+    let json = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+    assert_eq!(String::from_utf8(json).unwrap(), "{\"max.message.bytes\":\"11534336\"}");
+}
+
+#[test]
+fn a_dead_letter_topic_brings_its_right_and_its_variables() {
+    let (mut settings, mut facts) = (settings(), facts());
+    divert(&mut settings, &mut facts, None);
+    let plan = plan(&settings, &facts).unwrap();
+    let pipeline = &plan.pipelines[0];
+    let right = pipeline
+        .statements
+        .iter()
+        .find(|statement| statement.sid == "WriteDeadLetterTopic")
+        .unwrap();
+    assert_eq!(right.action, ["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"]);
+    let topic = CLUSTER.replace(":cluster/", ":topic/") + "/orders-dead-letter";
+    assert_eq!(right.resource, [serde_json::json!(topic)]);
+    let variables = &pipeline.function.variables;
+    assert_eq!(variables["K2M_ON_POISON"], "divert");
+    assert_eq!(variables["K2M_DEAD_LETTER_TOPIC"], "orders-dead-letter");
+    assert_eq!(variables["K2M_TIMEOUT_MS"], "60000");
 }
 
 #[test]
