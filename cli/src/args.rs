@@ -40,7 +40,11 @@ pub enum Command {
     Demo(DemoArgs),
     /// Serve the Lambda Runtime API as the function's process
     #[command(hide = true)]
-    Bootstrap,
+    Bootstrap {
+        /// In front of the embedded brokers, which take records of any size
+        #[arg(long)]
+        embedded: bool,
+    },
     /// Serve an embedded Kafka cluster, told what to do through standard input
     #[command(hide = true)]
     Broker(EmbeddedArgs),

@@ -181,13 +181,14 @@ where
     }
 }
 
-/// This executable, as the handler's process.
-fn own_handler() -> Result<(PathBuf, Vec<String>), CommandError> {
+/// This executable, as the handler's process; `embedded`: in front of the embedded brokers.
+fn own_handler(embedded: bool) -> Result<(PathBuf, Vec<String>), CommandError> {
     let path = std::env::current_exe().map_err(|source| CommandError::Machine {
         what: "find k2m's own executable",
         source,
     })?;
-    Ok((path, vec!["bootstrap".to_owned()]))
+    let arguments = ["bootstrap"].into_iter().chain(embedded.then_some("--embedded"));
+    Ok((path, arguments.map(str::to_owned).collect()))
 }
 
 /// Refuses a folder where a file is asked for.

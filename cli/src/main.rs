@@ -13,7 +13,7 @@ use k2m::report::Reporter;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Bootstrap => bootstrap::run(),
+        Command::Bootstrap { embedded } => bootstrap::run(embedded),
         Command::Broker(args) => finish(broker::run(args), &mut Reporter::new(Output::Human)),
         Command::Run(args) => {
             let mut reporter = Reporter::new(args.output);

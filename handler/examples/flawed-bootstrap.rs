@@ -7,7 +7,7 @@ use k2m_handler::{Flaw, main_with};
 fn main() -> ExitCode {
     let chosen = std::env::var("FLAW").unwrap_or_default();
     match Flaw::ALL.iter().find(|(name, _)| *name == chosen) {
-        Some((_, flaw)) => main_with(Some(*flaw)),
+        Some((_, flaw)) => main_with(*flaw),
         // Without a flaw it would be taken for a handler that passes: refused.
         None => ExitCode::FAILURE,
     }

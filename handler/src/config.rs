@@ -79,6 +79,15 @@ pub enum OnPoison {
     Divert(String),
 }
 
+/// Who says that a record is too large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SizeJudge {
+    /// The brokers, whatever the function was told.
+    Brokers,
+    /// The function: the brokers that `k2m run` embeds take any size. No variable chooses it.
+    Function,
+}
+
 /// What may be said in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
@@ -120,6 +129,8 @@ pub struct Config {
     /// Bytes of the largest record batch the topic takes, as far as the deployment knew; `None`: Kafka's default. A hint: the brokers are
     /// the judge.
     pub max_message_bytes: Option<usize>,
+    /// Who says that a record is too large.
+    pub size_judge: SizeJudge,
     /// What becomes of a record that the topic can never take.
     pub on_poison: OnPoison,
     /// The function's time-out, where the deployment told it: no more can be left of an invocation, whatever the clocks say.
@@ -230,6 +241,7 @@ impl Config {
             authentication: authentication(get(AUTHENTICATION), get(CLUSTER_REGION), get(AWS_REGION))?,
             ca_file: get(CA_FILE).map(PathBuf::from),
             max_message_bytes: number(MAX_MESSAGE_BYTES, get(MAX_MESSAGE_BYTES), 1_000, 100_000_000, "bytes")?,
+            size_judge: SizeJudge::Brokers,
             on_poison: on_poison(get(ON_POISON), get(DEAD_LETTER_TOPIC), get(TOPIC))?,
             time_out: millis(TIMEOUT_MS, get(TIMEOUT_MS), 1, 900_000)?,
             idle_limit: millis(IDLE_LIMIT_MS, get(IDLE_LIMIT_MS), 1, 3_600_000)?.unwrap_or(IDLE_LIMIT),
@@ -398,6 +410,7 @@ mod tests {
                 authentication: Authentication::Tls,
                 ca_file: None,
                 max_message_bytes: None,
+                size_judge: SizeJudge::Brokers,
                 on_poison: OnPoison::Block,
                 time_out: None,
                 idle_limit: Duration::from_mins(1),

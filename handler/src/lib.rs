@@ -14,4 +14,4 @@ pub mod partition;
 pub mod rounds;
 mod runtime;
 
-pub use runtime::{Flaw, main, main_with};
+pub use runtime::{Flaw, main, main_with, main_with_embedded_brokers};

@@ -11,7 +11,7 @@ use lambda_runtime_api_client::{body::Body, build_request};
 use serde::de::IgnoredAny;
 use tokio::sync::Mutex;
 
-use crate::config::{Config, ConfigError, LogLevel};
+use crate::config::{Config, ConfigError, LogLevel, SizeJudge};
 use crate::invocation::{Call, InvocationError, due, handle};
 use crate::kafka::KafkaProducer;
 use crate::note;
@@ -57,11 +57,20 @@ impl Flaw {
 
 /// Serves the Lambda Runtime API until it goes away. Reads the environment; see [`crate::config`].
 pub fn main() -> ExitCode {
-    main_with(None)
+    start(SizeJudge::Brokers, None)
+}
+
+/// [`main`] in front of brokers that take records of any size: the function judges that itself.
+pub fn main_with_embedded_brokers() -> ExitCode {
+    start(SizeJudge::Function, None)
 }
 
 /// [`main`] with a promise broken: for tests of the tests.
-pub fn main_with(flaw: Option<Flaw>) -> ExitCode {
+pub fn main_with(flaw: Flaw) -> ExitCode {
+    start(SizeJudge::Brokers, Some(flaw))
+}
+
+fn start(size_judge: SizeJudge, flaw: Option<Flaw>) -> ExitCode {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         note::start(LogLevel::Info);
         tracing::error!(
@@ -84,7 +93,7 @@ pub fn main_with(flaw: Option<Flaw>) -> ExitCode {
     }));
     note::start(config.as_ref().map_or(LogLevel::Info, |config| config.log));
     let served = match config {
-        Ok(config) => runtime.block_on(serve(config, flaw)),
+        Ok(config) => runtime.block_on(serve(Config { size_judge, ..config }, flaw)),
         Err(error) => {
             tracing::error!(%error, "the configuration can't be used");
             runtime.block_on(report_init_error(&error))

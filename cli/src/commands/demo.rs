@@ -119,7 +119,7 @@ pub async fn run(args: DemoArgs, reporter: &mut Reporter) -> Result<Exit, Comman
 
 /// The run that the demo is.
 fn session(records: u64, connection: &Connection, topic: &str, destination: &Path) -> Result<Session, CommandError> {
-    let (path, arguments) = own_handler()?;
+    let (path, arguments) = own_handler(connection.is_embedded())?;
     Ok(Session {
         settings: Settings {
             batch_size: usize::try_from(records / 40).unwrap_or(usize::MAX).clamp(50, 1_000),

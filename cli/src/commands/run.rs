@@ -57,7 +57,7 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
         shards: args.mapping.shards,
         reshardings: args.mapping.reshard,
         parallelization_factor: args.mapping.parallelization_factor,
-        program: program(&args.function, environment)?,
+        program: program(&args.function, in_memory, environment)?,
         destination: args.mapping.on_failure.as_deref().map(Destination::open).transpose()?,
     };
     reporter.start(total);
@@ -193,7 +193,11 @@ fn settings(args: &MappingArgs) -> Settings {
     }
 }
 
-fn program(args: &FunctionArgs, mut environment: Vec<(String, String)>) -> Result<Program, CommandError> {
+fn program(
+    args: &FunctionArgs,
+    embedded: bool,
+    mut environment: Vec<(String, String)>,
+) -> Result<Program, CommandError> {
     let (path, arguments) = match &args.handler {
         Some(handler) => {
             let failed = |source| CommandError::Open {
@@ -206,7 +210,7 @@ fn program(args: &FunctionArgs, mut environment: Vec<(String, String)>) -> Resul
             not_a_folder(handler, "--handler", &std::fs::metadata(&path).map_err(failed)?)?;
             (path, Vec::new())
         }
-        None => own_handler()?,
+        None => own_handler(embedded)?,
     };
     let log = args.handler_log.as_deref().map(|path| {
         let file = OpenOptions::new().create(true).append(true).open(path);

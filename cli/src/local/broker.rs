@@ -253,6 +253,11 @@ impl Connection {
         }
     }
 
+    /// Whether it is an embedded cluster, whose brokers take records of any size.
+    pub fn is_embedded(&self) -> bool {
+        self.max_message_bytes.is_some()
+    }
+
     /// librdkafka's settings for it.
     pub fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::batch::{Delivery, Outcome};
-use crate::config::{Authentication, Config, OnPoison};
+use crate::config::{Authentication, Config, OnPoison, SizeJudge};
 use crate::event::Record;
 use crate::failure::{Class, Failure, is_for_size};
 use crate::invocation::Deliver;
@@ -236,6 +236,14 @@ impl KafkaProducer {
             if Instant::now() >= deadline {
                 return Err(Failure::deadline(None));
             }
+            if let [place] = places[..]
+                && self.config.size_judge == SizeJudge::Function
+                && self.is_large(&records[place])
+            {
+                let failure = Round::of(records, &places, topic).refused(place, Code::MessageSizeTooLarge);
+                work.rounds.refuse(vec![Refusal { place, failure }], true);
+                continue;
+            }
             let kept = self.live.is_some();
             let mut live = self.ready(alone, deadline).await?;
             if let Err(failure) = live.meet(topic, deadline).await {
@@ -249,12 +257,7 @@ impl KafkaProducer {
             let first = !first_contacts.is_empty();
             // One record a partition is one record a request, too.
             let (places, alone) = if first { (first_contacts, true) } else { (places, alone) };
-            let round = Round {
-                records,
-                places: &places,
-                topic,
-                grounds: None,
-            };
+            let round = Round::of(records, &places, topic);
             let told = self.round(&live, &round, deadline).await;
             let Verdict { stopped, decided } = self.take(work, &round, alone, &told);
             if alone && !first {
@@ -406,7 +409,17 @@ struct Round<'a> {
     grounds: Option<Grounds<'a>>,
 }
 
-impl Round<'_> {
+impl<'a> Round<'a> {
+    /// A round of records to the topic that they are meant for.
+    fn of(records: &'a [Record<'a>], places: &'a [usize], topic: &'a str) -> Self {
+        Self {
+            records,
+            places,
+            topic,
+            grounds: None,
+        }
+    }
+
     /// Why the record at this place was refused.
     fn refused(&self, place: usize, code: Code) -> Failure {
         let bytes = record_bytes(&self.records[place]);
