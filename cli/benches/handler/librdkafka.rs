@@ -1,21 +1,21 @@
 //! librdkafka alone, with the handler's settings: messages that are in memory already, and nothing around them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use k2m_handler::config::Config;
 use k2m_handler::kafka::producer_settings;
-use rdkafka::ClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::{ClientConfig, ClientContext};
 
 use crate::workload::{Batch, OwnedMessage};
 use crate::{LIMIT, Result};
 
-/// `max.message.bytes` of a topic that does not set it, which the handler finds out by asking.
+/// `max.message.bytes` of a topic that does not set it.
 const TOPIC_LIMIT: usize = 1_048_588;
 /// How often the serving thread looks whether it should end.
 const POLL: Duration = Duration::from_millis(100);
@@ -28,38 +28,11 @@ pub(crate) struct Librdkafka {
     serving: Option<JoinHandle<()>>,
 }
 
-/// Delivery reports of the batch under way.
-#[derive(Default)]
+/// Delivery reports of the batch under way. Counted without a lock: what is compared with must not be slowed down.
 struct Reports {
-    count: Mutex<Count>,
-    settled: Condvar,
-}
-
-#[derive(Default)]
-struct Count {
-    outstanding: usize,
-    error: Option<KafkaError>,
-}
-
-impl Reports {
-    fn count(&self) -> MutexGuard<'_, Count> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for the last report.
-    fn settled(&self) -> Result<()> {
-        let waited = self
-            .settled
-            .wait_timeout_while(self.count(), LIMIT, |count| count.outstanding > 0);
-        let (mut count, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        match count.error.take() {
-            Some(error) => Err(error.into()),
-            None if count.outstanding > 0 => {
-                Err(format!("{} messages not acknowledged in {LIMIT:?}", count.outstanding).into())
-            }
-            None => Ok(()),
-        }
-    }
+    outstanding: AtomicUsize,
+    error: Mutex<Option<KafkaError>>,
+    waiting: std::thread::Thread,
 }
 
 impl ClientContext for Reports {}
@@ -68,13 +41,11 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let mut count = self.count();
         if let Err((error, _)) = result {
-            count.error = Some(error.clone());
+            *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
         }
-        count.outstanding = count.outstanding.saturating_sub(1);
-        if count.outstanding == 0 {
-            self.settled.notify_one();
+        if self.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.waiting.unpark();
         }
     }
 }
@@ -89,12 +60,22 @@ impl Drop for Librdkafka {
     }
 }
 
+/// What the handler, given these variables, would set.
+pub(crate) fn settings(environment: Vec<(String, String)>) -> Result<(ClientConfig, String)> {
+    let config = Config::from_env(environment)?;
+    Ok((producer_settings(&config, TOPIC_LIMIT), config.topic))
+}
+
 impl Librdkafka {
-    /// A producer from the handler's own variables.
+    /// A producer from the handler's own variables. Delivers on this thread.
     pub(crate) fn start(environment: Vec<(String, String)>) -> Result<Self> {
-        let config = Config::from_env(environment)?;
-        let settings = producer_settings(&config, TOPIC_LIMIT);
-        let producer: Arc<BaseProducer<Reports>> = Arc::new(settings.create_with_context(Reports::default())?);
+        let (settings, topic) = settings(environment)?;
+        let reports = Reports {
+            outstanding: AtomicUsize::new(0),
+            error: Mutex::default(),
+            waiting: std::thread::current(),
+        };
+        let producer: Arc<BaseProducer<Reports>> = Arc::new(settings.create_with_context(reports)?);
         let stop = Arc::new(AtomicBool::new(false));
         // Reports are served on a thread of their own, as the handler does: `poll` returns only when its time is over.
         let serving = std::thread::spawn({
@@ -107,7 +88,7 @@ impl Librdkafka {
         });
         Ok(Self {
             producer,
-            topic: config.topic,
+            topic,
             stop,
             serving: Some(serving),
         })
@@ -116,13 +97,22 @@ impl Librdkafka {
     /// From the first message handed over to the last delivery report.
     pub(crate) fn deliver(&mut self, batch: &Batch) -> Result<Duration> {
         let reports = self.producer.context();
-        reports.count().outstanding = batch.messages.len();
+        reports.outstanding.store(batch.messages.len(), Ordering::Release);
         let start = Instant::now();
         for message in &batch.messages {
             self.send(message)?;
         }
-        reports.settled()?;
-        Ok(start.elapsed())
+        while reports.outstanding.load(Ordering::Acquire) > 0 {
+            std::thread::park_timeout(LIMIT.saturating_sub(start.elapsed()));
+            if start.elapsed() >= LIMIT {
+                return Err(format!("messages not acknowledged in {LIMIT:?}").into());
+            }
+        }
+        let time = start.elapsed();
+        match reports.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(error.into()),
+            None => Ok(time),
+        }
     }
 
     fn send(&self, message: &OwnedMessage) -> Result<()> {

@@ -1,4 +1,4 @@
-//! The batches: records of 200 bytes of JSON, as the event that Lambda would send and as the messages that come of it.
+//! The batches: records of JSON, as the event that Lambda would send and as the messages that come of it.
 
 use bytes::Bytes;
 use k2m::local::event::{self, PAYLOAD_LIMIT, Parts, Record};
@@ -8,8 +8,10 @@ use k2m_handler::message::Message;
 
 use crate::Result;
 
-/// Bytes of each record's payload.
-const RECORD_BYTES: usize = 200;
+/// Bytes of a record's payload: the sizes that the largest batch is measured with.
+pub(crate) const RECORD_BYTES: [usize; 3] = [200, 1024, 4096];
+/// Bytes of a record's payload where the number of records is what varies.
+pub(crate) const SMALL: usize = 200;
 /// Different partition keys.
 const KEYS: usize = 1_000;
 /// When the first record arrived, in milliseconds since the epoch.
@@ -37,8 +39,8 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    /// As many records as an event can hold.
-    pub(crate) fn new() -> Result<Self> {
+    /// As many records of `record_bytes` as an event can hold.
+    pub(crate) fn new(record_bytes: usize) -> Result<Self> {
         let mut stream = Stream::new(1, 1);
         let (mut records, mut json_bytes) = (Vec::new(), 0);
         loop {
@@ -49,7 +51,7 @@ impl Workload {
                 shard: place.shard,
                 sequence_number: place.sequence_number,
                 partition_key: &key,
-                data: &payload(number, &key),
+                data: &payload(number, &key, record_bytes),
                 arrival: ARRIVAL + i64::try_from(number)?,
             });
             json_bytes += record.json().len();
@@ -63,6 +65,11 @@ impl Workload {
     /// The sizes to measure, in records.
     pub(crate) fn sizes(&self) -> [usize; 4] {
         [10, 100, 1_000, self.records.len()]
+    }
+
+    /// All records as a batch.
+    pub(crate) fn largest(&self) -> Result<Batch> {
+        self.batch(self.records.len())
     }
 
     /// The first `size` records as a batch.
@@ -84,11 +91,11 @@ impl Workload {
     }
 }
 
-/// JSON of exactly [`RECORD_BYTES`], since the sample takes nothing else.
-fn payload(number: usize, key: &str) -> Vec<u8> {
+/// JSON of exactly `bytes`, since the sample takes nothing else.
+fn payload(number: usize, key: &str, bytes: usize) -> Vec<u8> {
     let start = format!(r#"{{"order":"{number:08}","customer":"{key}","note":""#);
     let end = "\"}";
     let note = "delivered by hand to the neighbour; ".chars().cycle();
-    let note: String = note.take(RECORD_BYTES - start.len() - end.len()).collect();
+    let note: String = note.take(bytes - start.len() - end.len()).collect();
     [start, note, end.to_owned()].concat().into_bytes()
 }

@@ -1,0 +1,87 @@
+//! The program that the instructions are counted of: this one, started with [`VARIABLE`] set. It handles the same event again and again in
+//! its own process, without a Runtime API.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use k2m_handler::batch::{Delivery, Outcome};
+use k2m_handler::config::{Config, LogLevel};
+use k2m_handler::event::Record;
+use k2m_handler::invocation::{Call, Deliver, handle};
+use k2m_handler::kafka::KafkaProducer;
+use k2m_handler::message::Message;
+use k2m_handler::note;
+use tokio::time::Instant;
+
+use crate::Result;
+
+/// Says what to do: `scripted` or `kafka`, how often, and the file with the event.
+pub(crate) const VARIABLE: &str = "BENCHMARK_DRIVE";
+
+/// Valgrind makes everything some fifty times slower.
+const DUE: Duration = Duration::from_mins(10);
+
+/// What a process that is to drive comes to; `None` in all others.
+pub(crate) fn wanted() -> Option<Result<()>> {
+    std::env::var(VARIABLE).ok().map(|job| drive(&job))
+}
+
+fn drive(job: &str) -> Result<()> {
+    let parts: Vec<&str> = job.splitn(3, ' ').collect();
+    let [broker, times, file] = parts[..] else {
+        return Err(format!("{VARIABLE} is {job:?}: it takes scripted or kafka, a number, and a file").into());
+    };
+    let (times, event) = (times.parse()?, std::fs::read(PathBuf::from(file))?);
+    note::start(LogLevel::Info);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match broker {
+            "kafka" => {
+                let variables = std::env::vars().filter(|(name, _)| name != "K2M_TEST_GROUND");
+                let mut producer = KafkaProducer::new(Config::from_env(variables)?, None);
+                invoke(&mut producer, &event, times).await
+            }
+            _ => invoke(&mut Scripted, &event, times).await,
+        }
+    })
+}
+
+async fn invoke(broker: &mut impl Deliver, event: &[u8], times: usize) -> Result<()> {
+    for _ in 0..times {
+        let call = Call {
+            request_id: "00000000-0000-4000-8000-000000000000",
+            due: Instant::now() + DUE,
+        };
+        let response = handle(event, call, broker, None).await?;
+        if !response.batch_item_failures.is_empty() {
+            return Err("the batch was not acknowledged".into());
+        }
+    }
+    Ok(())
+}
+
+/// Makes the messages, and acknowledges them all.
+struct Scripted;
+
+impl Deliver for Scripted {
+    async fn deliver(&mut self, records: &[Record<'_>], _: Instant) -> Delivery {
+        let (mut value, mut bytes) = (Vec::new(), 0);
+        let outcomes = records.iter().map(|record| {
+            if record.data_into(&mut value).is_err() {
+                return Outcome::Failed;
+            }
+            let message = Message::new(record, &value);
+            black_box(message.batch_bytes(value.len()));
+            black_box(&message);
+            bytes += value.len() as u64;
+            Outcome::Acknowledged
+        });
+        Delivery {
+            outcomes: outcomes.collect(),
+            bytes,
+            resent: 0,
+            failure: None,
+        }
+    }
+}
