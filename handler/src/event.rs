@@ -1,15 +1,19 @@
 //! The invocation's payload: Lambda's Kinesis event in, records out. Pure.
 
+mod scan;
+
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::{Simd, general_purpose::PAD};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 /// Kinesis' data is in standard base64, padded. The processor is looked at once for what makes decoding fast.
 static BASE64: LazyLock<Simd> = LazyLock::new(|| Simd::standard(PAD));
+
+/// The source that the function reads.
+const KINESIS: &str = "aws:kinesis";
 
 /// One Kinesis record of the event. Its data stays base64 until it is sent, so that a batch is never held decoded as a whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +28,8 @@ pub struct Record<'a> {
     pub partition_key: Cow<'a, str>,
     /// Approximate arrival in milliseconds since the Unix epoch.
     pub arrival_millis: i64,
-    /// The data as the event holds it.
-    data: Cow<'a, str>,
+    /// The data as the event holds it: base64.
+    data: Cow<'a, [u8]>,
 }
 
 /// A payload that isn't a Kinesis event.
@@ -56,9 +60,9 @@ pub struct DataError {
 }
 
 #[derive(Deserialize)]
-struct Event<R> {
-    #[serde(rename = "Records")]
-    records: Vec<R>,
+struct Event<'a> {
+    #[serde(rename = "Records", borrow)]
+    records: Vec<EventRecord<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -99,22 +103,20 @@ impl Record<'_> {
     /// The data isn't base64, which Lambda never sends.
     pub fn data_into(&self, buffer: &mut Vec<u8>) -> Result<(), DataError> {
         buffer.clear();
-        BASE64
-            .decode_vec(self.data.as_bytes(), buffer)
-            .map_err(|reason| DataError {
-                sequence_number: self.sequence_number.clone().into_owned(),
-                reason,
-            })
+        BASE64.decode_vec(&self.data, buffer).map_err(|reason| DataError {
+            sequence_number: self.sequence_number.clone().into_owned(),
+            reason,
+        })
     }
 
     /// The data as the event holds it: base64, unless it is broken.
-    pub fn encoded(&self) -> &str {
+    pub fn encoded(&self) -> &[u8] {
         &self.data
     }
 
     /// Bytes of the data, told from its base64.
     pub fn data_bytes(&self) -> usize {
-        let padding = self.data.bytes().rev().take(2).filter(|byte| *byte == b'=').count();
+        let padding = self.data.iter().rev().take(2).filter(|byte| **byte == b'=').count();
         (self.data.len() / 4 * 3).saturating_sub(padding)
     }
 }
@@ -126,7 +128,7 @@ impl<'a> TryFrom<EventRecord<'a>> for Record<'a> {
         let other_source = |found: &str| EventError::Source {
             found: found.to_owned(),
         };
-        if record.event_source.0 != "aws:kinesis" {
+        if record.event_source.0 != KINESIS {
             return Err(other_source(&record.event_source.0));
         }
         let kinesis = record
@@ -138,14 +140,11 @@ impl<'a> TryFrom<EventRecord<'a>> for Record<'a> {
             sequence_number: kinesis.sequence_number.0,
             partition_key: kinesis.partition_key.0,
             arrival_millis: millis(kinesis.approximate_arrival_timestamp),
-            data: kinesis.data.0,
+            data: match kinesis.data.0 {
+                Cow::Borrowed(data) => Cow::Borrowed(data.as_bytes()),
+                Cow::Owned(data) => Cow::Owned(data.into_bytes()),
+            },
         })
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Record<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(EventRecord::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -168,15 +167,13 @@ fn place(error: &serde_json::Error) -> String {
 /// # Errors
 /// The payload isn't JSON, isn't a list of records, or the records are of another service.
 pub fn decode(payload: &[u8]) -> Result<Vec<Record<'_>>, EventError> {
-    match serde_json::from_slice::<Event<Record<'_>>>(payload) {
-        Ok(event) => Ok(event.records),
-        // Read once more in two steps, which tells a record of another service from what is no record at all.
-        Err(error) => {
-            let event: Event<EventRecord<'_>> = serde_json::from_slice(payload)?;
-            let records: Result<Vec<_>, _> = event.records.into_iter().map(Record::try_from).collect();
-            records.and(Err(error.into()))
-        }
-    }
+    scan::scan(payload).map_or_else(|| parse(payload), Ok)
+}
+
+/// The same by the parser of all JSON, which also says what is wrong.
+fn parse(payload: &[u8]) -> Result<Vec<Record<'_>>, EventError> {
+    let event: Event<'_> = serde_json::from_slice(payload)?;
+    event.records.into_iter().map(Record::try_from).collect()
 }
 
 /// Seconds with a fraction, as the event has them, to whole milliseconds.
@@ -278,5 +275,68 @@ mod tests {
             .map(|row| decode(row.as_bytes()).expect_err(row).to_string())
             .collect();
         insta::assert_snapshot!(said.join("\n"));
+    }
+
+    /// Both ways to read an event agree wherever the short one gives an answer.
+    #[test]
+    fn the_scanner_and_the_parser_read_the_same() {
+        let (start, end) = (EVENT.replace("\n        ", ""), "]}");
+        let record = &start[r#"{"Records":["#.len()..start.len() - end.len()];
+        let events = |records: &[&str]| format!(r#"{{"Records":[{}]}}"#, records.join(","));
+        let with = |from: &str, to: &str| events(&[record, &record.replace(from, to)]);
+        let other_stream = record.replace("stream/orders", "stream/o/2");
+        // Whether the scanner reads it, and the event.
+        let rows = [
+            (true, EVENT.to_owned()),
+            (true, events(&[])),
+            (true, events(&[record, &other_stream, record])),
+            (
+                true,
+                format!(" {{ \"invocationId\" : 1.5e3 , {} \n", &with("", "")[1..]),
+            ),
+            (true, with(r#"k\"1\""#, r#"\u00e4\\\"\n\ud83d\ude00"#)),
+            (true, with(r#"k\"1\""#, "ключ")),
+            (true, with(r#""1.0""#, "null")),
+            (true, with("1545084650.987", "1545084650")),
+            (true, with("1545084650.987", "-0.5E-1")),
+            (true, with("shardId-000000000006:", "no-colon-")),
+            // Left to the parser, which takes them.
+            (false, with(r#""1.0""#, r#"{"a":["}\"",1]}"#)),
+            (false, with("SGVsbG8=", r"SGVs\u0062G8=")),
+            (false, with("partitionKey", r"partition\u004bey")),
+            (false, with(r#""eventSourceARN""#, r#""none""#)),
+            // Left to the parser, which refuses them.
+            (false, with("aws:kinesis", "aws:s3")),
+            (false, with("1545084650.987", "1545084650.")),
+            (false, with("1545084650.987", "inf")),
+            (false, with("1545084650.987", "\"1\"")),
+            (false, with("\"data\":\"SGVsbG8=\",", "")),
+            (false, with("\"data\"", "\"sequenceNumber\":\"1\",\"data\"")),
+            (false, EVENT.replace("]}", "]")),
+            (false, EVENT.replace("]}", "]}}")),
+            (false, EVENT.replace("]}", ",]}")),
+            (false, EVENT.replace(r#"orders"}"#, r"orders\")),
+            (false, r#"{"Records":[{"#.to_owned()),
+            (false, r#"{"Records":[],"Records":[]}"#.to_owned()),
+            (false, String::new()),
+        ];
+        for (scanned, event) in &rows {
+            let found = scan::scan(event.as_bytes());
+            assert_eq!(found.is_some(), *scanned, "{event}");
+            if let Some(found) = found {
+                assert_eq!(found, parse(event.as_bytes()).expect("an event"), "{event}");
+            }
+        }
+        // Cut anywhere, or with any byte changed, it is either read alike or left to the parser.
+        for at in 0..EVENT.len() {
+            assert_eq!(scan::scan(&EVENT.as_bytes()[..at]), None, "cut at {at}");
+            for byte in *b"\"\\{}[]:,0x \xff" {
+                let mut event = EVENT.as_bytes().to_vec();
+                event[at] = byte;
+                if let (Some(found), Ok(parsed)) = (scan::scan(&event), parse(&event)) {
+                    assert_eq!(found, parsed, "{}", String::from_utf8_lossy(&event));
+                }
+            }
+        }
     }
 }

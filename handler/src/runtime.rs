@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::{Arc, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lambda_runtime::tower::Layer;
@@ -108,11 +109,20 @@ fn start(size_judge: SizeJudge, flaw: Option<Flaw>) -> ExitCode {
     }
 }
 
+/// What asking for the first event takes at the most, on a processor of its own.
+const HEAD_START: Duration = Duration::from_millis(1);
+
 async fn serve(config: Config, flaw: Option<Flaw>) -> Result<(), lambda_runtime::Error> {
     let (margin, time_out) = (config.deadline_margin, config.time_out);
-    let mut producer = KafkaProducer::new(config, flaw);
-    producer.warm_up();
-    let producer = Mutex::new(producer);
+    let producer = Arc::new(Mutex::new(KafkaProducer::new(config, flaw)));
+    tokio::spawn({
+        let producer = Arc::clone(&producer);
+        async move {
+            // The first request for an event goes out before: both need the processor.
+            tokio::time::sleep(HEAD_START).await;
+            producer.lock().await.warm_up();
+        }
+    });
     let payload = Arc::new(Payload::default());
     let function = service_fn(async |event: LambdaEvent<IgnoredAny>| {
         let call = Call {

@@ -75,6 +75,9 @@ impl KafkaProducer {
     /// Begins to connect, beside whatever the sandbox does next: asking for the first event takes as long. What fails is told by the
     /// first batch, which tries again.
     pub fn warm_up(&mut self) {
+        if self.used.is_some() {
+            return;
+        }
         self.used = Some(self.now());
         match self.start(Filling::UpTo(self.limit)) {
             Ok(starting) => self.starting = Some(starting),
@@ -188,7 +191,7 @@ impl KafkaProducer {
             let mut message = match (record.data_into(&mut buffer), round.grounds) {
                 (Ok(()), _) => Message::new(record, &buffer),
                 // What can't be decoded is kept as it came.
-                (Err(_), Some(_)) => Message::new(record, record.encoded().as_bytes()),
+                (Err(_), Some(_)) => Message::new(record, record.encoded()),
                 (Err(error), None) => {
                     unsendable = Some(Failure::unreadable(error.to_string()));
                     break;
