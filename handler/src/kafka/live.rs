@@ -22,8 +22,9 @@ use crate::kafka::tracker::{Report, Tracker, is_consequence};
 use crate::message::Message;
 use crate::partition::of_key;
 
-/// How often the serving thread looks whether it should end.
-const POLL: Duration = Duration::from_millis(20);
+/// How often the serving thread looks whether it should end. A bit more than whole milliseconds: rdkafka cuts what is left to whole ones, and
+/// would spin through the last.
+const POLL: Duration = Duration::from_micros(20_050);
 
 /// How long purged messages may take to come back before they count as failed without having been heard of.
 const PURGE_TIME_OUT: Duration = Duration::from_millis(50);
@@ -121,6 +122,8 @@ pub(super) struct Told {
     pub(super) sent: usize,
     /// Why the next one could not be handed over, where that is known.
     pub(super) unsendable: Option<Failure>,
+    /// Whether the producer has ever lost a connection: then what was purged out of its queue may have been on its way before.
+    pub(super) troubled: bool,
     /// Why the round ended before everything was answered for, where it did.
     pub(super) broken: Option<Broken>,
 }
@@ -351,6 +354,7 @@ impl Live {
             reports,
             sent,
             unsendable: None,
+            troubled: self.tracker.is_troubled(),
             broken,
         }
     }

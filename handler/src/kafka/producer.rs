@@ -398,8 +398,12 @@ struct Work {
 impl Work {
     /// Counts what the brokers may have stored without having said so, before it is sent again.
     fn count_uncertain(&mut self, told: &Told) {
-        let uncertain =
-            |report: &&Option<Report>| matches!(report, None | Some(Err(Code::PurgeInflight | Code::MessageTimedOut)));
+        let uncertain = |report: &&Option<Report>| match report {
+            None | Some(Err(Code::PurgeInflight | Code::MessageTimedOut)) => true,
+            // librdkafka puts back into its queue what was under way on a connection that it lost.
+            Some(Err(Code::PurgeQueue)) => told.troubled,
+            Some(_) => false,
+        };
         self.resent += told.reports[..told.sent].iter().filter(uncertain).count();
     }
 }

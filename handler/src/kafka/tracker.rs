@@ -37,6 +37,8 @@ pub(super) struct Tracker {
     reports: Mutex<Reports>,
     /// Whether a message of this round was refused: looked at for each message that is handed over, so without the lock.
     refused: AtomicBool,
+    /// Whether the client has ever had an error. librdkafka tells the same one again only after half a minute, so this never goes back.
+    troubled: AtomicBool,
     /// Wakes the sending task: all was heard, the first refusal, or an error of the client.
     changed: Notify,
 }
@@ -85,6 +87,7 @@ impl Tracker {
 
     /// An error of the client as a whole: a broker that can't be reached, a handshake that failed.
     pub(super) fn client_error(&self, code: Code, text: &str) {
+        self.troubled.store(true, Ordering::Release);
         let mut reports = self.lock();
         // `all brokers down` follows the error that says why: the why is worth keeping.
         if code != Code::AllBrokersDown || reports.client_error.is_none() {
@@ -96,6 +99,11 @@ impl Tracker {
     /// Whether a message of this round was refused already.
     pub(super) fn has_refusal(&self) -> bool {
         self.refused.load(Ordering::Acquire)
+    }
+
+    /// Whether a connection may have been lost with something on its way.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.troubled.load(Ordering::Acquire)
     }
 
     /// Whether every report has come.
