@@ -17,8 +17,9 @@ use crate::{LIMIT, Result};
 
 /// `max.message.bytes` of a topic that does not set it.
 const TOPIC_LIMIT: usize = 1_048_588;
-/// How often the serving thread looks whether it should end.
-const POLL: Duration = Duration::from_millis(100);
+/// How often the serving thread looks whether it should end. Whole milliseconds and a bit: rdkafka cuts what is left to whole milliseconds, and
+/// without the bit would spin for nearly one at the end of each.
+const POLL: Duration = Duration::from_micros(1_000_100);
 
 /// A warm producer.
 pub(crate) struct Librdkafka {
