@@ -78,7 +78,7 @@ pub(crate) async fn measure(run: &Run<'_>, kafka: &Kafka) -> Result<Section> {
         ours: ours.millis(),
         theirs: theirs.millis(),
         ratio: times,
-        goal: "faster".into(),
+        aim: "faster".into(),
         met: times > 1.0,
     }];
     Ok(Section { text, goals })

@@ -26,9 +26,9 @@ const GOAL: f64 = 1.5;
 /// Crates that parse JSON.
 #[derive(Debug, Clone, Copy)]
 enum Json {
-    SonicRs,
-    SimdJson,
-    SerdeJson,
+    Sonic,
+    Simd,
+    Serde,
 }
 
 /// Crates that decode base64.
@@ -36,29 +36,29 @@ enum Json {
 enum Base64 {
     Turbo,
     Simd,
-    Base64,
+    Usual,
 }
 
 impl Json {
-    const ALL: [Self; 3] = [Self::SonicRs, Self::SimdJson, Self::SerdeJson];
+    const ALL: [Self; 3] = [Self::Sonic, Self::Simd, Self::Serde];
 
     fn name(self) -> &'static str {
         match self {
-            Self::SonicRs => "sonic-rs",
-            Self::SimdJson => "simd-json",
-            Self::SerdeJson => "serde_json",
+            Self::Sonic => "sonic-rs",
+            Self::Simd => "simd-json",
+            Self::Serde => "serde_json",
         }
     }
 }
 
 impl Base64 {
-    const ALL: [Self; 3] = [Self::Turbo, Self::Simd, Self::Base64];
+    const ALL: [Self; 3] = [Self::Turbo, Self::Simd, Self::Usual];
 
     fn name(self) -> &'static str {
         match self {
             Self::Turbo => "base64-turbo",
             Self::Simd => "base64-simd",
-            Self::Base64 => "base64 (SIMD)",
+            Self::Usual => "base64 (SIMD)",
         }
     }
 }
@@ -186,7 +186,7 @@ pub(crate) fn measure(run: &Run<'_>) -> Result<Section> {
             ours: format!("{:.0} MB/s", rate(event.len(), &ours)),
             theirs: format!("{:.0} MB/s", rate(event.len(), &best)),
             ratio,
-            goal: format!("at most {GOAL} times"),
+            aim: format!("at most {GOAL} times"),
             met: ratio <= GOAL,
         });
     }
@@ -234,9 +234,9 @@ fn by_handler(event: &[u8], all: bool) -> Result<Sum> {
 /// As these crates do it, into one buffer.
 fn by_crates(json: Json, base64: Base64, event: &[u8], scratch: &mut Scratch, all: bool) -> Result<Sum> {
     let parsed: Event<'_> = match json {
-        Json::SonicRs => sonic_rs::from_slice(event)?,
-        Json::SimdJson => simd_json::serde::from_slice_with_buffers(&mut scratch.text, &mut scratch.buffers)?,
-        Json::SerdeJson => serde_json::from_slice(event)?,
+        Json::Sonic => sonic_rs::from_slice(event)?,
+        Json::Simd => simd_json::serde::from_slice_with_buffers(&mut scratch.text, &mut scratch.buffers)?,
+        Json::Serde => serde_json::from_slice(event)?,
     };
     let mut sum = Sum::default();
     for record in &parsed.records {
@@ -250,7 +250,7 @@ fn by_crates(json: Json, base64: Base64, event: &[u8], scratch: &mut Scratch, al
                 let decoded = base64_simd::STANDARD.decode(data.as_bytes(), Out::from_slice(&mut scratch.data));
                 decoded.map_err(|error| format!("base64-simd: {error}"))?.len()
             }
-            Base64::Base64 => scratch.engine.decode_slice(data, &mut scratch.data)?,
+            Base64::Usual => scratch.engine.decode_slice(data, &mut scratch.data)?,
         };
         black_box(record.event_source_arn);
         black_box(record.event_id);

@@ -76,7 +76,7 @@ pub(crate) async fn measure(run: &Run<'_>, kafka: &Kafka) -> Result<Section> {
             ours: ours.millis(),
             theirs: theirs.millis(),
             ratio,
-            goal: format!("at most {GOAL} times"),
+            aim: format!("at most {GOAL} times"),
             met: ratio <= GOAL,
         });
     }

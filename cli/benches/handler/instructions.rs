@@ -70,10 +70,10 @@ pub(crate) async fn measure(run: &Run<'_>, kafka: &Kafka) -> Result<Section> {
         );
         before = Some(now);
     }
-    text.push_str(concat!(
+    text.push_str(
         "\nInstructions of one invocation, of all threads, kernel not counted. *One more record*: the difference to the row above, for each record \
-         more. Without Kafka: reading the event, base64, the messages, the answer, the log. With it: all of that, through librdkafka to real brokers.\n"
-    ));
+         more. Without Kafka: reading the event, base64, the messages, the answer, the log. With it: all of that, through librdkafka to real brokers.\n",
+    );
 
     let [_, hundred, thousand, largest] = &counted[..] else {
         return Err("four sizes were to be counted".into());
@@ -86,7 +86,7 @@ pub(crate) async fn measure(run: &Run<'_>, kafka: &Kafka) -> Result<Section> {
             ours: format!("{large:.0}"),
             theirs: format!("{small:.0}"),
             ratio: large / small,
-            goal: format!("linear: at most {GOAL} times"),
+            aim: format!("linear: at most {GOAL} times"),
             met: large / small <= GOAL,
         }
     };

@@ -54,7 +54,7 @@ pub(crate) async fn measure(run: &Run<'_>, kafka: &Kafka) -> Result<Section> {
                 ours: a.millis(),
                 theirs: b.millis(),
                 ratio: times,
-                goal: format!("{goal} times as fast"),
+                aim: format!("{goal} times as fast"),
                 met: times >= goal,
             });
         }

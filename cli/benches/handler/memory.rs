@@ -57,7 +57,7 @@ pub(crate) async fn measure(run: &Run<'_>, kafka: &Kafka) -> Result<Section> {
             ours: format!("{last:.1} MiB"),
             theirs: format!("{event:.1} MiB"),
             ratio: last / event,
-            goal: format!("event x 3 + 24 MiB = {goal:.1} MiB, and works at {LIMIT_MIB} MiB"),
+            aim: format!("event x 3 + 24 MiB = {goal:.1} MiB, and works at {LIMIT_MIB} MiB"),
             // That it works was seen: a batch that is not acknowledged ends the run.
             met: last <= goal,
         });

@@ -27,7 +27,7 @@ pub(crate) struct Goal {
     /// How they compare.
     pub(crate) ratio: f64,
     /// What was aimed at, in words.
-    pub(crate) goal: String,
+    pub(crate) aim: String,
     /// Whether it was met.
     pub(crate) met: bool,
 }
@@ -43,14 +43,14 @@ pub(crate) fn goals(goals: &[Goal], machine: &Machine) -> String {
             ours,
             theirs,
             ratio,
-            goal,
+            aim,
             met,
         } = goal;
         let met = if *met { "yes" } else { "**no**" };
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "| {what} | {ours} | {against} | {theirs} | {ratio:.2} | {goal} | {met} |"
+            "| {what} | {ours} | {against} | {theirs} | {ratio:.2} | {aim} | {met} |"
         );
     }
     let met = goals.iter().filter(|goal| goal.met).count();

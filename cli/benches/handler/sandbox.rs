@@ -21,7 +21,7 @@ const ALL_ACKNOWLEDGED: &str = r#"{"batchItemFailures":[]}"#;
 
 /// A sandbox of the function; its process starts when first needed.
 pub(crate) struct Sandbox {
-    sandbox: ProcessSandbox,
+    process: ProcessSandbox,
     log: NamedTempFile,
     events: UnboundedReceiver<Event>,
 }
@@ -75,7 +75,7 @@ impl Sandbox {
         };
         let (sender, events) = Events::channel();
         Ok(Self {
-            sandbox: ProcessSandbox::new(Arc::new(program), 0, Clock::start(), sender),
+            process: ProcessSandbox::new(Arc::new(program), 0, Clock::start(), sender),
             log,
             events,
         })
@@ -85,7 +85,7 @@ impl Sandbox {
     pub(crate) async fn deliver(&mut self, event: &Bytes) -> Result<Invocation> {
         let (request_id, event) = (uuid(), event.clone());
         let start = Instant::now();
-        let reply = self.sandbox.invoke(&request_id, event).await?;
+        let reply = self.process.invoke(&request_id, event).await?;
         let time = start.elapsed();
         match reply {
             Reply::Response(answer) if answer == ALL_ACKNOWLEDGED => Ok(Invocation { request_id, time }),
@@ -109,7 +109,7 @@ impl Sandbox {
 
     /// Ends the process, and tells what it said of each invocation.
     pub(crate) async fn close(mut self) -> Result<HashMap<String, Summary>> {
-        self.sandbox.close().await;
+        self.process.close().await;
         let log = std::fs::read_to_string(self.log.path())?;
         let mut summaries = HashMap::new();
         for line in log.lines() {

@@ -59,7 +59,7 @@ pub(crate) async fn measure(run: &Run<'_>, kafka: &Kafka) -> Result<Section> {
                 ours: spread.millis(),
                 theirs: empty.millis(),
                 ratio,
-                goal: format!("at most {GOAL} times"),
+                aim: format!("at most {GOAL} times"),
                 met: ratio <= GOAL,
             });
         }
