@@ -235,6 +235,20 @@ impl Config {
         }
         let get = |name: &str| all.get(name).map(String::as_str).filter(|value| !value.is_empty());
 
+        let time_out = millis(TIMEOUT_MS, get(TIMEOUT_MS), 1, 900_000)?;
+        let deadline_margin = millis(DEADLINE_MARGIN_MS, get(DEADLINE_MARGIN_MS), 100, 60_000)?;
+        if let (Some(margin), Some(time_out)) = (deadline_margin, time_out)
+            && margin >= time_out
+        {
+            return Err(ConfigError::Invalid {
+                variable: DEADLINE_MARGIN_MS,
+                value: margin.as_millis().to_string(),
+                expected: format!(
+                    "less than the function's time-out, {} milliseconds",
+                    time_out.as_millis()
+                ),
+            });
+        }
         Ok(Self {
             bootstrap_servers: bootstrap_servers(get(BOOTSTRAP_SERVERS))?,
             topic: topic(TOPIC, get(TOPIC))?,
@@ -243,9 +257,9 @@ impl Config {
             max_message_bytes: number(MAX_MESSAGE_BYTES, get(MAX_MESSAGE_BYTES), 1_000, 100_000_000, "bytes")?,
             size_judge: SizeJudge::Brokers,
             on_poison: on_poison(get(ON_POISON), get(DEAD_LETTER_TOPIC), get(TOPIC))?,
-            time_out: millis(TIMEOUT_MS, get(TIMEOUT_MS), 1, 900_000)?,
+            time_out,
             idle_limit: millis(IDLE_LIMIT_MS, get(IDLE_LIMIT_MS), 1, 3_600_000)?.unwrap_or(IDLE_LIMIT),
-            deadline_margin: millis(DEADLINE_MARGIN_MS, get(DEADLINE_MARGIN_MS), 100, 60_000)?,
+            deadline_margin,
             log: one_of(LOG, get(LOG), LogLevel::Info, &LogLevel::ALL, LogLevel::name)?,
             client_id: get("AWS_LAMBDA_FUNCTION_NAME").map_or_else(|| "k2m".to_owned(), |name| format!("k2m-{name}")),
         })
@@ -431,6 +445,16 @@ mod tests {
         assert_eq!(
             same.to_string(),
             "K2M_DEAD_LETTER_TOPIC is \"orders\": it takes another topic than K2M_TOPIC, which can't take the record"
+        );
+    }
+
+    #[test]
+    fn a_margin_leaves_some_of_the_time_out() {
+        let margin = |margin| read(&[GOOD.as_slice(), &[(TIMEOUT_MS, "3000"), (DEADLINE_MARGIN_MS, margin)]].concat());
+        assert!(margin("2999").is_ok());
+        assert_eq!(
+            margin("3000").expect_err("nothing is left").to_string(),
+            "K2M_DEADLINE_MARGIN_MS is \"3000\": it takes less than the function's time-out, 3000 milliseconds"
         );
     }
 

@@ -51,15 +51,29 @@ impl Failure {
         self
     }
 
-    /// The dead-letter topic took a record no better than the topic did, for the reason `own`.
+    /// The dead-letter topic took a record no better than the topic did, for the reason `own`. It stays a poison, which must not take others with
+    /// it to the failure destination, unless the dead-letter topic may take it when tried again.
     #[must_use]
     pub fn not_diverted(self, own: &Self) -> Self {
         Self {
+            class: match self.class {
+                Class::Retryable => Class::Retryable,
+                Class::Poison | Class::Fatal => Class::Poison,
+            },
             reason: format!(
                 "{}. Nor can the record go to the dead-letter topic: {}",
                 own.reason, self.reason
             ),
             ..self
+        }
+    }
+
+    /// A part of the function itself broke.
+    pub fn internal(words: &str) -> Self {
+        Self {
+            class: Class::Retryable,
+            reason: format!("a part of the function ended unexpectedly: {words}; this is a bug, please report it"),
+            librdkafka: String::new(),
         }
     }
 
@@ -279,6 +293,22 @@ fn unreachable_words(detail: &str) -> (Class, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_poison_that_can_t_be_diverted_takes_no_other_record_with_it() {
+        let own = Failure::unreadable("the data is not base64".into());
+        for (code, class) in [
+            (Code::UnknownTopicOrPartition, Class::Poison),
+            (Code::TopicAuthorizationFailed, Class::Poison),
+            (Code::MessageSizeTooLarge, Class::Poison),
+            (Code::NotEnoughReplicas, Class::Retryable),
+        ] {
+            let failure = Failure::from_kafka(code, None, "orders-dead-letter").not_diverted(&own);
+            assert_eq!(failure.class, class, "{code:?}");
+            let told = "the data is not base64. Nor can the record go to the dead-letter topic: ";
+            assert!(failure.reason.starts_with(told), "{}", failure.reason);
+        }
+    }
 
     #[test]
     fn one_line_per_code() {

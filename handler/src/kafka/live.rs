@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::time::{Instant, timeout_at};
@@ -32,6 +32,9 @@ const PURGE_TIME_OUT: Duration = Duration::from_millis(50);
 /// How long what is in flight when a record is refused may take to be answered for. The brokers are there: they have just refused.
 const AFTERMATH: Duration = Duration::from_secs(2);
 
+/// How often the queue is purged in that time.
+const PURGE_AGAIN: Duration = Duration::from_millis(10);
+
 /// How long after a fatal error of the client the round goes on as long as nothing is acknowledged: another broker may still take records.
 const FATAL_GRACE: Duration = Duration::from_secs(1);
 
@@ -49,7 +52,8 @@ pub(super) struct Live {
     producer: Arc<BaseProducer<Context>>,
     tracker: Arc<Tracker>,
     stop: Arc<AtomicBool>,
-    serving: JoinHandle<()>,
+    /// Taken when somebody waits for its end.
+    serving: Option<JoinHandle<()>>,
     filling: Filling,
     flaw: Option<Flaw>,
     /// For each partition of the topic, whether it has acknowledged a message of this producer; empty until the topic is known.
@@ -90,7 +94,7 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
         let report = match result {
-            Ok(_) => Ok(()),
+            Ok(message) => Ok(message.partition()),
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
         };
         let first_refusal = self.tracker.report(place, report);
@@ -128,10 +132,22 @@ pub(super) struct Told {
     pub(super) broken: Option<Broken>,
 }
 
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Also where nobody waits for the thread: it holds the producer for as long as it serves.
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Told {
     /// Whether all that was handed over was acknowledged.
     pub(super) fn is_clean(&self) -> bool {
-        self.broken.is_none() && self.reports[..self.sent].iter().all(|report| *report == Some(Ok(())))
+        self.broken.is_none() && self.reports[..self.sent].iter().all(|it| matches!(it, Some(Ok(_))))
+    }
+
+    /// The partitions that acknowledged something.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = i32> {
+        self.reports.iter().filter_map(|report| report.and_then(Result::ok))
     }
 
     /// Why the client as a whole could not go on, where that ended the round.
@@ -183,7 +199,7 @@ impl Live {
             producer,
             tracker,
             stop,
-            serving,
+            serving: Some(serving),
             filling,
             flaw,
             acquainted: Vec::new(),
@@ -224,9 +240,12 @@ impl Live {
                     if failure.class == Class::Fatal && start.elapsed() >= FATAL_GRACE {
                         return Err(failure);
                     }
-                    let _ = timeout_at(deadline.min(Instant::now() + ASK_AGAIN), std::future::pending::<()>()).await;
                 }
-                Ok(Err(_)) | Err(_) => {}
+                Ok(Err(panicked)) => return Err(Failure::internal(&panicked.to_string())),
+                Err(_) => {}
+            }
+            if self.acquainted.is_empty() {
+                tokio::time::sleep_until(deadline.min(Instant::now() + ASK_AGAIN)).await;
             }
             if Instant::now() >= deadline {
                 return Err(Failure::deadline(self.client_failure(topic).as_ref()));
@@ -260,21 +279,27 @@ impl Live {
         first
     }
 
-    /// A record with this key was acknowledged.
-    pub(super) fn acquaint(&mut self, key: &str) {
-        let count = self.acquainted.len();
-        if let Some(known) = self.acquainted.get_mut(of_key(key.as_bytes(), count)) {
-            *known = true;
+    /// This partition has acknowledged a message.
+    pub(super) fn acquaint(&mut self, partition: i32) {
+        let Ok(partition) = usize::try_from(partition) else {
+            return;
+        };
+        if partition >= self.acquainted.len() {
+            // The topic has been given more of them.
+            self.acquainted.resize(partition + 1, false);
         }
+        self.acquainted[partition] = true;
     }
 
     /// Takes the producer down on a thread of its own: closing connections may take longer than the invocation has.
-    pub(super) fn close(self) -> tokio::task::JoinHandle<()> {
+    pub(super) fn close(mut self) -> tokio::task::JoinHandle<()> {
         tokio::task::spawn_blocking(move || {
             self.stop.store(true, Ordering::Relaxed);
-            // A panic there was reported by the thread itself; the producer is dropped all the same.
-            let _ = self.serving.join();
-            drop(self.producer);
+            if let Some(serving) = self.serving.take() {
+                // A panic there was reported by the thread itself; the producer is dropped all the same.
+                let _ = serving.join();
+            }
+            drop(self);
         })
     }
 
@@ -368,7 +393,7 @@ impl Live {
             _ => false,
         };
         if success {
-            reports.fill(Some(Ok(())));
+            reports.fill(Some(Ok(0)));
         }
     }
 
@@ -394,7 +419,12 @@ impl Live {
                 if now >= end {
                     return None;
                 }
-                until = until.min(end);
+                // What was in flight behind the refusal comes back out of order, and librdkafka puts it into its queue again, to wait there for
+                // a producer that can't send any more.
+                if self.flaw.is_none() {
+                    self.producer.purge(PurgeConfig::default().queue().non_blocking());
+                }
+                until = until.min(end).min(now + PURGE_AGAIN);
             }
             if let Some(failure) = self.client_failure(topic).filter(|it| it.class == Class::Fatal) {
                 let acknowledged = self.tracker.acknowledged();

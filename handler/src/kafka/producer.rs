@@ -120,13 +120,17 @@ impl KafkaProducer {
             // A wall clock that was set back says nothing.
             instant.elapsed() >= limit || by_wall_clock.is_ok_and(|idle| idle >= limit)
         });
-        if idle
-            || self
-                .live
-                .as_ref()
-                .is_some_and(|live| live.has_overslept() || live.is_dead())
-        {
-            drop(self.live.take().map(Live::close));
+        if !idle {
+            return;
+        }
+        drop(self.live.take().map(Live::close));
+        // One that was made ahead may have been frozen before anybody came.
+        if let Some(starting) = self.starting.take() {
+            tokio::spawn(async {
+                if let Ok(Ok(live)) = starting.await {
+                    drop(live.close());
+                }
+            });
         }
     }
 
@@ -135,15 +139,27 @@ impl KafkaProducer {
         self.closing = Some(live.close());
     }
 
+    /// The producer that was made ahead, once it is made.
+    async fn started(&mut self, deadline: Instant) -> Result<Option<Live>, Failure> {
+        let Some(starting) = &mut self.starting else {
+            return Ok(None);
+        };
+        // Where the time runs out the next invocation finds it here.
+        let made = timeout_at(deadline, starting).await;
+        let made = made.map_err(|_| Failure::deadline(None))?;
+        self.starting = None;
+        made.map_err(|panicked| Failure::internal(&panicked.to_string()))?
+            .map(Some)
+    }
+
     /// A producer that fills its requests like this: the one there is, or a new one, after the one before it is gone.
     async fn ready(&mut self, alone: bool, deadline: Instant) -> Result<Live, Failure> {
-        if let Some(starting) = self.starting.take()
-            && let Ok(Ok(Ok(live))) = timeout_at(deadline, starting).await
-        {
-            self.live = Some(live);
-        }
-        if let Some(live) = self.live.take() {
-            if (live.filling() == Filling::OneByOne) == alone {
+        let kept = match self.live.take() {
+            Some(live) => Some(live),
+            None => self.started(deadline).await?,
+        };
+        if let Some(live) = kept {
+            if (live.filling() == Filling::OneByOne) == alone && !live.has_overslept() && !live.is_dead() {
                 return Ok(live);
             }
             self.give_up(live);
@@ -170,10 +186,10 @@ impl KafkaProducer {
         } else {
             Filling::UpTo(self.limit)
         };
-        match timeout_at(deadline, self.start(filling)?).await {
-            Ok(Ok(live)) => live,
-            Ok(Err(panicked)) => Err(refused_settings(&panicked)),
-            Err(_) => Err(Failure::deadline(None)),
+        self.starting = Some(self.start(filling)?);
+        match self.started(deadline).await? {
+            Some(live) => Ok(live),
+            None => Err(Failure::deadline(None)),
         }
     }
 
@@ -181,7 +197,7 @@ impl KafkaProducer {
     /// in memory twice.
     async fn round(&self, live: &Live, round: &Round<'_>, deadline: Instant) -> Told {
         let mut buffer = Vec::new();
-        let (mut sent, mut unsendable) = (0, None);
+        let (mut sent, mut unsendable, mut dead) = (0, None, false);
         live.begin(round.places.len());
         for (index, place) in round.places.iter().enumerate() {
             if live.has_refusal() || (index % CLOCK_EVERY == 0 && Instant::now() >= deadline) {
@@ -200,15 +216,20 @@ impl KafkaProducer {
             message.grounds = round.grounds;
             if let Err(code) = live.send(round.topic, index, &message) {
                 // A producer that is dead says so for each message: why is told for the client as a whole.
-                unsendable = (!is_consequence(code)).then(|| round.refused(*place, code));
+                dead = is_consequence(code);
+                unsendable = (!dead).then(|| round.refused(*place, code));
                 break;
             }
             sent += 1;
         }
-        Told {
-            unsendable,
-            ..live.settle(sent, deadline, round.topic).await
+        let mut told = live.settle(sent, deadline, round.topic).await;
+        if dead && told.broken.is_none() {
+            let failure = live.client_failure(round.topic);
+            let failure = failure.unwrap_or_else(|| Failure::from_kafka(Code::Fatal, None, round.topic));
+            told.broken = Some(Broken::Client(failure));
         }
+        told.unsendable = unsendable;
+        told
     }
 
     /// Whether a record alone is larger than the topic is thought to take.
@@ -247,7 +268,7 @@ impl KafkaProducer {
                 work.rounds.refuse(vec![Refusal { place, failure }], true);
                 continue;
             }
-            let kept = self.live.is_some();
+            let kept = self.live.is_some() || self.starting.is_some();
             let mut live = self.ready(alone, deadline).await?;
             if let Err(failure) = live.meet(topic, deadline).await {
                 self.give_up(live);
@@ -262,20 +283,20 @@ impl KafkaProducer {
             let (places, alone) = if first { (first_contacts, true) } else { (places, alone) };
             let round = Round::of(records, &places, topic);
             let told = self.round(&live, &round, deadline).await;
-            let Verdict { stopped, decided } = self.take(work, &round, alone, &told);
+            let Verdict {
+                stopped,
+                decided,
+                progressed,
+            } = self.take(work, &round, alone, &told);
+            second_chance |= progressed;
             if alone && !first {
                 work.rounds.acquit();
             }
             if told.is_clean() {
-                if first {
-                    for place in &places {
-                        live.acquaint(&records[*place].partition_key);
-                    }
+                for partition in told.partitions() {
+                    live.acquaint(partition);
                 }
                 self.live = Some(live);
-                if let [place] = places[..] {
-                    self.learn(&records[place]);
-                }
                 if stopped.is_none() {
                     continue;
                 }
@@ -311,12 +332,16 @@ impl KafkaProducer {
     /// Takes one round's reports.
     fn take(&mut self, work: &mut Work, round: &Round<'_>, alone: bool, told: &Told) -> Verdict {
         let mut refusals = Vec::new();
-        let mut for_size = 0;
+        let (mut for_size, mut progressed) = (0, false);
         for (place, report) in round.places.iter().zip(&told.reports) {
             match report {
-                Some(Ok(())) => {
+                Some(Ok(_)) => {
+                    progressed = true;
                     work.rounds.acknowledge(*place);
                     work.bytes += round.records[*place].data_bytes() as u64;
+                    if round.places.len() == 1 {
+                        self.learn(&round.records[*place]);
+                    }
                 }
                 Some(Err(code)) if !is_consequence(*code) => {
                     for_size += usize::from(is_for_size(*code));
@@ -342,7 +367,11 @@ impl KafkaProducer {
                 stopped.get_or_insert(failure);
             }
         }
-        Verdict { stopped, decided }
+        Verdict {
+            stopped,
+            decided,
+            progressed,
+        }
     }
 
     /// Decides what becomes of a poison: an error with `block`, and with `divert` where the dead-letter topic does not take it.
@@ -362,7 +391,7 @@ impl KafkaProducer {
             }),
         };
         let told = self.round(&live, &round, deadline).await;
-        if told.reports[..] == [Some(Ok(()))] {
+        if let [Some(Ok(_))] = told.reports[..] {
             tracing::warn!(
                 reason = poison.failure.reason,
                 sequenceNumber = %records[poison.place].sequence_number,
@@ -440,6 +469,8 @@ struct Verdict {
     stopped: Option<Failure>,
     /// Whether a record was refused for what it is, so that the next round is another one.
     decided: bool,
+    /// Whether anything was acknowledged.
+    progressed: bool,
 }
 
 /// Bytes of a record batch that holds this record alone.

@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
 
-/// A delivery report: acknowledged, or why not.
-pub(super) type Report = Result<(), Code>;
+/// A delivery report: acknowledged by this partition, or why not.
+pub(super) type Report = Result<i32, Code>;
 
 /// An error of the client as a whole, with librdkafka's text.
 pub(super) type ClientError = (Code, String);
@@ -114,7 +114,7 @@ impl Tracker {
     /// Messages of this round that were acknowledged so far.
     pub(super) fn acknowledged(&self) -> usize {
         let reports = self.lock();
-        reports.by_place.iter().filter(|it| matches!(it, Some(Ok(())))).count()
+        reports.by_place.iter().filter(|it| matches!(it, Some(Ok(_)))).count()
     }
 
     /// The newest error of the client.
