@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use crate::tls::TlsFiles;
 use crate::wait::block_on;
 use crate::{Error, Proxy, Result, ground, wait_until};
 
+const DENY_WRITES: &str = include_str!("../python/deny_writes.py");
 /// The name of the cluster in base64, as Kafka wants an id of 16 bytes.
 const CLUSTER_ID: &str = "azJtLXRlc3QtY2x1c3Rlcg";
 /// A broker starts in 3 seconds; three of them on a busy machine with two cores need longer.
@@ -114,6 +116,16 @@ impl KafkaClusterBuilder {
     pub fn proxied(mut self, on: bool) -> Self {
         self.proxied = on;
         self
+    }
+
+    /// Adds Kafka's own authorizer, which allows everything for which there is no rule.
+    #[must_use]
+    pub fn authorizer(self) -> Self {
+        self.broker_setting(
+            "authorizer.class.name",
+            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        )
+        .broker_setting("allow.everyone.if.no.acl.found", "true")
     }
 
     /// Sets a line of every broker's `server.properties`, overriding what this crate would set.
@@ -598,6 +610,13 @@ impl KafkaCluster {
                 doing: format!("find the leader of {topic}/{partition}"),
                 reason: "there is none now".to_owned(),
             })
+    }
+
+    /// Takes the right to write from everybody, idempotently too; the cluster needs [`KafkaClusterBuilder::authorizer`].
+    pub fn deny_writes(&self) -> Result<()> {
+        let mut command = Command::new(ground::python()?);
+        command.args(["-c", DENY_WRITES, &self.bootstrap_servers()]);
+        ground::run(&mut command).map(drop)
     }
 
     /// Waits until every replica of every partition is in sync; all brokers must run.

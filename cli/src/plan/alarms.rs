@@ -3,7 +3,7 @@
 use super::notes::{Notes, why};
 use super::seen::Seen;
 use super::{Alarm, Dimension};
-use crate::settings::Settings;
+use crate::settings::{OnPoison, Settings};
 
 /// The alarms of a pipeline.
 pub(super) fn alarms(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Vec<Alarm> {
@@ -15,6 +15,7 @@ pub(super) fn alarms(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Vec
     let alarm = |id, metric, of, description: String| Alarm {
         id,
         description,
+        namespace: "AWS/Lambda",
         metric,
         of,
         statistic: "Sum",
@@ -38,7 +39,17 @@ pub(super) fn alarms(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Vec
             "no alarm_topic was chosen; CloudWatch shows them",
         ),
     }
-    vec![
+    let dead_lettered = Alarm {
+        namespace: "k2m",
+        of: Dimension::Function,
+        ..at_once(
+            "DeadLettered",
+            "DeadLettered",
+            "Records went to the dead-letter topic, since the topic can't take them: each has the reason in its header k2m-reason.",
+        )
+    };
+    let diverts = settings.on_poison.value == OnPoison::Divert;
+    let mut alarms = vec![
         Alarm {
             statistic: "Maximum",
             datapoints: 5,
@@ -76,5 +87,7 @@ pub(super) fn alarms(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Vec
             "OnFailureDestinationDeliveredEventCount",
             "Records were given up, and a message to the failure destination names them: read them again from the stream before they expire.",
         ),
-    ]
+    ];
+    alarms.extend(diverts.then_some(dead_lettered));
+    alarms
 }

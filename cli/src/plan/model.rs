@@ -205,7 +205,9 @@ pub struct Alarm {
     pub id: &'static str,
     /// What it means, and what to do.
     pub description: String,
-    /// The metric of `AWS/Lambda`.
+    /// The metric's namespace: `AWS/Lambda`, or `k2m` for what the function tells of itself.
+    pub namespace: &'static str,
+    /// The metric.
     pub metric: &'static str,
     /// Whose metric it is.
     pub of: Dimension,

@@ -312,6 +312,7 @@ fn alarm(id: &'static str, metric: &'static str, of: Dimension, statistic: &'sta
     Alarm {
         id,
         description: format!("{metric} of orders is over {threshold}: see `k2m doctor`"),
+        namespace: "AWS/Lambda",
         metric,
         of,
         statistic,

@@ -5,5 +5,6 @@ mod demo;
 mod driver;
 mod flaws;
 mod input;
+mod rights;
 mod scenarios;
 mod volume;
