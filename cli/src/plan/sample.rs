@@ -226,6 +226,10 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
                     name: "orders-dead-letter".to_owned(),
                     new_topic: None,
                 });
+                plan.pipelines[0].alarms.push(Alarm {
+                    namespace: "k2m",
+                    ..alarm("DeadLettered", "DeadLettered", Dimension::Function, "Sum", 0)
+                });
             }),
         ),
         (

@@ -748,6 +748,8 @@ fn a_dead_letter_topic_brings_its_right_and_its_variables() {
     assert_eq!(variables["K2M_ON_POISON"], "divert");
     assert_eq!(variables["K2M_DEAD_LETTER_TOPIC"], "orders-dead-letter");
     assert_eq!(variables["K2M_TIMEOUT_MS"], "60000");
+    let alarm = pipeline.alarms.iter().find(|alarm| alarm.id == "DeadLettered").unwrap();
+    assert_eq!((alarm.namespace, alarm.threshold), ("k2m", 0));
 }
 
 #[test]
