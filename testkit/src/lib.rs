@@ -3,6 +3,7 @@
 //! with the test.
 
 pub mod aws;
+pub mod clerk;
 mod error;
 pub mod ground;
 pub mod iam;
@@ -16,6 +17,7 @@ mod tls;
 mod wait;
 
 pub use aws::AwsEmulator;
+pub use clerk::Clerk;
 pub use error::{Error, Result};
 pub use kafka::{KafkaCluster, KafkaClusterBuilder, KafkaVersion};
 pub use lint::{Complaint, cfn_lint};

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -29,6 +30,8 @@ pub struct ProxyCounters {
     pub responses_passed: u64,
     /// Produce responses taken from a broker and lost, the connection cut instead.
     pub responses_lost: u64,
+    /// Connections that fell silent.
+    pub silenced: u64,
 }
 
 /// The controls of a proxy. Clones control the same proxy; dropping the last clone cuts everything.
@@ -54,7 +57,15 @@ struct State {
     refuse: bool,
     stopped: bool,
     listening: Vec<SocketAddr>,
-    connections: HashMap<u64, [TcpStream; 2]>,
+    connections: HashMap<u64, Connection>,
+}
+
+/// The two sides of a connection.
+#[derive(Debug)]
+struct Connection {
+    streams: [TcpStream; 2],
+    /// Set once it passes nothing on any more.
+    silent: Arc<AtomicBool>,
 }
 
 impl Default for Proxy {
@@ -96,6 +107,27 @@ impl Proxy {
         self.state().cut_all()
     }
 
+    /// From now on existing connections take what the client sends and pass nothing on, as when a router has forgotten them: the
+    /// client hears neither an answer nor an end. New connections work. Answers how many fell silent.
+    pub fn silence_existing(&self) -> usize {
+        let mut state = self.state();
+        let silenced = state
+            .connections
+            .values()
+            .filter(|connection| !connection.silent.swap(true, Ordering::Relaxed))
+            .count();
+        state.counters.silenced += silenced as u64;
+        silenced
+    }
+
+    /// Takes all wishes back: nothing more is lost or refused. What fell silent stays so.
+    pub fn behave(&self) {
+        let mut state = self.state();
+        state.lose_next = 0;
+        state.lose_every = 0;
+        state.refuse = false;
+    }
+
     /// While on, new connections are closed as soon as they are accepted; existing ones stay.
     pub fn refuse(&self, on: bool) {
         self.state().refuse = on;
@@ -129,8 +161,8 @@ impl Drop for Handle {
 impl State {
     fn cut_all(&mut self) -> usize {
         let cut = self.connections.len();
-        for streams in self.connections.values() {
-            shut(streams);
+        for connection in self.connections.values() {
+            shut(&connection.streams);
         }
         self.connections.clear();
         cut
@@ -196,6 +228,7 @@ fn connect(client: TcpStream, broker: TcpStream, shared: &Arc<Mutex<State>>) -> 
     broker.set_nodelay(true)?;
     let (mut to_client, mut to_broker) = (client.try_clone()?, broker.try_clone()?);
     let both = [client.try_clone()?, broker.try_clone()?];
+    let silent = Arc::new(AtomicBool::new(false));
     let id = {
         let mut state = lock(shared);
         if state.stopped {
@@ -203,7 +236,11 @@ fn connect(client: TcpStream, broker: TcpStream, shared: &Arc<Mutex<State>>) -> 
         }
         state.counters.connections += 1;
         let id = state.counters.connections;
-        state.connections.insert(id, both);
+        let connection = Connection {
+            streams: both,
+            silent: Arc::clone(&silent),
+        };
+        state.connections.insert(id, connection);
         id
     };
     let pending = Arc::new(Mutex::new(HashSet::new()));
@@ -211,11 +248,15 @@ fn connect(client: TcpStream, broker: TcpStream, shared: &Arc<Mutex<State>>) -> 
         id,
         shared: Arc::clone(shared),
         pending: Arc::clone(&pending),
+        silent: Arc::clone(&silent),
+        ends: true,
     };
     let responses = Direction {
         id,
         shared: Arc::clone(shared),
         pending,
+        silent,
+        ends: false,
     };
     spawn(move || drop(requests.pass_requests(client, &mut to_broker)))?;
     spawn(move || drop(responses.pass_responses(broker, &mut to_client)))
@@ -227,12 +268,19 @@ struct Direction {
     shared: Arc<Mutex<State>>,
     /// Correlation ids of the Produce requests that wait for their response.
     pending: Arc<Mutex<HashSet<[u8; 4]>>>,
+    /// Whether the connection passes nothing on any more.
+    silent: Arc<AtomicBool>,
+    /// Whether its end is also told on a silent connection: the client's is, the broker's can't reach the client.
+    ends: bool,
 }
 
 impl Direction {
     fn pass_requests(&self, client: TcpStream, broker: &mut TcpStream) -> io::Result<()> {
         let mut client = BufReader::new(client);
         while let Some(frame) = read_frame(&mut client)? {
+            if self.is_silent() {
+                continue;
+            }
             if let [_, _, _, _, key0, key1, _, _, c0, c1, c2, c3, ..] = frame[..]
                 && i16::from_be_bytes([key0, key1]) == PRODUCE
             {
@@ -247,6 +295,9 @@ impl Direction {
     fn pass_responses(&self, broker: TcpStream, client: &mut TcpStream) -> io::Result<()> {
         let mut broker = BufReader::new(broker);
         while let Some(frame) = read_frame(&mut broker)? {
+            if self.is_silent() {
+                continue;
+            }
             let is_produce = match frame[..] {
                 [_, _, _, _, c0, c1, c2, c3, ..] => self.pending().remove(&[c0, c1, c2, c3]),
                 _ => false,
@@ -262,6 +313,10 @@ impl Direction {
         Ok(())
     }
 
+    fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
     fn pending(&self) -> MutexGuard<'_, HashSet<[u8; 4]>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -269,8 +324,11 @@ impl Direction {
 
 impl Drop for Direction {
     fn drop(&mut self) {
-        if let Some(streams) = lock(&self.shared).connections.remove(&self.id) {
-            shut(&streams);
+        if self.is_silent() && !self.ends {
+            return;
+        }
+        if let Some(connection) = lock(&self.shared).connections.remove(&self.id) {
+            shut(&connection.streams);
         }
     }
 }
@@ -399,6 +457,25 @@ mod tests {
         assert!(ask(&mut stream, PRODUCE, 4));
         drop(proxy);
         assert!(!ask(&mut stream, PRODUCE, 5), "the end of the proxy cuts what is left");
+    }
+
+    #[test]
+    fn a_silent_connection_neither_answers_nor_ends() {
+        let proxy = Proxy::new();
+        let address = proxied(&proxy);
+        let mut old = TcpStream::connect(address).expect("connects");
+        assert!(ask(&mut old, PRODUCE, 1));
+        assert_eq!((proxy.silence_existing(), proxy.silence_existing()), (1, 0));
+        old.write_all(&request(PRODUCE, 2)).expect("the connection takes it");
+        let mut new = TcpStream::connect(address).expect("connects");
+        assert!(ask(&mut new, PRODUCE, 3), "a new connection works");
+        old.set_nonblocking(true).expect("a socket");
+        let heard = old.read(&mut [0]).expect_err("nothing is heard of the old one");
+        assert_eq!(heard.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!((proxy.counters().produce_requests, proxy.counters().silenced), (2, 1));
+        proxy.cut_all();
+        old.set_nonblocking(false).expect("a socket");
+        assert_eq!(old.read(&mut [0]).unwrap_or(0), 0, "cut, it ends");
     }
 
     #[test]

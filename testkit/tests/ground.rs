@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use k2m_testkit::{KafkaCluster, KafkaVersion, ReadbackRequest, Result, readback, wait_until};
+use k2m_testkit::{Clerk, KafkaCluster, KafkaVersion, ReadbackRequest, Result, readback, wait_until};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
@@ -486,5 +486,40 @@ fn what_was_not_built_is_not_there() -> Result<()> {
     }
     cluster.stop(1)?;
     assert!(cluster.stop(1).is_err(), "it is down");
+    Ok(())
+}
+
+#[test]
+fn the_clerk_reads_moves_leaders_and_deletes() -> Result<()> {
+    let cluster = KafkaCluster::builder().brokers(3).start()?;
+    cluster.create_topic("t", 2, 3, &[])?;
+    let (clerk, bootstrap) = (Clerk::start()?, cluster.bootstrap_servers());
+    assert_eq!(clerk.read(&bootstrap, "t")?, []);
+    let sender = Sender::new(&bootstrap, &[]);
+    sender.send("t", 7).expect("it is delivered");
+    let before = [cluster.leader("t", 0)?, cluster.leader("t", 1)?];
+    let moved = clerk.move_leaders(&bootstrap, "t")?;
+    for (partition, old) in (0..).zip(before) {
+        let new = cluster.leader("t", partition)?;
+        assert_eq!(moved.get(&partition.to_string()), Some(&new));
+        assert_ne!(new, old, "partition {partition}");
+    }
+    sender.send("t", 8).expect("it finds the new leader");
+    let read = clerk.read(&bootstrap, "t")?;
+    let sequences: Vec<_> = read
+        .iter()
+        .map(|message| message.headers["k2m-sequence"].as_deref())
+        .collect();
+    assert_eq!(sequences, [Some("7"), Some("8")]);
+    assert_eq!(
+        (read[0].offset, read[0].key.as_deref(), read[0].value.as_deref()),
+        (0, Some("key"), Some("value"))
+    );
+
+    assert_eq!(clerk.delete(&bootstrap, &["t", "no-such-topic"])?, ["t"]);
+    let error = wait_until("the topic is gone", BOUND, || Ok(clerk.read(&bootstrap, "t").is_err()));
+    error.expect("it goes soon");
+    let error = clerk.read(&bootstrap, "t").expect_err("it is gone").to_string();
+    assert!(error.contains("UNKNOWN_TOPIC_OR_PART"), "{error}");
     Ok(())
 }

@@ -70,7 +70,7 @@ pub(crate) async fn measure(run: &Run<'_>, kafka: &Kafka) -> Result<Section> {
 
 /// Starts a program and waits until it asks for its first invocation.
 async fn first_request(program: &Path, environment: &[(String, String)]) -> Result<Duration> {
-    let api = RuntimeApi::start(Clock::start(), LIMIT).await?;
+    let api = RuntimeApi::start(Clock::start()).await?;
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("K2M_") {

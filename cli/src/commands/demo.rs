@@ -20,7 +20,7 @@ use crate::local::broker::{BrokerError, Connection};
 use crate::local::destination::Destination;
 use crate::local::embedded::{Embedded, Plan};
 use crate::local::engine::Event;
-use crate::local::mapping::Settings;
+use crate::local::mapping::{LONGEST_BACKOFF, Settings};
 use crate::local::sandbox::Program;
 use crate::local::session::{End, Notice, Session};
 use crate::local::summary::{Summary, Tally};
@@ -128,6 +128,7 @@ fn session(records: u64, connection: &Connection, topic: &str, destination: &Pat
             maximum_age: None,
             bisect: true,
             partial_failures: true,
+            longest_backoff: LONGEST_BACKOFF,
         },
         shards: SHARDS,
         reshardings: Vec::new(),

@@ -16,7 +16,7 @@ use crate::local::broker::Connection;
 use crate::local::destination::Destination;
 use crate::local::embedded::{Embedded, Plan};
 use crate::local::engine::Event;
-use crate::local::mapping::Settings;
+use crate::local::mapping::{LONGEST_BACKOFF, Settings};
 use crate::local::sandbox::Program;
 use crate::local::session::{Notice, Session};
 use crate::local::stream::Reshard;
@@ -190,6 +190,7 @@ fn settings(args: &MappingArgs) -> Settings {
         bisect: !args.no_bisect,
         // Without them the handler's answer would say nothing, and what failed would count as done.
         partial_failures: true,
+        longest_backoff: LONGEST_BACKOFF,
     }
 }
 

@@ -12,8 +12,8 @@ use super::event::{PAYLOAD_LIMIT, Record, size};
 
 /// The wait after the first failure of a piece, in milliseconds; it doubles with each further one.
 const FIRST_BACKOFF: i64 = 100;
-/// The longest wait between retries, in milliseconds.
-const LONGEST_BACKOFF: i64 = 2_000;
+/// The longest wait between retries, in milliseconds, unless a test is in a hurry.
+pub const LONGEST_BACKOFF: i64 = 2_000;
 
 /// The parameters of the mapping.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Settings {
     pub bisect: bool,
     /// Whether the function's `batchItemFailures` count.
     pub partial_failures: bool,
+    /// The longest wait between retries, in milliseconds: [`LONGEST_BACKOFF`].
+    pub longest_backoff: i64,
 }
 
 /// How an invocation ended.
@@ -221,7 +223,7 @@ impl Lane {
             };
         if !splits {
             piece.failures = piece.failures.saturating_add(1);
-            piece.not_before = now + backoff(piece.failures);
+            piece.not_before = now + backoff(piece.failures, self.settings.longest_backoff);
         } else if piece.function_error {
             let second = piece.records.split_off(piece.records.len() / 2);
             self.pieces.push(Piece {
@@ -293,9 +295,9 @@ impl Lane {
 }
 
 /// The wait before a retry, in milliseconds.
-fn backoff(failures: u32) -> i64 {
+fn backoff(failures: u32, longest: i64) -> i64 {
     let doublings = failures.saturating_sub(1).min(16);
-    (FIRST_BACKOFF << doublings).min(LONGEST_BACKOFF)
+    (FIRST_BACKOFF << doublings).min(longest)
 }
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ pub struct Invocation {
 struct Offer {
     request_id: String,
     event: Bytes,
+    time_left: i64,
     taken: oneshot::Sender<()>,
     reply: oneshot::Sender<Reply>,
 }
@@ -65,7 +66,6 @@ struct Shared {
     /// Whether the process waits for an invocation, and so has nothing to do.
     idle: watch::Sender<bool>,
     clock: Clock,
-    timeout: Duration,
 }
 
 /// The API; it ends when this is dropped.
@@ -85,8 +85,8 @@ impl Drop for RuntimeApi {
 }
 
 impl RuntimeApi {
-    /// Listens on a free port of 127.0.0.1. `timeout` becomes each invocation's deadline.
-    pub async fn start(clock: Clock, timeout: Duration) -> std::io::Result<Self> {
+    /// Listens on a free port of 127.0.0.1.
+    pub async fn start(clock: Clock) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let (offers, receiver) = mpsc::channel(1);
@@ -98,7 +98,6 @@ impl RuntimeApi {
             init_error: init_error_sender,
             idle: idle_sender,
             clock,
-            timeout,
         });
         let server = tokio::spawn(serve(listener, shared)).abort_handle();
         Ok(Self {
@@ -115,13 +114,14 @@ impl RuntimeApi {
         self.address
     }
 
-    /// Puts up an invocation.
-    pub async fn offer(&self, request_id: &str, event: Bytes) -> Invocation {
+    /// Puts up an invocation. Its deadline is told as so many milliseconds from when it is taken.
+    pub async fn offer(&self, request_id: &str, event: Bytes, time_left: i64) -> Invocation {
         let (taken_sender, taken) = oneshot::channel();
         let (reply_sender, reply) = oneshot::channel();
         let offer = Offer {
             request_id: request_id.to_owned(),
             event,
+            time_left,
             taken: taken_sender,
             reply: reply_sender,
         };
@@ -222,7 +222,7 @@ async fn next(shared: &Shared) -> Response<Full<Bytes>> {
     let Some(offer) = offer else {
         return refuse(StatusCode::INTERNAL_SERVER_ERROR, "Stopped", "no invocation will come");
     };
-    let deadline = shared.clock.now() + i64::try_from(shared.timeout.as_millis()).unwrap_or(i64::MAX);
+    let deadline = shared.clock.now().saturating_add(offer.time_left);
     let trace = format!(
         "Root=1-{:08x}-{:024x};Parent={:016x};Sampled=0",
         shared.clock.now() / 1000,
@@ -338,14 +338,14 @@ mod tests {
 
     async fn api() -> (RuntimeApi, Clock) {
         let clock = Clock::start();
-        (RuntimeApi::start(clock, Duration::from_mins(1)).await.unwrap(), clock)
+        (RuntimeApi::start(clock).await.unwrap(), clock)
     }
 
     #[tokio::test]
     async fn an_invocation_goes_to_the_process_and_its_response_comes_back() {
         let (api, clock) = api().await;
         let mut client = connect(&api).await;
-        let invocation = api.offer("id-1", Bytes::from_static(b"{}")).await;
+        let invocation = api.offer("id-1", Bytes::from_static(b"{}"), 60_000).await;
         let (status, headers, event) = call(&mut client, Method::GET, "invocation/next", "").await;
         assert_eq!((status, event.as_str()), (200, "{}"));
         assert_eq!(headers["lambda-runtime-aws-request-id"], "id-1");
@@ -388,7 +388,7 @@ mod tests {
     async fn errors_keep_their_words() {
         let (api, _) = api().await;
         let mut client = connect(&api).await;
-        let invocation = api.offer("id-1", Bytes::new()).await;
+        let invocation = api.offer("id-1", Bytes::new(), 60_000).await;
         call(&mut client, Method::GET, "invocation/next", "").await;
         let body = r#"{"errorType":"Poison","errorMessage":"too large","stackTrace":[]}"#;
         assert_eq!(
@@ -414,7 +414,7 @@ mod tests {
             client
         });
         api.idle().await;
-        let invocation = api.offer("id-1", Bytes::new()).await;
+        let invocation = api.offer("id-1", Bytes::new(), 60_000).await;
         invocation.taken.await.unwrap();
         assert!(!*api.idle.borrow());
         drop(asking.await.unwrap());

@@ -83,6 +83,25 @@ pub struct Program {
     pub log: Option<Arc<File>>,
 }
 
+/// The time of one invocation.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    /// When it is killed, after it was taken.
+    pub limit: Duration,
+    /// Milliseconds that it is told to have left: less than nothing, or more than the limit, if its clock is wrong.
+    pub told: i64,
+}
+
+impl Allowance {
+    /// As Lambda does it: what is told is what there is.
+    pub fn honest(limit: Duration) -> Self {
+        Self {
+            limit,
+            told: i64::try_from(limit.as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+}
+
 /// The sandbox of one lane.
 #[derive(Debug)]
 pub struct ProcessSandbox {
@@ -91,6 +110,8 @@ pub struct ProcessSandbox {
     clock: Clock,
     events: Events,
     running: Option<Running>,
+    /// The next invocation's time, if it isn't the program's.
+    allowance: Option<Allowance>,
 }
 
 #[derive(Debug)]
@@ -143,13 +164,17 @@ impl ProcessSandbox {
             clock,
             events,
             running: None,
+            allowance: None,
         }
     }
 
+    /// Gives the next invocation another time than the program's, so that a test can make it short or its deadline wrong.
+    pub fn allow(&mut self, allowance: Allowance) {
+        self.allowance = Some(allowance);
+    }
+
     async fn start(&self) -> Result<Running, SandboxError> {
-        let api = RuntimeApi::start(self.clock, self.program.timeout)
-            .await
-            .map_err(SandboxError::Listen)?;
+        let api = RuntimeApi::start(self.clock).await.map_err(SandboxError::Listen)?;
         let mut command = Command::new(&self.program.path);
         command.args(&self.program.arguments);
         for (name, _) in std::env::vars_os() {
@@ -251,11 +276,15 @@ impl ProcessSandbox {
 impl Sandbox for ProcessSandbox {
     async fn invoke(&mut self, request_id: &str, event: Bytes) -> Result<Reply, SandboxError> {
         let mut running = self.ready().await?;
+        let allowance = self
+            .allowance
+            .take()
+            .unwrap_or_else(|| Allowance::honest(self.program.timeout));
         if running.frozen {
             running.signal(Signal::CONT);
             running.frozen = false;
         }
-        let mut invocation = running.api.offer(request_id, event).await;
+        let mut invocation = running.api.offer(request_id, event, allowance.told).await;
         let mut taken = false;
         let mut limit = Instant::now() + self.program.timeout.max(INIT_LIMIT);
         loop {
@@ -277,7 +306,7 @@ impl Sandbox for ProcessSandbox {
                 () = settled(&mut invocation.taken), if !taken => {
                     taken = true;
                     running.used = true;
-                    limit = Instant::now() + self.program.timeout;
+                    limit = Instant::now() + allowance.limit;
                     self.events.send(Event::Invoking { lane: self.lane, pid: running.pid });
                 }
                 status = running.child.wait() => return self.ended(running, status).await,
@@ -285,7 +314,7 @@ impl Sandbox for ProcessSandbox {
                     let pid = running.pid;
                     let _ = running.kill().await;
                     self.events.send(Event::Died { lane: self.lane, pid, status: "killed: it took too long".to_owned() });
-                    let seconds = self.program.timeout.as_secs();
+                    let seconds = allowance.limit.as_secs_f32();
                     let error_message = if taken {
                         format!("Task timed out after {seconds} seconds")
                     } else {

@@ -1,10 +1,14 @@
 //! `k2m` and the `bootstrap` binary, as built, against real Apache Kafka; read back by a client that isn't k2m.
 
+mod deadline;
 mod delivery;
 mod demo;
 mod driver;
 mod flaws;
+mod frozen;
 mod input;
+mod one;
+mod poison;
 mod rights;
 mod scenarios;
 mod volume;

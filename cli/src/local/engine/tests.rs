@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Value;
 
 use super::*;
+use crate::local::mapping::LONGEST_BACKOFF;
 use crate::local::runtime_api::FunctionError;
 use crate::local::summary::{Summary, Tally};
 
@@ -99,6 +100,7 @@ async fn run(
             maximum_age: None,
             bisect: true,
             partial_failures: true,
+            longest_backoff: LONGEST_BACKOFF,
         },
         shards: setup.shards,
         reshardings: setup.reshardings,
@@ -549,6 +551,7 @@ async fn a_resharding_behind_the_input_is_told() {
             maximum_age: None,
             bisect: true,
             partial_failures: true,
+            longest_backoff: LONGEST_BACKOFF,
         },
         shards: 1,
         reshardings: vec![reshard(3, 2), reshard(5, 4)],

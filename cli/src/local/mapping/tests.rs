@@ -28,6 +28,7 @@ fn settings() -> Settings {
         maximum_age: None,
         bisect: true,
         partial_failures: true,
+        longest_backoff: LONGEST_BACKOFF,
     }
 }
 
@@ -222,7 +223,9 @@ fn retries_without_end_do_not_end() {
 
 #[test]
 fn the_wait_doubles_to_its_limit() {
-    let waits: Vec<_> = [1, 2, 3, 4, 5, 6, 7, u32::MAX].map(backoff).into();
+    let waits: Vec<_> = [1, 2, 3, 4, 5, 6, 7, u32::MAX]
+        .map(|failures| backoff(failures, LONGEST_BACKOFF))
+        .into();
     assert_eq!(waits, [100, 200, 400, 800, 1_600, 2_000, 2_000, 2_000]);
 }
 

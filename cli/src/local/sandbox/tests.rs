@@ -120,6 +120,49 @@ async fn a_process_that_takes_too_long_is_killed_and_replaced() {
 }
 
 #[tokio::test]
+async fn one_invocation_can_have_a_time_of_its_own() {
+    let script = r#"
+while true; do
+  ask
+  while IFS= read -r line <&3; do
+    line=${line%$'\r'}
+    case "$line" in
+      lambda-runtime-aws-request-id:*) id=${line#*: } ;;
+      lambda-runtime-deadline-ms:*) echo "deadline ${line#*: }" >&2 ;;
+      content-length:*) length=${line#*: } ;;
+      '') break ;;
+    esac
+  done
+  IFS= read -r -N "$length" body <&3
+  answer
+done"#;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let (mut sandbox, _happened) = sandbox(script, 60, false, Some(&log));
+    sandbox.allow(Allowance {
+        limit: Duration::from_mins(1),
+        told: -3_600_000,
+    });
+    let now = Clock::start().now();
+    for _ in 0..2 {
+        assert_eq!(invoke(&mut sandbox).await.unwrap(), GOOD);
+    }
+    sandbox.close().await;
+    let told: Vec<i64> = std::fs::read_to_string(log)
+        .unwrap()
+        .lines()
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap() - now)
+        .collect();
+    assert!(told[0] < -3_000_000, "an hour ago: {told:?}");
+    assert!((60_000..600_000).contains(&told[1]), "as always again: {told:?}");
+
+    let (mut sandbox, _happened) = self::sandbox("take; sleep 1000", 600, false, None);
+    sandbox.allow(Allowance::honest(Duration::from_millis(200)));
+    let (_, message) = error_of(invoke(&mut sandbox).await);
+    assert_eq!(message, "Task timed out after 0.2 seconds");
+}
+
+#[tokio::test]
 async fn a_process_that_dies_in_an_invocation_is_an_exit_error_with_its_last_words() {
     let (mut sandbox, _happened) = sandbox("take; echo 'out of luck' >&2; exit 7", 60, false, None);
     let (kind, message) = error_of(invoke(&mut sandbox).await);
