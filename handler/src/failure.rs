@@ -95,26 +95,41 @@ impl Failure {
         }
     }
 
-    /// The function's time ran out; `last` is the newest error that librdkafka reported while waiting.
-    pub fn deadline(last: Option<&Failure>) -> Self {
+    /// The function's time ran out; `last` is the newest error that librdkafka reported while waiting, `progressed`: whether anything was
+    /// acknowledged before.
+    pub fn deadline(last: Option<&Failure>, progressed: bool) -> Self {
+        let begin = "the function's time ran out before the brokers acknowledged";
         match last {
             Some(last) => Self {
                 class: last.class,
-                reason: format!(
-                    "the function's time ran out before the brokers acknowledged. {}",
-                    last.reason
-                ),
+                reason: format!("{begin}. {}", last.reason),
                 librdkafka: last.librdkafka.clone(),
+            },
+            None if progressed => Self {
+                class: Class::Retryable,
+                reason: format!(
+                    "{begin} all, and no error was reported: raise the function's time-out, or send fewer records a batch"
+                ),
+                librdkafka: String::new(),
             },
             None => Self {
                 class: Class::Retryable,
-                reason:
-                    "the function's time ran out before the brokers acknowledged, and no error was reported: raise the \
-                         function's time-out, or send fewer records a batch"
-                        .into(),
+                reason: format!(
+                    "{begin} anything, and no error was reported: a broker hangs or is overloaded, something drops its packets, or the function's \
+                     time-out is too short to connect"
+                ),
                 librdkafka: String::new(),
             },
         }
+    }
+}
+
+/// How much an error of the client says of its cause, to keep the one that says most.
+pub fn weight(code: Code, detail: &str) -> u8 {
+    match code {
+        Code::AllBrokersDown => 0,
+        _ if unreachable_words(detail) == unreachable_words("") && code == Code::BrokerTransportFailure => 1,
+        _ => 2,
     }
 }
 

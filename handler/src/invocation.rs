@@ -80,7 +80,7 @@ pub async fn handle(
     };
     let summary = Summary {
         request_id: call.request_id,
-        records: records.len(),
+        records: &records,
         delivery: &delivery,
         decoding: decoded - start,
         delivering: decoded.elapsed(),

@@ -8,6 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::batch::{Delivery, Outcome};
 use crate::config::LogLevel;
+use crate::event::Record;
 use crate::failure::Failure;
 
 /// Sends log lines to standard output as JSON, one object a line, from `level` up.
@@ -35,8 +36,8 @@ pub fn start(level: LogLevel) {
 pub(crate) struct Summary<'a> {
     /// AWS's id of the invocation.
     pub(crate) request_id: &'a str,
-    /// Records in the batch.
-    pub(crate) records: usize,
+    /// The batch.
+    pub(crate) records: &'a [Record<'a>],
     /// What became of them.
     pub(crate) delivery: &'a Delivery,
     /// From the payload's arrival to the last record that was read out of it.
@@ -58,7 +59,7 @@ impl Summary<'_> {
             ($level:ident, $($reason:tt)*) => {
                 tracing::$level!(
                     requestId = self.request_id,
-                    records = self.records,
+                    records = self.records.len(),
                     acknowledged,
                     deadLettered = dead_lettered,
                     failures,
@@ -73,12 +74,20 @@ impl Summary<'_> {
             };
         }
         if let Some(failure) = &self.delivery.failure {
-            write!(warn, reason = failure.reason, librdkafka = failure.librdkafka,);
+            let failed = self.delivery.outcomes.iter().position(|it| *it == Outcome::Failed);
+            let first = failed.and_then(|place| self.records.get(place));
+            write!(
+                warn,
+                shard = first.map_or("", |record| &record.shard),
+                sequenceNumber = first.map_or("", |record| &record.sequence_number),
+                reason = failure.reason,
+                librdkafka = failure.librdkafka,
+            );
         } else {
             write!(info,);
         }
         metrics([
-            ("Records", "Count", self.records.into()),
+            ("Records", "Count", self.records.len().into()),
             ("Acknowledged", "Count", acknowledged.into()),
             ("DeadLettered", "Count", dead_lettered.into()),
             ("Failures", "Count", failures.into()),

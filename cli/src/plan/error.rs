@@ -30,7 +30,7 @@ pub enum PlanError {
     #[error("{}", blind(.0))]
     Blind(Vec<(String, Unreadable)>),
     /// AWS answered, but what is needed is not in its answer.
-    #[error("the facts say nothing of {what}; look again")]
+    #[error("the facts say nothing of {what}; look again, with `k2m inspect -o json` and the same settings")]
     Missing {
         /// What is needed.
         what: String,

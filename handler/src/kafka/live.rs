@@ -145,6 +145,17 @@ impl Told {
         self.broken.is_none() && self.reports[..self.sent].iter().all(|it| matches!(it, Some(Ok(_))))
     }
 
+    /// How many messages the brokers may have stored without having said so.
+    pub(super) fn uncertain(&self) -> usize {
+        let uncertain = |report: &&Option<Report>| match report {
+            None | Some(Err(Code::PurgeInflight | Code::MessageTimedOut)) => true,
+            // librdkafka puts back into its queue what was under way on a connection that it lost.
+            Some(Err(Code::PurgeQueue)) => self.troubled,
+            Some(_) => false,
+        };
+        self.reports[..self.sent].iter().filter(uncertain).count()
+    }
+
     /// The partitions that acknowledged something.
     pub(super) fn partitions(&self) -> impl Iterator<Item = i32> {
         self.reports.iter().filter_map(|report| report.and_then(Result::ok))
@@ -248,7 +259,7 @@ impl Live {
                 tokio::time::sleep_until(deadline.min(Instant::now() + ASK_AGAIN)).await;
             }
             if Instant::now() >= deadline {
-                return Err(Failure::deadline(self.client_failure(topic).as_ref()));
+                return Err(Failure::deadline(self.client_failure(topic).as_ref(), false));
             }
         }
         Ok(())
@@ -453,10 +464,16 @@ impl Live {
 }
 
 /// How many partitions the topic has, as one of the brokers says.
+///
+/// Asked twice: librdkafka looks for a producer id when metadata comes, but the first answer also makes it drop the bootstrap connection, so
+/// that no broker is there to ask. It would look again after half a second; it does at the second answer, which comes from a broker that stays.
 fn ask_partitions(producer: &BaseProducer<Context>, topic: &str) -> Result<usize, Code> {
-    let code = |error: &KafkaError| error.rdkafka_error_code().unwrap_or(Code::Unknown);
-    let metadata = producer.client().fetch_metadata(Some(topic), ASK);
-    let metadata = metadata.map_err(|error| code(&error))?;
+    let ask = || {
+        let metadata = producer.client().fetch_metadata(Some(topic), ASK);
+        metadata.map_err(|error| error.rdkafka_error_code().unwrap_or(Code::Unknown))
+    };
+    ask()?;
+    let metadata = ask()?;
     let topic = metadata.topics().first().ok_or(Code::UnknownTopicOrPartition)?;
     match topic.error() {
         Some(error) => Err(error.into()),

@@ -20,7 +20,7 @@ use crate::kafka::limit::{DEFAULT_MAX_MESSAGE_BYTES, LimitError, topic_limit};
 use crate::kafka::live::{Broken, Live, Told};
 use crate::kafka::login::{Login, Process, Surroundings};
 use crate::kafka::settings::Filling;
-use crate::kafka::tracker::{Report, is_consequence};
+use crate::kafka::tracker::is_consequence;
 use crate::message::{Grounds, Message};
 use crate::rounds::{Next, Refusal, Rounds};
 use crate::{Flaw, note};
@@ -134,9 +134,12 @@ impl KafkaProducer {
         }
     }
 
-    /// Takes down a producer that failed.
-    fn give_up(&mut self, live: Live) {
-        self.closing = Some(live.close());
+    /// Takes down a producer that failed. Where the brokers may still have something of it before them, the next one waits for its end.
+    fn give_up(&mut self, live: Live, uncertain: bool) {
+        let closing = live.close();
+        if uncertain {
+            self.closing = Some(closing);
+        }
     }
 
     /// The producer that was made ahead, once it is made.
@@ -146,7 +149,7 @@ impl KafkaProducer {
         };
         // Where the time runs out the next invocation finds it here.
         let made = timeout_at(deadline, starting).await;
-        let made = made.map_err(|_| Failure::deadline(None))?;
+        let made = made.map_err(|_| Failure::deadline(None, false))?;
         self.starting = None;
         made.map_err(|panicked| Failure::internal(&panicked.to_string()))?
             .map(Some)
@@ -162,11 +165,11 @@ impl KafkaProducer {
             if (live.filling() == Filling::OneByOne) == alone && !live.has_overslept() && !live.is_dead() {
                 return Ok(live);
             }
-            self.give_up(live);
+            self.give_up(live, false);
         }
         if let Some(closing) = &mut self.closing {
             if timeout_at(deadline, closing).await.is_err() {
-                return Err(Failure::deadline(None));
+                return Err(Failure::deadline(None, false));
             }
             self.closing = None;
         }
@@ -189,7 +192,7 @@ impl KafkaProducer {
         self.starting = Some(self.start(filling)?);
         match self.started(deadline).await? {
             Some(live) => Ok(live),
-            None => Err(Failure::deadline(None)),
+            None => Err(Failure::deadline(None, false)),
         }
     }
 
@@ -258,7 +261,7 @@ impl KafkaProducer {
                 }
             };
             if Instant::now() >= deadline {
-                return Err(Failure::deadline(None));
+                return Err(Failure::deadline(None, work.bytes > 0));
             }
             if let [place] = places[..]
                 && self.config.size_judge == SizeJudge::Function
@@ -271,7 +274,7 @@ impl KafkaProducer {
             let kept = self.live.is_some() || self.starting.is_some();
             let mut live = self.ready(alone, deadline).await?;
             if let Err(failure) = live.meet(topic, deadline).await {
-                self.give_up(live);
+                self.give_up(live, false);
                 if !kept || !std::mem::take(&mut second_chance) {
                     return Err(failure);
                 }
@@ -302,13 +305,13 @@ impl KafkaProducer {
                 }
             } else {
                 let complaint = live.client_failure(topic);
-                self.give_up(live);
+                self.give_up(live, told.uncertain() > 0);
                 if matches!(told.broken, Some(Broken::Deadline)) {
-                    return Err(Failure::deadline(stopped.or(complaint).as_ref()));
+                    return Err(Failure::deadline(stopped.or(complaint).as_ref(), work.bytes > 0));
                 }
                 if stopped.is_none() && decided {
                     // What was refused for what it is decides the next round.
-                    work.count_uncertain(&told);
+                    work.resent += told.uncertain();
                     continue;
                 }
                 let client = told.client_failure().or(complaint);
@@ -320,7 +323,7 @@ impl KafkaProducer {
                 if !may_pass || !std::mem::take(&mut second_chance) {
                     return Err(failure);
                 }
-                work.count_uncertain(&told);
+                work.resent += told.uncertain();
                 continue;
             }
             if let Some(failure) = stopped {
@@ -403,10 +406,10 @@ impl KafkaProducer {
             return Ok(());
         }
         let complaint = live.client_failure(dead_letter_topic);
-        self.give_up(live);
+        self.give_up(live, told.uncertain() > 0);
         let failure = match (told.reports.first(), &told.broken) {
             (Some(Some(Err(code))), _) if !is_consequence(*code) => round.refused(poison.place, *code),
-            (_, Some(Broken::Deadline)) => Failure::deadline(complaint.as_ref()),
+            (_, Some(Broken::Deadline)) => Failure::deadline(complaint.as_ref(), false),
             _ => told
                 .client_failure()
                 .or(told.unsendable)
@@ -422,19 +425,6 @@ struct Work {
     rounds: Rounds,
     bytes: u64,
     resent: usize,
-}
-
-impl Work {
-    /// Counts what the brokers may have stored without having said so, before it is sent again.
-    fn count_uncertain(&mut self, told: &Told) {
-        let uncertain = |report: &&Option<Report>| match report {
-            None | Some(Err(Code::PurgeInflight | Code::MessageTimedOut)) => true,
-            // librdkafka puts back into its queue what was under way on a connection that it lost.
-            Some(Err(Code::PurgeQueue)) => told.troubled,
-            Some(_) => false,
-        };
-        self.resent += told.reports[..told.sent].iter().filter(uncertain).count();
-    }
 }
 
 /// What is sent at once, and where to.

@@ -22,7 +22,8 @@ pub(super) fn connection(config: &Config) -> ClientConfig {
         .set("client.id", &config.client_id)
         .set("allow.auto.create.topics", "false")
         // The function's whole life is a minute: a broker that comes back is to be noticed within it.
-        .set("reconnect.backoff.ms", "50")
+        // Half of it is also how long a second connection waits for the first.
+        .set("reconnect.backoff.ms", "20")
         .set("reconnect.backoff.max.ms", "1000")
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("socket.keepalive.enable", "true")

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
 
+use crate::failure::weight;
+
 /// A delivery report: acknowledged by this partition, or why not.
 pub(super) type Report = Result<i32, Code>;
 
@@ -89,8 +91,12 @@ impl Tracker {
     pub(super) fn client_error(&self, code: Code, text: &str) {
         self.troubled.store(true, Ordering::Release);
         let mut reports = self.lock();
-        // `all brokers down` follows the error that says why: the why is worth keeping.
-        if code != Code::AllBrokersDown || reports.client_error.is_none() {
+        // That a connection was lost, or all are down, follows the error that says why: the why is worth keeping.
+        let known = reports
+            .client_error
+            .as_ref()
+            .map_or(0, |(code, text)| weight(*code, text));
+        if weight(code, text) >= known {
             reports.client_error = Some((code, text.to_owned()));
         }
         self.changed.notify_one();
