@@ -75,6 +75,10 @@ impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        // A connection that was lost with something on its way is no error to librdkafka, which tries again: it is only logged so.
+        if facility == "FAIL" {
+            self.tracker.lost_a_connection();
+        }
         tracing::debug!(librdkafka = text, facility, level = ?level, "librdkafka");
     }
 
@@ -148,10 +152,10 @@ impl Told {
     /// How many messages the brokers may have stored without having said so.
     pub(super) fn uncertain(&self) -> usize {
         let uncertain = |report: &&Option<Report>| match report {
-            None | Some(Err(Code::PurgeInflight | Code::MessageTimedOut)) => true,
+            None | Some(Err(Code::PurgeInflight | Code::MessageTimedOut | Code::OutOfOrderSequenceNumber)) => true,
             // librdkafka puts back into its queue what was under way on a connection that it lost.
-            Some(Err(Code::PurgeQueue)) => self.troubled,
-            Some(_) => false,
+            Some(Err(code)) => self.troubled && is_consequence(*code),
+            Some(Ok(_)) => false,
         };
         self.reports[..self.sent].iter().filter(uncertain).count()
     }

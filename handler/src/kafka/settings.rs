@@ -1,6 +1,7 @@
 //! The function's configuration as librdkafka's properties. Pure.
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 
 use crate::Flaw;
 use crate::config::{Authentication, Config};
@@ -27,7 +28,9 @@ pub(super) fn connection(config: &Config) -> ClientConfig {
         .set("reconnect.backoff.max.ms", "1000")
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("socket.keepalive.enable", "true")
-        .set("log.connection.close", "false");
+        // At this level librdkafka tells of lost connections, which is how they are known of (see `Live::uncertain`).
+        .set("log.connection.close", "true")
+        .set_log_level(RDKafkaLogLevel::Info);
     match config.authentication {
         Authentication::Plaintext => settings.set("security.protocol", "plaintext"),
         Authentication::Tls => settings.set("security.protocol", "ssl"),

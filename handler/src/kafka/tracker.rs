@@ -39,7 +39,7 @@ pub(super) struct Tracker {
     reports: Mutex<Reports>,
     /// Whether a message of this round was refused: looked at for each message that is handed over, so without the lock.
     refused: AtomicBool,
-    /// Whether the client has ever had an error. librdkafka tells the same one again only after half a minute, so this never goes back.
+    /// Whether a connection was ever lost. librdkafka tells the same again only after half a minute, so this never goes back.
     troubled: AtomicBool,
     /// Wakes the sending task: all was heard, the first refusal, or an error of the client.
     changed: Notify,
@@ -89,7 +89,6 @@ impl Tracker {
 
     /// An error of the client as a whole: a broker that can't be reached, a handshake that failed.
     pub(super) fn client_error(&self, code: Code, text: &str) {
-        self.troubled.store(true, Ordering::Release);
         let mut reports = self.lock();
         // That a connection was lost, or all are down, follows the error that says why: the why is worth keeping.
         let known = reports
@@ -105,6 +104,11 @@ impl Tracker {
     /// Whether a message of this round was refused already.
     pub(super) fn has_refusal(&self) -> bool {
         self.refused.load(Ordering::Acquire)
+    }
+
+    /// A connection was lost, perhaps with something on its way.
+    pub(super) fn lost_a_connection(&self) {
+        self.troubled.store(true, Ordering::Release);
     }
 
     /// Whether a connection may have been lost with something on its way.
