@@ -446,107 +446,110 @@ mod tests {
             .collect()
     }
 
+    type Change = fn(&mut Schedule, &mut Seen);
+
+    /// What is changed of a good run, and the claims that it breaks.
+    const CHANGES: [(&str, Change, &[Claim]); 18] = [
+        ("nothing", |_, _| {}, &[]),
+        (
+            "lost",
+            |_, seen| seen.topic.truncate(2),
+            &[Claim::NeverLost, Claim::NeverLost],
+        ),
+        ("unnamed", |_, seen| seen.given_up.clear(), &[Claim::NeverLost]),
+        (
+            "accepted alone",
+            |_, seen| seen.calls[1].end = End::Accepted(1),
+            &[Claim::NeverLost],
+        ),
+        (
+            "a good one given up",
+            |_, seen| seen.given_up[0].places = vec![2, 3],
+            &[Claim::NamedAlone, Claim::NamedAlone],
+        ),
+        ("swapped", |_, seen| seen.topic.swap(1, 2), &[Claim::InOrder]),
+        ("scattered", |_, seen| seen.topic[2].partition = 1, &[Claim::InOrder]),
+        (
+            "twice",
+            |_, seen| seen.topic.push(message(0, 3)),
+            &[Claim::DuplicatesExplained],
+        ),
+        (
+            "twice, and sent twice",
+            |_, seen| {
+                seen.topic.push(message(0, 3));
+                seen.calls.push(call(0..1, End::Error(String::new())));
+            },
+            &[],
+        ),
+        (
+            "twice, sent by the function itself",
+            |_, seen| {
+                seen.topic.push(message(0, 3));
+                seen.resent.insert("0".to_owned(), 1);
+            },
+            &[],
+        ),
+        (
+            "thrice, sent once by the function itself",
+            |_, seen| {
+                seen.topic.extend([message(0, 3), message(0, 4)]);
+                seen.resent.insert("0".to_owned(), 1);
+            },
+            &[Claim::DuplicatesExplained],
+        ),
+        (
+            "twice, sent again in an invocation that it was not part of",
+            |_, seen| {
+                seen.topic.push(message(0, 3));
+                seen.resent.insert("3".to_owned(), 1);
+            },
+            &[Claim::DuplicatesExplained],
+        ),
+        (
+            "twice, of two processes",
+            |_, seen| {
+                seen.topic.push(message(0, 3));
+                seen.calls[0].processes = 2;
+            },
+            &[],
+        ),
+        (
+            "cut short",
+            |_, seen| seen.topic[0].value = Some("00000000".to_owned()),
+            &[Claim::Whole],
+        ),
+        (
+            "of another shard",
+            |_, seen| drop(seen.topic[0].headers.remove("k2m-shard")),
+            &[Claim::Whole],
+        ),
+        (
+            "hangs",
+            |_, seen| seen.early_end = Some("hangs".to_owned()),
+            &[Claim::Ends],
+        ),
+        (
+            "killed",
+            |_, seen| seen.calls[0].overdue = true,
+            &[Claim::AnsweredInTime],
+        ),
+        (
+            "retried for a jumped clock",
+            |schedule, seen| {
+                schedule.poisons.clear();
+                schedule.faults.clear();
+                seen.topic.push(message(3, 3));
+                seen.topic[3].value = Some(schedule.input().remove(3).value);
+                seen.given_up.clear();
+            },
+            &[Claim::Untroubled, Claim::Untroubled],
+        ),
+    ];
+
     #[test]
     fn a_good_run_breaks_nothing_and_each_claim_can_be_broken() {
-        type Change = fn(&mut Schedule, &mut Seen);
-        let rows: [(&str, Change, &[Claim]); 18] = [
-            ("nothing", |_, _| {}, &[]),
-            (
-                "lost",
-                |_, seen| seen.topic.truncate(2),
-                &[Claim::NeverLost, Claim::NeverLost],
-            ),
-            ("unnamed", |_, seen| seen.given_up.clear(), &[Claim::NeverLost]),
-            (
-                "accepted alone",
-                |_, seen| seen.calls[1].end = End::Accepted(1),
-                &[Claim::NeverLost],
-            ),
-            (
-                "a good one given up",
-                |_, seen| seen.given_up[0].places = vec![2, 3],
-                &[Claim::NamedAlone, Claim::NamedAlone],
-            ),
-            ("swapped", |_, seen| seen.topic.swap(1, 2), &[Claim::InOrder]),
-            ("scattered", |_, seen| seen.topic[2].partition = 1, &[Claim::InOrder]),
-            (
-                "twice",
-                |_, seen| seen.topic.push(message(0, 3)),
-                &[Claim::DuplicatesExplained],
-            ),
-            (
-                "twice, and sent twice",
-                |_, seen| {
-                    seen.topic.push(message(0, 3));
-                    seen.calls.push(call(0..1, End::Error(String::new())));
-                },
-                &[],
-            ),
-            (
-                "twice, sent by the function itself",
-                |_, seen| {
-                    seen.topic.push(message(0, 3));
-                    seen.resent.insert("0".to_owned(), 1);
-                },
-                &[],
-            ),
-            (
-                "thrice, sent once by the function itself",
-                |_, seen| {
-                    seen.topic.extend([message(0, 3), message(0, 4)]);
-                    seen.resent.insert("0".to_owned(), 1);
-                },
-                &[Claim::DuplicatesExplained],
-            ),
-            (
-                "twice, sent again in an invocation that it was not part of",
-                |_, seen| {
-                    seen.topic.push(message(0, 3));
-                    seen.resent.insert("3".to_owned(), 1);
-                },
-                &[Claim::DuplicatesExplained],
-            ),
-            (
-                "twice, of two processes",
-                |_, seen| {
-                    seen.topic.push(message(0, 3));
-                    seen.calls[0].processes = 2;
-                },
-                &[],
-            ),
-            (
-                "cut short",
-                |_, seen| seen.topic[0].value = Some("00000000".to_owned()),
-                &[Claim::Whole],
-            ),
-            (
-                "of another shard",
-                |_, seen| drop(seen.topic[0].headers.remove("k2m-shard")),
-                &[Claim::Whole],
-            ),
-            (
-                "hangs",
-                |_, seen| seen.early_end = Some("hangs".to_owned()),
-                &[Claim::Ends],
-            ),
-            (
-                "killed",
-                |_, seen| seen.calls[0].overdue = true,
-                &[Claim::AnsweredInTime],
-            ),
-            (
-                "retried for a jumped clock",
-                |schedule, seen| {
-                    schedule.poisons.clear();
-                    schedule.faults.clear();
-                    seen.topic.push(message(3, 3));
-                    seen.topic[3].value = Some(schedule.input().remove(3).value);
-                    seen.given_up.clear();
-                },
-                &[Claim::Untroubled, Claim::Untroubled],
-            ),
-        ];
-        for (row, change, expected) in rows {
+        for (row, change, expected) in CHANGES {
             let mut expected = expected.to_vec();
             if row == "retried for a jumped clock" {
                 expected.pop();
