@@ -328,9 +328,17 @@ impl Stage {
     }
 
     async fn take_back(self: &Arc<Self>, play: &mut Play, due: impl Fn(u64) -> bool) {
-        let (now, rest) = std::mem::take(&mut play.undo)
+        let (mut now, mut rest): (Vec<_>, Vec<_>) = std::mem::take(&mut play.undo)
             .into_iter()
             .partition(|(when, _)| due(*when));
+        // A broker that is down or stopped takes no settings: they wait until it is back.
+        let broken = rest
+            .iter()
+            .any(|(_, undo)| matches!(undo, Undo::Start(_) | Undo::Resume(_)));
+        if broken {
+            rest.extend(now.extract_if(.., |(_, undo)| matches!(undo, Undo::Limit)));
+        }
+        now.sort_by_key(|(_, undo)| matches!(undo, Undo::Limit));
         play.undo = rest;
         for (_, undo) in now {
             match undo {
