@@ -486,7 +486,16 @@ impl Deliver for KafkaProducer {
         };
         let failure = self.send(records, &mut work, deadline).await.err();
         self.used = Some(self.now());
-        let outcomes = work.rounds.outcomes();
+        let mut outcomes = work.rounds.outcomes();
+        // A promise broken on purpose: what failed before a round began is taken for success, too.
+        let pretends = failure.as_ref().is_some_and(|failure| match self.flaw {
+            Some(Flaw::SuccessOnDeadline) => Instant::now() >= deadline,
+            Some(Flaw::ConnectionErrorIsSuccess) => !failure.librdkafka.is_empty(),
+            _ => false,
+        });
+        if pretends {
+            outcomes.fill(Outcome::Acknowledged);
+        }
         Delivery {
             failure: failure.filter(|_| outcomes.contains(&Outcome::Failed)),
             outcomes,
