@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::payload::{self, Compression, Decode, Key, Payload, Pointer, Split, Timestamp, TopicChoice, ValueForm};
+
 /// How the function proves who it is to the brokers, and whether the connection is encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authentication {
@@ -102,17 +104,13 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    const ALL: [Self; 4] = [Self::Error, Self::Warn, Self::Info, Self::Debug];
-
-    /// The value as written in `K2M_LOG`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-        }
-    }
+    /// Each with its word in `K2M_LOG`.
+    const ALL: [(&str, Self); 4] = [
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+    ];
 }
 
 /// Everything the function needs to know, checked.
@@ -139,6 +137,8 @@ pub struct Config {
     pub idle_limit: Duration,
     /// How long before the function's deadline the answer is given; `None`: a tenth of the time left, from 100 ms to 1 s.
     pub deadline_margin: Option<Duration>,
+    /// What a record's data is taken for, and what its message is made of.
+    pub payload: Payload,
     /// What may be said in the log.
     pub log: LogLevel,
     /// The name that brokers see in their logs and quotas.
@@ -187,13 +187,21 @@ const DEAD_LETTER_TOPIC: &str = "K2M_DEAD_LETTER_TOPIC";
 const TIMEOUT_MS: &str = "K2M_TIMEOUT_MS";
 const IDLE_LIMIT_MS: &str = "K2M_IDLE_LIMIT_MS";
 const DEADLINE_MARGIN_MS: &str = "K2M_DEADLINE_MARGIN_MS";
+const DECODE: &str = "K2M_DECODE";
+const KEY: &str = "K2M_KEY";
+const TOPIC_POINTER: &str = "K2M_TOPIC_POINTER";
+const TOPIC_MAP: &str = "K2M_TOPIC_MAP";
+const VALUE: &str = "K2M_VALUE";
+const TIMESTAMP: &str = "K2M_TIMESTAMP";
+const HEADERS: &str = "K2M_HEADERS";
+const COMPRESSION: &str = "K2M_COMPRESSION";
 const LOG: &str = "K2M_LOG";
 
 /// The function's own region, set by Lambda.
 const AWS_REGION: &str = "AWS_REGION";
 
 /// The variables the function reads, in the order of the documentation.
-pub const VARIABLES: [&str; 12] = [
+pub const VARIABLES: [&str; 20] = [
     BOOTSTRAP_SERVERS,
     TOPIC,
     AUTHENTICATION,
@@ -205,6 +213,14 @@ pub const VARIABLES: [&str; 12] = [
     TIMEOUT_MS,
     IDLE_LIMIT_MS,
     DEADLINE_MARGIN_MS,
+    DECODE,
+    KEY,
+    TOPIC_POINTER,
+    TOPIC_MAP,
+    VALUE,
+    TIMESTAMP,
+    HEADERS,
+    COMPRESSION,
     LOG,
 ];
 
@@ -260,7 +276,8 @@ impl Config {
             time_out,
             idle_limit: millis(IDLE_LIMIT_MS, get(IDLE_LIMIT_MS), 1, 3_600_000)?.unwrap_or(IDLE_LIMIT),
             deadline_margin,
-            log: one_of(LOG, get(LOG), LogLevel::Info, &LogLevel::ALL, LogLevel::name)?,
+            payload: payload(get)?,
+            log: word(LOG, get(LOG), &LogLevel::ALL)?.unwrap_or(LogLevel::Info),
             client_id: get("AWS_LAMBDA_FUNCTION_NAME").map_or_else(|| "k2m".to_owned(), |name| format!("k2m-{name}")),
         })
     }
@@ -332,6 +349,84 @@ fn on_poison(value: Option<&str>, dead_letter: Option<&str>, own: Option<&str>) 
     }
 }
 
+fn payload<'v>(get: impl Fn(&str) -> Option<&'v str>) -> Result<Payload, ConfigError> {
+    let decode = read(DECODE, get(DECODE), Decode::parse)?.unwrap_or_default();
+    let timestamp = read(TIMESTAMP, get(TIMESTAMP), Timestamp::parse)?.unwrap_or(Timestamp::Arrival);
+    if timestamp == Timestamp::Event && decode.split != Split::CloudwatchLogs {
+        return Err(ConfigError::Invalid {
+            variable: TIMESTAMP,
+            value: "event".to_owned(),
+            expected: format!("event only with cloudwatch_logs in {DECODE}"),
+        });
+    }
+    Ok(Payload {
+        decode,
+        key: read(KEY, get(KEY), Key::parse)?.unwrap_or(Key::PartitionKey),
+        topic: topic_choice(get(TOPIC_POINTER), get(TOPIC_MAP))?,
+        value: word(VALUE, get(VALUE), &ValueForm::ALL)?.unwrap_or(ValueForm::Bytes),
+        timestamp,
+        headers: word(HEADERS, get(HEADERS), &[("true", true), ("false", false)])?.unwrap_or(true),
+        compression: word(COMPRESSION, get(COMPRESSION), &Compression::ALL)?.unwrap_or(Compression::None),
+    })
+}
+
+fn topic_choice(pointer: Option<&str>, map: Option<&str>) -> Result<Option<TopicChoice>, ConfigError> {
+    let pointer = read(TOPIC_POINTER, pointer, |text| {
+        Pointer::parse(text).map_err(str::to_owned)
+    })?;
+    let topics = read(TOPIC_MAP, map, payload::topic_map)?;
+    let missing = |variable, expected: &str| ConfigError::Missing {
+        variable,
+        expected: expected.to_owned(),
+    };
+    match (pointer, topics) {
+        (Some(pointer), Some(topics)) => {
+            for name in topics.values() {
+                topic(TOPIC_MAP, Some(name))?;
+            }
+            Ok(Some(TopicChoice { pointer, topics }))
+        }
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(missing(
+            TOPIC_MAP,
+            "the topic for each text at the pointer, as a JSON object",
+        )),
+        (None, Some(_)) => Err(missing(
+            TOPIC_POINTER,
+            "a JSON pointer to what the map's names are compared with",
+        )),
+    }
+}
+
+/// A value that isn't there, or is read by `parse`, whose error says what it takes.
+fn read<T>(
+    variable: &'static str,
+    value: Option<&str>,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, ConfigError> {
+    let read = |value: &str| {
+        parse(value).map_err(|expected| ConfigError::Invalid {
+            variable,
+            value: value.to_owned(),
+            expected,
+        })
+    };
+    value.map(read).transpose()
+}
+
+/// One of some words.
+fn word<T: Copy>(
+    variable: &'static str,
+    value: Option<&str>,
+    words: &[(&'static str, T)],
+) -> Result<Option<T>, ConfigError> {
+    read(variable, value, |value| {
+        let found = words.iter().find(|(word, _)| *word == value);
+        let known = || words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
+        found.map(|(_, it)| *it).ok_or_else(known)
+    })
+}
+
 /// `region`: the cluster's, as given; `own`: the function's.
 fn authentication(value: Option<&str>, region: Option<&str>, own: Option<&str>) -> Result<Authentication, ConfigError> {
     // Checked also where it isn't needed: a slip would show only once IAM is switched on.
@@ -351,24 +446,6 @@ fn authentication(value: Option<&str>, region: Option<&str>, own: Option<&str>) 
             expected: "plaintext or tls or iam".to_owned(),
         }),
     }
-}
-
-fn one_of<T: Copy>(
-    variable: &'static str,
-    value: Option<&str>,
-    default: T,
-    all: &[T],
-    name: impl Fn(T) -> &'static str,
-) -> Result<T, ConfigError> {
-    let Some(value) = value else { return Ok(default) };
-    all.iter()
-        .copied()
-        .find(|it| name(*it) == value)
-        .ok_or_else(|| ConfigError::Invalid {
-            variable,
-            value: value.to_owned(),
-            expected: all.iter().map(|it| name(*it)).collect::<Vec<_>>().join(" or "),
-        })
 }
 
 fn number(
@@ -429,6 +506,7 @@ mod tests {
                 time_out: None,
                 idle_limit: Duration::from_mins(1),
                 deadline_margin: None,
+                payload: Payload::default(),
                 log: LogLevel::Info,
                 client_id: "k2m".into(),
             }
@@ -478,8 +556,22 @@ mod tests {
     }
 
     #[test]
+    fn topics_out_of_the_map_are_checked() {
+        let map = |map| read(&[GOOD.as_slice(), &[(TOPIC_POINTER, "/type"), (TOPIC_MAP, map)]].concat());
+        let config = map(r#"{"created": "orders-created"}"#).expect("a good map");
+        let choice = config.payload.topic.expect("a choice");
+        assert_eq!(choice.pointer.as_str(), "/type");
+        assert_eq!(choice.topics["created"], "orders-created");
+        let bad = map(r#"{"created": "orders created"}"#).expect_err("no name for a topic");
+        assert!(
+            bad.to_string().starts_with("K2M_TOPIC_MAP is \"orders created\": "),
+            "{bad}"
+        );
+    }
+
+    #[test]
     fn every_bad_value_names_its_variable_and_what_it_takes() {
-        let rows: [(&str, &str); 22] = [
+        let rows = [
             (BOOTSTRAP_SERVERS, ""),
             (BOOTSTRAP_SERVERS, "b-1"),
             (BOOTSTRAP_SERVERS, "https://b-1:9092"),
@@ -500,6 +592,18 @@ mod tests {
             (TIMEOUT_MS, "900001"),
             (IDLE_LIMIT_MS, "0"),
             (DEADLINE_MARGIN_MS, "-5"),
+            (DECODE, "unzip"),
+            (DECODE, "lines,cloudwatch_logs"),
+            (KEY, "customer"),
+            (TOPIC_POINTER, "/type"),
+            (TOPIC_POINTER, "type"),
+            (TOPIC_MAP, "{}"),
+            (TOPIC_MAP, r#"{"created": "orders"}"#),
+            (VALUE, "avro"),
+            (TIMESTAMP, "event"),
+            (TIMESTAMP, "/a~"),
+            (HEADERS, "yes"),
+            (COMPRESSION, "brotli"),
             (LOG, "verbose"),
             ("K2M_TOPC", "orders"),
         ];

@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod message;
 pub mod note;
 pub mod partition;
+pub mod payload;
 pub mod rounds;
 mod runtime;
 
