@@ -30,18 +30,18 @@ pub(super) enum LimitError {
     Missing,
 }
 
-/// Reads `max.message.bytes` of the configured topic, in bytes.
+/// Reads `max.message.bytes` of a topic, in bytes.
 ///
 /// # Errors
 /// The cluster can't be reached within `time_out`, the topic is missing, the function may not read topic configurations
 /// (`DescribeTopicDynamicConfiguration`), or it speaks SASL/IAM.
-pub(super) async fn topic_limit(config: &Config, time_out: Duration) -> Result<usize, LimitError> {
+pub(super) async fn topic_limit(config: &Config, topic: &str, time_out: Duration) -> Result<usize, LimitError> {
     if matches!(config.authentication, Authentication::Iam(_)) {
         return Err(LimitError::Iam);
     }
     let admin: AdminClient<DefaultClientContext> = settings::connection(config).create()?;
     let options = AdminOptions::new().request_timeout(Some(time_out));
-    let resource = ResourceSpecifier::Topic(&config.topic);
+    let resource = ResourceSpecifier::Topic(topic);
     let answers = admin.describe_configs([&resource], &options).await?;
     let topic = answers
         .into_iter()
