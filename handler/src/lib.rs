@@ -14,5 +14,6 @@ pub mod partition;
 pub mod payload;
 pub mod rounds;
 mod runtime;
+pub mod secret;
 
 pub use runtime::{Flaw, main, main_with, main_with_embedded_brokers};
