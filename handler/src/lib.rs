@@ -17,6 +17,7 @@ pub mod partition;
 pub mod payload;
 pub mod rounds;
 mod runtime;
+pub mod secret;
 mod segment;
 pub mod unfold;
 

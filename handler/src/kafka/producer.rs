@@ -4,8 +4,6 @@
 //! (gapless guarantee), and its queue is purged inside the delivery report that says so. What is sent again goes in the batch's order
 //! ([`crate::rounds`]). And it goes through a new producer, once the old one is gone with its connections.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -18,21 +16,28 @@ use crate::config::{Authentication, Config, OnPoison, SizeJudge};
 use crate::event::Record;
 use crate::failure::{Class, Failure, is_for_size};
 use crate::invocation::Deliver;
+use crate::kafka::credentials::{Credentials, Vault};
 use crate::kafka::limit::{DEFAULT_MAX_MESSAGE_BYTES, LimitError, topic_limit};
 use crate::kafka::live::{Broken, Live, Told};
 use crate::kafka::login::{Login, Process, Surroundings};
+use crate::kafka::round::{Letter, Round, Segment, meet_all};
 use crate::kafka::settings::Filling;
+use crate::kafka::tls::objection;
 use crate::kafka::tracker::is_consequence;
 use crate::ledger::Ledger;
-use crate::message::{Grounds, Message};
-use crate::parcel::{Parcel, Scratch};
+use crate::message::Grounds;
+use crate::parcel::Scratch;
 use crate::rounds::{Next, Refusal, Rounds};
+use crate::secret::SecretError;
 use crate::segment::Segments;
 use crate::unfold::Unfolding;
 use crate::{Flaw, note};
 
 /// How long the topic may take to tell its size limit.
 const LIMIT_TIME_OUT: Duration = Duration::from_secs(3);
+
+/// How long each step of a closer look at a broker's certificate may take.
+const LOOK_TIME_OUT: Duration = Duration::from_secs(1);
 
 /// Records that are handed over between two looks at the clock.
 const CLOCK_EVERY: usize = 64;
@@ -42,6 +47,8 @@ pub struct KafkaProducer {
     config: Arc<Config>,
     flaw: Option<Flaw>,
     surroundings: Arc<dyn Surroundings>,
+    /// What secrets hold.
+    vault: Arc<Vault>,
     live: Option<Live>,
     /// A producer that is being made ahead of the first batch.
     starting: Option<JoinHandle<Result<Live, Failure>>>,
@@ -65,10 +72,12 @@ impl KafkaProducer {
         if let (Some(own), Some(bytes)) = (limits.first_mut(), config.max_message_bytes) {
             *own = bytes;
         }
+        let config = Arc::new(config);
         Self {
             unfolding: Arc::new(unfolding),
             limits,
-            config: Arc::new(config),
+            vault: Arc::new(Vault::new(Arc::clone(&config))),
+            config,
             flaw,
             surroundings: Arc::new(Process),
             live: None,
@@ -112,13 +121,23 @@ impl KafkaProducer {
         }
     }
 
-    /// Starts making a producer on a thread of its own.
+    /// Starts making a producer, beside this task: what secrets hold is read, where it isn't known yet, and the rest is done on a thread of its
+    /// own.
     fn start(&self, filling: Filling) -> Result<JoinHandle<Result<Live, Failure>>, Failure> {
         let login = self.login()?;
         let (config, flaw) = (Arc::clone(&self.config), self.flaw);
-        Ok(tokio::task::spawn_blocking(move || {
-            let live = Live::start(&config, filling, flaw, login).map_err(|error| refused_settings(&error))?;
-            Ok(live.look_around(&config.topic))
+        let (vault, surroundings) = (Arc::clone(&self.vault), Arc::clone(&self.surroundings));
+        Ok(tokio::spawn(async move {
+            let credentials = vault
+                .credentials(&*surroundings)
+                .await
+                .map_err(|error| no_secret(&error))?;
+            let made = tokio::task::spawn_blocking(move || {
+                let live = Live::start(&config, &credentials, filling, flaw, login)?;
+                Ok(live.look_around(&config.topic))
+            });
+            made.await
+                .map_err(|panicked| Failure::internal(&panicked.to_string()))?
         }))
     }
 
@@ -196,7 +215,10 @@ impl KafkaProducer {
         if let Some(topic) = self.ask_limit.take() {
             let time_out = LIMIT_TIME_OUT.min(deadline.saturating_duration_since(Instant::now()) / 2);
             let name = self.unfolding.topics()[topic].clone();
-            match limit_in_time(Arc::clone(&self.config), name, time_out).await {
+            // A producer was there before, so they are known.
+            let credentials = self.vault.credentials(&*self.surroundings).await;
+            let credentials = credentials.map_err(|error| no_secret(&error))?;
+            match limit_in_time(Arc::clone(&self.config), credentials, name, time_out).await {
                 Ok(limit) => self.limits[topic] = limit,
                 Err(error) => {
                     // Half of what was too much: batches stay useful, and a few invocations find the limit.
@@ -268,13 +290,14 @@ impl KafkaProducer {
     async fn send(&mut self, records: &[Record<'_>], ledger: &mut Ledger, deadline: Instant) -> Result<(), Failure> {
         let unfolding = Arc::clone(&self.unfolding);
         let mut segments = Segments::new(records, &unfolding);
+        let mut chances = Chances::default();
         while let Some(parcels) = segments.next(ledger) {
             let segment = Segment {
                 records,
                 parcels,
                 unfolding: &unfolding,
             };
-            self.send_segment(&segment, ledger, deadline).await?;
+            self.send_segment(&segment, ledger, &mut chances, deadline).await?;
         }
         Ok(())
     }
@@ -284,12 +307,12 @@ impl KafkaProducer {
         &mut self,
         segment: &Segment<'_>,
         ledger: &mut Ledger,
+        chances: &mut Chances,
         deadline: Instant,
     ) -> Result<(), Failure> {
         let config = Arc::clone(&self.config);
         let topic = config.topic.as_str();
         let mut rounds = Rounds::new(segment.parcels.len());
-        let mut second_chance = true;
         loop {
             let (places, alone) = match rounds.next(|place| self.is_large(segment, place)) {
                 Next::Done => return Ok(()),
@@ -316,9 +339,7 @@ impl KafkaProducer {
             let mut live = self.ready(alone, deadline).await?;
             if let Err(failure) = meet_all(&mut live, segment, &places, deadline).await {
                 self.give_up(live, false);
-                if !kept || !std::mem::take(&mut second_chance) {
-                    return Err(failure);
-                }
+                self.another(failure, kept, chances, deadline).await?;
                 continue;
             }
             let first_contacts = live.first_contacts(&places, |place| segment.follows_from(place));
@@ -332,7 +353,7 @@ impl KafkaProducer {
                 decided,
                 progressed,
             } = self.take(&mut rounds, ledger, &round, alone, &told);
-            second_chance |= progressed;
+            chances.new_producer |= progressed;
             if alone && !first {
                 rounds.acquit();
             }
@@ -361,9 +382,7 @@ impl KafkaProducer {
                 let failure = failure.unwrap_or_else(|| Failure::from_kafka(Code::Fatal, None, topic));
                 // A producer may have died while the sandbox was frozen, or what it was logged in with did: a new one is made, once.
                 let may_pass = failure.class == Class::Retryable || (kept && client.as_ref() == Some(&failure));
-                if !may_pass || !std::mem::take(&mut second_chance) {
-                    return Err(failure);
-                }
+                self.another(failure, may_pass, chances, deadline).await?;
                 ledger.resent += told.uncertain();
                 continue;
             }
@@ -371,6 +390,74 @@ impl KafkaProducer {
                 return Err(failure);
             }
         }
+    }
+
+    /// Decides whether a new producer is tried after this failure: where it `may_pass`, and where the brokers refused what a secret holds and it
+    /// is another one by now; each once.
+    ///
+    /// # Errors
+    /// None is tried: the failure, with what is known of its cause.
+    async fn another(
+        &mut self,
+        failure: Failure,
+        may_pass: bool,
+        chances: &mut Chances,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        if !failure.refuses_identity() || !self.vault.has_secrets() {
+            return if may_pass && std::mem::take(&mut chances.new_producer) {
+                Ok(())
+            } else {
+                Err(failure)
+            };
+        }
+        if !std::mem::take(&mut chances.new_secret) {
+            return Err(failure);
+        }
+        match timeout_at(deadline, self.vault.renew(&*self.surroundings)).await {
+            Ok(Ok(true)) => {
+                tracing::info!(
+                    reason = failure.reason,
+                    "the brokers refused what the secret held: it was read again"
+                );
+                Ok(())
+            }
+            Ok(Ok(false)) => Err(failure),
+            Ok(Err(error)) => Err(no_secret(&error)),
+            Err(_) => Err(Failure::deadline(Some(&failure), false)),
+        }
+    }
+
+    /// Says more of a certificate that was refused, by the brokers or by us: librdkafka tells only that it was.
+    async fn look_closer(&self, failure: Failure, deadline: Instant) -> Failure {
+        if !failure.is_about_certificates() || !self.config.authentication.is_encrypted() {
+            return failure;
+        }
+        let Ok(Ok(credentials)) = timeout_at(deadline, self.vault.credentials(&*self.surroundings)).await else {
+            return failure;
+        };
+        let ended = credentials
+            .secret
+            .as_ref()
+            .and_then(|it| it.ended(self.surroundings.now()));
+        let config = Arc::clone(&self.config);
+        let step = LOOK_TIME_OUT.min(deadline.saturating_duration_since(Instant::now()) / 4);
+        let look = tokio::task::spawn_blocking(move || {
+            let mut servers = config.bootstrap_servers.split(',');
+            servers.find_map(|server| {
+                // What can't be set up has been told by librdkafka already.
+                let objection = objection(&config, &credentials, server, step).ok()??;
+                Some((server.to_owned(), objection))
+            })
+        });
+        let objection = match timeout_at(deadline, look).await {
+            Ok(Ok(objection)) => objection,
+            Ok(Err(_)) | Err(_) => None,
+        };
+        failure.about_certificates(
+            objection.as_ref().map(|(server, why)| (server.as_str(), *why)),
+            ended.as_deref(),
+        )
     }
 
     /// Takes one round's reports.
@@ -472,111 +559,21 @@ impl KafkaProducer {
     }
 }
 
-/// As much of a batch as is in memory as messages at once.
-struct Segment<'a> {
-    records: &'a [Record<'a>],
-    parcels: Vec<Parcel>,
-    unfolding: &'a Unfolding,
+/// What may still be tried in an invocation, after a failure.
+struct Chances {
+    /// A new producer. Given anew by each record that is acknowledged.
+    new_producer: bool,
+    /// Secrets that are read again.
+    new_secret: bool,
 }
 
-impl<'a> Segment<'a> {
-    /// The record that the message at `place` is of.
-    fn record(&self, place: usize) -> &'a Record<'a> {
-        &self.records[self.parcels[place].record]
-    }
-
-    /// The topic that it is meant for.
-    fn topic(&self, place: usize) -> &'a str {
-        &self.unfolding.topics()[self.parcels[place].topic]
-    }
-
-    /// Bytes of a record batch that holds it alone.
-    fn bytes(&self, place: usize) -> usize {
-        self.parcels[place].batch_bytes(self.record(place), self.unfolding.payload())
-    }
-
-    /// The topic's place among the pipeline's, and what the partition follows from.
-    fn follows_from(&self, place: usize) -> (usize, Cow<'_, [u8]>) {
-        let parcel = &self.parcels[place];
-        (parcel.topic, parcel.follows_from(self.record(place)))
-    }
-}
-
-/// What is sent at once, and where to.
-struct Round<'a> {
-    segment: &'a Segment<'a>,
-    places: &'a [usize],
-    /// Set where it goes to the dead-letter topic.
-    letter: Option<Letter<'a>>,
-}
-
-/// Where a poison goes, and why.
-#[derive(Clone, Copy)]
-struct Letter<'a> {
-    topic: &'a str,
-    grounds: Grounds<'a>,
-}
-
-impl<'a> Round<'a> {
-    /// A round of messages to the topics that they are meant for.
-    fn of(segment: &'a Segment<'a>, places: &'a [usize]) -> Self {
+impl Default for Chances {
+    fn default() -> Self {
         Self {
-            segment,
-            places,
-            letter: None,
+            new_producer: true,
+            new_secret: true,
         }
     }
-
-    /// The topic that failures of the client as a whole are told of.
-    fn own_topic(&self) -> &'a str {
-        self.letter
-            .map_or(&self.segment.unfolding.topics()[0], |letter| letter.topic)
-    }
-
-    /// The message at `place`; or why there can be none.
-    fn message<'m>(&'m self, place: usize, scratch: &'m mut Scratch) -> Result<Message<'m>, String> {
-        let (parcel, record) = (&self.segment.parcels[place], self.segment.record(place));
-        let payload = self.segment.unfolding.payload();
-        match (self.letter, &parcel.flaw) {
-            (Some(letter), _) => Ok(Message {
-                grounds: Some(letter.grounds),
-                ..parcel.letter(record, payload, scratch)
-            }),
-            (None, Some(flaw)) => Err(format!("record {} can't be sent: {flaw}", record.sequence_number)),
-            (None, None) => parcel
-                .message(record, payload, scratch)
-                .map_err(|error| error.to_string()),
-        }
-    }
-
-    /// Topic and partition of the message at `place`, where librdkafka doesn't choose the partition by the key.
-    fn target(&self, place: usize, message: &Message<'_>, live: &Live) -> (&'a str, Option<i32>) {
-        if let Some(letter) = self.letter {
-            return (letter.topic, None);
-        }
-        let partition = if message.key.is_some() {
-            None
-        } else {
-            let (topic, follows_from) = self.segment.follows_from(place);
-            live.partition(topic, &follows_from)
-        };
-        (self.segment.topic(place), partition)
-    }
-
-    /// Why the message at this place was refused.
-    fn refused(&self, place: usize, code: Code) -> Failure {
-        let topic = self.letter.map_or(self.segment.topic(place), |letter| letter.topic);
-        Failure::from_kafka(code, None, topic).of_one_record(code, self.segment.bytes(place), topic)
-    }
-}
-
-/// Finds each topic that something at `places` goes to.
-async fn meet_all(live: &mut Live, segment: &Segment<'_>, places: &[usize], deadline: Instant) -> Result<(), Failure> {
-    let topics: BTreeSet<usize> = places.iter().map(|place| segment.parcels[*place].topic).collect();
-    for topic in topics {
-        live.meet(topic, &segment.unfolding.topics()[topic], deadline).await?;
-    }
-    Ok(())
 }
 
 /// What one round means for the batch.
@@ -589,19 +586,19 @@ struct Verdict {
     progressed: bool,
 }
 
-fn refused_settings(error: &impl ToString) -> Failure {
-    Failure {
-        class: Class::Fatal,
-        reason: "librdkafka refuses the settings: check K2M_AUTHENTICATION and K2M_CA_FILE".into(),
-        librdkafka: error.to_string(),
-    }
+fn no_secret(error: &SecretError) -> Failure {
+    Failure::no_secret(&error.to_string(), error.may_pass())
 }
 
 impl Deliver for KafkaProducer {
     async fn deliver(&mut self, records: &[Record<'_>], deadline: Instant) -> Delivery {
         self.wake();
+        self.vault.begin().await;
         let mut ledger = Ledger::new(records.len());
-        let failure = self.send(records, &mut ledger, deadline).await.err();
+        let failure = match self.send(records, &mut ledger, deadline).await {
+            Ok(()) => None,
+            Err(failure) => Some(self.look_closer(failure, deadline).await),
+        };
         self.used = Some(self.now());
         let mut outcomes = ledger.outcomes();
         // A promise broken on purpose: what failed before a round began is taken for success, too.
@@ -626,9 +623,15 @@ impl Deliver for KafkaProducer {
 
 /// [`topic_limit`], off the only thread that serves: taking the admin client down waits for librdkafka's threads, which may take
 /// seconds where names don't resolve.
-async fn limit_in_time(config: Arc<Config>, topic: String, time_out: Duration) -> Result<usize, LimitError> {
+async fn limit_in_time(
+    config: Arc<Config>,
+    credentials: Arc<Credentials>,
+    topic: String,
+    time_out: Duration,
+) -> Result<usize, LimitError> {
     let runtime = tokio::runtime::Handle::current();
-    let asked = tokio::task::spawn_blocking(move || runtime.block_on(topic_limit(&config, &topic, time_out)));
+    let asked =
+        tokio::task::spawn_blocking(move || runtime.block_on(topic_limit(&config, &credentials, &topic, time_out)));
     match timeout(time_out, asked).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) | Err(_) => Err(LimitError::TimeOut),
