@@ -28,6 +28,8 @@ pub struct Unfolding {
     payload: Payload,
     /// The topics, the pipeline's own first.
     topics: Vec<String>,
+    /// Whether a record with a part that can never be sent is sent in no part.
+    all_or_nothing: bool,
 }
 
 /// How much was in a record.
@@ -51,7 +53,15 @@ impl Unfolding {
         Self {
             payload: payload.clone(),
             topics,
+            all_or_nothing: false,
         }
+    }
+
+    /// Lets a record of which one part can never be sent be sent in no part. Where such a record is given up as a whole, after retries, whatever of it was sent
+    /// would be there as often as it was tried.
+    #[must_use]
+    pub fn all_or_nothing(self, all_or_nothing: bool) -> Self {
+        Self { all_or_nothing, ..self }
     }
 
     /// What messages are made of.
@@ -80,17 +90,21 @@ impl Unfolding {
     /// Adds what is in `record`, which stands at `place` of its batch, to `parcels`, in order.
     pub fn unfold(&self, place: usize, record: &Record<'_>, parcels: &mut VecDeque<Parcel>) -> Unfolded {
         let mut data = Vec::new();
-        // What isn't base64 is told by whoever sends it.
-        if !self.concerns(record) || record.data_into(&mut data).is_err() {
+        let mut whole = |flaw| {
             let key = match self.payload.key {
                 Key::None => KeyPart::None,
                 Key::PartitionKey | Key::ExplicitHashKey | Key::Pointer(_) => KeyPart::Partition,
             };
-            parcels.push_back(Parcel::whole(place, record, key));
-            return Unfolded {
+            let whole = Parcel::whole(place, record, key);
+            parcels.push_back(Parcel { flaw, ..whole });
+            Unfolded {
                 messages: 1,
                 controls: 0,
-            };
+            }
+        };
+        // What isn't base64 is told by whoever sends it.
+        if !self.concerns(record) || record.data_into(&mut data).is_err() {
+            return whole(None);
         }
         let Contents {
             mut buffer,
@@ -103,6 +117,16 @@ impl Unfolding {
             .iter()
             .map(|piece| choose(&self.payload, &self.topics, piece, record.arrival_millis, &mut buffer))
             .collect();
+        if self.all_or_nothing && several {
+            let flaws = pieces.iter().zip(&choices).enumerate();
+            let mut flaws = flaws
+                .filter_map(|(place, (piece, choice))| Some((place, piece.flaw.as_ref().or(choice.flaw.as_ref())?)));
+            if let Some((place, flaw)) = flaws.next() {
+                return whole(Some(
+                    format!("of the messages in it the one at {place} can't be sent: {flaw}").into(),
+                ));
+            }
+        }
         let buffer = Arc::new(buffer);
         let messages = pieces.len();
         parcels.extend(

@@ -67,7 +67,8 @@ pub struct KafkaProducer {
 impl KafkaProducer {
     /// A producer for `config`; nothing is connected yet.
     pub fn new(config: Config, flaw: Option<Flaw>) -> Self {
-        let unfolding = Unfolding::new(&config.payload, &config.topic);
+        let unfolding =
+            Unfolding::new(&config.payload, &config.topic).all_or_nothing(config.on_poison == OnPoison::Block);
         let mut limits = vec![DEFAULT_MAX_MESSAGE_BYTES; unfolding.topics().len()];
         if let (Some(own), Some(bytes)) = (limits.first_mut(), config.max_message_bytes) {
             *own = bytes;

@@ -54,13 +54,17 @@ fn logs(kind: &str, messages: &[&str]) -> Vec<u8> {
 
 /// What a record with this data becomes: a line a message.
 fn unfolded(payload: &Payload, data: &[u8]) -> String {
+    unfolded_with(payload, data, false)
+}
+
+fn unfolded_with(payload: &Payload, data: &[u8], all_or_nothing: bool) -> String {
     let event = format!(
         r#"{{"Records":[{{"eventSource":"aws:kinesis","eventID":"shardId-000000000003:77","eventSourceARN":"arn:aws:kinesis:r:1:stream/s",
         "kinesis":{{"partitionKey":"own","sequenceNumber":"77","data":"{}","approximateArrivalTimestamp":1.5}}}}]}}"#,
         STANDARD.encode(data)
     );
     let records = decode(event.as_bytes()).expect("an event");
-    let unfolding = Unfolding::new(payload, "orders");
+    let unfolding = Unfolding::new(payload, "orders").all_or_nothing(all_or_nothing);
     let mut parcels = VecDeque::new();
     let Unfolded { messages, controls } = unfolding.unfold(0, &records[0], &mut parcels);
     assert_eq!(messages, parcels.len());
@@ -248,6 +252,25 @@ fn what_is_decompressed_is_bounded_for_a_record_and_not_for_each_part_of_it() {
     let said = unfolded(&steps("kpl,gzip"), &aggregate(&[&half, &half, &half, b"rest"]));
     let flaws: Vec<bool> = said.lines().map(|line| line.starts_with("flaw: ")).collect();
     assert_eq!(flaws, [false, false, true, false], "{said}");
+}
+
+#[test]
+fn a_record_that_is_given_up_whole_is_sent_in_no_part() {
+    let payload = Payload {
+        key: Key::parse("/id").expect("a key"),
+        ..Payload::default()
+    };
+    let data = aggregate(&[br#"{"id":1}"#, b"no JSON", br#"{"id":3}"#]);
+    let said = unfolded_with(&payload, &data, true);
+    assert!(
+        said.starts_with("flaw: of the messages in it the one at 1 can't be sent: its key"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1);
+    assert_eq!(
+        unfolded_with(&payload, b"no JSON", true),
+        unfolded(&payload, b"no JSON")
+    );
 }
 
 #[test]
