@@ -91,6 +91,8 @@ fn value(row: &Row, text: &str) -> Result<Value, serde_yaml::Error> {
     Ok(match row.shape {
         Shape::Text => text.into(),
         Shape::List => Value::Sequence(text.split(',').map(|item| item.trim().into()).collect()),
+        // It is a JSON object, and all of JSON is YAML.
+        Shape::Map => serde_yaml::from_str(text)?,
         Shape::Word => match serde_yaml::from_str(text)? {
             word @ (Value::Number(_) | Value::Bool(_)) => word,
             _ => text.into(),
