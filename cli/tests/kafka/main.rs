@@ -8,6 +8,7 @@ mod flaws;
 mod frozen;
 mod input;
 mod one;
+mod payload;
 mod poison;
 mod rights;
 mod scenarios;
