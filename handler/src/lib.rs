@@ -1,6 +1,7 @@
 //! The Lambda function of k2m: takes a batch of Kinesis records and answers once Kafka has acknowledged them.
 //!
 //! The data flows one way: payload -> [`event`] -> [`rounds`] -> [`message`] -> [`kafka`] -> [`batch`] -> answer; [`invocation`] joins them.
+//! [`probe`] stands beside: it looks at the way to the brokers, and delivers nothing.
 
 pub mod batch;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod message;
 pub mod note;
 pub mod partition;
 pub mod payload;
+pub mod probe;
 pub mod rounds;
 mod runtime;
 
