@@ -1,76 +1,14 @@
 //! The function's configuration: environment variables in, one checked value out. Pure: the caller reads the environment.
 
+mod authentication;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use authentication::{Authentication, Region, SecretSource};
+
 use crate::payload::{self, Compression, Decode, Key, Payload, Pointer, Split, Timestamp, TopicChoice, ValueForm};
-
-/// How the function proves who it is to the brokers, and whether the connection is encrypted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Authentication {
-    /// No encryption, no identity (MSK port 9092).
-    Plaintext,
-    /// TLS, the broker's certificate is verified, no identity of ours (MSK port 9094).
-    Tls,
-    /// TLS, and the function's role proves itself by a signed token over SASL/OAUTHBEARER (MSK port 9098). The region is the
-    /// cluster's, which need not be the function's.
-    Iam(Region),
-}
-
-/// An AWS region, such as `eu-central-1`: well-formed, though not known to exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Region(String);
-
-impl Region {
-    /// The partitions with a DNS suffix of their own, by how their regions' names begin.
-    const DNS_SUFFIXES: [(&str, &str); 6] = [
-        ("cn-", "amazonaws.com.cn"),
-        ("eusc-", "amazonaws.eu"),
-        ("us-iso-", "c2s.ic.gov"),
-        ("us-isob-", "sc2s.sgov.gov"),
-        ("eu-isoe-", "cloud.adc-e.uk"),
-        ("us-isof-", "csp.hci.ic.gov"),
-    ];
-
-    /// Checks a region's name that was found in `variable`.
-    ///
-    /// # Errors
-    /// It is not lower-case words and a number, joined by hyphens.
-    pub fn new(variable: &'static str, value: &str) -> Result<Self, ConfigError> {
-        let parts: Vec<&str> = value.split('-').collect();
-        let well_formed = match parts.split_last() {
-            Some((number, words)) => {
-                let word = |it: &&str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_lowercase());
-                words.len() >= 2 && words.iter().all(word) && number.parse::<u8>().is_ok()
-            }
-            None => false,
-        };
-        if !well_formed {
-            return Err(ConfigError::Invalid {
-                variable,
-                value: value.to_owned(),
-                expected: Self::expected(),
-            });
-        }
-        Ok(Self(value.to_owned()))
-    }
-
-    /// The region's name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// What the names of AWS's endpoints in this region's partition end with.
-    pub fn dns_suffix(&self) -> &'static str {
-        let found = Self::DNS_SUFFIXES.iter().find(|(prefix, _)| self.0.starts_with(prefix));
-        found.map_or("amazonaws.com", |(_, suffix)| suffix)
-    }
-
-    fn expected() -> String {
-        "the AWS region of the cluster, such as eu-central-1".to_owned()
-    }
-}
 
 /// What becomes of a record that the topic can never take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +62,8 @@ pub struct Config {
     pub authentication: Authentication,
     /// PEM bundle of the certificate authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// A secret with the certificate authority to trust instead of the system's.
+    pub ca_secret: Option<SecretSource>,
     /// Bytes of the largest record batch the topic takes, as far as the deployment knew; `None`: Kafka's default. A hint: the brokers are
     /// the judge.
     pub max_message_bytes: Option<usize>,
@@ -180,7 +120,10 @@ const BOOTSTRAP_SERVERS: &str = "K2M_BOOTSTRAP_SERVERS";
 const TOPIC: &str = "K2M_TOPIC";
 const AUTHENTICATION: &str = "K2M_AUTHENTICATION";
 const CLUSTER_REGION: &str = "K2M_CLUSTER_REGION";
+const SECRET_ARN: &str = "K2M_SECRET_ARN";
+const SECRET_FILE: &str = "K2M_SECRET_FILE";
 const CA_FILE: &str = "K2M_CA_FILE";
+const CA_SECRET_ARN: &str = "K2M_CA_SECRET_ARN";
 const MAX_MESSAGE_BYTES: &str = "K2M_MAX_MESSAGE_BYTES";
 const ON_POISON: &str = "K2M_ON_POISON";
 const DEAD_LETTER_TOPIC: &str = "K2M_DEAD_LETTER_TOPIC";
@@ -201,12 +144,15 @@ const LOG: &str = "K2M_LOG";
 const AWS_REGION: &str = "AWS_REGION";
 
 /// The variables the function reads, in the order of the documentation.
-pub const VARIABLES: [&str; 20] = [
+pub const VARIABLES: [&str; 23] = [
     BOOTSTRAP_SERVERS,
     TOPIC,
     AUTHENTICATION,
     CLUSTER_REGION,
+    SECRET_ARN,
+    SECRET_FILE,
     CA_FILE,
+    CA_SECRET_ARN,
     MAX_MESSAGE_BYTES,
     ON_POISON,
     DEAD_LETTER_TOPIC,
@@ -268,8 +214,9 @@ impl Config {
         Ok(Self {
             bootstrap_servers: bootstrap_servers(get(BOOTSTRAP_SERVERS))?,
             topic: topic(TOPIC, get(TOPIC))?,
-            authentication: authentication(get(AUTHENTICATION), get(CLUSTER_REGION), get(AWS_REGION))?,
+            authentication: authentication::read(get)?,
             ca_file: get(CA_FILE).map(PathBuf::from),
+            ca_secret: authentication::ca_secret(get)?,
             max_message_bytes: number(MAX_MESSAGE_BYTES, get(MAX_MESSAGE_BYTES), 1_000, 100_000_000, "bytes")?,
             size_judge: SizeJudge::Brokers,
             on_poison: on_poison(get(ON_POISON), get(DEAD_LETTER_TOPIC), get(TOPIC))?,
@@ -427,27 +374,6 @@ fn word<T: Copy>(
     })
 }
 
-/// `region`: the cluster's, as given; `own`: the function's.
-fn authentication(value: Option<&str>, region: Option<&str>, own: Option<&str>) -> Result<Authentication, ConfigError> {
-    // Checked also where it isn't needed: a slip would show only once IAM is switched on.
-    let region = region.map(|region| Region::new(CLUSTER_REGION, region)).transpose()?;
-    match (value.unwrap_or("tls"), region, own) {
-        ("plaintext", ..) => Ok(Authentication::Plaintext),
-        ("tls", ..) => Ok(Authentication::Tls),
-        ("iam", Some(region), _) => Ok(Authentication::Iam(region)),
-        ("iam", None, Some(own)) => Region::new(AWS_REGION, own).map(Authentication::Iam),
-        ("iam", None, None) => Err(ConfigError::Missing {
-            variable: CLUSTER_REGION,
-            expected: Region::expected(),
-        }),
-        (other, ..) => Err(ConfigError::Invalid {
-            variable: AUTHENTICATION,
-            value: other.to_owned(),
-            expected: "plaintext or tls or iam".to_owned(),
-        }),
-    }
-}
-
 fn number(
     variable: &'static str,
     value: Option<&str>,
@@ -500,6 +426,7 @@ mod tests {
                 topic: "orders".into(),
                 authentication: Authentication::Tls,
                 ca_file: None,
+                ca_secret: None,
                 max_message_bytes: None,
                 size_judge: SizeJudge::Brokers,
                 on_poison: OnPoison::Block,
@@ -544,18 +471,6 @@ mod tests {
     }
 
     #[test]
-    fn the_cluster_s_region_is_the_function_s_unless_given() {
-        let iam = |more: &[(&str, &str)]| read(&[GOOD.as_slice(), &[(AUTHENTICATION, "iam")], more].concat());
-        let region = |name: &str| Authentication::Iam(Region(name.to_owned()));
-        let own = (AWS_REGION, "us-gov-west-1");
-        assert_eq!(iam(&[own]).expect("a region").authentication, region("us-gov-west-1"));
-        let both = iam(&[own, (CLUSTER_REGION, "cn-north-1")]).expect("a region");
-        assert_eq!(both.authentication, region("cn-north-1"));
-        let bad = iam(&[(AWS_REGION, "here")]).expect_err("no region");
-        assert!(bad.to_string().starts_with("AWS_REGION is \"here\": "), "{bad}");
-    }
-
-    #[test]
     fn topics_out_of_the_map_are_checked() {
         let map = |map| read(&[GOOD.as_slice(), &[(TOPIC_POINTER, "/type"), (TOPIC_MAP, map)]].concat());
         let config = map(r#"{"created": "orders-created"}"#).expect("a good map");
@@ -584,6 +499,18 @@ mod tests {
             (AUTHENTICATION, "iam"),
             (CLUSTER_REGION, "eu-central"),
             (CLUSTER_REGION, "eu-central-1a"),
+            (AUTHENTICATION, "scram"),
+            (
+                SECRET_ARN,
+                "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_orders-Ab12Cd",
+            ),
+            (SECRET_ARN, "AmazonMSK_orders"),
+            (
+                SECRET_ARN,
+                "arn:aws:secretsmanager:here:123456789012:secret:AmazonMSK_orders-Ab12Cd",
+            ),
+            (SECRET_FILE, "secret.json"),
+            (CA_SECRET_ARN, "arn:aws:kms:eu-central-1:123456789012:key/1"),
             (MAX_MESSAGE_BYTES, "1MB"),
             (MAX_MESSAGE_BYTES, "999"),
             (ON_POISON, "drop"),

@@ -95,6 +95,69 @@ impl Failure {
         }
     }
 
+    /// There is no secret to show; `reason`: why, with the next step.
+    pub fn no_secret(reason: &str, may_pass: bool) -> Self {
+        Self {
+            class: if may_pass { Class::Retryable } else { Class::Fatal },
+            reason: reason.to_owned(),
+            librdkafka: String::new(),
+        }
+    }
+
+    /// TLS can't be spoken; `reason`: why, with the next step.
+    pub fn no_tls(reason: &str) -> Self {
+        Self {
+            class: Class::Fatal,
+            reason: reason.to_owned(),
+            librdkafka: String::new(),
+        }
+    }
+
+    /// librdkafka can't begin with these settings.
+    pub fn refused_settings(error: &impl ToString) -> Self {
+        Self {
+            class: Class::Fatal,
+            reason: "librdkafka refuses the settings: check K2M_AUTHENTICATION, K2M_CA_FILE and what the secret holds"
+                .into(),
+            librdkafka: error.to_string(),
+        }
+    }
+
+    /// Whether the brokers refused what the function shows them, or it trusts none of theirs: what a secret that is read again may mend.
+    pub fn refuses_identity(&self) -> bool {
+        let says = |words: &str| self.librdkafka.contains(words);
+        // What IAM access control says is about rights and numbers.
+        let by_password = says("SASL authentication error") && !says("Access denied") && !says("Too many connects");
+        by_password || self.is_about_certificates()
+    }
+
+    /// Whether a certificate was refused, by the brokers or by us.
+    pub fn is_about_certificates(&self) -> bool {
+        [
+            "alert bad certificate",
+            "alert certificate",
+            "alert unknown ca",
+            "certificate verify failed",
+        ]
+        .iter()
+        .any(|words| self.librdkafka.contains(words))
+    }
+
+    /// The same failure, with what a closer look found: why the certificate of a broker is not trusted, in OpenSSL's words, and when our own
+    /// ended.
+    #[must_use]
+    pub fn about_certificates(mut self, objection: Option<(&str, &str)>, ended: Option<&str>) -> Self {
+        if let Some((server, why)) = objection {
+            self.reason = untrusted_words(server, why);
+            self.librdkafka = format!("{}; OpenSSL: {why}", self.librdkafka);
+        } else if let Some(ended) = ended {
+            self.reason = format!(
+                "the brokers refused the function's certificate, which ended on {ended}: put a new one into the secret"
+            );
+        }
+        self
+    }
+
     /// The function's time ran out; `last` is the newest error that librdkafka reported while waiting, `progressed`: whether anything was
     /// acknowledged before.
     pub fn deadline(last: Option<&Failure>, progressed: bool) -> Self {
@@ -255,12 +318,44 @@ fn refused_words(detail: &str) -> (Class, &'static str) {
     } else if detail.contains("mechanism handshake failed") {
         (
             Class::Fatal,
-            "this port takes no IAM tokens: use the cluster's SASL/IAM port, or the authentication that belongs to this one",
+            "this port does not take this way of authentication: use the port that belongs to it, or the authentication that belongs to the port",
+        )
+    } else if detail.contains("invalid credentials") {
+        (
+            Class::Fatal,
+            "the brokers refused the user or the password: check that the secret holds the password of now and is associated with the cluster",
         )
     } else {
         (
             Class::Fatal,
             "the brokers refused the function's identity: check K2M_AUTHENTICATION and what it needs",
+        )
+    }
+}
+
+/// Whether the brokers' alert says that they want another certificate of us. Java sends the same one where none was shown.
+fn refuses_certificate(detail: &str) -> bool {
+    ["alert bad certificate", "alert certificate", "alert unknown ca"]
+        .iter()
+        .any(|words| detail.contains(words))
+}
+
+/// Why a broker's certificate is not trusted; `why` in OpenSSL's words.
+fn untrusted_words(server: &str, why: &str) -> String {
+    if why.contains("expired") {
+        format!("the certificate of the broker at {server} has ended: renew it on the broker")
+    } else if why.contains("not yet valid") {
+        format!(
+            "the certificate of the broker at {server} is not valid yet: check the broker's clock and when the certificate begins"
+        )
+    } else if why.contains("mismatch") {
+        format!(
+            "the certificate of the broker at {server} is for another host: name the brokers as their certificates do, in the bootstrap servers and in \
+             advertised.listeners, or renew the certificates"
+        )
+    } else {
+        format!(
+            "the certificate of the broker at {server} is not trusted ({why}): give its certificate authority in K2M_CA_FILE or K2M_CA_SECRET_ARN"
         )
     }
 }
@@ -275,7 +370,13 @@ fn unreachable_words(detail: &str) -> (Class, &'static str) {
     } else if detail.contains("certificate verify failed") || detail.contains("certificate could not be verified") {
         (
             Class::Fatal,
-            "the broker's certificate is not trusted: give its certificate authority in K2M_CA_FILE",
+            "the broker's certificate is not trusted: give its certificate authority in K2M_CA_FILE or K2M_CA_SECRET_ARN",
+        )
+    } else if refuses_certificate(detail) {
+        (
+            Class::Fatal,
+            "the brokers refused the function's certificate, or want one and were shown none: use mutual_tls with a certificate of an authority that the \
+             cluster trusts",
         )
     } else if detail.contains("incorrect security.protocol") || detail.contains("connecting to a SSL listener") {
         (
@@ -326,6 +427,35 @@ mod tests {
     }
 
     #[test]
+    fn a_closer_look_says_why_a_certificate_was_refused() {
+        let untrusted = "SSL handshake failed: certificate verify failed: broker certificate could not be verified";
+        let refused = "Receive failed: ssl/tls alert certificate unknown: SSL alert number 46";
+        let rows = [
+            (untrusted, Some("certificate has expired"), None),
+            (untrusted, Some("certificate is not yet valid"), None),
+            (untrusted, Some("hostname mismatch"), None),
+            (untrusted, Some("IP address mismatch"), None),
+            (untrusted, Some("self-signed certificate in certificate chain"), None),
+            (untrusted, None, None),
+            (refused, None, Some("Jan  1 00:00:00 2020 GMT")),
+            (refused, None, None),
+        ];
+        let said: Vec<String> = rows
+            .iter()
+            .map(|(detail, objection, ended)| {
+                let failure = Failure::from_kafka(Code::SSL, Some(detail), "orders");
+                assert!(
+                    failure.is_about_certificates() && failure.class == Class::Fatal,
+                    "{failure:?}"
+                );
+                let objection = objection.map(|why| ("b-1:9094", why));
+                failure.about_certificates(objection, *ended).reason
+            })
+            .collect();
+        insta::assert_snapshot!(said.join("\n"));
+    }
+
+    #[test]
     fn one_line_per_code() {
         let rows = [
             (Code::MessageSizeTooLarge, ""),
@@ -348,6 +478,30 @@ mod tests {
             (
                 Code::Authentication,
                 "SASL OAUTHBEARER mechanism handshake failed: Broker: Unsupported SASL mechanism",
+            ),
+            (
+                Code::Authentication,
+                "SASL SCRAM-SHA-512 mechanism handshake failed: Broker: Unsupported SASL mechanism",
+            ),
+            (
+                Code::Authentication,
+                "SASL authentication error: Authentication failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512",
+            ),
+            (
+                Code::BrokerTransportFailure,
+                "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42",
+            ),
+            (
+                Code::BrokerTransportFailure,
+                "Receive failed: error:0A000416:SSL routines::ssl/tls alert certificate unknown: SSL alert number 46",
+            ),
+            (
+                Code::SSL,
+                "SSL handshake failed: error:0A000418:SSL routines::tlsv1 alert unknown ca: SSL alert number 48",
+            ),
+            (
+                Code::SSL,
+                "SSL handshake failed: error:0A00045C:SSL routines::tlsv13 alert certificate required: SSL alert number 116",
             ),
             (Code::Resolve, "Failed to resolve 'b-1:9092'"),
             (Code::SSL, "SSL handshake failed: certificate verify failed"),

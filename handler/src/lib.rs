@@ -16,5 +16,6 @@ pub mod payload;
 pub mod probe;
 pub mod rounds;
 mod runtime;
+pub mod secret;
 
 pub use runtime::{Flaw, main, main_with, main_with_embedded_brokers};

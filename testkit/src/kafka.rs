@@ -23,11 +23,12 @@ use tempfile::TempDir;
 
 use crate::ports::PortBlock;
 use crate::process::Watched;
-use crate::tls::TlsFiles;
+use crate::tls::{ClientCertificate, ClientIdentity, ServerCertificate, TlsFiles};
 use crate::wait::block_on;
 use crate::{Error, Proxy, Result, ground, wait_until};
 
 const DENY_WRITES: &str = include_str!("../python/deny_writes.py");
+const SET_SCRAM_PASSWORD: &str = include_str!("../python/set_scram_password.py");
 /// The name of the cluster in base64, as Kafka wants an id of 16 bytes.
 const CLUSTER_ID: &str = "azJtLXRlc3QtY2x1c3Rlcg";
 /// A broker starts in 3 seconds; three of them on a busy machine with two cores need longer.
@@ -76,6 +77,9 @@ pub struct KafkaClusterBuilder {
     version: KafkaVersion,
     brokers: u8,
     tls: bool,
+    mutual_tls: bool,
+    server_certificate: ServerCertificate,
+    scram_users: Vec<(String, String)>,
     iam_region: Option<String>,
     proxied: bool,
     settings: Vec<(String, String)>,
@@ -100,6 +104,31 @@ impl KafkaClusterBuilder {
     #[must_use]
     pub fn tls(mut self, on: bool) -> Self {
         self.tls = on;
+        self
+    }
+
+    /// Adds a TLS listener to each broker that takes only clients with a certificate of the cluster's authority: see
+    /// [`KafkaCluster::client_certificate`].
+    #[must_use]
+    pub fn mutual_tls(mut self, on: bool) -> Self {
+        self.mutual_tls = on;
+        self
+    }
+
+    /// Adds a listener to each broker that takes these users by their passwords: TLS and SASL/SCRAM-SHA-512.
+    #[must_use]
+    pub fn scram(mut self, users: &[(&str, &str)]) -> Self {
+        self.scram_users = users
+            .iter()
+            .map(|(user, password)| ((*user).to_owned(), (*password).to_owned()))
+            .collect();
+        self
+    }
+
+    /// Has every TLS listener show this certificate.
+    #[must_use]
+    pub fn server_certificate(mut self, certificate: ServerCertificate) -> Self {
+        self.server_certificate = certificate;
         self
     }
 
@@ -165,7 +194,10 @@ impl KafkaClusterBuilder {
             .tempdir()
             .map_err(Error::io("create a temporary folder"))?;
         let iam = self.iam_region.is_some();
-        let tls = (self.tls || iam).then(|| TlsFiles::create(folder.path())).transpose()?;
+        let scram = !self.scram_users.is_empty();
+        let tls = (self.tls || self.mutual_tls || scram || iam)
+            .then(|| TlsFiles::create(folder.path(), self.server_certificate))
+            .transpose()?;
         let mut free = ports.ports().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let mut next = || {
             free.next()
@@ -177,6 +209,8 @@ impl KafkaClusterBuilder {
                 plaintext: next()?,
                 controller: next()?,
                 tls: self.tls.then(&mut next).transpose()?,
+                mutual_tls: self.mutual_tls.then(&mut next).transpose()?,
+                scram: scram.then(&mut next).transpose()?,
                 iam: iam.then(&mut next).transpose()?,
                 behind_proxy: self.proxied.then(&mut next).transpose()?,
                 proxy: self.proxied.then(&mut next).transpose()?,
@@ -210,7 +244,7 @@ impl KafkaClusterBuilder {
             folder,
             _ports: ports,
         };
-        cluster.format()?;
+        cluster.format(&self.scram_users)?;
         for broker in &cluster.brokers {
             cluster.launch(broker)?;
         }
@@ -226,6 +260,8 @@ impl KafkaClusterBuilder {
         let client_listeners = [
             ("PLAINTEXT", Some(own.plaintext), Some(own.plaintext)),
             ("SSL", own.tls, own.tls),
+            ("MUTUAL", own.mutual_tls, own.mutual_tls),
+            ("SCRAM", own.scram, own.scram),
             ("IAM", own.iam, own.iam),
             ("PROXIED", own.behind_proxy, own.proxy),
         ];
@@ -250,7 +286,7 @@ impl KafkaClusterBuilder {
                 ("inter.broker.listener.name", "PLAINTEXT"),
                 (
                     "listener.security.protocol.map",
-                    "CONTROLLER:PLAINTEXT,IAM:SASL_SSL,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SSL:SSL",
+                    "CONTROLLER:PLAINTEXT,IAM:SASL_SSL,MUTUAL:SSL,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SCRAM:SASL_SSL,SSL:SSL",
                 ),
                 ("log.dirs", &broker.home.join("data").to_string_lossy()),
                 // As MSK sets them.
@@ -279,6 +315,24 @@ impl KafkaClusterBuilder {
                 "ssl.keystore.location".to_owned(),
                 tls.keystore.to_string_lossy().into_owned(),
             );
+        }
+        if let Some(tls) = tls.filter(|_| self.mutual_tls) {
+            let of_listener = [
+                ("ssl.client.auth", "required"),
+                ("ssl.truststore.type", "PEM"),
+                ("ssl.truststore.location", &tls.ca.to_string_lossy()),
+            ];
+            lines.extend(of_listener.map(|(key, value)| (format!("listener.name.mutual.{key}"), value.to_owned())));
+        }
+        if !self.scram_users.is_empty() {
+            let of_listener = [
+                ("sasl.enabled.mechanisms", "SCRAM-SHA-512"),
+                (
+                    "scram-sha-512.sasl.jaas.config",
+                    "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+                ),
+            ];
+            lines.extend(of_listener.map(|(key, value)| (format!("listener.name.scram.{key}"), value.to_owned())));
         }
         if let Some(region) = &self.iam_region {
             let of_listener = [
@@ -319,6 +373,8 @@ struct Listeners {
     plaintext: SocketAddr,
     controller: SocketAddr,
     tls: Option<SocketAddr>,
+    mutual_tls: Option<SocketAddr>,
+    scram: Option<SocketAddr>,
     iam: Option<SocketAddr>,
     behind_proxy: Option<SocketAddr>,
     proxy: Option<SocketAddr>,
@@ -391,6 +447,9 @@ impl KafkaCluster {
             version: KafkaVersion::default(),
             brokers: 1,
             tls: false,
+            mutual_tls: false,
+            server_certificate: ServerCertificate::default(),
+            scram_users: Vec::new(),
             iam_region: None,
             proxied: false,
             settings: Vec::new(),
@@ -406,6 +465,20 @@ impl KafkaCluster {
     pub fn tls_bootstrap_servers(&self) -> Result<String> {
         self.listeners("TLS listener: build it with `.tls(true)`", |broker| {
             broker.listeners.tls
+        })
+    }
+
+    /// The TLS listeners that want a client's certificate as `host:port,…`; an error if the cluster was built without.
+    pub fn mutual_tls_bootstrap_servers(&self) -> Result<String> {
+        self.listeners("mutual TLS listener: build it with `.mutual_tls(true)`", |broker| {
+            broker.listeners.mutual_tls
+        })
+    }
+
+    /// The listeners that want a user and a password as `host:port,…`, with TLS; an error if the cluster was built without.
+    pub fn scram_bootstrap_servers(&self) -> Result<String> {
+        self.listeners("SCRAM listener: build it with `.scram(USERS)`", |broker| {
+            broker.listeners.scram
         })
     }
 
@@ -430,9 +503,17 @@ impl KafkaCluster {
 
     /// The PEM file of the authority that TLS clients trust; an error if the cluster was built without TLS.
     pub fn ca_file(&self) -> Result<&Path> {
+        Ok(self.tls()?.ca.as_path())
+    }
+
+    /// A certificate for a client of the mutual TLS listeners, made anew by each call; an error if the cluster was built without TLS.
+    pub fn client_certificate(&self, identity: ClientIdentity) -> Result<ClientCertificate> {
+        self.tls()?.client(identity)
+    }
+
+    fn tls(&self) -> Result<&TlsFiles> {
         let tls = self.tls.as_ref();
-        tls.map(|tls| tls.ca.as_path())
-            .ok_or_else(|| Error::Usage("the cluster has no TLS listener: build it with `.tls(true)`".to_owned()))
+        tls.ok_or_else(|| Error::Usage("the cluster has no TLS listener: build it with `.tls(true)`".to_owned()))
     }
 
     /// The controls of the proxy; an error if the cluster was built without.
@@ -619,6 +700,21 @@ impl KafkaCluster {
         ground::run(&mut command).map(drop)
     }
 
+    /// Gives a user of the SCRAM listeners another password, or makes the user, and waits until each broker takes it. Connections that are
+    /// open stay so, as with any Kafka.
+    pub fn set_scram_password(&self, user: &str, password: &str) -> Result<()> {
+        let file = self.folder.path().join("scram-password");
+        std::fs::write(&file, password).map_err(Error::io(format!("write {}", file.display())))?;
+        let mut command = Command::new(ground::python()?);
+        command
+            .args(["-c", SET_SCRAM_PASSWORD, &self.bootstrap_servers()])
+            .arg(self.scram_bootstrap_servers()?)
+            .arg(self.ca_file()?)
+            .args([user])
+            .arg(&file);
+        ground::run(&mut command).map(drop)
+    }
+
     /// Waits until every replica of every partition is in sync; all brokers must run.
     pub fn wait_until_in_sync(&self) -> Result<()> {
         let client = client(&self.running_addresses())?;
@@ -644,14 +740,21 @@ impl KafkaCluster {
     }
 
     /// Writes each broker's empty storage, all at once: most of the time goes into starting Java.
-    fn format(&self) -> Result<()> {
+    fn format(&self, scram_users: &[(String, String)]) -> Result<()> {
+        let users: Vec<String> = scram_users
+            .iter()
+            .map(|(user, password)| format!("SCRAM-SHA-512=[name={user},password={password}]"))
+            .collect();
         let mut formatting = Vec::new();
         for broker in &self.brokers {
             let properties = broker.properties_file();
             let words = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]
                 .map(OsStr::new)
                 .into_iter();
-            let words: Vec<&OsStr> = words.chain([properties.as_os_str()]).collect();
+            let mut words: Vec<&OsStr> = words.chain([properties.as_os_str()]).collect();
+            for user in &users {
+                words.extend([OsStr::new("--add-scram"), OsStr::new(user)]);
+            }
             let log = open_log(broker)?;
             let command = java(&self.class_path, &words);
             formatting.push((broker, Watched::spawn(&command, &log, self.folder.path())?));

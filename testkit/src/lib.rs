@@ -23,4 +23,5 @@ pub use kafka::{KafkaCluster, KafkaClusterBuilder, KafkaVersion};
 pub use lint::{Complaint, cfn_lint};
 pub use proxy::{Proxy, ProxyCounters};
 pub use readback::{Readback, ReadbackRequest, readback};
+pub use tls::{ClientCertificate, ClientIdentity, ServerCertificate};
 pub use wait::wait_until;

@@ -13,8 +13,8 @@ use crate::{Error, Result};
 
 const FIRST: u16 = 12_000;
 const LAST: u16 = 31_999;
-/// Three brokers need five listeners and a proxy each.
-const BLOCK: u16 = 20;
+/// Three brokers need seven listeners and a proxy each.
+const BLOCK: u16 = 25;
 
 /// A block of ports of 127.0.0.1, free when taken and not given to another test while this value lives.
 #[derive(Debug)]

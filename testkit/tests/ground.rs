@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use k2m_testkit::{Clerk, KafkaCluster, KafkaVersion, ReadbackRequest, Result, readback, wait_until};
+use k2m_testkit::{
+    Clerk, ClientIdentity, KafkaCluster, KafkaVersion, ReadbackRequest, Result, ServerCertificate, readback, wait_until,
+};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
@@ -14,11 +16,21 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 const BOUND: Duration = Duration::from_secs(30);
 
-/// Collects what became of each message.
+/// Collects what became of each message, and what went wrong with connections.
 #[derive(Default)]
-struct Outcomes(std::sync::Mutex<Vec<std::result::Result<(), KafkaError>>>);
+struct Outcomes(
+    std::sync::Mutex<Vec<std::result::Result<(), KafkaError>>>,
+    std::sync::Mutex<Vec<String>>,
+);
 
-impl rdkafka::ClientContext for Outcomes {}
+impl rdkafka::ClientContext for Outcomes {
+    fn log(&self, _: rdkafka::config::RDKafkaLogLevel, _: &str, _: &str) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let mut errors = self.1.lock().expect("no panic in a callback");
+        errors.push(format!("{error}: {reason}"));
+    }
+}
 
 impl ProducerContext for Outcomes {
     type DeliveryOpaque = ();
@@ -53,9 +65,32 @@ impl Sender {
     }
 
     fn tls(cluster: &KafkaCluster) -> Self {
-        let ca = cluster.ca_file().expect("the cluster has TLS").display().to_string();
         let bootstrap = cluster.tls_bootstrap_servers().expect("the cluster has TLS");
-        Self::new(&bootstrap, &[("security.protocol", "ssl"), ("ssl.ca.location", &ca)])
+        Self::secure(cluster, &bootstrap, &[])
+    }
+
+    /// Through TLS, with these settings on top.
+    fn secure(cluster: &KafkaCluster, bootstrap: &str, settings: &[(&str, &str)]) -> Self {
+        let ca = cluster.ca_file().expect("the cluster has TLS").display().to_string();
+        let secure = [("security.protocol", "ssl"), ("ssl.ca.location", ca.as_str())];
+        Self::new(bootstrap, &[&secure, settings].concat())
+    }
+
+    /// Why no connection can be made, in librdkafka's words.
+    fn complaint(&self) -> String {
+        let mut said = String::new();
+        wait_until("the client complains", BOUND, || {
+            self.0.poll(Duration::from_millis(5));
+            let errors = self.0.context().1.lock().expect("no panic in a callback");
+            said = errors
+                .iter()
+                .find(|it| !it.contains("brokers are down"))
+                .cloned()
+                .unwrap_or_default();
+            Ok(!said.is_empty())
+        })
+        .expect("no connection is made");
+        said
     }
 
     fn queue(&self, topic: &str, key: &str, value: &str, headers: OwnedHeaders) {
@@ -180,6 +215,89 @@ fn version_3_takes_a_record_and_gives_it_back_through_both_listeners() {
 #[test]
 fn version_4_takes_a_record_and_gives_it_back_through_both_listeners() {
     takes_and_gives_back(KafkaVersion::V4);
+}
+
+#[test]
+fn who_shows_a_certificate_of_the_authority_is_let_in_and_nobody_else() {
+    for version in KafkaVersion::ALL {
+        let cluster = KafkaCluster::builder()
+            .version(version)
+            .mutual_tls(true)
+            .start()
+            .expect("the broker starts");
+        cluster.create_topic("t", 1, 1, &[]).expect("the topic is created");
+        let bootstrap = cluster.mutual_tls_bootstrap_servers().expect("there is mutual TLS");
+        let client = |identity| {
+            let certificate = cluster.client_certificate(identity).expect("a certificate");
+            let shown = [
+                ("ssl.certificate.pem", certificate.chain.as_str()),
+                ("ssl.key.pem", certificate.private_key.as_str()),
+            ];
+            Sender::secure(&cluster, &bootstrap, &shown)
+        };
+        client(ClientIdentity::Trusted).send("t", 1).expect("it is let in");
+        let complaints = [
+            Sender::secure(&cluster, &bootstrap, &[]).complaint(),
+            client(ClientIdentity::Expired).complaint(),
+            client(ClientIdentity::UnknownAuthority).complaint(),
+        ];
+        for complaint in complaints {
+            println!("{version:?}: {complaint}");
+            // Java says as much of one that did not come as of one that is not good.
+            assert!(
+                complaint.contains("SSL routines::") && complaint.contains("alert"),
+                "{complaint}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_user_is_let_in_by_the_password_of_now() {
+    for version in KafkaVersion::ALL {
+        let cluster = KafkaCluster::builder()
+            .version(version)
+            .brokers(if version == KafkaVersion::V4 { 3 } else { 1 })
+            .scram(&[("alice", "first/or=not"), ("bob", "other")])
+            .start()
+            .expect("the brokers start");
+        cluster.create_topic("t", 1, 1, &[]).expect("the topic is created");
+        let bootstrap = cluster.scram_bootstrap_servers().expect("there is SCRAM");
+        let client = |user, password| {
+            let shown = [
+                ("security.protocol", "sasl_ssl"),
+                ("sasl.mechanisms", "SCRAM-SHA-512"),
+                ("sasl.username", user),
+                ("sasl.password", password),
+            ];
+            Sender::secure(&cluster, &bootstrap, &shown)
+        };
+        client("bob", "other").send("t", 1).expect("he is let in");
+        client("alice", "first/or=not").send("t", 2).expect("she is let in");
+        cluster.set_scram_password("alice", "second").expect("it is changed");
+        client("alice", "second").send("t", 3).expect("she is let in");
+        let complaint = client("alice", "first/or=not").complaint();
+        println!("{version:?}: {complaint}");
+        assert!(
+            complaint.contains("invalid credentials with SASL mechanism SCRAM-SHA-512"),
+            "{complaint}"
+        );
+    }
+}
+
+#[test]
+fn a_broker_can_show_a_certificate_that_no_client_should_take() {
+    for certificate in [ServerCertificate::Expired, ServerCertificate::WrongHost] {
+        let cluster = KafkaCluster::builder()
+            .tls(true)
+            .server_certificate(certificate)
+            .start()
+            .expect("the broker starts");
+        // librdkafka says as much of both.
+        let complaint = Sender::tls(&cluster).complaint();
+        println!("{certificate:?}: {complaint}");
+        assert!(complaint.contains("certificate verify failed"), "{complaint}");
+    }
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Drop for Librdkafka {
 /// What the handler, given these variables, would set.
 pub(crate) fn settings(environment: Vec<(String, String)>) -> Result<(ClientConfig, String)> {
     let config = Config::from_env(environment)?;
-    Ok((producer_settings(&config, TOPIC_LIMIT), config.topic))
+    Ok((producer_settings(&config, TOPIC_LIMIT)?, config.topic))
 }
 
 impl Librdkafka {

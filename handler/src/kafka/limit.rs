@@ -7,7 +7,9 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 
 use crate::config::{Authentication, Config};
+use crate::kafka::credentials::Credentials;
 use crate::kafka::settings;
+use crate::kafka::tls::TlsError;
 
 /// Kafka's own default of `max.message.bytes`: 1 MiB and the batch header.
 pub(super) const DEFAULT_MAX_MESSAGE_BYTES: usize = 1_048_588;
@@ -18,6 +20,9 @@ pub(super) enum LimitError {
     /// The client or the request failed.
     #[error("{0}; the function needs DescribeTopicDynamicConfiguration on the topic")]
     Kafka(#[from] KafkaError),
+    /// TLS can't be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The admin client of the crate `rdkafka` doesn't serve the queue on which librdkafka asks for a token, so that it would wait
     /// for one in vain.
     #[error("over SASL/IAM the cluster can't be asked")]
@@ -35,11 +40,15 @@ pub(super) enum LimitError {
 /// # Errors
 /// The cluster can't be reached within `time_out`, the topic is missing, the function may not read topic configurations
 /// (`DescribeTopicDynamicConfiguration`), or it speaks SASL/IAM.
-pub(super) async fn topic_limit(config: &Config, time_out: Duration) -> Result<usize, LimitError> {
+pub(super) async fn topic_limit(
+    config: &Config,
+    credentials: &Credentials,
+    time_out: Duration,
+) -> Result<usize, LimitError> {
     if matches!(config.authentication, Authentication::Iam(_)) {
         return Err(LimitError::Iam);
     }
-    let admin: AdminClient<DefaultClientContext> = settings::connection(config).create()?;
+    let admin: AdminClient<DefaultClientContext> = settings::connection(config, credentials)?.create()?;
     let options = AdminOptions::new().request_timeout(Some(time_out));
     let resource = ResourceSpecifier::Topic(&config.topic);
     let answers = admin.describe_configs([&resource], &options).await?;

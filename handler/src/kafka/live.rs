@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::Flaw;
 use crate::config::Config;
 use crate::failure::{Class, Failure};
+use crate::kafka::credentials::Credentials;
 use crate::kafka::login::Login;
 use crate::kafka::settings::{self, Filling};
 use crate::kafka::tracker::{Report, Tracker, is_consequence};
@@ -186,10 +187,11 @@ impl Live {
     /// Makes a producer, which connects by itself. Takes milliseconds of processor time: certificates are read.
     pub(super) fn start(
         config: &Config,
+        credentials: &Credentials,
         filling: Filling,
         flaw: Option<Flaw>,
         login: Option<Login>,
-    ) -> Result<Self, KafkaError> {
+    ) -> Result<Self, Failure> {
         let tracker = Arc::new(Tracker::default());
         let context = Context {
             tracker: Arc::clone(&tracker),
@@ -197,8 +199,10 @@ impl Live {
             flaw,
             login,
         };
-        let producer: Arc<BaseProducer<Context>> =
-            Arc::new(settings::producer(config, filling, flaw).create_with_context(context)?);
+        let settings = settings::producer(config, credentials, filling, flaw);
+        let settings = settings.map_err(|error| Failure::no_tls(&error.to_string()))?;
+        let made = settings.create_with_context(context);
+        let producer: Arc<BaseProducer<Context>> = Arc::new(made.map_err(|error| Failure::refused_settings(&error))?);
         // Set once, just made: the error would only give the value back.
         let _ = producer.context().producer.set(Arc::downgrade(&producer));
         let stop = Arc::new(AtomicBool::new(false));

@@ -16,17 +16,23 @@ use crate::config::{Authentication, Config, OnPoison, SizeJudge};
 use crate::event::Record;
 use crate::failure::{Class, Failure, is_for_size};
 use crate::invocation::Deliver;
+use crate::kafka::credentials::{Credentials, Vault};
 use crate::kafka::limit::{DEFAULT_MAX_MESSAGE_BYTES, LimitError, topic_limit};
 use crate::kafka::live::{Broken, Live, Told};
 use crate::kafka::login::{Login, Process, Surroundings};
 use crate::kafka::settings::Filling;
+use crate::kafka::tls::objection;
 use crate::kafka::tracker::is_consequence;
 use crate::message::{Grounds, Message};
 use crate::rounds::{Next, Refusal, Rounds};
+use crate::secret::SecretError;
 use crate::{Flaw, note};
 
 /// How long the topic may take to tell its size limit.
 const LIMIT_TIME_OUT: Duration = Duration::from_secs(3);
+
+/// How long each step of a closer look at a broker's certificate may take.
+const LOOK_TIME_OUT: Duration = Duration::from_secs(1);
 
 /// Records that are handed over between two looks at the clock.
 const CLOCK_EVERY: usize = 64;
@@ -36,6 +42,8 @@ pub struct KafkaProducer {
     config: Arc<Config>,
     flaw: Option<Flaw>,
     surroundings: Arc<dyn Surroundings>,
+    /// What secrets hold.
+    vault: Arc<Vault>,
     live: Option<Live>,
     /// A producer that is being made ahead of the first batch.
     starting: Option<JoinHandle<Result<Live, Failure>>>,
@@ -52,9 +60,11 @@ pub struct KafkaProducer {
 impl KafkaProducer {
     /// A producer for `config`; nothing is connected yet.
     pub fn new(config: Config, flaw: Option<Flaw>) -> Self {
+        let config = Arc::new(config);
         Self {
             limit: config.max_message_bytes.unwrap_or(DEFAULT_MAX_MESSAGE_BYTES),
-            config: Arc::new(config),
+            vault: Arc::new(Vault::new(Arc::clone(&config))),
+            config,
             flaw,
             surroundings: Arc::new(Process),
             live: None,
@@ -98,13 +108,23 @@ impl KafkaProducer {
         }
     }
 
-    /// Starts making a producer on a thread of its own.
+    /// Starts making a producer, beside this task: what secrets hold is read, where it isn't known yet, and the rest is done on a thread of its
+    /// own.
     fn start(&self, filling: Filling) -> Result<JoinHandle<Result<Live, Failure>>, Failure> {
         let login = self.login()?;
         let (config, flaw) = (Arc::clone(&self.config), self.flaw);
-        Ok(tokio::task::spawn_blocking(move || {
-            let live = Live::start(&config, filling, flaw, login).map_err(|error| refused_settings(&error))?;
-            Ok(live.look_around(&config.topic))
+        let (vault, surroundings) = (Arc::clone(&self.vault), Arc::clone(&self.surroundings));
+        Ok(tokio::spawn(async move {
+            let credentials = vault
+                .credentials(&*surroundings)
+                .await
+                .map_err(|error| no_secret(&error))?;
+            let made = tokio::task::spawn_blocking(move || {
+                let live = Live::start(&config, &credentials, filling, flaw, login)?;
+                Ok(live.look_around(&config.topic))
+            });
+            made.await
+                .map_err(|panicked| Failure::internal(&panicked.to_string()))?
         }))
     }
 
@@ -175,7 +195,10 @@ impl KafkaProducer {
         }
         if std::mem::take(&mut self.ask_limit) {
             let time_out = LIMIT_TIME_OUT.min(deadline.saturating_duration_since(Instant::now()) / 2);
-            match limit_in_time(Arc::clone(&self.config), time_out).await {
+            // A producer was there before, so they are known.
+            let credentials = self.vault.credentials(&*self.surroundings).await;
+            let credentials = credentials.map_err(|error| no_secret(&error))?;
+            match limit_in_time(Arc::clone(&self.config), credentials, time_out).await {
                 Ok(limit) => self.limit = limit,
                 Err(error) => {
                     // Half of what was too much: batches stay useful, and a few invocations find the limit.
@@ -249,7 +272,7 @@ impl KafkaProducer {
     async fn send(&mut self, records: &[Record<'_>], work: &mut Work, deadline: Instant) -> Result<(), Failure> {
         let config = Arc::clone(&self.config);
         let topic = config.topic.as_str();
-        let mut second_chance = true;
+        let mut chances = Chances::default();
         loop {
             let (places, alone) = match work.rounds.next(|place| self.is_large(&records[place])) {
                 Next::Done => return Ok(()),
@@ -275,9 +298,7 @@ impl KafkaProducer {
             let mut live = self.ready(alone, deadline).await?;
             if let Err(failure) = live.meet(topic, deadline).await {
                 self.give_up(live, false);
-                if !kept || !std::mem::take(&mut second_chance) {
-                    return Err(failure);
-                }
+                self.another(failure, kept, &mut chances, deadline).await?;
                 continue;
             }
             let first_contacts = live.first_contacts(&places, |place| &records[place].partition_key);
@@ -291,7 +312,7 @@ impl KafkaProducer {
                 decided,
                 progressed,
             } = self.take(work, &round, alone, &told);
-            second_chance |= progressed;
+            chances.new_producer |= progressed;
             if alone && !first {
                 work.rounds.acquit();
             }
@@ -320,9 +341,7 @@ impl KafkaProducer {
                 let failure = failure.unwrap_or_else(|| Failure::from_kafka(Code::Fatal, None, topic));
                 // A producer may have died while the sandbox was frozen, or what it was logged in with did: a new one is made, once.
                 let may_pass = failure.class == Class::Retryable || (kept && client.as_ref() == Some(&failure));
-                if !may_pass || !std::mem::take(&mut second_chance) {
-                    return Err(failure);
-                }
+                self.another(failure, may_pass, &mut chances, deadline).await?;
                 work.resent += told.uncertain();
                 continue;
             }
@@ -330,6 +349,74 @@ impl KafkaProducer {
                 return Err(failure);
             }
         }
+    }
+
+    /// Decides whether a new producer is tried after this failure: where it `may_pass`, and where the brokers refused what a secret holds and it
+    /// is another one by now; each once.
+    ///
+    /// # Errors
+    /// None is tried: the failure, with what is known of its cause.
+    async fn another(
+        &mut self,
+        failure: Failure,
+        may_pass: bool,
+        chances: &mut Chances,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        if !failure.refuses_identity() || !self.vault.has_secrets() {
+            return if may_pass && std::mem::take(&mut chances.new_producer) {
+                Ok(())
+            } else {
+                Err(failure)
+            };
+        }
+        if !std::mem::take(&mut chances.new_secret) {
+            return Err(failure);
+        }
+        match timeout_at(deadline, self.vault.renew(&*self.surroundings)).await {
+            Ok(Ok(true)) => {
+                tracing::info!(
+                    reason = failure.reason,
+                    "the brokers refused what the secret held: it was read again"
+                );
+                Ok(())
+            }
+            Ok(Ok(false)) => Err(failure),
+            Ok(Err(error)) => Err(no_secret(&error)),
+            Err(_) => Err(Failure::deadline(Some(&failure), false)),
+        }
+    }
+
+    /// Says more of a certificate that was refused, by the brokers or by us: librdkafka tells only that it was.
+    async fn look_closer(&self, failure: Failure, deadline: Instant) -> Failure {
+        if !failure.is_about_certificates() || !self.config.authentication.is_encrypted() {
+            return failure;
+        }
+        let Ok(Ok(credentials)) = timeout_at(deadline, self.vault.credentials(&*self.surroundings)).await else {
+            return failure;
+        };
+        let ended = credentials
+            .secret
+            .as_ref()
+            .and_then(|it| it.ended(self.surroundings.now()));
+        let config = Arc::clone(&self.config);
+        let step = LOOK_TIME_OUT.min(deadline.saturating_duration_since(Instant::now()) / 4);
+        let look = tokio::task::spawn_blocking(move || {
+            let mut servers = config.bootstrap_servers.split(',');
+            servers.find_map(|server| {
+                // What can't be set up has been told by librdkafka already.
+                let objection = objection(&config, &credentials, server, step).ok()??;
+                Some((server.to_owned(), objection))
+            })
+        });
+        let objection = match timeout_at(deadline, look).await {
+            Ok(Ok(objection)) => objection,
+            Ok(Err(_)) | Err(_) => None,
+        };
+        failure.about_certificates(
+            objection.as_ref().map(|(server, why)| (server.as_str(), *why)),
+            ended.as_deref(),
+        )
     }
 
     /// Takes one round's reports.
@@ -427,6 +514,23 @@ struct Work {
     resent: usize,
 }
 
+/// What may still be tried in an invocation, after a failure.
+struct Chances {
+    /// A new producer. Given anew by each record that is acknowledged.
+    new_producer: bool,
+    /// Secrets that are read again.
+    new_secret: bool,
+}
+
+impl Default for Chances {
+    fn default() -> Self {
+        Self {
+            new_producer: true,
+            new_secret: true,
+        }
+    }
+}
+
 /// What is sent at once, and where to.
 struct Round<'a> {
     records: &'a [Record<'a>],
@@ -468,23 +572,23 @@ fn record_bytes(record: &Record<'_>) -> usize {
     Message::new(record, &[]).batch_bytes(record.data_bytes())
 }
 
-fn refused_settings(error: &impl ToString) -> Failure {
-    Failure {
-        class: Class::Fatal,
-        reason: "librdkafka refuses the settings: check K2M_AUTHENTICATION and K2M_CA_FILE".into(),
-        librdkafka: error.to_string(),
-    }
+fn no_secret(error: &SecretError) -> Failure {
+    Failure::no_secret(&error.to_string(), error.may_pass())
 }
 
 impl Deliver for KafkaProducer {
     async fn deliver(&mut self, records: &[Record<'_>], deadline: Instant) -> Delivery {
         self.wake();
+        self.vault.begin().await;
         let mut work = Work {
             rounds: Rounds::new(records.len()),
             bytes: 0,
             resent: 0,
         };
-        let failure = self.send(records, &mut work, deadline).await.err();
+        let failure = match self.send(records, &mut work, deadline).await {
+            Ok(()) => None,
+            Err(failure) => Some(self.look_closer(failure, deadline).await),
+        };
         self.used = Some(self.now());
         let mut outcomes = work.rounds.outcomes();
         // A promise broken on purpose: what failed before a round began is taken for success, too.
@@ -507,9 +611,13 @@ impl Deliver for KafkaProducer {
 
 /// [`topic_limit`], off the only thread that serves: taking the admin client down waits for librdkafka's threads, which may take
 /// seconds where names don't resolve.
-async fn limit_in_time(config: Arc<Config>, time_out: Duration) -> Result<usize, LimitError> {
+async fn limit_in_time(
+    config: Arc<Config>,
+    credentials: Arc<Credentials>,
+    time_out: Duration,
+) -> Result<usize, LimitError> {
     let runtime = tokio::runtime::Handle::current();
-    let asked = tokio::task::spawn_blocking(move || runtime.block_on(topic_limit(&config, time_out)));
+    let asked = tokio::task::spawn_blocking(move || runtime.block_on(topic_limit(&config, &credentials, time_out)));
     match timeout(time_out, asked).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) | Err(_) => Err(LimitError::TimeOut),

@@ -5,6 +5,9 @@ use rdkafka::config::RDKafkaLogLevel;
 
 use crate::Flaw;
 use crate::config::{Authentication, Config};
+use crate::kafka::credentials::Credentials;
+use crate::kafka::tls::{TlsError, Trust};
+use crate::secret::Secret;
 
 /// Bytes of a record batch that librdkafka fills up to when the topic's limit allows it: its own default.
 const BATCH_BYTES: usize = 1_000_000;
@@ -16,7 +19,7 @@ const BATCH_OVERHEAD_BYTES: usize = 512;
 const CLIENT_MESSAGE_MAX_BYTES: usize = 16 << 20;
 
 /// How to reach and speak to the brokers: shared by the producer and by what asks the cluster.
-pub(super) fn connection(config: &Config) -> ClientConfig {
+pub(super) fn connection(config: &Config, credentials: &Credentials) -> Result<ClientConfig, TlsError> {
     let mut settings = ClientConfig::new();
     settings
         .set("bootstrap.servers", &config.bootstrap_servers)
@@ -33,16 +36,41 @@ pub(super) fn connection(config: &Config) -> ClientConfig {
         .set_log_level(RDKafkaLogLevel::Info);
     match config.authentication {
         Authentication::Plaintext => settings.set("security.protocol", "plaintext"),
-        Authentication::Tls => settings.set("security.protocol", "ssl"),
+        Authentication::Tls | Authentication::MutualTls(_) => settings.set("security.protocol", "ssl"),
+        Authentication::Scram(_) => settings
+            .set("security.protocol", "sasl_ssl")
+            .set("sasl.mechanisms", "SCRAM-SHA-512"),
         // The token comes from the client's context: see `login`.
         Authentication::Iam(_) => settings
             .set("security.protocol", "sasl_ssl")
             .set("sasl.mechanisms", "OAUTHBEARER"),
     };
-    if let Some(file) = &config.ca_file {
-        settings.set("ssl.ca.location", file.to_string_lossy());
+    match &credentials.secret {
+        Some(Secret::Scram { username, password }) => {
+            settings.set("sasl.username", username).set("sasl.password", password);
+        }
+        Some(Secret::Certificate {
+            chain,
+            private_key,
+            password,
+        }) => {
+            settings
+                .set("ssl.certificate.pem", chain)
+                .set("ssl.key.pem", private_key);
+            if let Some(password) = password {
+                settings.set("ssl.key.password", password);
+            }
+        }
+        None => {}
     }
-    settings
+    if config.authentication.is_encrypted() {
+        // librdkafka would look for the system's by itself, and fall silent where there are none.
+        match Trust::choose(config, credentials.ca.as_deref())? {
+            Trust::Pem(pem) => settings.set("ssl.ca.pem", pem),
+            Trust::Path(path) => settings.set("ssl.ca.location", path.to_string_lossy()),
+        };
+    }
+    Ok(settings)
 }
 
 /// How a producer fills its requests.
@@ -55,13 +83,18 @@ pub(super) enum Filling {
 }
 
 /// The producer's settings.
-pub(super) fn producer(config: &Config, filling: Filling, flaw: Option<Flaw>) -> ClientConfig {
+pub(super) fn producer(
+    config: &Config,
+    credentials: &Credentials,
+    filling: Filling,
+    flaw: Option<Flaw>,
+) -> Result<ClientConfig, TlsError> {
     let topic_limit = match filling {
         Filling::UpTo(bytes) => bytes,
         Filling::OneByOne => BATCH_BYTES,
     };
     let batch = BATCH_BYTES.min(topic_limit.saturating_sub(BATCH_OVERHEAD_BYTES)).max(1);
-    let mut settings = connection(config);
+    let mut settings = connection(config, credentials)?;
     settings
         .set("acks", "all")
         // As Java clients do, also for null keys, so that a key's records meet those of other producers.
@@ -90,13 +123,13 @@ pub(super) fn producer(config: &Config, filling: Filling, flaw: Option<Flaw>) ->
     if !matches!(flaw, Some(Flaw::NoPurge | Flaw::LatePurge | Flaw::NotIdempotent)) {
         settings.set("enable.gapless.guarantee", "true");
     }
-    settings
+    Ok(settings)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Region;
+    use crate::config::{Region, SecretSource};
 
     fn config() -> Config {
         let pairs = [
@@ -107,9 +140,27 @@ mod tests {
         Config::from_env(pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))).expect("a good configuration")
     }
 
+    fn made(filling: Filling) -> ClientConfig {
+        producer(&config(), &Credentials::default(), filling, None).expect("an authority is named")
+    }
+
+    /// The properties about TLS and identity.
+    fn identity(authentication: Authentication, credentials: &Credentials) -> Vec<String> {
+        let config = Config {
+            authentication,
+            ..config()
+        };
+        let settings = connection(&config, credentials).expect("an authority is named");
+        let is_about = |name: &str| ["sasl.", "ssl.", "security."].iter().any(|it| name.starts_with(it));
+        let chosen = settings.config_map().into_iter().filter(|(name, _)| is_about(name));
+        let mut lines: Vec<String> = chosen.map(|(name, value)| format!("{name}={value}")).collect();
+        lines.sort();
+        lines
+    }
+
     #[test]
     fn the_properties_librdkafka_gets() {
-        let settings = producer(&config(), Filling::UpTo(1_048_588), None);
+        let settings = made(Filling::UpTo(1_048_588));
         let mut lines: Vec<String> = settings
             .config_map()
             .iter()
@@ -120,28 +171,46 @@ mod tests {
     }
 
     #[test]
-    fn the_properties_for_iam() {
-        let mut iam = config();
-        iam.authentication = Authentication::Iam(Region::new("", "eu-central-1").expect("a region"));
-        let settings = connection(&iam);
-        assert_eq!(settings.get("security.protocol"), Some("sasl_ssl"));
-        assert_eq!(settings.get("sasl.mechanisms"), Some("OAUTHBEARER"));
+    fn the_properties_for_each_way_of_authentication() {
+        let source = || SecretSource::File("secret.json".into());
+        let certificate = |password: Option<&str>| Credentials {
+            secret: Some(Secret::Certificate {
+                chain: "CHAIN".into(),
+                private_key: "KEY".into(),
+                password: password.map(str::to_owned),
+            }),
+            ca: None,
+        };
+        let scram = Credentials {
+            secret: Some(Secret::Scram {
+                username: "alice".into(),
+                password: "secret".into(),
+            }),
+            ca: Some("AUTHORITY".into()),
+        };
+        let iam = Authentication::Iam(Region::new("", "eu-central-1").expect("a region"));
+        let none = Credentials::default();
+        let rows = [
+            identity(Authentication::Plaintext, &none),
+            identity(Authentication::Tls, &none),
+            identity(Authentication::MutualTls(source()), &certificate(None)),
+            identity(Authentication::MutualTls(source()), &certificate(Some("opener"))),
+            identity(Authentication::Scram(source()), &scram),
+            identity(iam, &none),
+        ];
+        let said: Vec<String> = rows.iter().map(|lines| lines.join("\n")).collect();
+        insta::assert_snapshot!(said.join("\n\n"));
     }
 
     #[test]
     fn a_batch_stays_under_a_small_topic_limit() {
-        let batch = |limit| {
-            producer(&config(), Filling::UpTo(limit), None)
-                .get("batch.size")
-                .map(str::to_owned)
-        };
+        let batch = |limit| made(Filling::UpTo(limit)).get("batch.size").map(str::to_owned);
         assert_eq!(batch(50_000).as_deref(), Some("49488"));
         assert_eq!(batch(20_000_000).as_deref(), Some("1000000"));
     }
 
     #[test]
     fn one_by_one_is_one_message_a_batch() {
-        let settings = producer(&config(), Filling::OneByOne, None);
-        assert_eq!(settings.get("batch.num.messages"), Some("1"));
+        assert_eq!(made(Filling::OneByOne).get("batch.num.messages"), Some("1"));
     }
 }

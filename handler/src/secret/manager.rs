@@ -1,0 +1,372 @@
+//! AWS Secrets Manager, of which the function needs one call: `GetSecretValue`, a signed POST.
+
+use std::time::Duration;
+
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_openssl::client::legacy::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+
+use crate::config::Region;
+use crate::kafka::Surroundings;
+use crate::kafka::iam::{TokenError, credentials};
+use crate::kafka::tls::{TlsError, Trust};
+
+/// The service's name in signatures and in the names of its endpoints.
+const SERVICE: &str = "secretsmanager";
+
+/// Where the SDKs look for another endpoint, the more special one first.
+const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
+
+/// How long a connection may take: where there is no route nothing ever comes.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// How long all of it may take.
+const ALL: Duration = Duration::from_secs(4);
+
+/// Bytes of the largest answer that is read: a secret has 64 KiB at the most.
+const ANSWER_MAX: usize = 1 << 20;
+
+/// Why Secrets Manager did not give a secret, with the next step.
+#[derive(Debug, thiserror::Error)]
+pub enum ManagerError {
+    /// The function has no credentials to sign with.
+    #[error("the secret {arn} can't be asked for: {source}")]
+    NoCredentials {
+        /// The secret.
+        arn: String,
+        /// Which part of them is missing.
+        source: TokenError,
+    },
+    /// The request could not be made.
+    #[error("the secret {arn} can't be asked for: {reason}")]
+    Request {
+        /// The secret.
+        arn: String,
+        /// Why.
+        reason: String,
+    },
+    /// No certificate authorities to know Secrets Manager by.
+    #[error("the secret {arn} can't be asked for: {source}")]
+    Tls {
+        /// The secret.
+        arn: String,
+        /// Why.
+        source: TlsError,
+    },
+    /// No answer.
+    #[error(
+        "Secrets Manager can't be reached at {host} ({reason}): give the function's subnets a NAT gateway or an interface endpoint {endpoint}, and let the \
+         function's security group out to port 443"
+    )]
+    Unreachable {
+        /// Where it was looked for.
+        host: String,
+        /// What happened.
+        reason: String,
+        /// The name of the interface endpoint's service.
+        endpoint: String,
+    },
+    /// The function may not read it.
+    #[error(
+        "the function may not read the secret {arn}: allow its role secretsmanager:GetSecretValue on it, and kms:Decrypt on the key that encrypts it; AWS \
+         says: {said}"
+    )]
+    Denied {
+        /// The secret.
+        arn: String,
+        /// AWS's own words.
+        said: String,
+    },
+    /// There is none of this name.
+    #[error("there is no secret {arn}: correct its ARN, or create it; AWS says: {said}")]
+    NotFound {
+        /// The secret.
+        arn: String,
+        /// AWS's own words.
+        said: String,
+    },
+    /// Any other refusal.
+    #[error("Secrets Manager refused to give the secret {arn}: {code}: {said}")]
+    Refused {
+        /// The secret.
+        arn: String,
+        /// The kind of error in AWS's words.
+        code: String,
+        /// AWS's own words.
+        said: String,
+    },
+    /// It holds bytes.
+    #[error("the secret {arn} is binary: store it as text, which is JSON")]
+    Binary {
+        /// The secret.
+        arn: String,
+    },
+    /// The answer is none of Secrets Manager's.
+    #[error("what answers at {host} is not Secrets Manager (status {status}): check {}", ENDPOINTS.join(" and "))]
+    Strange {
+        /// Who answered.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+    },
+}
+
+impl ManagerError {
+    /// Whether it may pass when tried again.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Strange { status, .. } => *status >= 500,
+            Self::Refused { code, .. } => code.contains("Throttling") || code.contains("InternalService"),
+            _ => false,
+        }
+    }
+}
+
+/// The text of a secret.
+pub(super) async fn secret_string(
+    arn: &str,
+    region: Option<Region>,
+    surroundings: &dyn Surroundings,
+) -> Result<String, ManagerError> {
+    let failed = |reason: String| ManagerError::Request {
+        arn: arn.to_owned(),
+        reason,
+    };
+    let region = region.ok_or_else(|| failed("its ARN names no region".to_owned()))?;
+    let url = endpoint(&region, |name| surroundings.variable(name));
+    let request = request(arn, &region, &url, surroundings)?;
+    let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+    let unreachable = |reason: String| ManagerError::Unreachable {
+        host: host.clone(),
+        reason,
+        endpoint: endpoint_service(&region),
+    };
+    let tls = |source: TlsError| ManagerError::Tls {
+        arn: arn.to_owned(),
+        source,
+    };
+    let trust = Trust::system().map_err(tls)?;
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_connect_timeout(Some(CONNECT));
+    let https = HttpsConnector::with_connector(http, trust.connector().map_err(tls)?);
+    let client: Client<_, Full<Bytes>> =
+        Client::builder(TokioExecutor::new()).build(https.map_err(|error| tls(TlsError::from(error)))?);
+    let ask = async {
+        let answer = client
+            .request(request)
+            .await
+            .map_err(|error| unreachable(causes(&error)))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
+        let body = body.map_err(|error| unreachable(error.to_string()))?.to_bytes();
+        Ok((status, body))
+    };
+    let late = |_| unreachable(format!("no answer in {} seconds", ALL.as_secs()));
+    let (status, body) = tokio::time::timeout(ALL, ask).await.map_err(late)??;
+    understand(arn, &host, status, &body)
+}
+
+/// Where the secrets of a region are asked for.
+fn endpoint(region: &Region, variable: impl Fn(&str) -> Option<String>) -> String {
+    let given = ENDPOINTS
+        .into_iter()
+        .find_map(|name| variable(name).filter(|url| !url.is_empty()));
+    match given {
+        Some(url) => format!("{}/", url.trim_end_matches('/')),
+        None => format!("https://{SERVICE}.{}.{}/", region.as_str(), region.dns_suffix()),
+    }
+}
+
+/// The name of the service that an interface endpoint in a VPC is made for.
+fn endpoint_service(region: &Region) -> String {
+    let region = region.as_str();
+    let prefix = if region.starts_with("cn-") { "cn." } else { "" };
+    format!("{prefix}com.amazonaws.{region}.{SERVICE}")
+}
+
+/// The signed request.
+fn request(
+    arn: &str,
+    region: &Region,
+    url: &str,
+    surroundings: &dyn Surroundings,
+) -> Result<Request<Full<Bytes>>, ManagerError> {
+    let failed = |reason: &dyn std::error::Error| ManagerError::Request {
+        arn: arn.to_owned(),
+        reason: format!("{reason}: check {}", ENDPOINTS.join(" and ")),
+    };
+    let credentials =
+        credentials(|name| surroundings.variable(name)).map_err(|source| ManagerError::NoCredentials {
+            arn: arn.to_owned(),
+            source,
+        })?;
+    let body = serde_json::json!({"SecretId": arn}).to_string();
+    let headers = [
+        ("content-type", "application/x-amz-json-1.1"),
+        ("x-amz-target", "secretsmanager.GetSecretValue"),
+    ];
+    let identity = credentials.into();
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region.as_str())
+        .name(SERVICE)
+        .time(surroundings.now())
+        .settings(SigningSettings::default())
+        .build()
+        .map_err(|error| failed(&error))?
+        .into();
+    let signable = SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()));
+    let signed = sign(signable.map_err(|error| failed(&error))?, &parameters).map_err(|error| failed(&error))?;
+    let mut request = Request::post(url);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let mut request = request
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|error| failed(&error))?;
+    signed.into_parts().0.apply_to_request_http1x(&mut request);
+    Ok(request)
+}
+
+/// What an answer says.
+fn understand(arn: &str, host: &str, status: StatusCode, body: &[u8]) -> Result<String, ManagerError> {
+    /// What is read of an answer, a good or a bad one.
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(rename = "SecretString")]
+        text: Option<String>,
+        #[serde(rename = "SecretBinary")]
+        bytes: Option<serde::de::IgnoredAny>,
+        #[serde(rename = "__type")]
+        code: Option<String>,
+        #[serde(alias = "Message")]
+        message: Option<String>,
+    }
+    let strange = || ManagerError::Strange {
+        host: host.to_owned(),
+        status: status.as_u16(),
+    };
+    let arn = arn.to_owned();
+    // What the parser says may hold part of the answer.
+    let answer: Answer = serde_json::from_slice(body).map_err(|_| strange())?;
+    if status.is_success() {
+        return match (answer.text, answer.bytes) {
+            (Some(text), _) => Ok(text),
+            (None, Some(_)) => Err(ManagerError::Binary { arn }),
+            (None, None) => Err(strange()),
+        };
+    }
+    let code = answer.code.ok_or_else(strange)?;
+    let code = code.rsplit('#').next().unwrap_or_default().to_owned();
+    let said = answer.message.unwrap_or_default();
+    Err(match code.as_str() {
+        "AccessDeniedException" => ManagerError::Denied { arn, said },
+        "ResourceNotFoundException" => ManagerError::NotFound { arn, said },
+        _ => ManagerError::Refused { arn, code, said },
+    })
+}
+
+/// An error and what it rests on, each once.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            said = format!("{said}: {text}");
+        }
+        source = cause.source();
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_orders-Ab12Cd";
+
+    #[test]
+    fn each_partition_has_its_endpoints() {
+        for (region, url, service) in [
+            (
+                "eu-central-1",
+                "https://secretsmanager.eu-central-1.amazonaws.com/",
+                "com.amazonaws.eu-central-1.secretsmanager",
+            ),
+            (
+                "cn-north-1",
+                "https://secretsmanager.cn-north-1.amazonaws.com.cn/",
+                "cn.com.amazonaws.cn-north-1.secretsmanager",
+            ),
+            (
+                "us-gov-west-1",
+                "https://secretsmanager.us-gov-west-1.amazonaws.com/",
+                "com.amazonaws.us-gov-west-1.secretsmanager",
+            ),
+        ] {
+            let region = Region::new("", region).expect("a region");
+            assert_eq!(endpoint(&region, |_| None), url);
+            assert_eq!(endpoint_service(&region), service);
+        }
+    }
+
+    #[test]
+    fn the_more_special_endpoint_is_asked_first() {
+        let region = Region::new("", "eu-central-1").expect("a region");
+        let of = |set: &[(&str, &str)]| {
+            endpoint(&region, |name| {
+                let found = set.iter().find(|(it, _)| *it == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let general = (ENDPOINTS[1], "http://127.0.0.1:4566");
+        assert_eq!(of(&[general]), "http://127.0.0.1:4566/");
+        assert_eq!(of(&[general, (ENDPOINTS[0], "http://other:1/")]), "http://other:1/");
+        assert_eq!(of(&[general, (ENDPOINTS[0], "")]), "http://127.0.0.1:4566/");
+    }
+
+    #[test]
+    fn what_an_answer_says() {
+        let rows = [
+            (200, r#"{"Name": "n", "SecretString": "the text", "VersionStages": []}"#),
+            (200, r#"{"Name": "n", "SecretBinary": "AAEC"}"#),
+            (200, r#"{"hello": "world"}"#),
+            (404, "<html>no such page</html>"),
+            (
+                400,
+                r#"{"__type": "AccessDeniedException", "Message": "User: r is not authorized to perform: secretsmanager:GetSecretValue"}"#,
+            ),
+            (
+                400,
+                r#"{"__type": "com.amazonaws.secretsmanager#ResourceNotFoundException", "message": "Secrets Manager can't find the specified secret."}"#,
+            ),
+            (
+                400,
+                r#"{"__type": "DecryptionFailure", "Message": "the key is disabled"}"#,
+            ),
+            (400, r#"{"__type": "ThrottlingException"}"#),
+            (503, r#"{"oops": true}"#),
+        ];
+        let said: Vec<String> = rows
+            .iter()
+            .map(|(status, body)| {
+                let status = StatusCode::from_u16(*status).expect("a status");
+                match understand(ARN, "host", status, body.as_bytes()) {
+                    Ok(text) => text,
+                    Err(error) => format!("{} {error}", if error.may_pass() { "may pass:" } else { "stays:" }),
+                }
+            })
+            .collect();
+        insta::assert_snapshot!(said.join("\n"));
+    }
+}
