@@ -18,7 +18,7 @@ pub trait Surroundings: Send + Sync {
 }
 
 /// The process itself.
-pub(super) struct Process;
+pub(crate) struct Process;
 
 impl Surroundings for Process {
     fn variable(&self, name: &str) -> Option<String> {

@@ -10,6 +10,7 @@ mod settings;
 pub(crate) mod tls;
 mod tracker;
 
+pub(crate) use login::Process;
 pub use login::Surroundings;
 pub use producer::KafkaProducer;
 

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
-use openssl::error::ErrorStack;
 use openssl::x509::{GeneralNameRef, X509NameRef, X509Ref, X509StoreContextRef};
 
 use super::report::Certificate;
@@ -130,20 +129,6 @@ fn rfc_3339(days: i64, seconds: i64) -> String {
         "{year:04}-{month:02}-{day_of_month:02}T{hours:02}:{minutes:02}:{:02}Z",
         seconds % 60
     )
-}
-
-/// OpenSSL's reasons, without its places in its source.
-pub(super) fn said(stack: &ErrorStack) -> String {
-    let reasons: Vec<&str> = stack
-        .errors()
-        .iter()
-        .filter_map(openssl::error::Error::reason)
-        .collect();
-    if reasons.is_empty() {
-        stack.to_string()
-    } else {
-        reasons.join(", ")
-    }
 }
 
 #[cfg(test)]

@@ -6,17 +6,22 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+use openssl::ssl::{SslConnector, SslVerifyMode};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 use tokio_openssl::SslStream;
 
-use super::certificate::{self, Shown};
+use super::certificate::Shown;
 use super::report::{Broker, Failure, Step, Tcp, Timed, Tls};
 use super::sasl::{self, Identity};
 use super::sniff;
-use super::wire::{Wire, seconds};
+use super::wire::{Wire, refuses_certificate, seconds};
 use super::words::{Found, Method, Place, Trouble, explain};
+use crate::config::{Authentication, Config};
+use crate::kafka::credentials::Credentials;
+use crate::kafka::{Process, Surroundings as _, iam, tls};
+use crate::secret::Secret;
 
 /// How long DNS may take.
 const DNS: Duration = Duration::from_secs(2);
@@ -31,17 +36,41 @@ const TLS: Duration = Duration::from_secs(3);
 pub(super) struct Means {
     /// How the function proves itself.
     pub(super) method: Method,
-    /// For TLS; the error where the certificates can't be used.
-    pub(super) connector: Option<Result<SslConnector, Trouble>>,
-    /// For SASL.
-    pub(super) identity: Option<Identity>,
-    /// The name that brokers see.
-    pub(super) client_id: String,
+    /// The function's configuration.
+    pub(super) config: Config,
+    /// Made once, beside finding and connecting to the brokers: secrets may have to be read.
+    pub(super) prepared: OnceCell<Prepared>,
     /// When the probe has to be done.
     pub(super) end: Instant,
 }
 
+/// What is shown to the brokers.
+pub(super) struct Prepared {
+    /// For TLS; the error where it can't be spoken.
+    pub(super) connector: Option<Result<SslConnector, Trouble>>,
+    /// For SASL.
+    pub(super) identity: Option<Identity>,
+    /// When the function's own certificate ended, where it has.
+    pub(super) ended: Option<String>,
+    /// Why what a secret holds can't be had: then the way ends at TLS.
+    pub(super) secret: Option<Trouble>,
+}
+
 impl Means {
+    pub(super) fn new(method: Method, config: Config, end: Instant) -> Self {
+        Self {
+            method,
+            config,
+            prepared: OnceCell::new(),
+            end,
+        }
+    }
+
+    /// What is shown to the brokers, prepared by whoever comes first.
+    pub(super) async fn prepared(&self) -> &Prepared {
+        self.prepared.get_or_init(|| prepare(&self.config, self.end)).await
+    }
+
     /// When a step that begins now has to be done.
     fn until(&self, limit: Duration) -> Result<Instant, Trouble> {
         let now = Instant::now();
@@ -61,7 +90,7 @@ pub(super) async fn reach(address: &str, bootstrap: bool, means: &Means) -> (Bro
         ..Broker::default()
     };
     match go(&mut broker, means).await {
-        Ok(wire) => (broker, Some(wire)),
+        Ok(wire) => (broker, wire),
         Err((step, trouble)) => {
             broker.failure = Some(failure(step, &trouble, address, means.method));
             (broker, None)
@@ -78,18 +107,24 @@ fn failure(step: Step, trouble: &Trouble, address: &str, method: Method) -> Fail
     explain(step, trouble, &place)
 }
 
-async fn go(broker: &mut Broker, means: &Means) -> Result<Wire, (Step, Trouble)> {
+/// Goes the way; ends without a connection and without a trouble where a secret is missing that is needed from there on.
+async fn go(broker: &mut Broker, means: &Means) -> Result<Option<Wire>, (Step, Trouble)> {
     let at = |step: Step| move |trouble: Trouble| (step, trouble);
     let addresses = resolve(broker, means).await.map_err(at(Step::Dns))?;
     let (stream, peer) = connect(broker, &addresses, means).await.map_err(at(Step::Tcp))?;
-    let mut wire = match &means.connector {
-        None => Wire::new(stream, &means.client_id, means.end),
+    let prepared = means.prepared().await;
+    let client_id = &means.config.client_id;
+    let mut wire = match &prepared.connector {
+        None => Wire::new(stream, client_id, means.end),
         Some(connector) => {
-            let stream = encrypt(broker, connector.as_ref(), stream, peer, means);
-            let stream = stream.await.map_err(at(Step::Tls))?;
-            Wire::new(stream, &means.client_id, means.end)
+            let stream = encrypt(broker, connector.as_ref(), stream, peer, means).await;
+            let stream = stream.map_err(|trouble| (Step::Tls, trouble.with_end(prepared.ended.as_ref())))?;
+            Wire::new(stream, client_id, means.end)
         }
     };
+    if prepared.secret.is_some() {
+        return Ok(None);
+    }
     let start = Instant::now();
     let greeted = wire.greet().await;
     broker.api_versions = Some(Timed {
@@ -97,19 +132,66 @@ async fn go(broker: &mut Broker, means: &Means) -> Result<Wire, (Step, Trouble)>
         milliseconds: start.elapsed().into(),
     });
     if let Err(trouble) = greeted {
-        let trouble = if means.connector.is_none() {
+        let trouble = if prepared.connector.is_none() {
             sniff::better(trouble, peer, means.end).await
         } else {
-            trouble
+            // Since TLS 1.3 a broker says what it thinks of our certificate only after the handshake.
+            trouble.with_end(prepared.ended.as_ref())
         };
         return Err((Step::ApiVersions, trouble));
     }
-    if let Some(identity) = &means.identity {
+    if let Some(identity) = &prepared.identity {
         let (said, proven) = sasl::prove(&mut wire, identity).await;
         broker.sasl = Some(said);
         proven.map_err(at(Step::Sasl))?;
     }
-    Ok(wire)
+    Ok(Some(wire))
+}
+
+/// Reads the secrets, and makes of them what is shown to the brokers.
+async fn prepare(config: &Config, end: Instant) -> Prepared {
+    let mut prepared = Prepared {
+        connector: None,
+        identity: None,
+        ended: None,
+        secret: None,
+    };
+    let start = Instant::now();
+    let credentials = match timeout_at(end, Credentials::read(config, &Process)).await {
+        Ok(Ok(credentials)) => credentials,
+        Ok(Err(error)) => {
+            prepared.secret = Some(Trouble::Secret(error.to_string()));
+            Credentials::default()
+        }
+        Err(_) => {
+            prepared.secret = Some(Trouble::Silent(seconds(start.elapsed())));
+            Credentials::default()
+        }
+    };
+    if config.authentication.is_encrypted() {
+        let made = tls::connector(config, credentials.secret.as_ref(), credentials.ca.as_deref());
+        let made = made.map(openssl::ssl::SslConnectorBuilder::build);
+        prepared.connector = Some(made.map_err(|error| Trouble::Certificates(error.to_string())));
+    }
+    prepared.ended = credentials
+        .secret
+        .as_ref()
+        .and_then(|secret| secret.ended(Process.now()));
+    prepared.identity = match (&config.authentication, credentials.secret) {
+        (Authentication::Iam(region), _) => {
+            let keys = iam::credentials(|name| Process.variable(name));
+            let token = keys.and_then(|keys| iam::token(keys, region, Process.now()));
+            let token = token.map(|token| token.value);
+            Some(Identity::Token(
+                token.map_err(|error| Trouble::Token(error.to_string())),
+            ))
+        }
+        (Authentication::Scram(_), Some(Secret::Scram { username, password })) => {
+            Some(Identity::Password { username, password })
+        }
+        _ => None,
+    };
+    prepared
 }
 
 /// A `host:port` in its parts; an IPv6 address loses its brackets.
@@ -247,7 +329,7 @@ async fn encrypt(
     let start = Instant::now();
     let shown = Arc::new(Mutex::new(Shown::default()));
     let (host, _) = split(&broker.address);
-    let prepared = prepare(connector.map_err(Clone::clone), host, Arc::clone(&shown), stream);
+    let prepared = greeting(connector.map_err(Clone::clone), host, Arc::clone(&shown), stream);
     let made = match (prepared, means.until(TLS)) {
         (Err(trouble), _) | (_, Err(trouble)) => Err(trouble),
         (Ok(mut stream), Ok(until)) => {
@@ -274,7 +356,7 @@ async fn encrypt(
     }
 }
 
-fn prepare(
+fn greeting(
     connector: Result<&SslConnector, Trouble>,
     host: &str,
     shown: Arc<Mutex<Shown>>,
@@ -305,8 +387,8 @@ fn not_encrypted(error: &openssl::ssl::Error) -> Trouble {
         .filter_map(openssl::error::Error::reason)
         .collect();
     let said = said.join(", ");
-    if said.contains("alert") && (said.contains("certificate") || said.contains("unknown ca")) {
-        Trouble::ClientCertificate(said)
+    if refuses_certificate(&said) {
+        Trouble::ClientCertificate(said, None)
     } else if said.contains("wrong version number")
         || said.contains("packet length too long")
         || said.contains("http request")
@@ -317,36 +399,6 @@ fn not_encrypted(error: &openssl::ssl::Error) -> Trouble {
     } else {
         Trouble::Tls(said)
     }
-}
-
-/// The connector for brokers that the system's authorities vouch for, or those of a file.
-pub(super) fn connector(ca_file: Option<&std::path::Path>) -> Result<SslConnector, Trouble> {
-    let failed = |error: openssl::error::ErrorStack| Trouble::Certificates(certificate::said(&error));
-    let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(failed)?;
-    if let Some(file) = ca_file {
-        // One that is empty would leave the system's.
-        let text =
-            std::fs::read(file).map_err(|error| Trouble::Certificates(format!("{}: {error}", file.display())))?;
-        let authorities = openssl::x509::X509::stack_from_pem(&text).map_err(failed)?;
-        if authorities.is_empty() {
-            let none = format!("{}: there is no certificate in it", file.display());
-            return Err(Trouble::Certificates(none));
-        }
-        let mut store = openssl::x509::store::X509StoreBuilder::new().map_err(failed)?;
-        for authority in authorities {
-            store.add_cert(authority).map_err(failed)?;
-        }
-        builder.set_cert_store(store.build());
-    } else {
-        let found = openssl_probe::probe();
-        builder
-            .load_verify_locations(
-                found.cert_file.as_deref(),
-                found.cert_dir.first().map(std::path::PathBuf::as_path),
-            )
-            .map_err(failed)?;
-    }
-    Ok(builder.build())
 }
 
 #[cfg(test)]

@@ -38,6 +38,11 @@ impl Crew {
         self.means.end
     }
 
+    /// Reads the secrets, where there are any, for those who wait for them; the trouble where they can't be had.
+    pub(super) async fn secret(&self) -> Option<Trouble> {
+        self.means.prepared().await.secret.clone()
+    }
+
     /// Reaches brokers, side by side.
     pub(super) async fn reach(&mut self, addresses: &[&str], bootstrap: bool) {
         let mut ways = Vec::new();
@@ -95,7 +100,7 @@ impl Crew {
 
     /// A broker that wants SASL hangs up at the first question of a client without.
     async fn why_closed(&self, trouble: Trouble, address: &str) -> Trouble {
-        if !matches!(trouble, Trouble::Closed(_)) || self.means.identity.is_some() {
+        if !matches!(trouble, Trouble::Closed(_)) || self.means.method.mechanism().is_some() {
             return trouble;
         }
         let (_, wire) = reach(address, true, &self.means).await;

@@ -8,12 +8,13 @@ mod connect;
 mod crew;
 pub mod report;
 mod sasl;
+mod scram;
 mod sniff;
 mod topic;
 mod wire;
 mod words;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use kafka_protocol::messages::MetadataResponse;
 use serde::{Deserialize, Serialize};
@@ -24,10 +25,8 @@ use self::crew::Crew;
 use self::report::{
     Answer, Canary, Cluster, ClusterRights, Created, Failure, Purpose, Report, Right, Said, Step, Topic,
 };
-use self::sasl::Identity;
 use self::words::{Method, Place, Trouble, explain};
 use crate::config::{Authentication, Config, OnPoison};
-use crate::kafka::iam;
 
 /// How long all of it may take.
 const WHOLE: Duration = Duration::from_secs(9);
@@ -128,30 +127,9 @@ fn method(authentication: &Authentication) -> Method {
     match authentication {
         Authentication::Plaintext => Method::Plaintext,
         Authentication::Tls => Method::Tls,
+        Authentication::MutualTls(_) => Method::MutualTls,
+        Authentication::Scram(_) => Method::Scram,
         Authentication::Iam(_) => Method::Iam,
-    }
-}
-
-/// What the brokers are reached with; `end`: when all has to be done.
-fn means(config: &Config, end: Instant) -> Means {
-    let encrypted = !matches!(config.authentication, Authentication::Plaintext);
-    let identity = match &config.authentication {
-        Authentication::Plaintext | Authentication::Tls => None,
-        Authentication::Iam(region) => {
-            let credentials = iam::credentials(|name| std::env::var(name).ok());
-            let token = credentials.and_then(|credentials| iam::token(credentials, region, SystemTime::now()));
-            let token = token.map(|token| token.value);
-            Some(Identity::Token(
-                token.map_err(|error| Trouble::Token(error.to_string())),
-            ))
-        }
-    };
-    Means {
-        method: method(&config.authentication),
-        connector: encrypted.then(|| connect::connector(config.ca_file.as_deref())),
-        identity,
-        client_id: config.client_id.clone(),
-        end,
     }
 }
 
@@ -199,7 +177,7 @@ impl Probe {
 
 async fn probe(request: Request, config: &Config, due: Instant) -> Report {
     let start = Instant::now();
-    let means = means(config, due.min(start + WHOLE));
+    let means = Means::new(method(&config.authentication), config.clone(), due.min(start + WHOLE));
     let mut probe = Probe {
         method: means.method,
         failures: Vec::new(),
@@ -214,6 +192,10 @@ async fn probe(request: Request, config: &Config, due: Instant) -> Report {
     let mut crew = Crew::new(means);
     let servers: Vec<&str> = config.bootstrap_servers.split(',').collect();
     crew.reach(&servers, true).await;
+    // Also where no broker came so far as to need it.
+    if let Some(trouble) = crew.secret().await {
+        probe.fail(Step::Secret, &trouble, None, None);
+    }
     let names = topics(config);
     if let Some((metadata, elapsed)) = crew.metadata(&names, &mut probe).await {
         probe.cluster = Some(Cluster {

@@ -227,8 +227,8 @@ async fn read_frame(stream: &mut (impl AsyncRead + Unpin + ?Sized)) -> Result<By
 /// What a connection that fails means.
 fn broken(error: &Error) -> Trouble {
     let inner = error.get_ref().map(ToString::to_string).unwrap_or_default();
-    if inner.contains("alert") {
-        return Trouble::ClientCertificate(inner);
+    if refuses_certificate(&inner) {
+        return Trouble::ClientCertificate(inner, None);
     }
     match error.kind() {
         ErrorKind::UnexpectedEof
@@ -237,6 +237,13 @@ fn broken(error: &Error) -> Trouble {
         | ErrorKind::BrokenPipe => Trouble::Closed(error.to_string()),
         _ => Trouble::System(error.to_string()),
     }
+}
+
+/// Whether an alert says that the broker wants another certificate of the function, or one at all.
+pub(super) fn refuses_certificate(said: &str) -> bool {
+    ["alert bad certificate", "alert certificate", "alert unknown ca"]
+        .iter()
+        .any(|words| said.contains(words))
 }
 
 /// What protocol these bytes begin.

@@ -7,6 +7,8 @@ use super::report::{Failure, Step};
 /// What can go wrong at a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trouble {
+    /// What a secret holds can't be had; its reader's own words, with the next step.
+    Secret(String),
     /// DNS knows no such name.
     NoSuchName(String),
     /// Nobody could be asked for the name.
@@ -25,8 +27,8 @@ pub(super) enum Trouble {
     Certificates(String),
     /// The broker's certificate is not trusted.
     Untrusted(Fault, String),
-    /// The broker ended the handshake because of the certificate that it was shown, or wasn't.
-    ClientCertificate(String),
+    /// The broker ended the connection because of the certificate that it was shown, or wasn't; when that ended, where it has.
+    ClientCertificate(String, Option<String>),
     /// The TLS handshake failed otherwise.
     Tls(String),
     /// The port wants SASL, which the function doesn't speak; what it offers.
@@ -53,6 +55,16 @@ pub(super) enum Trouble {
     Lost(String),
     /// The probe's own time ran out before this step.
     OutOfTime,
+}
+
+impl Trouble {
+    /// The same, with when the function's own certificate ended, where it has.
+    pub(super) fn with_end(self, ended: Option<&String>) -> Self {
+        match self {
+            Self::ClientCertificate(said, _) => Self::ClientCertificate(said, ended.cloned()),
+            other => other,
+        }
+    }
 }
 
 /// What a port speaks instead.
@@ -104,6 +116,10 @@ pub(super) enum Method {
     Plaintext,
     /// `tls`
     Tls,
+    /// `mutual_tls`
+    MutualTls,
+    /// `scram`
+    Scram,
     /// `iam`
     Iam,
 }
@@ -114,6 +130,8 @@ impl Method {
         match self {
             Self::Plaintext => "plaintext",
             Self::Tls => "tls",
+            Self::MutualTls => "mutual_tls",
+            Self::Scram => "scram",
             Self::Iam => "iam",
         }
     }
@@ -121,7 +139,8 @@ impl Method {
     /// The mechanism of SASL, where it takes one.
     pub(super) fn mechanism(self) -> Option<&'static str> {
         match self {
-            Self::Plaintext | Self::Tls => None,
+            Self::Plaintext | Self::Tls | Self::MutualTls => None,
+            Self::Scram => Some("SCRAM-SHA-512"),
             Self::Iam => Some("OAUTHBEARER"),
         }
     }
@@ -130,7 +149,8 @@ impl Method {
     fn port(self) -> u16 {
         match self {
             Self::Plaintext => 9092,
-            Self::Tls => 9094,
+            Self::Tls | Self::MutualTls => 9094,
+            Self::Scram => 9096,
             Self::Iam => 9098,
         }
     }
@@ -168,7 +188,7 @@ impl Place<'_> {
 /// A failure in words.
 pub(super) fn explain(step: Step, trouble: &Trouble, place: &Place<'_>) -> Failure {
     let (reason, next) = match step {
-        Step::Secret => anywhere(trouble, "reading the secret", "the secret's store"),
+        Step::Secret => secret(trouble),
         Step::Dns => dns(trouble, place),
         Step::Tcp => tcp(trouble, place),
         Step::Tls => tls(trouble, place),
@@ -199,7 +219,7 @@ fn detail(trouble: &Trouble) -> String {
         | Trouble::NoRoute(said)
         | Trouble::Closed(said)
         | Trouble::Untrusted(_, said)
-        | Trouble::ClientCertificate(said)
+        | Trouble::ClientCertificate(said, _)
         | Trouble::Tls(said)
         | Trouble::Identity(said)
         | Trouble::Unreadable(said)
@@ -217,6 +237,20 @@ type Words = (String, String);
 
 fn words(reason: impl Into<String>, next: impl Into<String>) -> Words {
     (reason.into(), next.into())
+}
+
+fn secret(trouble: &Trouble) -> Words {
+    match trouble {
+        // The reader's own words end with the next step.
+        Trouble::Secret(said) => match said.rsplit_once("; ") {
+            Some((reason, next)) => words(reason, next),
+            None => words(
+                said.clone(),
+                "mend the secret: without it the brokers can't be spoken to",
+            ),
+        },
+        other => anywhere(other, "reading the secret", "Secrets Manager"),
+    }
 }
 
 fn dns(trouble: &Trouble, place: &Place<'_>) -> Words {
@@ -284,16 +318,24 @@ fn tls(trouble: &Trouble, place: &Place<'_>) -> Words {
         ),
         Trouble::Speaks(found) => speaks(found, place),
         Trouble::Certificates(said) => words(
-            format!("the certificates to trust can't be read: {said}"),
-            "correct K2M_CA_FILE, or leave it out to trust the system's authorities",
+            format!("TLS can't be begun: {said}"),
+            "correct K2M_CA_FILE or K2M_CA_SECRET_ARN, or leave both out to trust the system's authorities",
         ),
         Trouble::Untrusted(fault, _) => certificate(fault, place),
-        Trouble::ClientCertificate(_) => words(
+        Trouble::ClientCertificate(_, Some(ended)) => words(
+            format!("{server} refused the function's certificate, which ended on {ended}"),
+            "put a new certificate into the secret",
+        ),
+        Trouble::ClientCertificate(_, None) if method == Method::MutualTls => words(
+            format!("{server} refused the function's certificate"),
+            "put one into the secret that an authority of the cluster's has signed: MSK's are the private CAs that the cluster names",
+        ),
+        Trouble::ClientCertificate(..) => words(
             format!(
                 "{server} wants a certificate of the function, and `{}` shows none",
                 method.name()
             ),
-            "use the authentication that belongs to this port (mutual TLS), or another port",
+            "use `mutual_tls` with a certificate in a secret, or another port",
         ),
         Trouble::Tls(said) if said.contains("unsupported protocol") || said.contains("protocol version") => words(
             format!("{server} and the function have no version of TLS in common: the function speaks 1.2 and 1.3"),
@@ -309,7 +351,7 @@ fn certificate(fault: &Fault, place: &Place<'_>) -> Words {
     match fault {
         Fault::Authority { issuer } => words(
             format!("the certificate of {server} is signed by {issuer}, which the function does not trust"),
-            "give that authority's certificate in K2M_CA_FILE; MSK's own are signed by an authority that every system trusts",
+            "give that authority's certificate in K2M_CA_FILE or K2M_CA_SECRET_ARN; MSK's own are signed by an authority that every system trusts",
         ),
         Fault::Expired { subject, date } => words(
             format!("the certificate of {server} has expired: {subject} was good until {date}"),
@@ -352,7 +394,7 @@ fn first_words(trouble: &Trouble, place: &Place<'_>) -> Words {
             right_port(method),
         ),
         Trouble::Speaks(found) => speaks(found, place),
-        Trouble::ClientCertificate(_) => tls(trouble, place),
+        Trouble::ClientCertificate(..) => tls(trouble, place),
         Trouble::Unreadable(_) => words(
             format!("{server} answers Kafka's first request with something else: it is no broker's port"),
             right_port(method),
@@ -447,7 +489,12 @@ fn identity(said: &str, place: &Place<'_>) -> Words {
             format!("the cluster's IAM access control refused the function at {server}"),
             "allow its role kafka-cluster:Connect on the cluster, and check that K2M_CLUSTER_REGION is the cluster's region",
         ),
-        Method::Plaintext | Method::Tls => words(
+        Method::Scram => words(
+            format!("{server} refused the user or the password"),
+            "see that the secret holds the password of now, and that it is associated with the cluster (MSK: its name begins with AmazonMSK_, and \
+             its key is a customer's own)",
+        ),
+        Method::Plaintext | Method::Tls | Method::MutualTls => words(
             format!("{server} refused the function's identity"),
             "check K2M_AUTHENTICATION and what it needs",
         ),
@@ -610,11 +657,24 @@ mod tests {
     }
 
     fn rows() -> Vec<(Step, Trouble, Method)> {
-        use Method::{Iam, Plaintext, Tls};
-        let code = |code| Trouble::Code(code, None);
-        let both = || vec!["SCRAM-SHA-512".to_owned(), "OAUTHBEARER".to_owned()];
-        let fault = |fault| Trouble::Untrusted(fault, said());
+        [way(), cluster()].concat()
+    }
+
+    fn fault(fault: Fault) -> Trouble {
+        Trouble::Untrusted(fault, said())
+    }
+
+    /// Up to a broker's TLS.
+    fn way() -> Vec<(Step, Trouble, Method)> {
+        use Method::{Iam, MutualTls, Scram, Tls};
         vec![
+            (
+                Step::Secret,
+                Trouble::Secret("it can't be read; give a right".to_owned()),
+                Scram,
+            ),
+            (Step::Secret, Trouble::Secret(said()), Scram),
+            (Step::Secret, Trouble::Silent(4), Scram),
             (Step::Dns, Trouble::NoSuchName(said()), Tls),
             (Step::Dns, Trouble::NoNameServer(said()), Tls),
             (Step::Dns, Trouble::Silent(2), Tls),
@@ -660,14 +720,29 @@ mod tests {
             ),
             (Step::Tls, fault(Fault::Host { hosts: vec![] }), Tls),
             (Step::Tls, fault(Fault::Other), Tls),
-            (Step::Tls, Trouble::ClientCertificate(said()), Tls),
+            (Step::Tls, Trouble::ClientCertificate(said(), None), Tls),
+            (Step::Tls, Trouble::ClientCertificate(said(), None), MutualTls),
+            (
+                Step::ApiVersions,
+                Trouble::ClientCertificate(said(), Some("2020-01-01T00:00:00Z".to_owned())),
+                MutualTls,
+            ),
             (Step::Tls, Trouble::Tls("unsupported protocol".to_owned()), Tls),
             (Step::Tls, Trouble::Tls(said()), Tls),
+        ]
+    }
+
+    /// From a broker's first words on.
+    fn cluster() -> Vec<(Step, Trouble, Method)> {
+        use Method::{Iam, Plaintext, Scram, Tls};
+        let code = |code| Trouble::Code(code, None);
+        let both = || vec!["SCRAM-SHA-512".to_owned(), "OAUTHBEARER".to_owned()];
+        vec![
             (Step::ApiVersions, Trouble::Silent(3), Plaintext),
             (Step::ApiVersions, Trouble::Closed(said()), Plaintext),
             (Step::ApiVersions, Trouble::Speaks(Found::Tls), Plaintext),
             (Step::ApiVersions, Trouble::Unreadable(said()), Tls),
-            (Step::ApiVersions, Trouble::ClientCertificate(said()), Tls),
+            (Step::ApiVersions, Trouble::ClientCertificate(said(), None), Tls),
             (Step::Sasl, Trouble::Mechanism(both()), Iam),
             (Step::Sasl, Trouble::NoSasl, Iam),
             (Step::Sasl, Trouble::Token(said()), Iam),
@@ -677,6 +752,8 @@ mod tests {
                 Trouble::Identity("[0b1c]: Too many connects".to_owned()),
                 Iam,
             ),
+            (Step::Sasl, Trouble::Identity("invalid credentials".to_owned()), Scram),
+            (Step::Sasl, Trouble::Mechanism(vec!["OAUTHBEARER".to_owned()]), Scram),
             (Step::Sasl, Trouble::Closed(said()), Iam),
             (Step::Sasl, Trouble::Silent(3), Iam),
             (Step::Metadata, Trouble::WantsSasl(both()), Tls),
