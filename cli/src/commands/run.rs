@@ -32,7 +32,7 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
     rising(&args.mapping.reshard)?;
     let (source, total) = open(&args.input)?;
     let embedded;
-    let (connection, in_memory) = if let Some(connection) = Connection::from_args(&args.broker)? {
+    let (connection, in_memory) = if let Some(connection) = Connection::from_args(&args.broker).await? {
         unless_stopped(&mut signals, connection.check(&args.topic)).await?;
         if let Some(topic) = &dead_letter_topic {
             unless_stopped(&mut signals, connection.check_dead_letter(topic)).await?;

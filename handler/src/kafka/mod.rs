@@ -10,8 +10,7 @@ mod settings;
 pub(crate) mod tls;
 mod tracker;
 
-pub(crate) use login::Process;
-pub use login::Surroundings;
+pub use login::{Process, Surroundings};
 pub use producer::KafkaProducer;
 
 use rdkafka::ClientConfig;
