@@ -67,6 +67,11 @@ pub enum Authentication {
     Plaintext,
     /// TLS without a client certificate (on MSK: port 9094)
     Tls,
+    /// TLS with a client certificate, out of a secret (on MSK: port 9094)
+    #[value(alias = "mutual_tls")]
+    MutualTls,
+    /// TLS, and a user with a password out of a secret: SASL/SCRAM-SHA-512 (on MSK: port 9096)
+    Scram,
 }
 
 /// Which Kafka cluster.
@@ -79,6 +84,17 @@ pub struct BrokerArgs {
     /// How the brokers are spoken to [default: plaintext, or tls when --ca-file is given]
     #[arg(long, value_enum, requires = "bootstrap_servers")]
     pub authentication: Option<Authentication>,
+    /// File with the secret for mutual-tls or scram, as JSON: certificate and privateKey (and privateKeyPassword), or username and password
+    #[arg(long, value_name = "FILE", requires = "bootstrap_servers")]
+    pub secret_file: Option<PathBuf>,
+    /// The same secret in AWS Secrets Manager, read with the credentials that are in the environment
+    #[arg(
+        long,
+        value_name = "ARN",
+        requires = "bootstrap_servers",
+        conflicts_with = "secret_file"
+    )]
+    pub secret: Option<String>,
     /// Certificate authorities to trust, as PEM [default: those of the system]
     #[arg(long, value_name = "FILE", requires = "bootstrap_servers")]
     pub ca_file: Option<PathBuf>,

@@ -27,6 +27,8 @@ use crate::aws::LookError;
 use crate::deploy::DeployError;
 use crate::exit::Exit;
 use crate::facts::file::FactsError;
+use k2m_handler::secret::SecretError;
+
 use crate::local::broker::BrokerError;
 use crate::local::destination::DestinationError;
 use crate::local::embedded::EmbeddedError;
@@ -114,13 +116,22 @@ impl CommandError {
         match self {
             Self::Open { .. } => Exit::NoFile,
             Self::Broker(error) => match error {
-                BrokerError::CaFile { .. } | BrokerError::NoCertificate { .. } => Exit::NoFile,
+                BrokerError::NoSecret { .. } | BrokerError::UnusedSecret { .. } | BrokerError::SecretArn { .. } => {
+                    Exit::Usage
+                }
+                BrokerError::Secret {
+                    source: SecretError::Manager(_),
+                    ..
+                }
+                | BrokerError::Internal(_) => Exit::Failed,
+                BrokerError::CaFile { .. } | BrokerError::NoCertificate { .. } | BrokerError::Secret { .. } => {
+                    Exit::NoFile
+                }
                 BrokerError::NoTopic { .. } => Exit::NoTopic,
                 BrokerError::Settings { .. }
                 | BrokerError::Unreachable { .. }
                 | BrokerError::Topic { .. }
                 | BrokerError::Question { .. } => Exit::NoBroker,
-                BrokerError::Internal(_) => Exit::Failed,
             },
             Self::Engine(error) => match error {
                 EngineError::Input(InputError::Line { .. }) => Exit::BadInput,

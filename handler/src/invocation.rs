@@ -10,6 +10,7 @@ use crate::batch::{Answer, Delivery, Response, answer};
 use crate::event::{EventError, Record, decode};
 use crate::failure::Failure;
 use crate::note::Summary;
+use crate::probe::AskedWrongly;
 
 /// Delivers a batch: all in order, acknowledged or told why not, before the deadline.
 pub trait Deliver {
@@ -27,6 +28,9 @@ pub enum InvocationError {
     /// A poison record stands first in its batch.
     #[error("{}: it stands first in its batch, which is to be halved until it is alone", .0.reason)]
     Poison(Failure),
+    /// The payload is meant for k2m itself and asks for what it can't do.
+    #[error(transparent)]
+    Asked(#[from] AskedWrongly),
 }
 
 /// The runtime logs errors so.
@@ -42,6 +46,7 @@ impl InvocationError {
         match self {
             Self::Event(_) => "K2m.NotAKinesisEvent",
             Self::Poison(_) => "K2m.PoisonRecord",
+            Self::Asked(_) => "K2m.AskedWrongly",
         }
     }
 }

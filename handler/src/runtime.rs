@@ -9,13 +9,15 @@ use bytes::Bytes;
 use lambda_runtime::tower::Layer;
 use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Service, service_fn};
 use lambda_runtime_api_client::{body::Body, build_request};
+use serde::Serialize;
 use serde::de::IgnoredAny;
 use tokio::sync::Mutex;
 
+use crate::batch::Response;
 use crate::config::{Config, ConfigError, LogLevel, SizeJudge};
 use crate::invocation::{Call, InvocationError, due, handle};
 use crate::kafka::KafkaProducer;
-use crate::note;
+use crate::{note, probe};
 
 /// A promise of the function that is broken on purpose, so that the tests can show that they would notice. Nothing that a user can
 /// set reaches it: only a program that calls [`main_with`] can.
@@ -114,6 +116,7 @@ const HEAD_START: Duration = Duration::from_millis(1);
 
 async fn serve(config: Config, flaw: Option<Flaw>) -> Result<(), lambda_runtime::Error> {
     let (margin, time_out) = (config.deadline_margin, config.time_out);
+    let own = config.clone();
     let producer = Arc::new(Mutex::new(KafkaProducer::new(config, flaw)));
     tokio::spawn({
         let producer = Arc::clone(&producer);
@@ -130,11 +133,25 @@ async fn serve(config: Config, flaw: Option<Flaw>) -> Result<(), lambda_runtime:
             due: due(event.context.deadline, margin, time_out),
         };
         let payload = payload.take();
+        if probe::is_asked(&payload) {
+            let answer = probe::answer(&payload, call.request_id, &own, call.due).await?;
+            return Ok(Answered::Probe(Box::new(answer)));
+        }
         let mut producer = producer.lock().await;
-        handle(&payload, call, &mut *producer, flaw).await
+        handle(&payload, call, &mut *producer, flaw).await.map(Answered::Batch)
     });
     let runtime = lambda_runtime::Runtime::new(function);
     runtime.layer(SetAside(Arc::clone(&payload))).run().await
+}
+
+/// What an invocation is answered with.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answered {
+    /// For a batch of records.
+    Batch(Response),
+    /// For the question how the way to the brokers is.
+    Probe(Box<probe::report::Answer>),
 }
 
 /// The payload of the invocation under way. The runtime's own way to the function parses it once more and copies it, which takes as long as

@@ -41,7 +41,7 @@ pub async fn run(args: DemoArgs, reporter: &mut Reporter) -> Result<Exit, Comman
     let mut signals = signals()?;
     let dataset = Dataset::new(args.records);
     let mut embedded;
-    let (connection, topic, mut cluster) = if let Some(connection) = Connection::from_args(&args.broker)? {
+    let (connection, topic, mut cluster) = if let Some(connection) = Connection::from_args(&args.broker).await? {
         let topic = unless_stopped(&mut signals, topic(&connection, args.topic)).await?;
         (connection, topic, None)
     } else {

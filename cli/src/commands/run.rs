@@ -37,7 +37,7 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
     rising(&args.mapping.reshard)?;
     let (source, total) = open(&args.input)?;
     let embedded;
-    let (connection, in_memory) = if let Some(connection) = Connection::from_args(&args.broker)? {
+    let (connection, in_memory) = if let Some(connection) = Connection::from_args(&args.broker).await? {
         unless_stopped(&mut signals, topics_exist(&connection, &chosen)).await?;
         (connection, false)
     } else {

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use k2m_handler::config::SecretSource;
+use k2m_handler::kafka::Process;
+use k2m_handler::secret::{self, Secret, SecretError, Shape};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
@@ -46,6 +49,42 @@ pub enum BrokerError {
     NoCertificate {
         /// The file.
         path: PathBuf,
+    },
+    /// A way of authentication without what it shows.
+    #[error(
+        "--authentication {way} needs a secret: give a file with {shape} with --secret-file, or the ARN of such a secret with --secret"
+    )]
+    NoSecret {
+        /// The way.
+        way: &'static str,
+        /// What the secret holds.
+        shape: Shape,
+    },
+    /// A secret that nothing would show.
+    #[error(
+        "{option} takes nothing with --authentication {way}; add --authentication mutual-tls or scram, or leave it out"
+    )]
+    UnusedSecret {
+        /// The option that names it.
+        option: &'static str,
+        /// The way.
+        way: &'static str,
+    },
+    /// `--secret` names something else.
+    #[error("`{value}` can't be the secret of --secret: it takes {expected}")]
+    SecretArn {
+        /// As it was given.
+        value: String,
+        /// What it takes.
+        expected: String,
+    },
+    /// The secret can't be used.
+    #[error("failed to read what --authentication {way} shows: {source}")]
+    Secret {
+        /// The way.
+        way: &'static str,
+        /// Why.
+        source: SecretError,
     },
     /// librdkafka refuses the settings.
     #[error("librdkafka refuses the settings for {servers}: {source}")]
@@ -130,6 +169,12 @@ pub enum Trouble {
     NotKafka,
     /// The broker wants more than the chosen authentication gives.
     Authentication,
+    /// The broker wants a client's certificate, or another one.
+    ClientCertificate,
+    /// The broker refuses the user or the password.
+    Password,
+    /// The port takes another way of authentication.
+    Mechanism,
     /// None of these.
     Other,
 }
@@ -157,7 +202,16 @@ impl fmt::Display for Trouble {
             }
             Self::NotKafka => "what listens there does not speak Kafka's protocol; check host and port",
             Self::Authentication => {
-                "the broker ends the connection, as one does that wants authentication; use a port that needs none"
+                "the broker ends the connection, as one does that wants authentication; use --authentication scram with --secret-file, or a port \
+                 that needs none"
+            }
+            Self::ClientCertificate => {
+                "the broker wants a client's certificate, or another one; use --authentication mutual-tls, with a certificate of an authority that the broker \
+                 trusts in --secret-file"
+            }
+            Self::Password => "the broker refuses the user or the password; check the secret",
+            Self::Mechanism => {
+                "the port takes another way of authentication; use the port for SASL/SCRAM-SHA-512 (on MSK: 9096), or another --authentication"
             }
             Self::Other => "no usable answer; check host, port and --authentication",
         })
@@ -182,6 +236,12 @@ fn judge(words: &str) -> Trouble {
         } else {
             Trouble::PlaintextToTls
         }
+    } else if says("alert bad certificate") || says("alert certificate") || says("alert unknown ca") {
+        Trouble::ClientCertificate
+    } else if says("mechanism handshake failed") {
+        Trouble::Mechanism
+    } else if says("SASL authentication error") {
+        Trouble::Password
     } else if sizes.count() > 0 {
         Trouble::NotKafka
     } else if says("could not be verified") || says("certificate verify failed") {
@@ -214,6 +274,10 @@ pub struct Connection {
     pub bootstrap_servers: String,
     /// With or without TLS.
     pub authentication: Authentication,
+    /// Where what is shown to the brokers is kept; the handler reads it there itself.
+    pub secret: Option<SecretSource>,
+    /// What is shown to the brokers.
+    pub identity: Option<Secret>,
     /// Authorities to trust in place of the system's.
     pub ca_file: Option<PathBuf>,
     /// The topic's limit, in bytes, where the cluster can't be asked for it.
@@ -222,7 +286,7 @@ pub struct Connection {
 
 impl Connection {
     /// The cluster that the command line names, if it names one.
-    pub fn from_args(args: &BrokerArgs) -> Result<Option<Self>, BrokerError> {
+    pub async fn from_args(args: &BrokerArgs) -> Result<Option<Self>, BrokerError> {
         let Some(bootstrap_servers) = args.bootstrap_servers.clone() else {
             return Ok(None);
         };
@@ -232,11 +296,24 @@ impl Connection {
             Authentication::Plaintext
         };
         let authentication = args.authentication.unwrap_or(implied);
+        let secret = secret(args, authentication)?;
+        let identity = match (&secret, authentication.shape()) {
+            (Some(source), Some(shape)) => {
+                let read = secret::read(source, shape, &Process).await;
+                Some(read.map_err(|source| BrokerError::Secret {
+                    way: authentication.option(),
+                    source,
+                })?)
+            }
+            _ => None,
+        };
         // The handler's process may run elsewhere one day, but shares this folder now: an absolute path suits both.
         let ca_file = args.ca_file.as_deref().map(certificates).transpose()?;
         Ok(Some(Self {
             bootstrap_servers,
             authentication,
+            secret,
+            identity,
             ca_file,
             max_message_bytes: None,
         }))
@@ -248,6 +325,8 @@ impl Connection {
         Self {
             bootstrap_servers,
             authentication,
+            secret: None,
+            identity: None,
             ca_file: None,
             max_message_bytes: Some(MAX_MESSAGE_BYTES),
         }
@@ -266,26 +345,51 @@ impl Connection {
             .set("client.id", "k2m");
         match self.authentication {
             Authentication::Plaintext => config.set("security.protocol", "plaintext"),
-            Authentication::Tls => config.set("security.protocol", "ssl"),
+            Authentication::Tls | Authentication::MutualTls => config.set("security.protocol", "ssl"),
+            Authentication::Scram => config
+                .set("security.protocol", "sasl_ssl")
+                .set("sasl.mechanisms", "SCRAM-SHA-512"),
         };
-        if let (Authentication::Tls, Some(file)) = (self.authentication, &self.ca_file) {
+        match &self.identity {
+            Some(Secret::Scram { username, password }) => {
+                config.set("sasl.username", username).set("sasl.password", password);
+            }
+            Some(Secret::Certificate {
+                chain,
+                private_key,
+                password,
+            }) => {
+                config.set("ssl.certificate.pem", chain).set("ssl.key.pem", private_key);
+                if let Some(password) = password {
+                    config.set("ssl.key.password", password);
+                }
+            }
+            None => {}
+        }
+        if let Some(file) = self.trusted() {
             config.set("ssl.ca.location", file.to_string_lossy());
         }
         config
     }
 
+    /// The file of authorities, where TLS is spoken.
+    fn trusted(&self) -> Option<&Path> {
+        let file = self.ca_file.as_deref();
+        file.filter(|_| self.authentication != Authentication::Plaintext)
+    }
+
     /// The handler's variables for it.
     pub fn environment(&self, topic: &str) -> Vec<(String, String)> {
-        let authentication = match self.authentication {
-            Authentication::Plaintext => "plaintext",
-            Authentication::Tls => "tls",
-        };
         let mut variables = vec![
             ("K2M_BOOTSTRAP_SERVERS".to_owned(), self.bootstrap_servers.clone()),
             ("K2M_TOPIC".to_owned(), topic.to_owned()),
-            ("K2M_AUTHENTICATION".to_owned(), authentication.to_owned()),
+            ("K2M_AUTHENTICATION".to_owned(), self.authentication.name().to_owned()),
         ];
-        if let (Authentication::Tls, Some(file)) = (self.authentication, &self.ca_file) {
+        variables.extend(self.secret.as_ref().map(|secret| match secret {
+            SecretSource::Arn(arn) => ("K2M_SECRET_ARN".to_owned(), arn.clone()),
+            SecretSource::File(path) => ("K2M_SECRET_FILE".to_owned(), path.to_string_lossy().into_owned()),
+        }));
+        if let Some(file) = self.trusted() {
             variables.push(("K2M_CA_FILE".to_owned(), file.to_string_lossy().into_owned()));
         }
         if let Some(limit) = self.max_message_bytes {
@@ -375,6 +479,71 @@ impl Connection {
                 });
             }
         }
+    }
+}
+
+impl Authentication {
+    /// As in `K2M_AUTHENTICATION`.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::Tls => "tls",
+            Self::MutualTls => "mutual_tls",
+            Self::Scram => "scram",
+        }
+    }
+
+    /// As on the command line.
+    const fn option(self) -> &'static str {
+        match self {
+            Self::MutualTls => "mutual-tls",
+            Self::Plaintext | Self::Tls | Self::Scram => self.name(),
+        }
+    }
+
+    /// What its secret holds.
+    const fn shape(self) -> Option<Shape> {
+        match self {
+            Self::MutualTls => Some(Shape::Certificate),
+            Self::Scram => Some(Shape::Scram),
+            Self::Plaintext | Self::Tls => None,
+        }
+    }
+}
+
+/// Where the secret is that the command line names, which must fit the way of authentication.
+fn secret(args: &BrokerArgs, way: Authentication) -> Result<Option<SecretSource>, BrokerError> {
+    let (option, source) = match (&args.secret_file, &args.secret) {
+        (Some(file), _) => {
+            // The handler's process reads it too.
+            let path = std::path::absolute(file).map_err(|source| BrokerError::Secret {
+                way: way.option(),
+                source: SecretError::File {
+                    path: file.clone(),
+                    source,
+                },
+            })?;
+            ("--secret-file", Some(SecretSource::File(path)))
+        }
+        (None, Some(arn)) => {
+            let source = SecretSource::arn("--secret", arn).map_err(|_| BrokerError::SecretArn {
+                value: arn.clone(),
+                expected: SecretSource::EXPECTED.to_owned(),
+            })?;
+            ("--secret", Some(source))
+        }
+        (None, None) => ("", None),
+    };
+    match (source, way.shape()) {
+        (None, Some(shape)) => Err(BrokerError::NoSecret {
+            way: way.option(),
+            shape,
+        }),
+        (Some(_), None) => Err(BrokerError::UnusedSecret {
+            option,
+            way: way.option(),
+        }),
+        (source, _) => Ok(source),
     }
 }
 
@@ -511,6 +680,18 @@ mod tests {
                 "Disconnected: verify that security.protocol is correctly configured, broker might require SASL authentication",
                 Trouble::Authentication,
             ),
+            (
+                "ssl://h:1/bootstrap: Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42 (after 2ms in state APIVERSION_QUERY)",
+                Trouble::ClientCertificate,
+            ),
+            (
+                "SASL authentication error: Authentication failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512 (after 314ms in state AUTH_REQ)",
+                Trouble::Password,
+            ),
+            (
+                "SASL SCRAM-SHA-512 mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: OAUTHBEARER",
+                Trouble::Mechanism,
+            ),
             ("", Trouble::Other),
         ] {
             assert_eq!(judge(words), trouble, "{words}");
@@ -603,6 +784,31 @@ mod tests {
             ),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_secret_goes_with_the_ways_that_show_one() {
+        let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_orders-Ab12Cd";
+        let args = |authentication, secret_file: Option<&str>, secret: Option<&str>| BrokerArgs {
+            bootstrap_servers: Some("h:9096".to_owned()),
+            authentication,
+            secret_file: secret_file.map(PathBuf::from),
+            secret: secret.map(str::to_owned),
+            ca_file: None,
+        };
+        let mut said = Vec::new();
+        for (way, file, secret) in [
+            (Some(Authentication::Scram), None, None),
+            (Some(Authentication::MutualTls), None, None),
+            (None, Some("/secret.json"), None),
+            (Some(Authentication::Tls), None, Some(arn)),
+            (Some(Authentication::Scram), None, Some("AmazonMSK_orders")),
+            (Some(Authentication::Scram), Some("/no/such/secret.json"), None),
+        ] {
+            let error = Connection::from_args(&args(way, file, secret)).await.unwrap_err();
+            said.push(error.to_string());
+        }
+        insta::assert_snapshot!(said.join("\n"));
     }
 
     #[test]

@@ -46,11 +46,14 @@ pub enum SecretSource {
 
 impl SecretSource {
     /// What a secret's ARN looks like, in words.
-    const EXPECTED: &str = "the ARN of a secret in Secrets Manager, such as \
+    pub const EXPECTED: &str = "the ARN of a secret in Secrets Manager, such as \
                             arn:aws:secretsmanager:eu-central-1:123456789012:secret:NAME-Ab12Cd";
 
     /// Checks an ARN that was found in `variable`.
-    fn arn(variable: &'static str, value: &str) -> Result<Self, ConfigError> {
+    ///
+    /// # Errors
+    /// It is not the ARN of a secret.
+    pub fn arn(variable: &'static str, value: &str) -> Result<Self, ConfigError> {
         if region_of(variable, value).is_none() {
             return Err(ConfigError::Invalid {
                 variable,

@@ -18,7 +18,8 @@ pub trait Surroundings: Send + Sync {
 }
 
 /// The process itself.
-pub(super) struct Process;
+#[derive(Debug, Clone, Copy)]
+pub struct Process;
 
 impl Surroundings for Process {
     fn variable(&self, name: &str) -> Option<String> {

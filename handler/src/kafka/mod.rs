@@ -11,7 +11,7 @@ mod settings;
 pub(crate) mod tls;
 mod tracker;
 
-pub use login::Surroundings;
+pub use login::{Process, Surroundings};
 pub use producer::KafkaProducer;
 
 use rdkafka::ClientConfig;

@@ -1,0 +1,373 @@
+//! Every way of authentication that needs more than the function's role, through the real `bootstrap` against real brokers: records arrive, a
+//! secret that changes costs no batch, what is refused says why, and nothing secret is ever logged.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use k2m_testkit::{AwsEmulator, ClientCertificate, ClientIdentity, KafkaCluster, ServerCertificate, readback};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::driver::{Run, bootstrap, lines};
+use crate::one::{BATCH, One, Variables, answer};
+
+const TIME_OUT: Duration = Duration::from_secs(20);
+const FIRST: &str = "hunter2-the-first";
+const SECOND: &str = "hunter3-the-second";
+
+/// Puts a secret into Secrets Manager, or changes it, and answers its ARN.
+const PUT_SECRET: &str = r"
+import json, sys
+import boto3
+name, text = sys.argv[1:]
+client = boto3.client('secretsmanager')
+try:
+    arn = client.create_secret(Name=name, SecretString=text)['ARN']
+except client.exceptions.ResourceExistsException:
+    arn = client.put_secret_value(SecretId=name, SecretString=text)['ARN']
+print(json.dumps(arn))
+";
+
+fn put_secret(aws: &AwsEmulator, name: &str, text: &str) -> String {
+    let arn = aws.python(PUT_SECRET, &[name, text]).expect("the secret is kept");
+    arn.as_str().expect("an ARN").to_owned()
+}
+
+/// What the function needs to ask the emulator.
+fn of_emulator(aws: &AwsEmulator) -> Variables {
+    let wanted = [
+        "AWS_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_REGION",
+    ];
+    let all = aws.environment().into_iter();
+    all.filter(|(name, _)| wanted.contains(name))
+        .map(|(name, value)| (name, value.into_string().expect("UTF-8")))
+        .collect()
+}
+
+fn user(password: &str) -> Value {
+    json!({"username": "alice", "password": password})
+}
+
+fn identity(certificate: &ClientCertificate) -> Value {
+    json!({"certificate": certificate.chain, "privateKey": certificate.private_key})
+}
+
+/// A folder with a secret in it.
+struct File {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl File {
+    fn with(secret: &Value) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let file = Self {
+            path: folder.path().join("secret.json"),
+            _folder: folder,
+        };
+        file.put(secret);
+        file
+    }
+
+    fn put(&self, secret: &Value) {
+        std::fs::write(&self.path, secret.to_string()).expect("it can be written");
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+fn ca(kafka: &KafkaCluster) -> String {
+    kafka.ca_file().expect("an authority").display().to_string()
+}
+
+fn variables(servers: String, way: &str, more: Vec<(&'static str, String)>) -> Variables {
+    let mut all = vec![
+        ("K2M_BOOTSTRAP_SERVERS", servers),
+        ("K2M_AUTHENTICATION", way.to_owned()),
+        ("K2M_LOG", "debug".to_owned()),
+    ];
+    all.extend(more);
+    all
+}
+
+fn scram() -> KafkaCluster {
+    let kafka = KafkaCluster::builder()
+        .scram(&[("alice", FIRST)])
+        .start()
+        .expect("a broker");
+    kafka.create_topic("orders", 3, 1, &[]).expect("a topic");
+    kafka
+}
+
+fn keeps_to_itself(said: &str, secrets: &[&str]) {
+    assert!(said.contains("\"level\":\"DEBUG\""), "it says all that it can");
+    for secret in secrets {
+        // A key of several lines would be logged with its line ends escaped.
+        for line in secret.lines().filter(|line| !line.starts_with("-----")) {
+            assert!(!said.contains(line), "the log holds a secret");
+        }
+    }
+}
+
+fn arrived(kafka: &KafkaCluster, batches: u32) {
+    let found = readback(&kafka.bootstrap_servers(), "orders").expect("the topic can be read");
+    let sent = u64::from(batches * BATCH);
+    assert_eq!((found.distinct, found.keys_out_of_order), (sent, 0), "{found:?}");
+}
+
+#[test]
+fn a_user_whose_password_secrets_manager_keeps_is_let_in_and_goes_on_through_a_rotation() {
+    let kafka = scram();
+    let aws = AwsEmulator::start().expect("an account");
+    let arn = put_secret(&aws, "AmazonMSK_orders", &user(FIRST).to_string());
+    let authority = std::fs::read_to_string(kafka.ca_file().expect("an authority")).expect("PEM");
+    let ca = put_secret(&aws, "orders-ca", &json!({"certificate": authority}).to_string());
+    let mut more = of_emulator(&aws);
+    more.extend([
+        ("K2M_SECRET_ARN", arn),
+        ("K2M_CA_SECRET_ARN", ca),
+        // Each invocation begins with new connections: open ones outlive a change of the password.
+        ("K2M_IDLE_LIMIT_MS", "1".to_owned()),
+    ]);
+    let servers = kafka.scram_bootstrap_servers().expect("a listener");
+    let mut one = One::new(&variables(servers, "scram", more), TIME_OUT, false);
+    assert_eq!(one.invoke(0), answer(None), "{}", one.said());
+
+    kafka.set_scram_password("alice", SECOND).expect("it is changed");
+    put_secret(&aws, "AmazonMSK_orders", &user(SECOND).to_string());
+    assert_eq!(one.invoke(BATCH), answer(None), "{}", one.said());
+    assert!(one.said().contains("it was read again"), "{}", one.said());
+    assert_eq!(one.pids().len(), 1, "one process did it all");
+    keeps_to_itself(&one.said(), &[FIRST, SECOND, "nothing-to-hide"]);
+    one.close();
+    arrived(&kafka, 2);
+}
+
+#[test]
+fn a_password_that_changed_before_the_secret_did_fails_until_it_does() {
+    let kafka = scram();
+    let secret = File::with(&user(FIRST));
+    let more = vec![
+        ("K2M_SECRET_FILE", secret.name()),
+        ("K2M_CA_FILE", ca(&kafka)),
+        ("K2M_IDLE_LIMIT_MS", "1".to_owned()),
+    ];
+    let servers = kafka.scram_bootstrap_servers().expect("a listener");
+    let mut one = One::new(&variables(servers, "scram", more), TIME_OUT, false);
+    assert_eq!(one.invoke(0), answer(None), "{}", one.said());
+    kafka.set_scram_password("alice", SECOND).expect("it is changed");
+    assert_eq!(one.invoke(BATCH), answer(Some(BATCH)), "{}", one.said());
+    assert!(
+        one.said().contains("the brokers refused the user or the password"),
+        "{}",
+        one.said()
+    );
+    secret.put(&user(SECOND));
+    assert_eq!(one.invoke(BATCH), answer(None), "{}", one.said());
+    keeps_to_itself(&one.said(), &[FIRST, SECOND]);
+    one.close();
+    arrived(&kafka, 2);
+}
+
+#[test]
+fn a_broker_that_comes_back_with_another_password_costs_no_batch() {
+    let kafka = scram();
+    let secret = File::with(&user(FIRST));
+    let more = vec![("K2M_SECRET_FILE", secret.name()), ("K2M_CA_FILE", ca(&kafka))];
+    let servers = kafka.scram_bootstrap_servers().expect("a listener");
+    let mut one = One::new(&variables(servers, "scram", more), TIME_OUT, false);
+    assert_eq!(one.invoke(0), answer(None), "{}", one.said());
+    kafka.set_scram_password("alice", SECOND).expect("it is changed");
+    secret.put(&user(SECOND));
+    // The producer that is there meets it in the middle of its work.
+    kafka.restart(1).expect("the broker comes back");
+    assert_eq!(one.invoke(BATCH), answer(None), "{}", one.said());
+    assert_eq!(one.pids().len(), 1, "one process did it all");
+    one.close();
+    arrived(&kafka, 2);
+}
+
+#[test]
+fn a_certificate_is_shown_and_a_new_one_once_the_first_is_refused() {
+    let kafka = KafkaCluster::builder().mutual_tls(true).start().expect("a broker");
+    kafka.create_topic("orders", 3, 1, &[]).expect("a topic");
+    let expired = kafka
+        .client_certificate(ClientIdentity::Expired)
+        .expect("a certificate");
+    let good = kafka
+        .client_certificate(ClientIdentity::Trusted)
+        .expect("a certificate");
+    let secret = File::with(&identity(&expired));
+    let more = vec![("K2M_SECRET_FILE", secret.name()), ("K2M_CA_FILE", ca(&kafka))];
+    let servers = kafka.mutual_tls_bootstrap_servers().expect("a listener");
+    let mut one = One::new(&variables(servers, "mutual_tls", more), TIME_OUT, false);
+    assert_eq!(one.invoke(0), answer(Some(0)), "{}", one.said());
+    let ended = "the brokers refused the function's certificate, which ended on Jan  1 00:00:00 2020 GMT";
+    assert!(one.said().contains(ended), "{}", one.said());
+    secret.put(&identity(&good));
+    assert_eq!(one.invoke(0), answer(None), "{}", one.said());
+    keeps_to_itself(&one.said(), &[&expired.private_key, &good.private_key]);
+    one.close();
+    arrived(&kafka, 1);
+}
+
+/// What a first invocation that fails says, and that it says it in time.
+fn complaint(variables: &Variables) -> String {
+    let mut one = One::new(variables, TIME_OUT, false);
+    assert_eq!(one.invoke(0), answer(Some(0)), "{}", one.said());
+    let said = one.said();
+    one.close();
+    assert!(!said.contains("time ran out"), "{said}");
+    let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut reasons = lines.filter(|line| line["message"] == "invocation");
+    let told = reasons.next().unwrap_or_else(|| panic!("no summary: {said}"));
+    told["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn what_the_brokers_refuse_says_why() {
+    let kafka = KafkaCluster::builder()
+        .tls(true)
+        .mutual_tls(true)
+        .scram(&[("alice", FIRST)])
+        .start()
+        .expect("a broker");
+    kafka.create_topic("orders", 3, 1, &[]).expect("a topic");
+    let wrong = File::with(&user(SECOND));
+    let unknown = kafka
+        .client_certificate(ClientIdentity::UnknownAuthority)
+        .expect("a certificate");
+    let unknown = File::with(&identity(&unknown));
+    let shapeless = File::with(&json!({"user": "alice", "password": FIRST}));
+    let trusted = || ("K2M_CA_FILE", ca(&kafka));
+    let secret = |file: &File| ("K2M_SECRET_FILE", file.name());
+    let (tls, mutual, scram) = (
+        kafka.tls_bootstrap_servers().expect("a listener"),
+        kafka.mutual_tls_bootstrap_servers().expect("a listener"),
+        kafka.scram_bootstrap_servers().expect("a listener"),
+    );
+    for (servers, way, more, words) in [
+        (
+            &scram,
+            "scram",
+            vec![trusted(), secret(&wrong)],
+            "refused the user or the password",
+        ),
+        (
+            &scram,
+            "scram",
+            vec![trusted(), secret(&shapeless)],
+            "its field username is missing",
+        ),
+        (&scram, "scram", vec![secret(&wrong)], "is not trusted"),
+        (
+            &mutual,
+            "mutual_tls",
+            vec![trusted(), secret(&unknown)],
+            "refused the function's certificate, or want one",
+        ),
+        (
+            &mutual,
+            "tls",
+            vec![trusted()],
+            "refused the function's certificate, or want one",
+        ),
+        (&tls, "tls", vec![], "is not trusted"),
+    ] {
+        let said = complaint(&variables(servers.clone(), way, more));
+        println!("{way}: {said}");
+        assert!(said.contains(words), "{way}: {said}");
+    }
+}
+
+#[test]
+fn a_broker_s_certificate_that_should_not_be_trusted_says_why() {
+    for (certificate, words) in [
+        (ServerCertificate::Expired, "has ended"),
+        (ServerCertificate::WrongHost, "is for another host"),
+    ] {
+        let kafka = KafkaCluster::builder()
+            .tls(true)
+            .server_certificate(certificate)
+            .start()
+            .expect("a broker");
+        let servers = kafka.tls_bootstrap_servers().expect("a listener");
+        let said = complaint(&variables(servers, "tls", vec![("K2M_CA_FILE", ca(&kafka))]));
+        println!("{said}");
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn secrets_manager_that_does_not_give_the_secret_says_why() {
+    let kafka = scram();
+    let aws = AwsEmulator::start().expect("an account");
+    let servers = kafka.scram_bootstrap_servers().expect("a listener");
+    let missing = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_missing-Ab12Cd";
+    let ask = |endpoint: Option<&str>| {
+        let mut more = of_emulator(&aws);
+        more.push(("K2M_SECRET_ARN", missing.to_owned()));
+        more.push(("K2M_CA_FILE", ca(&kafka)));
+        more.extend(endpoint.map(|url| ("AWS_ENDPOINT_URL_SECRETS_MANAGER", url.to_owned())));
+        complaint(&variables(servers.clone(), "scram", more))
+    };
+    let none = ask(None);
+    assert!(none.starts_with(&format!("there is no secret {missing}: ")), "{none}");
+    let unreachable = ask(Some("http://127.0.0.1:1"));
+    assert!(
+        unreachable.starts_with("Secrets Manager can't be reached at 127.0.0.1:1 (")
+            && unreachable.contains("com.amazonaws.eu-west-1.secretsmanager"),
+        "{unreachable}"
+    );
+}
+
+#[test]
+fn run_delivers_through_mutual_tls_and_scram() {
+    let kafka = KafkaCluster::builder()
+        .mutual_tls(true)
+        .scram(&[("alice", FIRST)])
+        .start()
+        .expect("a broker");
+    kafka.create_topic("orders", 3, 1, &[]).expect("a topic");
+    let good = kafka
+        .client_certificate(ClientIdentity::Trusted)
+        .expect("a certificate");
+    let (certificate, password) = (File::with(&identity(&good)), File::with(&user(FIRST)));
+    let delivers = |servers: String, way: &str, file: &Path| {
+        let (handler, ca) = (bootstrap(), ca(&kafka));
+        let mut run = Run::start(&[
+            "--topic",
+            "orders",
+            "--bootstrap-servers",
+            &servers,
+            "--authentication",
+            way,
+            "--secret-file",
+            file.to_str().expect("UTF-8"),
+            "--ca-file",
+            &ca,
+            "--handler-env",
+            "K2M_LOG=debug",
+            "--handler",
+            handler.to_str().expect("UTF-8"),
+        ]);
+        run.feed(&lines(0, 500, 10, 50));
+        let ended = run.end();
+        assert_eq!(
+            (ended.code, ended.count("acknowledged")),
+            (Some(0), 500),
+            "{}",
+            ended.told()
+        );
+        keeps_to_itself(&ended.handler_log, &[FIRST, &good.private_key]);
+    };
+    let mutual = kafka.mutual_tls_bootstrap_servers().expect("a listener");
+    delivers(mutual, "mutual-tls", &certificate.path);
+    let scram = kafka.scram_bootstrap_servers().expect("a listener");
+    delivers(scram, "scram", &password.path);
+}

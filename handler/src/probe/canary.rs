@@ -1,0 +1,192 @@
+//! The canary: a record that says nothing, written to the topic, and read back where the function may read.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::ResponseError as Code;
+use kafka_protocol::indexmap::IndexMap;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::{BrokerId, FetchRequest, ListOffsetsRequest};
+use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::records::{
+    Compression, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, Record, RecordBatchDecoder,
+    RecordBatchEncoder, RecordEncodeOptions, TimestampType,
+};
+use tokio::time::Instant;
+
+use super::Probe;
+use super::crew::{Crew, topic_name};
+use super::report::{Canary, Step};
+use super::topic::produce;
+use super::wire::{Wire, refused};
+use super::words::Trouble;
+
+/// The header by which a consumer knows a canary, to pass it over.
+const HEADER: &str = "k2m-canary";
+
+/// Bytes that are asked for when it is read back: a batch is given whole, however large.
+const READ_BYTES: i32 = 64 << 10;
+
+/// Milliseconds that the broker may wait for it.
+const READ_MILLIS: i32 = 1_000;
+
+/// Writes it to a partition whose leader was reached, and reads it back.
+pub(super) async fn fly(topic: &str, crew: &mut Crew, probe: &mut Probe) {
+    let led: Vec<(i32, i32)> = probe
+        .topics
+        .first()
+        .map(|topic| topic.partitions.as_slice())
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|partition| Some((partition.number, partition.leader?)))
+        .collect();
+    let mut reached = None;
+    for (partition, leader) in led {
+        if crew.of_id(leader).is_some() {
+            reached = Some((partition, leader));
+            break;
+        }
+    }
+    // That no leader could be reached was told before.
+    let Some((partition, leader)) = reached else { return };
+    let Some((address, wire)) = crew.of_id(leader) else {
+        return;
+    };
+    let address = address.to_owned();
+    let mut canary = Canary {
+        partition,
+        offset: None,
+        produce_milliseconds: None,
+        read_milliseconds: None,
+        not_read: None,
+    };
+    if let Err(trouble) = there_and_back(&mut canary, topic, wire).await {
+        probe.fail(Step::Canary, &trouble, Some(&address), Some(topic));
+    }
+    probe.canary = Some(canary);
+}
+
+async fn there_and_back(canary: &mut Canary, topic: &str, wire: &mut Wire) -> Result<(), Trouble> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mark = Bytes::from(format!("{:x}", now.as_nanos()));
+    let timestamp = i64::try_from(now.as_millis()).unwrap_or_default();
+    let start = Instant::now();
+    let batch = batch(&mark, timestamp).map_err(|error| Trouble::System(error.to_string()))?;
+    let offset = produce(wire, topic, canary.partition, batch).await?;
+    canary.offset = Some(offset);
+    canary.produce_milliseconds = Some(start.elapsed().into());
+
+    let start = Instant::now();
+    let end = end_offset(wire, topic, canary.partition).await?;
+    if end <= offset {
+        return Err(Trouble::Lost(format!(
+            "it got offset {offset}, and the partition ends at {end}"
+        )));
+    }
+    match fetch(wire, topic, canary.partition, offset).await {
+        Ok(records) => {
+            let found = records.iter().find(|record| record.offset == offset);
+            let marked = found.and_then(|record| record.headers.get(&StrBytes::from_static_str(HEADER))?.as_ref());
+            if marked != Some(&mark) {
+                return Err(Trouble::Lost(format!("at offset {offset} is another record")));
+            }
+            canary.read_milliseconds = Some(start.elapsed().into());
+            Ok(())
+        }
+        Err(Trouble::Code(Code::TopicAuthorizationFailed, _)) => {
+            canary.not_read = Some(
+                "the function may not read the topic, which it need not; the partition's end offset says that the record is there".to_owned(),
+            );
+            Ok(())
+        }
+        Err(trouble) => Err(trouble),
+    }
+}
+
+type EncodeError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The record, in a batch of its own. It has a key, which compacted topics want.
+fn batch(mark: &Bytes, timestamp: i64) -> Result<Bytes, EncodeError> {
+    let record = Record {
+        transactional: false,
+        control: false,
+        delete_horizon: false,
+        partition_leader_epoch: NO_PARTITION_LEADER_EPOCH,
+        producer_id: NO_PRODUCER_ID,
+        producer_epoch: NO_PRODUCER_EPOCH,
+        timestamp_type: TimestampType::Creation,
+        offset: 0,
+        sequence: NO_SEQUENCE,
+        timestamp,
+        key: Some(Bytes::from_static(HEADER.as_bytes())),
+        value: Some(Bytes::from_static(
+            b"k2m was here: a record of the probe, to be passed over",
+        )),
+        headers: IndexMap::from([(StrBytes::from_static_str(HEADER), Some(mark.clone()))]),
+    };
+    let options = RecordEncodeOptions {
+        version: 2,
+        compression: Compression::None,
+    };
+    let mut batch = BytesMut::new();
+    RecordBatchEncoder::encode(&mut batch, [&record], &options)?;
+    Ok(batch.freeze())
+}
+
+/// The offset that the next record of a partition gets.
+async fn end_offset(wire: &mut Wire, topic: &str, partition: i32) -> Result<i64, Trouble> {
+    let asked = ListOffsetsPartition::default()
+        .with_partition_index(partition)
+        .with_current_leader_epoch(-1)
+        // Kafka's word for the end.
+        .with_timestamp(-1);
+    let asked = ListOffsetsTopic::default()
+        .with_name(topic_name(topic))
+        .with_partitions(vec![asked]);
+    let request = ListOffsetsRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_topics(vec![asked]);
+    let answer = wire.ask(&request).await?;
+    let partition = answer.topics.first().and_then(|topic| topic.partitions.first());
+    let partition = partition.ok_or_else(|| Trouble::Unreadable("the answer names no partition".to_owned()))?;
+    refused(partition.error_code, None)?;
+    Ok(partition.offset)
+}
+
+/// The record batch of a partition that holds this offset.
+async fn fetch(wire: &mut Wire, topic: &str, partition: i32, offset: i64) -> Result<Vec<Record>, Trouble> {
+    let asked = FetchPartition::default()
+        .with_partition(partition)
+        .with_current_leader_epoch(-1)
+        .with_fetch_offset(offset)
+        .with_last_fetched_epoch(-1)
+        .with_log_start_offset(-1)
+        .with_partition_max_bytes(READ_BYTES);
+    let asked = FetchTopic::default()
+        .with_topic(topic_name(topic))
+        .with_partitions(vec![asked]);
+    let request = FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(READ_MILLIS)
+        .with_min_bytes(1)
+        .with_max_bytes(READ_BYTES)
+        .with_session_id(0)
+        .with_session_epoch(-1)
+        .with_topics(vec![asked]);
+    let answer = wire.ask(&request).await?;
+    refused(answer.error_code, None)?;
+    let partition = answer
+        .responses
+        .into_iter()
+        .next()
+        .and_then(|topic| topic.partitions.into_iter().next());
+    let partition = partition.ok_or_else(|| Trouble::Unreadable("the answer names no partition".to_owned()))?;
+    refused(partition.error_code, None)?;
+    let mut records = partition.records.unwrap_or_default();
+    // The first batch is the canary's own: what others have written behind it may be compressed.
+    let batch = RecordBatchDecoder::decode(&mut records);
+    batch
+        .map(|batch| batch.records)
+        .map_err(|error| Trouble::Unreadable(error.to_string()))
+}
