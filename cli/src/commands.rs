@@ -19,6 +19,7 @@ pub mod run;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use k2m_handler::secret::SecretError;
 use thiserror::Error;
 
 use self::init::InitError;
@@ -27,8 +28,6 @@ use crate::aws::LookError;
 use crate::deploy::DeployError;
 use crate::exit::Exit;
 use crate::facts::file::FactsError;
-use k2m_handler::secret::SecretError;
-
 use crate::local::broker::BrokerError;
 use crate::local::destination::DestinationError;
 use crate::local::embedded::EmbeddedError;

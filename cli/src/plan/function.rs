@@ -264,6 +264,13 @@ fn variables(
         // So that it notices a clock that jumps: what is left of an invocation is never more.
         ("K2M_TIMEOUT_MS", (u64::from(settings.timeout.value) * 1000).to_string()),
     ]));
+    let secrets = [
+        ("K2M_SECRET_ARN", &cluster.secrets.identity),
+        ("K2M_CA_SECRET_ARN", &cluster.secrets.ca),
+    ];
+    for (name, secret) in secrets {
+        variables.extend(secret.as_ref().map(|secret| (name.to_owned(), secret.to_string())));
+    }
     if let Some(topic) = &settings.dead_letter_topic {
         variables.extend(named([
             ("K2M_ON_POISON", settings.on_poison.value.name().to_owned()),

@@ -147,7 +147,7 @@ pub(super) async fn secret_string(
     let unreachable = |reason: String| ManagerError::Unreachable {
         host: host.clone(),
         reason,
-        endpoint: endpoint_service(&region),
+        endpoint: interface_endpoint(&region),
     };
     let tls = |source: TlsError| ManagerError::Tls {
         arn: arn.to_owned(),
@@ -186,8 +186,8 @@ fn endpoint(region: &Region, variable: impl Fn(&str) -> Option<String>) -> Strin
     }
 }
 
-/// The name of the service that an interface endpoint in a VPC is made for.
-fn endpoint_service(region: &Region) -> String {
+/// The name of the service that an interface endpoint in a VPC is made for, to reach Secrets Manager without a way to the internet.
+pub fn interface_endpoint(region: &Region) -> String {
     let region = region.as_str();
     let prefix = if region.starts_with("cn-") { "cn." } else { "" };
     format!("{prefix}com.amazonaws.{region}.{SERVICE}")
@@ -316,7 +316,7 @@ mod tests {
         ] {
             let region = Region::new("", region).expect("a region");
             assert_eq!(endpoint(&region, |_| None), url);
-            assert_eq!(endpoint_service(&region), service);
+            assert_eq!(interface_endpoint(&region), service);
         }
     }
 
