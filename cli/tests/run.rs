@@ -129,7 +129,6 @@ fn help_texts() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn bad_flags_are_usage_errors() {
     let folder = folder_with("");
     let cases: &[&[&str]] = &[
