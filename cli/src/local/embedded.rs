@@ -269,6 +269,20 @@ mod tests {
         assert_eq!(topics, [("d", 1), ("m", 6), ("n", 6), ("t", 6)]);
     }
 
+    #[tokio::test]
+    async fn a_topic_of_the_map_that_is_missing_is_told() {
+        let plan = Plan {
+            mapped_topics: vec!["m".to_owned()],
+            ..plan()
+        };
+        let cluster = Cluster::start(&plan).unwrap();
+        let connection = Connection::plaintext(cluster.brokers.bootstrap_servers());
+        assert_eq!(connection.check_mapped("m").await.unwrap(), 6);
+        let error = connection.check_mapped("n").await.unwrap_err().to_string();
+        assert!(error.starts_with("topic n does not exist at "), "{error}");
+        assert!(error.ends_with("or name another with --topic-map"), "{error}");
+    }
+
     #[test]
     fn orders_are_answered_line_by_line() {
         let mut output = Vec::new();

@@ -303,9 +303,9 @@ impl PlanError {
 /// What takes most of the variables' room.
 fn largest(brokers: usize, map: Option<&(usize, Source)>) -> String {
     match map {
-        Some((bytes, by)) if *bytes > brokers => format!(
-            "topic_map ({by}) alone has {bytes}; take entries out, since what is not in the map goes to the topic, or move it with two streams"
-        ),
+        Some((bytes, by)) if *bytes > brokers => {
+            format!("topic_map ({by}) alone has {bytes}; take entries out: what is not in the map goes to the topic")
+        }
         _ => format!("the bootstrap brokers alone have {brokers}"),
     }
 }
