@@ -5,6 +5,7 @@ mod deadline;
 mod delivery;
 mod demo;
 mod driver;
+mod examples;
 mod flaws;
 mod frozen;
 mod input;
