@@ -222,6 +222,18 @@ fn a_certificate_is_shown_and_a_new_one_once_the_first_is_refused() {
     arrived(&kafka, 1);
 }
 
+#[test]
+fn the_authorities_of_the_system_are_those_that_the_environment_names() {
+    let kafka = KafkaCluster::builder().tls(true).start().expect("a broker");
+    kafka.create_topic("orders", 3, 1, &[]).expect("a topic");
+    let servers = kafka.tls_bootstrap_servers().expect("a listener");
+    let more = vec![("SSL_CERT_FILE", ca(&kafka))];
+    let mut one = One::new(&variables(servers, "tls", more), TIME_OUT, false);
+    assert_eq!(one.invoke(0), answer(None), "{}", one.said());
+    one.close();
+    arrived(&kafka, 1);
+}
+
 /// What a first invocation that fails says, and that it says it in time.
 fn complaint(variables: &Variables) -> String {
     let mut one = One::new(variables, TIME_OUT, false);
