@@ -182,6 +182,7 @@ fn file_flags_and_environment_say_the_same() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one row a case")]
 fn what_cannot_be_is_refused_with_the_reason() {
     let (long, longest) = ("x".repeat(300), "x".repeat(249));
     let cases: &[&[&str]] = &[

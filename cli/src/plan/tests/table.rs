@@ -163,7 +163,7 @@ const AUTHENTICATION: &[Row] = &[
         cluster(f).authentication = crate::facts::cluster::Authentication::default();
     }),
     ("SCRAM only, and nobody said which secrets there are", |_, f| {
-        scram_only(f, None)
+        scram_only(f, None);
     }),
     ("SCRAM only, no secret is associated", |_, f| {
         scram_only(f, Some(Fact::Found { value: vec![] }));
@@ -202,7 +202,9 @@ const AUTHENTICATION: &[Row] = &[
         s.authentication = Some(chosen(Authentication::Scram));
         s.secret = Some(secret(USER));
     }),
-    ("mutual TLS only, without a secret", |_, f| mutual_tls_only(f)),
+    ("mutual TLS only, without a secret", |_, f| {
+        mutual_tls_only(f);
+    }),
     ("mutual TLS only", |s, f| {
         s.secret = Some(secret(CERTIFICATE));
         mutual_tls_only(f);
