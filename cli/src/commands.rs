@@ -118,19 +118,18 @@ impl CommandError {
                 BrokerError::NoSecret { .. } | BrokerError::UnusedSecret { .. } | BrokerError::SecretArn { .. } => {
                     Exit::Usage
                 }
-                BrokerError::Secret {
-                    source: SecretError::Manager(_),
+                BrokerError::CaFile { .. }
+                | BrokerError::NoCertificate { .. }
+                | BrokerError::Secret {
+                    source: SecretError::File { .. } | SecretError::Shape { .. },
                     ..
-                }
-                | BrokerError::Internal(_) => Exit::Failed,
-                BrokerError::CaFile { .. } | BrokerError::NoCertificate { .. } | BrokerError::Secret { .. } => {
-                    Exit::NoFile
-                }
+                } => Exit::NoFile,
                 BrokerError::NoTopic { .. } => Exit::NoTopic,
                 BrokerError::Settings { .. }
                 | BrokerError::Unreachable { .. }
                 | BrokerError::Topic { .. }
                 | BrokerError::Question { .. } => Exit::NoBroker,
+                BrokerError::Internal(_) | BrokerError::Secret { .. } => Exit::Failed,
             },
             Self::Engine(error) => match error {
                 EngineError::Input(InputError::Line { .. }) => Exit::BadInput,

@@ -129,6 +129,7 @@ fn help_texts() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn bad_flags_are_usage_errors() {
     let folder = folder_with("");
     let cases: &[&[&str]] = &[
@@ -154,6 +155,25 @@ fn bad_flags_are_usage_errors() {
             "--authentication",
             "iam",
         ],
+        &[
+            "run",
+            "--topic",
+            "t",
+            "--bootstrap-servers",
+            "a:1",
+            "--authentication",
+            "scram",
+        ],
+        &[
+            "run",
+            "--topic",
+            "t",
+            "--bootstrap-servers",
+            "a:1",
+            "--secret-file",
+            "s.json",
+        ],
+        &["run", "--topic", "t", "--secret-file", "s.json"],
         &["run", "--topic", "t", "--bootstrap-servers", "a:1", "--partitions", "3"],
         &["run", "--topic", "t", "--handler-env", "NAME"],
         &["run", "--topic", "t", "--handler-env", "K2M_ON_POISON=divert"],

@@ -1,6 +1,8 @@
 //! Every way of authentication that needs more than the function's role, through the real `bootstrap` against real brokers: records arrive, a
 //! secret that changes costs no batch, what is refused says why, and nothing secret is ever logged.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -220,6 +222,77 @@ fn a_certificate_is_shown_and_a_new_one_once_the_first_is_refused() {
     keeps_to_itself(&one.said(), &[&expired.private_key, &good.private_key]);
     one.close();
     arrived(&kafka, 1);
+}
+
+#[test]
+fn the_authorities_of_the_system_are_those_that_the_environment_names() {
+    let kafka = KafkaCluster::builder().tls(true).start().expect("a broker");
+    kafka.create_topic("orders", 3, 1, &[]).expect("a topic");
+    let servers = kafka.tls_bootstrap_servers().expect("a listener");
+    let more = vec![("SSL_CERT_FILE", ca(&kafka))];
+    let mut one = One::new(&variables(servers, "tls", more), TIME_OUT, false);
+    assert_eq!(one.invoke(0), answer(None), "{}", one.said());
+    one.close();
+    arrived(&kafka, 1);
+}
+
+/// The real `bootstrap` where nothing is in /etc but this bundle of authorities, if any: a program to start in its place.
+fn in_a_bare_system(folder: &TempDir, bundle: Option<(&str, &str)>) -> String {
+    let program = folder.path().join("bootstrap");
+    let copy = bundle.map_or_else(String::new, |(from, to)| {
+        format!("&& mkdir -p $(dirname {to}) && cp {from} {to}")
+    });
+    let script = format!(
+        "#!/bin/sh\nexec unshare --user --map-root-user --mount sh -c 'mount -t tmpfs none /etc {copy} && exec {}'\n",
+        bootstrap().display()
+    );
+    std::fs::write(&program, script).expect("a file");
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("a program");
+    program.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn authorities_are_found_where_amazon_linux_keeps_them_and_missed_where_nobody_does() {
+    let kafka = KafkaCluster::builder().tls(true).start().expect("a broker");
+    kafka.create_topic("orders", 3, 1, &[]).expect("a topic");
+    let servers = kafka.tls_bootstrap_servers().expect("a listener");
+    let run = |bundle: Option<&str>| {
+        let folder = TempDir::new().expect("a folder");
+        let authority = ca(&kafka);
+        let handler = in_a_bare_system(&folder, bundle.map(|to| (authority.as_str(), to)));
+        // The look at the brokers before the run is k2m's own: with the file, which the handler isn't told of.
+        let mut run = Run::start(&[
+            "--topic",
+            "orders",
+            "--bootstrap-servers",
+            &servers,
+            "--ca-file",
+            &authority,
+            "--handler-env",
+            "K2M_CA_FILE=",
+            "--retries",
+            "0",
+            "--handler",
+            &handler,
+        ]);
+        run.feed(&lines(0, 10, 2, 20));
+        run.end()
+    };
+    for bundle in [
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    ] {
+        let ended = run(Some(bundle));
+        assert_eq!(ended.count("acknowledged"), 10, "{bundle}: {}", ended.told());
+    }
+    let ended = run(None);
+    assert_eq!(ended.count("acknowledged"), 0, "{}", ended.told());
+    let reason = ended.summary["last_failure"].as_str().unwrap_or_default();
+    assert!(
+        reason.starts_with("no certificate authorities were found in SSL_CERT_FILE"),
+        "{}",
+        ended.told()
+    );
 }
 
 /// What a first invocation that fails says, and that it says it in time.

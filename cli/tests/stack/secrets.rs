@@ -44,6 +44,7 @@ fn users_alone_are_taken_and_a_rotation_needs_no_deployment() {
     account.arrived("orders", 1000);
     let plan = account.json(&account.on("plan", "orders", &["--ca-secret", &ca]), 0);
     assert_eq!(plan["change"]["status"], "none", "{:#}", plan["change"]);
+    let doctor = account.json(&account.on("doctor", "orders", &["--ca-secret", &ca]), 0);
 
     kafka.set_scram_password(USER, SECOND).unwrap();
     put_secret(&account, "AmazonMSK_orders", &user(SECOND));
@@ -60,6 +61,7 @@ fn users_alone_are_taken_and_a_rotation_needs_no_deployment() {
         logs,
         deployed.to_string(),
         plan.to_string(),
+        doctor.to_string(),
     ] {
         assert!(!text.contains(FIRST) && !text.contains(SECOND), "{text}");
     }

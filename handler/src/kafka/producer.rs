@@ -594,7 +594,7 @@ fn no_secret(error: &SecretError) -> Failure {
 impl Deliver for KafkaProducer {
     async fn deliver(&mut self, records: &[Record<'_>], deadline: Instant) -> Delivery {
         self.wake();
-        self.vault.begin().await;
+        self.vault.begin();
         let mut ledger = Ledger::new(records.len());
         let failure = match self.send(records, &mut ledger, deadline).await {
             Ok(()) => None,

@@ -202,7 +202,9 @@ const AUTHENTICATION: &[Row] = &[
         s.authentication = Some(chosen(Authentication::Scram));
         s.secret = Some(secret(USER));
     }),
-    ("mutual TLS only, without a secret", |_, f| mutual_tls_only(f)),
+    ("mutual TLS only, without a secret", |_, f| {
+        mutual_tls_only(f);
+    }),
     ("mutual TLS only", |s, f| {
         s.secret = Some(secret(CERTIFICATE));
         mutual_tls_only(f);
