@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CommandError, not_a_folder, output, own_handler, signals, unless_stopped};
+use super::{CommandError, not_a_folder, output, own_handler, probe, signals, unless_stopped};
 use crate::args::{FunctionArgs, MappingArgs, RunArgs};
 use crate::exit::Exit;
 use crate::local::broker::Connection;
@@ -27,6 +27,9 @@ use crate::settings::{OnPoison, default_dead_letter_topic};
 
 /// Runs the command, and reports what it did.
 pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
+    if args.probe.probe {
+        return probe::run(&args, reporter).await;
+    }
     let mut signals = signals()?;
     let dead_letter_topic = dead_letter_topic(&args)?;
     rising(&args.mapping.reshard)?;
@@ -47,11 +50,7 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
         })?;
         (embedded.connection(), true)
     };
-    let mut environment = connection.environment(&args.topic);
-    if let Some(topic) = &dead_letter_topic {
-        environment.push(("K2M_ON_POISON".to_owned(), args.on_poison.name().to_owned()));
-        environment.push(("K2M_DEAD_LETTER_TOPIC".to_owned(), topic.clone()));
-    }
+    let environment = environment(&args, &connection, dead_letter_topic.as_deref());
     let session = Session {
         settings: settings(&args.mapping),
         shards: args.mapping.shards,
@@ -125,8 +124,22 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
     Ok(exit)
 }
 
+/// The handler's variables.
+pub(super) fn environment(
+    args: &RunArgs,
+    connection: &Connection,
+    dead_letter_topic: Option<&str>,
+) -> Vec<(String, String)> {
+    let mut environment = connection.environment(&args.topic);
+    if let Some(topic) = dead_letter_topic {
+        environment.push(("K2M_ON_POISON".to_owned(), args.on_poison.name().to_owned()));
+        environment.push(("K2M_DEAD_LETTER_TOPIC".to_owned(), topic.to_owned()));
+    }
+    environment
+}
+
 /// The dead-letter topic, if poison is to go there.
-fn dead_letter_topic(args: &RunArgs) -> Result<Option<String>, CommandError> {
+pub(super) fn dead_letter_topic(args: &RunArgs) -> Result<Option<String>, CommandError> {
     let named = match (args.on_poison, &args.dead_letter_topic) {
         (OnPoison::Block, None) => return Ok(None),
         (OnPoison::Block, Some(name)) => {
@@ -194,7 +207,8 @@ fn settings(args: &MappingArgs) -> Settings {
     }
 }
 
-fn program(
+/// The handler's process.
+pub(super) fn program(
     args: &FunctionArgs,
     embedded: bool,
     mut environment: Vec<(String, String)>,
