@@ -88,7 +88,7 @@ pub struct BrokerArgs {
     /// File with the secret for mutual-tls or scram, as JSON: certificate and privateKey (and privateKeyPassword), or username and password
     #[arg(long, value_name = "FILE", requires = "bootstrap_servers")]
     pub secret_file: Option<PathBuf>,
-    /// The same secret in AWS Secrets Manager, read with the credentials of the environment (AWS_ACCESS_KEY_ID and so on)
+    /// The same secret in AWS Secrets Manager, read with the access key that the environment holds
     #[arg(
         long,
         value_name = "ARN",
@@ -257,9 +257,15 @@ pub struct SettingsArgs {
     /// Topic to deliver to [default: the stream's name]
     #[arg(long, value_name = "NAME", help_heading = "Kafka")]
     pub topic: Option<String>,
-    /// How the brokers are spoken to: iam, tls or plaintext [default: the best that the cluster has]
+    /// How the brokers are spoken to: iam, tls, plaintext, scram or mutual-tls [default: the best that the cluster has]
     #[arg(long, value_name = "HOW", help_heading = "Kafka")]
     pub authentication: Option<String>,
+    /// Secret with user and password for scram, or certificate and key for mutual-tls [default: with scram the cluster's own]
+    #[arg(long, value_name = "ARN", help_heading = "Kafka")]
+    pub secret: Option<String>,
+    /// Secret with the brokers' certificate authority, where it is a private one [default: none]
+    #[arg(long, value_name = "ARN", help_heading = "Kafka")]
+    pub ca_secret: Option<String>,
     /// Whether a topic that is missing is created: true or false [default: asked]
     #[arg(long, value_name = "BOOL", help_heading = "Kafka", num_args = 0..=1, default_missing_value = "true")]
     pub create_topic: Option<String>,

@@ -140,6 +140,83 @@ impl Serialize for Arn {
     }
 }
 
+/// The ARN of a secret in Secrets Manager, whole and taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretArn {
+    text: String,
+    /// `aws`, `aws-cn`, `aws-us-gov` and so on.
+    pub partition: String,
+    /// Such as `eu-west-1`.
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+    /// Its name, without the hyphen and the six characters that Secrets Manager puts behind it.
+    pub name: String,
+}
+
+/// Why a text is no ARN of a secret. Reads well after "invalid value `…`".
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{0}; give all of an ARN, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX with the six characters at its end, as `aws secretsmanager list-secrets` \
+     shows it"
+)]
+pub struct SecretArnError(&'static str);
+
+impl SecretArn {
+    /// Characters behind a secret's name.
+    const SUFFIX: usize = 6;
+
+    /// Takes the ARN of a secret apart. It must be whole: rights name it, and an ARN without its end is another text to them.
+    pub fn parse(text: &str) -> Result<Self, SecretArnError> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let &["arn", partition, "secretsmanager", region, account, "secret", resource] = parts.as_slice() else {
+            return Err(SecretArnError("it is not the ARN of a secret in Secrets Manager"));
+        };
+        if partition != "aws" && !partition.starts_with("aws-") {
+            return Err(SecretArnError("its partition is none of AWS"));
+        }
+        if k2m_handler::config::Region::new("", region).is_err() {
+            return Err(SecretArnError("its region is none of AWS"));
+        }
+        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(SecretArnError("its account has not twelve digits"));
+        }
+        let known = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
+        let name = resource
+            .rsplit_once('-')
+            .filter(|(name, end)| {
+                let is_end = end.len() == Self::SUFFIX && end.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                is_end && !name.is_empty() && name.chars().all(known)
+            })
+            .map(|(name, _)| name)
+            .ok_or(SecretArnError("its end is missing, or its name can't be"))?;
+        Ok(Self {
+            text: text.to_owned(),
+            partition: partition.to_owned(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// All of it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for SecretArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Serialize for SecretArn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
 /// Why a text is no ARN of the kind that is wanted. Reads well after "invalid value `…`".
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{reason}; give one of the shape {}, as `{}` shows it", kind.shape(), kind.lister())]
@@ -272,6 +349,35 @@ mod tests {
             writeln!(table, "{text}\n    {error}").unwrap();
         }
         insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn the_arn_of_a_secret_is_taken_apart_or_refused() {
+        let arn = SecretArn::parse("arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:AmazonMSK_a/b-c-Ab12Cd")
+            .unwrap();
+        assert_eq!(
+            (
+                arn.partition.as_str(),
+                arn.region.as_str(),
+                arn.account.as_str(),
+                arn.name.as_str()
+            ),
+            ("aws-cn", "cn-north-1", "123456789012", "AmazonMSK_a/b-c")
+        );
+        let texts: Vec<String> = [
+            "AmazonMSK_orders",
+            "arn:aws:kms:eu-west-1:123456789012:key/1",
+            "arn:gcp:secretsmanager:eu-west-1:123456789012:secret:orders-Ab12Cd",
+            "arn:aws:secretsmanager:europe:123456789012:secret:orders-Ab12Cd",
+            "arn:aws:secretsmanager:eu-west-1:12345:secret:orders-Ab12Cd",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_orders",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a b-Ab12Cd",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders-Ab12Cd:username::",
+        ]
+        .into_iter()
+        .map(|text| format!("{text}\n    {}", SecretArn::parse(text).unwrap_err()))
+        .collect();
+        insta::assert_snapshot!(texts.join("\n"));
     }
 
     #[test]

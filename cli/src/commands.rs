@@ -20,6 +20,7 @@ pub mod run;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use k2m_handler::secret::SecretError;
 use thiserror::Error;
 
 use self::init::InitError;
@@ -28,8 +29,6 @@ use crate::aws::LookError;
 use crate::deploy::DeployError;
 use crate::exit::Exit;
 use crate::facts::file::FactsError;
-use k2m_handler::secret::SecretError;
-
 use crate::local::broker::BrokerError;
 use crate::local::destination::DestinationError;
 use crate::local::embedded::EmbeddedError;
@@ -123,19 +122,18 @@ impl CommandError {
                 BrokerError::NoSecret { .. } | BrokerError::UnusedSecret { .. } | BrokerError::SecretArn { .. } => {
                     Exit::Usage
                 }
-                BrokerError::Secret {
-                    source: SecretError::Manager(_),
+                BrokerError::CaFile { .. }
+                | BrokerError::NoCertificate { .. }
+                | BrokerError::Secret {
+                    source: SecretError::File { .. } | SecretError::Shape { .. },
                     ..
-                } => Exit::Failed,
-                BrokerError::CaFile { .. } | BrokerError::NoCertificate { .. } | BrokerError::Secret { .. } => {
-                    Exit::NoFile
-                }
+                } => Exit::NoFile,
                 BrokerError::NoTopic { .. } => Exit::NoTopic,
                 BrokerError::Settings { .. }
                 | BrokerError::Unreachable { .. }
                 | BrokerError::Topic { .. }
                 | BrokerError::Question { .. } => Exit::NoBroker,
-                BrokerError::Internal(_) => Exit::Failed,
+                BrokerError::Internal(_) | BrokerError::Secret { .. } => Exit::Failed,
             },
             Self::Engine(error) => match error {
                 EngineError::Input(InputError::Line { .. }) => Exit::BadInput,

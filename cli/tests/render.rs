@@ -50,6 +50,18 @@ fn cfn_lint_is_silent_about_the_example() {
 }
 
 #[test]
+fn cfn_lint_is_silent_about_a_secret() {
+    let secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders-ca-Ab12Cd";
+    let text = render(&["--authentication", "tls", "--ca-secret", secret]);
+    for line in ["ToPort: 443", "secretsmanager:GetSecretValue", "K2M_CA_SECRET_ARN"] {
+        assert!(text.contains(line), "{text}");
+    }
+    let said = cfn_lint(&[("secret", &text)], &["eu-west-1"]).unwrap();
+    let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+    assert!(said.is_empty(), "{}", said.join("\n"));
+}
+
+#[test]
 fn json_is_the_same_document() {
     let json: Value = serde_json::from_str(&render(&["-o", "json"])).unwrap();
     let yaml: Value = serde_yaml::from_str(&render(&[])).unwrap();

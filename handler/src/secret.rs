@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::config::SecretSource;
 use crate::kafka::Surroundings;
 
-pub use manager::ManagerError;
+pub use manager::{ManagerError, interface_endpoint};
 
 /// What a secret holds, in the shapes that AWS gives them for MSK.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub enum ShapeError {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file can't be read.
-    #[error("the secret's file {} can't be read: {source}; correct K2M_SECRET_FILE", path.display())]
+    #[error("the secret's file {} can't be read: {source}; correct its path, or its rights", path.display())]
     File {
         /// The file.
         path: PathBuf,

@@ -236,6 +236,8 @@ impl Kafka {
         let connection = Connection {
             bootstrap_servers: self.cluster.bootstrap_servers(),
             authentication: Authentication::Plaintext,
+            secret: None,
+            identity: None,
             ca_file: None,
             max_message_bytes: None,
         };
@@ -247,6 +249,8 @@ impl Kafka {
         let connection = Connection {
             bootstrap_servers: self.cluster.tls_bootstrap_servers()?,
             authentication: Authentication::Tls,
+            secret: None,
+            identity: None,
             ca_file: Some(self.cluster.ca_file()?.to_owned()),
             max_message_bytes: None,
         };

@@ -10,7 +10,7 @@ use aws_sdk_kafka::types::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::answer::{Answer, Trouble, trouble};
+use super::answer::{Answer, Trouble, fact, trouble};
 use super::{incomplete, number};
 use crate::facts::cluster::Authentication;
 use crate::facts::{Broker, Cluster, Topic};
@@ -50,6 +50,9 @@ pub(super) async fn cluster(client: &Client, arn: &str) -> Seen {
             };
         }
     };
+    if cluster.authentication.scram {
+        cluster.scram_secrets = Some(fact(scram_secrets(client, arn).await));
+    }
     let active = cluster.state == ClusterState::Active.as_str();
     let mut seen = Seen {
         subnets: Ok(cluster.subnets.clone()),
@@ -96,6 +99,7 @@ pub(super) fn told(info: SdkCluster, arn: &str) -> (Cluster, Option<Revision>) {
         authentication: Authentication::default(),
         client_encryption: None,
         bootstrap_brokers: BTreeMap::new(),
+        scram_secrets: None,
     };
     let SdkCluster {
         provisioned,
@@ -205,6 +209,21 @@ async fn bootstrap_brokers(client: &Client, arn: &str) -> Answer<BTreeMap<String
             (name.to_owned(), brokers.join(","))
         })
         .collect())
+}
+
+/// Looks at the secrets that SASL/SCRAM takes users from.
+async fn scram_secrets(client: &Client, arn: &str) -> Answer<Vec<String>> {
+    let mut secrets: Vec<String> = client
+        .list_scram_secrets()
+        .cluster_arn(arn)
+        .into_paginator()
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .map_err(|error| trouble(&error, "kafka:ListScramSecrets", NOT_FOUND))?;
+    secrets.sort();
+    Ok(secrets)
 }
 
 /// Looks at the brokers, in the order of their numbers.

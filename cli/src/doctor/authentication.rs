@@ -1,10 +1,10 @@
 //! A: how the function proves itself, against what the cluster takes and where.
 
 use super::{Case, Outcome, Server, given};
-use crate::facts::Cluster;
+use crate::facts::{Cluster, Fact};
 
 /// Each way of authentication with the lists of bootstrap brokers that speak it.
-const LISTS: [(&str, &[&str]); 4] = [
+const LISTS: [(&str, &[&str]); 5] = [
     ("plaintext", &["", "Ipv6"]),
     ("tls", &["Tls", "PublicTls", "VpcConnectivityTls", "TlsIpv6"]),
     (
@@ -20,6 +20,7 @@ const LISTS: [(&str, &[&str]); 4] = [
             "SaslScramIpv6",
         ],
     ),
+    ("mutual_tls", &["Tls", "PublicTls", "VpcConnectivityTls", "TlsIpv6"]),
 ];
 
 /// Whether the cluster takes the function's way at all.
@@ -35,6 +36,8 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
         "iam" => ways.iam,
         "tls" => open && encryption != Some("PLAINTEXT"),
         "plaintext" => open && matches!(encryption, Some("PLAINTEXT" | "TLS_PLAINTEXT")),
+        "scram" => ways.scram,
+        "mutual_tls" => ways.mutual_tls,
         other => {
             return Outcome::fail(
                 format!("K2M_AUTHENTICATION is {other}, which the handler doesn't know"),
@@ -56,7 +59,21 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
             .map(|encryption| format!("; encryption in transit {encryption}"))
             .unwrap_or_default()
     );
-    if taken {
+    let secret = case.variable("K2M_SECRET_ARN").filter(|_| way == "scram");
+    let associated = cluster.scram_secrets.as_ref().and_then(Fact::found);
+    let unknown = secret.filter(|secret| associated.is_some_and(|all| !all.iter().any(|one| one == secret)));
+    if let Some(secret) = unknown.filter(|_| taken) {
+        Outcome::fail(
+            format!(
+                "the function's secret {secret} is not associated with the cluster: its brokers don't know the user"
+            ),
+            format!(
+                "aws kafka batch-associate-scram-secret --cluster-arn {} --secret-arn-list {secret} --region {}",
+                cluster.arn,
+                cluster.arn.split(':').nth(3).unwrap_or_default()
+            ),
+        )
+    } else if taken {
         Outcome::pass(format!("{way}: {offer}"))
     } else {
         // What the function could do instead, the best first.
@@ -72,16 +89,27 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
         Outcome::fail(
             format!("the function uses {way}, and {offer}"),
             other.map_or_else(
-                || {
-                    [
+                || match (ways.scram, ways.mutual_tls) {
+                    (true, _) => with_secret(case, "scram"),
+                    (false, true) => with_secret(case, "mutual_tls"),
+                    (false, false) => [
                         "switch IAM on in the cluster (`aws kafka update-security`), then deploy again:".to_owned(),
                         case.deploy(&[("--authentication", "iam")]),
-                    ]
+                    ],
                 },
                 |other| case.setting("authentication", other),
             ),
         )
     }
+}
+
+/// To deploy with a way that needs a secret.
+fn with_secret(case: &Case<'_>, way: &str) -> [String; 2] {
+    [
+        "deploy with a way that the cluster takes, and the secret for it (docs/settings.md says what is in it):"
+            .to_owned(),
+        case.deploy(&[("--authentication", way), ("--secret", "ARN")]),
+    ]
 }
 
 /// Whether the brokers that the function is told of are the cluster's, and speak its way on their port.

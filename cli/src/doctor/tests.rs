@@ -32,6 +32,8 @@ fn settings() -> Settings {
         topic: default("orders".to_owned()),
         stack: default("k2m-orders".to_owned()),
         authentication: None,
+        secret: None,
+        ca_secret: None,
         all_broker_ports: default(false),
         subnets: None,
         create_topic: None,
@@ -192,6 +194,19 @@ fn redeployed(facts: &mut Facts) {
     get(&mut facts.stack).template = Some(template);
 }
 
+/// The function speaks SASL/SCRAM, as the cluster does.
+fn over_scram(f: &mut Facts) {
+    let secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_orders-Ab12Cd";
+    variable(f, "K2M_AUTHENTICATION", "scram");
+    variable(f, "K2M_SECRET_ARN", secret);
+    variable(f, "K2M_BOOTSTRAP_SERVERS", "b-1.events:9096,b-2.events:9096");
+    let cluster = get(&mut f.cluster);
+    cluster.authentication.scram = true;
+    cluster.scram_secrets = Some(found(vec![secret.to_owned()]));
+    let brokers = "b-1.events:9096,b-2.events:9096".to_owned();
+    cluster.bootstrap_brokers.insert("SaslScram".to_owned(), brokers);
+}
+
 /// Deployed, and delivering.
 fn facts() -> Facts {
     let mut facts = looked_at();
@@ -232,6 +247,7 @@ fn looked_at() -> Facts {
                 ..Authentication::default()
             },
             client_encryption: Some("TLS_PLAINTEXT".to_owned()),
+            scram_secrets: None,
             bootstrap_brokers: map(&[
                 ("", "b-1.events:9092,b-2.events:9092"),
                 ("SaslIam", "b-1.events:9098,b-2.events:9098"),
@@ -524,6 +540,55 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "plaintext: the cluster takes unauthenticated access",
     ),
     ("K2M-A01", |_, f| variable(f, "K2M_AUTHENTICATION", "kerberos"), "fail", "kerberos"),
+    (
+        "K2M-A01",
+        |_, f| {
+            over_scram(f);
+            get(&mut f.cluster).authentication.scram = false;
+        },
+        "fail",
+        "the function uses scram, and the cluster takes IAM",
+    ),
+    ("K2M-A01", |_, f| over_scram(f), "pass", "scram: the cluster takes IAM, SCRAM"),
+    (
+        "K2M-A01",
+        |_, f| {
+            over_scram(f);
+            get(&mut f.cluster).scram_secrets = Some(found(vec!["arn:another".to_owned()]));
+        },
+        "fail",
+        "is not associated with the cluster",
+    ),
+    (
+        "K2M-A01",
+        |_, f| {
+            get(&mut f.cluster).authentication = Authentication {
+                mutual_tls: true,
+                ..Authentication::default()
+            };
+        },
+        "fail",
+        "--authentication mutual_tls",
+    ),
+    (
+        "K2M-A01",
+        |_, f| {
+            variable(f, "K2M_AUTHENTICATION", "mutual_tls");
+            get(&mut f.cluster).authentication.mutual_tls = true;
+        },
+        "pass",
+        "mutual_tls: the cluster takes",
+    ),
+    ("K2M-A02", |_, f| over_scram(f), "pass", "the cluster's brokers for scram"),
+    (
+        "K2M-A02",
+        |_, f| {
+            variable(f, "K2M_AUTHENTICATION", "mutual_tls");
+            variable(f, "K2M_BOOTSTRAP_SERVERS", "b-1.events:9094,b-2.events:9094");
+        },
+        "pass",
+        "the cluster's brokers for mutual_tls",
+    ),
     ("K2M-A01", not_deployed, "skip", "nothing is deployed"),
     ("K2M-A01", |_, f| f.cluster = denied("kafka:DescribeClusterV2"), "skip", "see K2M-N01"),
     ("K2M-A02", |_, _| {}, "pass", "the cluster's brokers for iam"),

@@ -112,11 +112,9 @@ fn brokers(case: &Case<'_>) -> u32 {
 
 /// The function's authentication.
 fn way(case: &Case<'_>) -> Authentication {
-    match case.authentication() {
-        "iam" => Authentication::Iam,
-        "plaintext" => Authentication::Plaintext,
-        _ => Authentication::Tls,
-    }
+    let name = case.authentication();
+    let way = Authentication::ALL.into_iter().find(|way| way.name() == name);
+    way.unwrap_or(Authentication::Tls)
 }
 
 /// The brokers as Kafka's commands are told them.

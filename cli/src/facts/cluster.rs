@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Fact;
+
 /// An MSK cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -29,6 +31,9 @@ pub struct Cluster {
     /// Bootstrap brokers by AWS's own field name less the prefix (`""`, `Tls`, `SaslScram`, `SaslIam`, `PublicTls` …), each a list
     /// of `host:port` joined by commas.
     pub bootstrap_brokers: BTreeMap<String, String>,
+    /// ARNs of the secrets that SASL/SCRAM takes users from; only where that is switched on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scram_secrets: Option<Fact<Vec<String>>>,
 }
 
 /// Ways of authentication that a cluster has switched on.

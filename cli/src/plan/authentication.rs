@@ -4,12 +4,10 @@ use super::PlannedCluster;
 use super::error::PlanError;
 use super::function::BOOTSTRAP_SERVERS;
 use super::notes::{Notes, why};
+use super::secret;
 use super::seen::Seen;
 use crate::facts::Cluster;
 use crate::settings::{Authentication, Settings};
-
-/// The ways that the handler can do, the best first.
-const WAYS: [Authentication; 3] = [Authentication::Iam, Authentication::Tls, Authentication::Plaintext];
 
 /// Chooses the way, and with it the brokers' addresses and their port.
 pub(super) fn choose(
@@ -19,7 +17,7 @@ pub(super) fn choose(
     notes: &mut Notes,
 ) -> Result<PlannedCluster, PlanError> {
     let cluster = seen.cluster;
-    let possible: Vec<Authentication> = WAYS
+    let possible: Vec<Authentication> = Authentication::ALL
         .into_iter()
         .filter(|way| obstacle(cluster, *way).is_none())
         .collect();
@@ -35,8 +33,19 @@ pub(super) fn choose(
                 });
             }
         },
-        (None, Some(best)) => (*best, because(*best).to_owned()),
-        (None, None) => return Err(impossible(cluster)),
+        (None, Some(best)) => {
+            let best = if best.needs_secret() {
+                secret::way(settings, cluster, &possible)?
+            } else {
+                *best
+            };
+            (best, because(best).to_owned())
+        }
+        (None, None) => {
+            return Err(PlanError::Missing {
+                what: "the cluster's bootstrap brokers inside its VPC".to_owned(),
+            });
+        }
     };
     let given = cluster.bootstrap_brokers.get(key(authentication));
     let given = given.map(String::as_str).unwrap_or_default();
@@ -48,6 +57,7 @@ pub(super) fn choose(
         port.to_string(),
         format!("that of the cluster's bootstrap brokers for {}", authentication.name()),
     );
+    let secrets = secret::choose(settings, seen, authentication, notes)?;
     if authentication == Authentication::Plaintext {
         notes.warn(
             "plaintext: records cross the network unencrypted, and whoever reaches the port may write; switch on IAM where that matters",
@@ -59,6 +69,7 @@ pub(super) fn choose(
         authentication,
         bootstrap_servers: servers,
         port,
+        secrets,
     })
 }
 
@@ -84,8 +95,9 @@ fn deployed_servers<'s>(seen: &'s Seen, pipeline: &str, given: &str) -> Option<&
 const fn key(way: Authentication) -> &'static str {
     match way {
         Authentication::Iam => "SaslIam",
-        Authentication::Tls => "Tls",
+        Authentication::Tls | Authentication::MutualTls => "Tls",
         Authentication::Plaintext => "",
+        Authentication::Scram => "SaslScram",
     }
 }
 
@@ -94,6 +106,8 @@ const fn because(way: Authentication) -> &'static str {
         Authentication::Iam => "the cluster has SASL/IAM: the function's role says who it is, and no secret is kept",
         Authentication::Tls => "the cluster has no SASL/IAM, but TLS without a client's certificate",
         Authentication::Plaintext => "the cluster has neither SASL/IAM nor TLS without a client's certificate",
+        Authentication::Scram => "the cluster takes clients only by a secret: a user with a password",
+        Authentication::MutualTls => "the cluster takes clients only by a secret: a certificate",
     }
 }
 
@@ -108,28 +122,12 @@ fn obstacle(cluster: &Cluster, way: Authentication) -> Option<&'static str> {
         Authentication::Tls | Authentication::Plaintext if !anybody => Some("unauthenticated access is switched off"),
         Authentication::Tls => (encryption == Some("PLAINTEXT")).then_some("clients are spoken to without TLS only"),
         Authentication::Plaintext => (encryption == Some("TLS")).then_some("clients are spoken to with TLS only"),
+        Authentication::Scram => (!on.scram).then_some("SASL/SCRAM is switched off"),
+        Authentication::MutualTls => (!on.mutual_tls).then_some("mutual TLS is switched off"),
     };
     let brokers = cluster.bootstrap_brokers.get(key(way));
     let unnamed = brokers.is_none_or(String::is_empty);
     refused.or(unnamed.then_some("it names no bootstrap brokers for that"))
-}
-
-fn impossible(cluster: &Cluster) -> PlanError {
-    let on = cluster.authentication;
-    let only = match (on.scram, on.mutual_tls) {
-        (true, true) => "SASL/SCRAM and mutual TLS",
-        (true, false) => "SASL/SCRAM",
-        (false, true) => "mutual TLS",
-        (false, false) => {
-            return PlanError::Missing {
-                what: "the cluster's bootstrap brokers inside its VPC".to_owned(),
-            };
-        }
-    };
-    PlanError::NotYet {
-        what: format!("the cluster takes clients by {only} only"),
-        next: "switch on IAM access control for it: `aws kafka update-security`",
-    }
 }
 
 fn names(ways: &[Authentication]) -> String {

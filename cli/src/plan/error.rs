@@ -102,6 +102,28 @@ pub enum PlanError {
         /// What fits.
         possible: String,
     },
+    /// A way of authentication without its secret.
+    #[error(
+        "authentication {ways} needs a secret: give the ARN of the one with {holds} in Secrets Manager, with --secret (or K2M_SECRET, or `secret` in k2m.yaml){known}"
+    )]
+    NoSecret {
+        /// The ways that are possible.
+        ways: String,
+        /// What it holds.
+        holds: &'static str,
+        /// What is known of such secrets.
+        known: String,
+    },
+    /// A secret that can't be used.
+    #[error("the secret {arn} ({by}) can't be used: {reason}")]
+    Secret {
+        /// Its ARN.
+        arn: String,
+        /// Who chose it.
+        by: Source,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// The bootstrap brokers can't be used.
     #[error("the cluster's bootstrap brokers `{servers}` can't be used: {reason}; look again")]
     Brokers {
@@ -251,6 +273,8 @@ impl PlanError {
             | Self::OtherStream { .. }
             | Self::Authentication { .. }
             | Self::Brokers { .. }
+            | Self::NoSecret { .. }
+            | Self::Secret { .. }
             | Self::NoTopic { .. }
             | Self::CannotMakeTopic { .. }
             | Self::TopicSetting { .. }

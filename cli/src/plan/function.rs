@@ -263,6 +263,15 @@ fn variables(
         // So that it notices a clock that jumps: what is left of an invocation is never more.
         ("K2M_TIMEOUT_MS", (u64::from(settings.timeout.value) * 1000).to_string()),
     ];
+    let secrets = [
+        ("K2M_SECRET_ARN", &cluster.secrets.identity),
+        ("K2M_CA_SECRET_ARN", &cluster.secrets.ca),
+    ];
+    variables.extend(
+        secrets
+            .into_iter()
+            .filter_map(|(name, secret)| Some((name, secret.as_ref()?.to_string()))),
+    );
     if let Some(topic) = &settings.dead_letter_topic {
         variables.extend([
             ("K2M_ON_POISON", settings.on_poison.value.name().to_owned()),

@@ -13,6 +13,7 @@ mod place;
 mod rights;
 #[cfg(test)]
 pub(crate) mod sample;
+mod secret;
 mod seen;
 pub(crate) mod topic;
 
@@ -23,7 +24,7 @@ pub use error::{Obstacle, PlanError};
 pub(crate) use function::fitting_memory;
 pub use model::{
     Alarm, DeadLetterTopic, Decision, Destination, Dimension, NewTopic, Pipeline, Plan, PlannedCluster,
-    PlannedFunction, PlannedMapping, PlannedNetwork, Statement,
+    PlannedFunction, PlannedMapping, PlannedNetwork, PlannedSecrets, Statement,
 };
 pub(crate) use seen::same_pipeline;
 
@@ -58,6 +59,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
     let mapping = function::mapping(settings, &seen, &id, &mut notes)?;
     let cluster = authentication::choose(settings, &seen, &id, &mut notes)?;
     let place = place::choose(settings, &seen, cluster.port, &mut notes)?;
+    secret::reach(settings, &cluster.secrets, &place.network, &seen, &mut notes);
     function::connections(&mapping, &cluster, &seen, &mut notes);
     let new_topic = topic::choose(settings, &seen, &cluster, &id, &mut notes)?;
     let dead_letter_topic = topic::dead_letter(settings, &seen, &cluster, &id, &mut notes)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::arn::SecretArn;
 use crate::network::Proof;
 use crate::settings::{Authentication, StartingPosition};
 
@@ -60,6 +61,30 @@ pub struct PlannedCluster {
     pub bootstrap_servers: String,
     /// The port of all of them.
     pub port: u16,
+    /// What the function reads out of Secrets Manager, and is let out to it for; left out where that is nothing.
+    #[serde(skip_serializing_if = "PlannedSecrets::is_empty")]
+    pub secrets: PlannedSecrets,
+}
+
+/// Secrets that the function reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedSecrets {
+    /// What it shows to the brokers.
+    pub identity: Option<SecretArn>,
+    /// The authority it trusts.
+    pub ca: Option<SecretArn>,
+}
+
+impl PlannedSecrets {
+    /// Each of them.
+    pub fn all(&self) -> impl Iterator<Item = &SecretArn> {
+        self.identity.iter().chain(&self.ca)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.all().next().is_none()
+    }
 }
 
 /// Where the function is, and which rules let it through.

@@ -1,10 +1,11 @@
 //! What the function's role may do: no action that isn't needed, and the ARN of the one thing wherever AWS allows one.
 
+use k2m_handler::config::Region;
 use serde_json::{Value, json};
 
 use super::seen::Seen;
 use super::{Destination, PlannedCluster, Statement};
-use crate::arn::Arn;
+use crate::arn::{Arn, SecretArn};
 use crate::settings::{Authentication, Settings};
 
 /// The alias of the key that AWS manages for Kinesis: every role of the account may use it, through Kinesis.
@@ -60,8 +61,40 @@ pub(super) fn statements(
             statements.push(write("WriteDeadLetterTopic", &settings.cluster.value, &topic.value));
         }
     }
+    for (name, secret) in [("Secret", &cluster.secrets.identity), ("CaSecret", &cluster.secrets.ca)] {
+        statements.extend(secret.iter().flat_map(|secret| read_secret(name, secret)));
+    }
     statements.push(send_failures(pipeline, destination));
     statements
+}
+
+/// A secret, and the key that encrypts it. Which one that is can't be told from the secret's ARN, so the right is bound to this secret, and to
+/// Secrets Manager asking.
+fn read_secret(name: &str, secret: &SecretArn) -> [Statement; 2] {
+    let SecretArn {
+        partition,
+        region,
+        account,
+        ..
+    } = secret;
+    // Checked where the ARN was read.
+    let suffix = Region::new("region", region).map_or("amazonaws.com", |region| region.dns_suffix());
+    let read = format!("Read{name}");
+    let decrypt = format!("Decrypt{name}");
+    [
+        allow(&read, &["secretsmanager:GetSecretValue"], json!(secret.as_str())),
+        Statement {
+            condition: Some(json!({"StringEquals": {
+                "kms:EncryptionContext:SecretARN": secret.as_str(),
+                "kms:ViaService": format!("secretsmanager.{region}.{suffix}"),
+            }})),
+            ..allow(
+                &decrypt,
+                &["kms:Decrypt"],
+                json!(format!("arn:{partition}:kms:{region}:{account}:key/*")),
+            )
+        },
+    ]
 }
 
 fn allow(sid: &str, actions: &[&str], resource: Value) -> Statement {

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::topic::{DEAD_LETTER_BYTES, configs_of};
 use super::{
     Alarm, DeadLetterTopic, Decision, Destination, Dimension, NewTopic, Pipeline, Plan, PlannedCluster,
-    PlannedFunction, PlannedMapping, PlannedNetwork, Statement,
+    PlannedFunction, PlannedMapping, PlannedNetwork, PlannedSecrets, Statement,
 };
+use crate::arn::SecretArn;
 use crate::settings::Authentication;
 
 /// A stream `orders` into a topic of that name, over IAM, with all defaults.
@@ -40,6 +41,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
             authentication: Authentication::Iam,
             bootstrap_servers: bootstrap_servers.clone(),
             port: 9098,
+            secrets: PlannedSecrets::default(),
         },
         network: PlannedNetwork {
             vpc: "vpc-0a1b2c3d4e5f60718".to_owned(),
@@ -275,6 +277,41 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
                     .retain(|statement| !statement.action[0].starts_with("kafka-cluster:"));
                 let variables = &mut pipeline.function.variables;
                 variables.insert("K2M_AUTHENTICATION".to_owned(), "plaintext".to_owned());
+                variables.remove("K2M_CLUSTER_REGION");
+            }),
+        ),
+        (
+            "SCRAM",
+            REGION,
+            vary(|plan| {
+                let secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_orders-Ab12Cd";
+                plan.cluster.authentication = Authentication::Scram;
+                plan.cluster.port = 9096;
+                plan.cluster.secrets.identity = SecretArn::parse(secret).ok();
+                plan.network.ports = (9096, 9096);
+                let pipeline = &mut plan.pipelines[0];
+                pipeline
+                    .statements
+                    .retain(|statement| !statement.action[0].starts_with("kafka-cluster:"));
+                pipeline.statements.push(allow(
+                    "ReadSecret",
+                    &["secretsmanager:GetSecretValue"],
+                    vec![json!(secret)],
+                ));
+                pipeline.statements.push(Statement {
+                    condition: Some(json!({"StringEquals": {
+                        "kms:EncryptionContext:SecretARN": secret,
+                        "kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com",
+                    }})),
+                    ..allow(
+                        "DecryptSecret",
+                        &["kms:Decrypt"],
+                        vec![json!("arn:aws:kms:eu-west-1:123456789012:key/*")],
+                    )
+                });
+                let variables = &mut pipeline.function.variables;
+                variables.insert("K2M_AUTHENTICATION".to_owned(), "scram".to_owned());
+                variables.insert("K2M_SECRET_ARN".to_owned(), secret.to_owned());
                 variables.remove("K2M_CLUSTER_REGION");
             }),
         ),

@@ -32,6 +32,8 @@ pub(crate) fn settings() -> Settings {
         topic: default("orders".to_owned()),
         stack: default("k2m-orders".to_owned()),
         authentication: None,
+        secret: None,
+        ca_secret: None,
         all_broker_ports: default(false),
         subnets: None,
         create_topic: None,

@@ -433,6 +433,10 @@ fn client_properties(authentication: Authentication) -> Option<&'static str> {
         Authentication::Plaintext => None,
         Authentication::Tls => Some("security.protocol=SSL"),
         Authentication::Iam => Some("the settings of AWS's library aws-msk-iam-auth"),
+        Authentication::Scram => {
+            Some("security.protocol=SASL_SSL, sasl.mechanism=SCRAM-SHA-512 and the user's sasl.jaas.config")
+        }
+        Authentication::MutualTls => Some("security.protocol=SSL and the client's ssl.keystore settings"),
     }
 }
 

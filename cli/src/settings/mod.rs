@@ -17,7 +17,7 @@ pub use resolve::{
 };
 pub use table::{Preset, Row, Shape, TABLE};
 
-use crate::arn::Arn;
+use crate::arn::{Arn, SecretArn};
 
 /// A value, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,9 +68,9 @@ pub struct Access {
     pub region: Option<String>,
 }
 
-/// How the function proves itself to the brokers: what the handler can do today.
+/// How the function proves itself to the brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Authentication {
     /// SASL/IAM: the function's role.
     Iam,
@@ -78,15 +78,29 @@ pub enum Authentication {
     Tls,
     /// Neither encryption nor identity.
     Plaintext,
+    /// SASL/SCRAM-SHA-512: a user and a password, out of a secret.
+    Scram,
+    /// TLS with a client certificate, out of a secret.
+    MutualTls,
 }
 
 impl Authentication {
+    /// All ways, the best first: those that keep no secret go before those that do.
+    pub const ALL: [Self; 5] = [Self::Iam, Self::Tls, Self::Plaintext, Self::Scram, Self::MutualTls];
+
+    /// Whether what is shown to the brokers is kept in a secret.
+    pub const fn needs_secret(self) -> bool {
+        matches!(self, Self::Scram | Self::MutualTls)
+    }
+
     /// As it is written in k2m.yaml, on the command line and in `K2M_AUTHENTICATION`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Iam => "iam",
             Self::Tls => "tls",
             Self::Plaintext => "plaintext",
+            Self::Scram => "scram",
+            Self::MutualTls => "mutual_tls",
         }
     }
 }
@@ -143,6 +157,10 @@ pub struct Settings {
     pub stack: Setting<String>,
     /// How the brokers are spoken to; the best that the cluster has by default.
     pub authentication: Option<Setting<Authentication>>,
+    /// What is shown to the brokers, with the ways that need a secret.
+    pub secret: Option<Setting<SecretArn>>,
+    /// The certificate authority to trust in place of the system's.
+    pub ca_secret: Option<Setting<SecretArn>>,
     /// Whether rules are for 9092-9098 instead of the one port that is used.
     pub all_broker_ports: Setting<bool>,
     /// Subnets of the function, by id; chosen by the plan by default.

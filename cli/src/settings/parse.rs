@@ -7,7 +7,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use super::{Authentication, OnPoison};
-use crate::arn::{Arn, Kind};
+use crate::arn::{Arn, Kind, SecretArn};
 
 /// Days that `CloudWatch` Logs can keep logs.
 const RETENTIONS: [u32; 22] = [
@@ -95,15 +95,15 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
 }
 
 pub(super) fn authentication(text: &str) -> Result<Authentication, String> {
-    match text {
-        "iam" => Ok(Authentication::Iam),
-        "tls" => Ok(Authentication::Tls),
-        "plaintext" => Ok(Authentication::Plaintext),
-        "scram" | "mtls" | "mutual-tls" => {
-            Err("give iam, tls or plaintext: the function can do no other authentication yet".to_owned())
-        }
-        _ => Err("give iam, tls or plaintext".to_owned()),
-    }
+    let like = text.replace('-', "_");
+    Authentication::ALL
+        .into_iter()
+        .find(|way| way.name() == like)
+        .ok_or_else(|| "give iam, tls, plaintext, scram or mutual_tls".to_owned())
+}
+
+pub(super) fn secret(text: &str) -> Result<SecretArn, String> {
+    SecretArn::parse(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn on_poison(text: &str) -> Result<OnPoison, String> {

@@ -9,11 +9,11 @@ use thiserror::Error;
 use super::parse::{Position, Target};
 use super::table::{self, Declared, Preset, Row};
 use super::{
-    Access, File, FileError, OnPoison, Setting, Settings, Source, StartingPosition, default_dead_letter_topic, parse,
-    shown,
+    Access, Authentication, File, FileError, OnPoison, Setting, Settings, Source, StartingPosition,
+    default_dead_letter_topic, parse, shown,
 };
 use crate::args::SettingsArgs;
-use crate::arn::{Arn, PlaceError, fit};
+use crate::arn::{Arn, PlaceError, SecretArn, fit};
 use crate::exit::Exit;
 use crate::facts::deployed::default_stack_name;
 
@@ -149,6 +149,16 @@ pub enum SettingsError {
         setting: String,
         /// What the position is.
         position: &'static str,
+    },
+    /// A secret that nothing shows.
+    #[error(
+        "{setting} is given, but authentication is {way}, which shows no secret: give --authentication scram or mutual_tls with it, or leave it out"
+    )]
+    UnusedSecret {
+        /// Who gives it.
+        setting: String,
+        /// The way.
+        way: &'static str,
     },
     /// A dead-letter topic that nothing goes to.
     #[error(
@@ -318,6 +328,25 @@ impl Sources<'_> {
         })
     }
 
+    /// The secret, unless the way of authentication shows none.
+    fn secret(
+        &self,
+        authentication: Option<&Setting<Authentication>>,
+    ) -> Result<Option<Setting<SecretArn>>, SettingsError> {
+        let chosen = self.find(&table::SECRET)?;
+        let Some(way) = authentication.filter(|way| !way.value.needs_secret()) else {
+            return Ok(chosen);
+        };
+        // A stronger way takes the place of a weaker one with all that belongs to it.
+        match chosen.filter(|chosen| strength(&chosen.source) >= strength(&way.source)) {
+            None => Ok(None),
+            Some(chosen) => Err(SettingsError::UnusedSecret {
+                setting: named(&table::SECRET.row, &chosen.source),
+                way: way.value.name(),
+            }),
+        }
+    }
+
     /// The dead-letter topic, where poison goes there.
     fn dead_letter_topic(
         &self,
@@ -457,12 +486,15 @@ pub fn resolve(sources: Sources<'_>) -> Result<(Settings, Access), SettingsError
     sources.need(&table::TUMBLING_WINDOW)?;
     sources.need(&table::PARTIAL_FAILURES)?;
     let on_poison = sources.need(&table::ON_POISON)?;
+    let authentication = sources.find(&table::AUTHENTICATION)?;
     let settings = Settings {
         dead_letter_topic: sources.dead_letter_topic(&on_poison, &topic)?,
         on_poison,
         topic,
         stack,
-        authentication: sources.find(&table::AUTHENTICATION)?,
+        secret: sources.secret(authentication.as_ref())?,
+        ca_secret: sources.find(&table::CA_SECRET)?,
+        authentication,
         all_broker_ports: sources.need(&table::ALL_BROKER_PORTS)?,
         subnets: sources.find(&table::SUBNETS)?,
         create_topic: sources.find(&table::CREATE_TOPIC)?,

@@ -4,7 +4,7 @@
 use super::parse::{self, Position, Target, boolean, number};
 use super::{Authentication, OnPoison};
 use crate::args::SettingsArgs;
-use crate::arn::Arn;
+use crate::arn::{Arn, SecretArn};
 
 /// What is known of a setting without its type.
 #[derive(Debug, Clone, Copy)]
@@ -99,8 +99,12 @@ settings! {
         "whose credentials are used", parse::profile;
     REGION = region: Text<String>, Follows("the stream's"), "a region of AWS",
         "checked against the stream's ARN; where there is none, it says where to look", parse::region;
-    AUTHENTICATION = authentication: Text<Authentication>, Follows("the best that the cluster has"), "`iam`, `tls`, `plaintext`",
+    AUTHENTICATION = authentication: Text<Authentication>, Follows("the best that the cluster has"), "`iam`, `tls`, `plaintext`, `scram`, `mutual_tls`",
         "the port follows from it", parse::authentication;
+    SECRET = secret: Text<SecretArn>, Follows("with `scram` the one that is associated with the cluster"), "ARN of a secret in Secrets Manager",
+        "what the function shows: user and password with `scram`, certificate and key with `mutual_tls`", parse::secret;
+    CA_SECRET = ca_secret: Text<SecretArn>, Follows("none: the authorities that the system trusts"), "ARN of a secret in Secrets Manager",
+        "the brokers' certificate authority, where it is a private one", parse::secret;
     CREATE_TOPIC = create_topic: Word<bool>, Follows("asked"), "`true`, `false`",
         "whether a topic that is missing is created; it stays when the stack goes", boolean;
     TOPIC_PARTITIONS = topic_partitions: Word<u32>, Follows("the number of open shards, or of brokers where they are more"), "1 or more",

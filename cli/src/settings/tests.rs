@@ -112,7 +112,9 @@ topic: 2024.10
 stack: my-stack
 profile: 'ops'
 region: eu-west-1
-authentication: tls
+authentication: scram
+secret: arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_orders-Ab12Cd
+ca_secret: arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders-ca-Ab12Cd
 create_topic: true
 topic_partitions: 12
 topic_replication_factor: 2
@@ -180,6 +182,7 @@ fn file_flags_and_environment_say_the_same() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one row a case")]
 fn what_cannot_be_is_refused_with_the_reason() {
     let (long, longest) = ("x".repeat(300), "x".repeat(249));
     let cases: &[&[&str]] = &[
@@ -196,7 +199,18 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--region", "europe"],
         &["--region", "us-east-1"],
         &["--authentication", "IAM"],
-        &["--authentication", "scram"],
+        &["--authentication", "mtls"],
+        &["--secret", "AmazonMSK_orders"],
+        &[
+            "--ca-secret",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders",
+        ],
+        &[
+            "--authentication",
+            "tls",
+            "--secret",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_orders-Ab12Cd",
+        ],
         &["--create-topic", "yes"],
         &["--topic-partitions", "0"],
         &["--topic-replication-factor", "3.0"],

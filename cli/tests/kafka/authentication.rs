@@ -1,10 +1,14 @@
 //! Every way of authentication that needs more than the function's role, through the real `bootstrap` against real brokers: records arrive, a
 //! secret that changes costs no batch, what is refused says why, and nothing secret is ever logged.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use k2m_testkit::{AwsEmulator, ClientCertificate, ClientIdentity, KafkaCluster, ServerCertificate, readback};
+use k2m_testkit::{
+    AwsEmulator, ClientCertificate, ClientIdentity, KafkaCluster, ServerCertificate, readback, wait_until,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -104,6 +108,14 @@ fn scram() -> KafkaCluster {
     kafka
 }
 
+/// Waits until the function has said this: what it says arrives a little after its answer.
+fn says(one: &One, words: &str) {
+    let waited = wait_until("the function says why", Duration::from_secs(5), || {
+        Ok(one.said().contains(words))
+    });
+    waited.unwrap_or_else(|_| panic!("{words}: {}", one.said()));
+}
+
 fn keeps_to_itself(said: &str, secrets: &[&str]) {
     assert!(said.contains("\"level\":\"DEBUG\""), "it says all that it can");
     for secret in secrets {
@@ -141,7 +153,21 @@ fn a_user_whose_password_secrets_manager_keeps_is_let_in_and_goes_on_through_a_r
     kafka.set_scram_password("alice", SECOND).expect("it is changed");
     put_secret(&aws, "AmazonMSK_orders", &user(SECOND).to_string());
     assert_eq!(one.invoke(BATCH), answer(None), "{}", one.said());
-    assert!(one.said().contains("it was read again"), "{}", one.said());
+    says(&one, "it was read again");
+    let summaries = || {
+        one.said()
+            .lines()
+            .filter(|line| line.contains("\"invocation\""))
+            .count()
+    };
+    let both = wait_until("both invocations are summed up", Duration::from_secs(5), || {
+        Ok(summaries() == 2)
+    });
+    both.expect("they are");
+    for summary in one.said().lines().filter(|line| line.contains("\"invocation\"")) {
+        let summary: Value = serde_json::from_str(summary).expect("JSON");
+        println!("{} ms", summary["milliseconds"]);
+    }
     assert_eq!(one.pids().len(), 1, "one process did it all");
     keeps_to_itself(&one.said(), &[FIRST, SECOND, "nothing-to-hide"]);
     one.close();
@@ -162,11 +188,7 @@ fn a_password_that_changed_before_the_secret_did_fails_until_it_does() {
     assert_eq!(one.invoke(0), answer(None), "{}", one.said());
     kafka.set_scram_password("alice", SECOND).expect("it is changed");
     assert_eq!(one.invoke(BATCH), answer(Some(BATCH)), "{}", one.said());
-    assert!(
-        one.said().contains("the brokers refused the user or the password"),
-        "{}",
-        one.said()
-    );
+    says(&one, "the brokers refused the user or the password");
     secret.put(&user(SECOND));
     assert_eq!(one.invoke(BATCH), answer(None), "{}", one.said());
     keeps_to_itself(&one.said(), &[FIRST, SECOND]);
@@ -208,7 +230,7 @@ fn a_certificate_is_shown_and_a_new_one_once_the_first_is_refused() {
     let mut one = One::new(&variables(servers, "mutual_tls", more), TIME_OUT, false);
     assert_eq!(one.invoke(0), answer(Some(0)), "{}", one.said());
     let ended = "the brokers refused the function's certificate, which ended on Jan  1 00:00:00 2020 GMT";
-    assert!(one.said().contains(ended), "{}", one.said());
+    says(&one, ended);
     secret.put(&identity(&good));
     assert_eq!(one.invoke(0), answer(None), "{}", one.said());
     keeps_to_itself(&one.said(), &[&expired.private_key, &good.private_key]);
@@ -216,10 +238,82 @@ fn a_certificate_is_shown_and_a_new_one_once_the_first_is_refused() {
     arrived(&kafka, 1);
 }
 
+#[test]
+fn the_authorities_of_the_system_are_those_that_the_environment_names() {
+    let kafka = KafkaCluster::builder().tls(true).start().expect("a broker");
+    kafka.create_topic("orders", 3, 1, &[]).expect("a topic");
+    let servers = kafka.tls_bootstrap_servers().expect("a listener");
+    let more = vec![("SSL_CERT_FILE", ca(&kafka))];
+    let mut one = One::new(&variables(servers, "tls", more), TIME_OUT, false);
+    assert_eq!(one.invoke(0), answer(None), "{}", one.said());
+    one.close();
+    arrived(&kafka, 1);
+}
+
+/// The real `bootstrap` where nothing is in /etc but this bundle of authorities, if any: a program to start in its place.
+fn in_a_bare_system(folder: &TempDir, bundle: Option<(&str, &str)>) -> String {
+    let program = folder.path().join("bootstrap");
+    let copy = bundle.map_or_else(String::new, |(from, to)| {
+        format!("&& mkdir -p $(dirname {to}) && cp {from} {to}")
+    });
+    let script = format!(
+        "#!/bin/sh\nexec unshare --user --map-root-user --mount sh -c 'mount -t tmpfs none /etc {copy} && exec {}'\n",
+        bootstrap().display()
+    );
+    std::fs::write(&program, script).expect("a file");
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("a program");
+    program.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn authorities_are_found_where_amazon_linux_keeps_them_and_missed_where_nobody_does() {
+    let kafka = KafkaCluster::builder().tls(true).start().expect("a broker");
+    kafka.create_topic("orders", 3, 1, &[]).expect("a topic");
+    let servers = kafka.tls_bootstrap_servers().expect("a listener");
+    let run = |bundle: Option<&str>| {
+        let folder = TempDir::new().expect("a folder");
+        let authority = ca(&kafka);
+        let handler = in_a_bare_system(&folder, bundle.map(|to| (authority.as_str(), to)));
+        // The look at the brokers before the run is k2m's own: with the file, which the handler isn't told of.
+        let mut run = Run::start(&[
+            "--topic",
+            "orders",
+            "--bootstrap-servers",
+            &servers,
+            "--ca-file",
+            &authority,
+            "--handler-env",
+            "K2M_CA_FILE=",
+            "--retries",
+            "0",
+            "--handler",
+            &handler,
+        ]);
+        run.feed(&lines(0, 10, 2, 20));
+        run.end()
+    };
+    for bundle in [
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    ] {
+        let ended = run(Some(bundle));
+        assert_eq!(ended.count("acknowledged"), 10, "{bundle}: {}", ended.told());
+    }
+    let ended = run(None);
+    assert_eq!(ended.count("acknowledged"), 0, "{}", ended.told());
+    let reason = ended.summary["last_failure"].as_str().unwrap_or_default();
+    assert!(
+        reason.starts_with("no certificate authorities were found in SSL_CERT_FILE"),
+        "{}",
+        ended.told()
+    );
+}
+
 /// What a first invocation that fails says, and that it says it in time.
 fn complaint(variables: &Variables) -> String {
     let mut one = One::new(variables, TIME_OUT, false);
     assert_eq!(one.invoke(0), answer(Some(0)), "{}", one.said());
+    says(&one, "\"message\":\"invocation\"");
     let said = one.said();
     one.close();
     assert!(!said.contains("time ran out"), "{said}");

@@ -15,6 +15,31 @@ client = boto3.client
 
 def seed(*streams):
     """A VPC with three zones, a plaintext cluster with a rule of somebody else's, and streams of two shards."""
+    return seeded({"Unauthenticated": {"Enabled": True}}, "PLAINTEXT", streams)
+
+
+def seed_over_scram(*streams):
+    """The same with a cluster that takes users with passwords alone."""
+    return seeded({"Sasl": {"Scram": {"Enabled": True}}}, "TLS", streams)
+
+
+def put_secret(name, file):
+    """A secret with what the file holds, or another text for it. Answers its ARN."""
+    manager = client("secretsmanager")
+    with open(file, encoding="utf-8") as opened:
+        text = opened.read()
+    try:
+        return manager.create_secret(Name=name, SecretString=text)["ARN"]
+    except manager.exceptions.ResourceExistsException:
+        return manager.put_secret_value(SecretId=name, SecretString=text)["ARN"]
+
+
+def associate(cluster, secret):
+    """Lets the cluster take its user from the secret."""
+    return client("kafka").batch_associate_scram_secret(ClusterArn=cluster, SecretArnList=[secret])
+
+
+def seeded(authentication, encryption, streams):
     ec2, kafka, kinesis = client("ec2"), client("kafka"), client("kinesis")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnets = [
@@ -39,8 +64,8 @@ def seed(*streams):
             "BrokerNodeGroupInfo": {"ClientSubnets": subnets, "SecurityGroups": [group], "InstanceType": "kafka.m5.large"},
             "NumberOfBrokerNodes": 3,
             "KafkaVersion": "3.8.x",
-            "ClientAuthentication": {"Unauthenticated": {"Enabled": True}},
-            "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": "PLAINTEXT"}},
+            "ClientAuthentication": authentication,
+            "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": encryption}},
         },
     )["ClusterArn"]
     arns = {}

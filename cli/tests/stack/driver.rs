@@ -33,16 +33,30 @@ impl Account {
         let kafka = KafkaCluster::builder().start().unwrap();
         let servers = kafka.bootstrap_servers();
         let emulator = AwsEmulator::start_with(&[("MINISTACK_MSK_BOOTSTRAP", &servers)]).unwrap();
-        Self::of(emulator, Some(kafka), streams)
+        Self::of(emulator, Some(kafka), "seed", streams)
+    }
+
+    /// The same with a cluster that takes users with passwords alone: this one.
+    pub(crate) fn over_scram(user: (&str, &str), streams: &[&str]) -> Self {
+        let kafka = KafkaCluster::builder().scram(&[user]).start().unwrap();
+        let emulator = AwsEmulator::start_with(&[
+            ("MINISTACK_MSK_BOOTSTRAP", &kafka.bootstrap_servers()),
+            (
+                "MINISTACK_MSK_BOOTSTRAP_SASL_SCRAM",
+                &kafka.scram_bootstrap_servers().unwrap(),
+            ),
+        ])
+        .unwrap();
+        Self::of(emulator, Some(kafka), "seed_over_scram", streams)
     }
 
     /// The same with no Kafka behind it: topics are made in the emulator's memory alone.
     pub(crate) fn without_kafka(streams: &[&str]) -> Self {
-        Self::of(AwsEmulator::start().unwrap(), None, streams)
+        Self::of(AwsEmulator::start().unwrap(), None, "seed", streams)
     }
 
-    fn of(emulator: AwsEmulator, kafka: Option<KafkaCluster>, streams: &[&str]) -> Self {
-        let mut arguments = vec!["seed"];
+    fn of(emulator: AwsEmulator, kafka: Option<KafkaCluster>, seed: &str, streams: &[&str]) -> Self {
+        let mut arguments = vec![seed];
         arguments.extend(streams);
         let seeded = emulator.python(SCRIPT, &arguments).unwrap();
         let text = |name: &str| seeded[name].as_str().unwrap().to_owned();

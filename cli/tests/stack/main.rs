@@ -6,4 +6,5 @@ mod bad_input;
 mod diagnosis;
 mod driver;
 mod proxy;
+mod secrets;
 mod story;

@@ -58,9 +58,11 @@ impl Vault {
         self.config.authentication.secret().is_some() || self.config.ca_secret.is_some()
     }
 
-    /// An invocation begins.
-    pub(super) async fn begin(&self) {
-        if let Some(held) = &mut *self.held.lock().await {
+    /// An invocation begins. Doesn't wait: what is being read right now is fresh.
+    pub(super) fn begin(&self) {
+        if let Ok(mut held) = self.held.try_lock()
+            && let Some(held) = &mut *held
+        {
             held.fresh = false;
         }
     }
@@ -92,5 +94,59 @@ impl Vault {
             fresh: true,
         });
         Ok(promising)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::kafka::Process;
+
+    fn put(path: &Path, password: &str) {
+        let secret = serde_json::json!({"username": "alice", "password": password});
+        std::fs::write(path, secret.to_string()).expect("a file");
+    }
+
+    fn vault(path: &Path) -> Vault {
+        let pairs = [
+            ("K2M_BOOTSTRAP_SERVERS", "b-1:9096"),
+            ("K2M_TOPIC", "t"),
+            ("K2M_AUTHENTICATION", "scram"),
+            ("K2M_SECRET_FILE", path.to_str().expect("UTF-8")),
+        ];
+        let config = Config::from_env(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        Vault::new(Arc::new(config.expect("a good configuration")))
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_read_once_and_another_try_is_made_where_it_may_be_another() {
+        let path = std::env::temp_dir().join(format!("k2m-vault-{}.json", std::process::id()));
+        put(&path, "first");
+        let vault = vault(&path);
+        assert!(vault.has_secrets());
+        let first = vault.credentials(&Process).await.expect("it is there");
+        put(&path, "second");
+        assert!(Arc::ptr_eq(
+            &first,
+            &vault.credentials(&Process).await.expect("it is kept")
+        ));
+        assert!(vault.renew(&Process).await.expect("it is there"), "it has changed");
+        let second = vault.credentials(&Process).await.expect("it is kept");
+        assert_ne!(first, second);
+        assert!(
+            !vault.renew(&Process).await.expect("it is there"),
+            "read just now, and the same"
+        );
+        vault.begin();
+        assert!(
+            vault.renew(&Process).await.expect("it is there"),
+            "from before this invocation"
+        );
+        std::fs::remove_file(&path).expect("it is there");
+        let gone = vault.renew(&Process).await.expect_err("there is none");
+        assert!(!gone.to_string().contains("second"), "{gone}");
+        assert_eq!(second, vault.credentials(&Process).await.expect("it is kept"));
     }
 }

@@ -579,7 +579,7 @@ fn no_secret(error: &SecretError) -> Failure {
 impl Deliver for KafkaProducer {
     async fn deliver(&mut self, records: &[Record<'_>], deadline: Instant) -> Delivery {
         self.wake();
-        self.vault.begin().await;
+        self.vault.begin();
         let mut work = Work {
             rounds: Rounds::new(records.len()),
             bytes: 0,

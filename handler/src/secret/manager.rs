@@ -147,7 +147,7 @@ pub(super) async fn secret_string(
     let unreachable = |reason: String| ManagerError::Unreachable {
         host: host.clone(),
         reason,
-        endpoint: endpoint_service(&region),
+        endpoint: interface_endpoint(&region),
     };
     let tls = |source: TlsError| ManagerError::Tls {
         arn: arn.to_owned(),
@@ -186,8 +186,8 @@ fn endpoint(region: &Region, variable: impl Fn(&str) -> Option<String>) -> Strin
     }
 }
 
-/// The name of the service that an interface endpoint in a VPC is made for.
-fn endpoint_service(region: &Region) -> String {
+/// The name of the service that an interface endpoint in a VPC is made for, to reach Secrets Manager without a way to the internet.
+pub fn interface_endpoint(region: &Region) -> String {
     let region = region.as_str();
     let prefix = if region.starts_with("cn-") { "cn." } else { "" };
     format!("{prefix}com.amazonaws.{region}.{SERVICE}")
@@ -291,9 +291,74 @@ fn causes(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
     use super::*;
 
     const ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_orders-Ab12Cd";
+
+    /// Signs the same request with AWS's own SDK for Python.
+    const REFERENCE: &str = r#"
+import datetime, json, sys
+import botocore.auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+arn, region, url, token = sys.argv[1:]
+now = datetime.datetime(2023, 11, 14, 22, 13, 20)
+botocore.auth.get_current_datetime = lambda *_: now
+headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
+request = AWSRequest("POST", url, headers=headers, data=json.dumps({"SecretId": arn}, separators=(",", ":")))
+key = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", token)
+botocore.auth.SigV4Auth(key, "secretsmanager", region).add_auth(request)
+print(request.headers["Authorization"])
+"#;
+
+    const TOKEN: &str = "IQoJb3JpZ2luX2VjE+session/token=";
+
+    /// A function's surroundings at a time that never changes.
+    struct Then;
+
+    impl Surroundings for Then {
+        fn variable(&self, name: &str) -> Option<String> {
+            let value = match name {
+                "AWS_ACCESS_KEY_ID" => "AKIDEXAMPLE",
+                "AWS_SECRET_ACCESS_KEY" => "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+                "AWS_SESSION_TOKEN" => TOKEN,
+                _ => return None,
+            };
+            Some(value.to_owned())
+        }
+
+        fn now(&self) -> SystemTime {
+            UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+        }
+    }
+
+    #[test]
+    fn the_signature_is_that_of_aws_s_own_sdk() {
+        for (arn, region) in [
+            (ARN, "eu-central-1"),
+            (
+                "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:AmazonMSK_a/b-Ab12Cd",
+                "cn-north-1",
+            ),
+        ] {
+            let at = Region::new("", region).expect("a region");
+            let url = endpoint(&at, |_| None);
+            let request = request(arn, &at, &url, &Then).expect("a request");
+            let python = k2m_testkit::ground::python().expect("Python");
+            let output = std::process::Command::new(python)
+                .args(["-c", REFERENCE, arn, region, &url, TOKEN])
+                .output()
+                .expect("it runs");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{said}");
+            let reference = String::from_utf8(output.stdout).expect("UTF-8");
+            assert_eq!(request.headers()["authorization"], reference.trim());
+            assert_eq!(request.headers()["x-amz-security-token"], TOKEN);
+        }
+    }
 
     #[test]
     fn each_partition_has_its_endpoints() {
@@ -316,7 +381,7 @@ mod tests {
         ] {
             let region = Region::new("", region).expect("a region");
             assert_eq!(endpoint(&region, |_| None), url);
-            assert_eq!(endpoint_service(&region), service);
+            assert_eq!(interface_endpoint(&region), service);
         }
     }
 

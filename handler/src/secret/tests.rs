@@ -151,5 +151,8 @@ async fn a_file_that_does_not_do_is_named_and_none_of_it_is_told() {
         )
     );
     let gone = read(&source, Shape::Scram, &Nothing).await.expect_err("there is none");
-    assert!(gone.to_string().ends_with("; correct K2M_SECRET_FILE"), "{gone}");
+    assert!(
+        gone.to_string().ends_with("; correct its path, or its rights"),
+        "{gone}"
+    );
 }

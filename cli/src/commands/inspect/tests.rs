@@ -69,6 +69,7 @@ fn facts() -> Facts {
                 ..Authentication::default()
             },
             client_encryption: Some("TLS".to_owned()),
+            scram_secrets: None,
             bootstrap_brokers: BTreeMap::from([("SaslIam".to_owned(), "b-1:9098".to_owned())]),
         }),
         brokers: found(vec![Broker {

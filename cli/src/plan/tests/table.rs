@@ -102,6 +102,34 @@ const ENDS: &[Row] = &[
     ("no network of the region", |_, f| f.networks.clear()),
 ];
 
+const USER: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_orders-Ab12Cd";
+const OTHER_USER: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_clicks-Ef34Gh";
+const CERTIFICATE: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders-client-Ij56Kl";
+
+fn secret(arn: &str) -> Setting<crate::arn::SecretArn> {
+    chosen(crate::arn::SecretArn::parse(arn).unwrap())
+}
+
+fn secrets(arns: &[&str]) -> Fact<Vec<String>> {
+    Fact::Found {
+        value: arns.iter().map(|arn| (*arn).to_owned()).collect(),
+    }
+}
+
+fn scram_only(facts: &mut Facts, secrets: Option<Fact<Vec<String>>>) {
+    let cluster = cluster(facts);
+    let on = &mut cluster.authentication;
+    (on.iam, on.unauthenticated, on.scram) = (false, false, true);
+    let brokers = "b-1:9096,b-2:9096".to_owned();
+    cluster.bootstrap_brokers.insert("SaslScram".to_owned(), brokers);
+    cluster.scram_secrets = secrets;
+}
+
+fn mutual_tls_only(facts: &mut Facts) {
+    let on = &mut cluster(facts).authentication;
+    (on.iam, on.unauthenticated, on.mutual_tls) = (false, false, true);
+}
+
 const AUTHENTICATION: &[Row] = &[
     ("TLS chosen", |s, _| {
         s.authentication = Some(chosen(Authentication::Tls));
@@ -134,9 +162,106 @@ const AUTHENTICATION: &[Row] = &[
     ("nothing switched on is unauthenticated access", |_, f| {
         cluster(f).authentication = crate::facts::cluster::Authentication::default();
     }),
-    ("SCRAM only", |_, f| {
-        let on = &mut cluster(f).authentication;
-        (on.iam, on.unauthenticated, on.scram) = (false, false, true);
+    ("SCRAM only, and nobody said which secrets there are", |_, f| {
+        scram_only(f, None);
+    }),
+    ("SCRAM only, no secret is associated", |_, f| {
+        scram_only(f, Some(Fact::Found { value: vec![] }));
+    }),
+    ("SCRAM only, one secret is associated", |_, f| {
+        scram_only(f, Some(secrets(&[USER])));
+    }),
+    ("SCRAM only, two secrets are associated", |_, f| {
+        scram_only(f, Some(secrets(&[USER, OTHER_USER])));
+    }),
+    ("SCRAM only, the secrets can't be listed", |_, f| {
+        scram_only(f, Some(denied("kafka:ListScramSecrets")));
+    }),
+    ("SCRAM only, a secret is given that is not associated", |s, f| {
+        s.secret = Some(secret(USER));
+        scram_only(f, Some(secrets(&[OTHER_USER])));
+    }),
+    ("SCRAM, a secret that MSK does not take for its name", |s, f| {
+        s.secret = Some(secret(CERTIFICATE));
+        scram_only(f, None);
+    }),
+    ("SCRAM, a secret of another region", |s, f| {
+        s.secret = Some(secret(&USER.replace("eu-west-1", "eu-central-1")));
+        scram_only(f, None);
+    }),
+    ("SCRAM chosen, beside IAM", |s, f| {
+        s.authentication = Some(chosen(Authentication::Scram));
+        s.secret = Some(secret(USER));
+        let cluster = cluster(f);
+        cluster.authentication.scram = true;
+        let brokers = "b-1:9096,b-2:9096".to_owned();
+        cluster.bootstrap_brokers.insert("SaslScram".to_owned(), brokers);
+        cluster.scram_secrets = Some(secrets(&[USER]));
+    }),
+    ("SCRAM chosen, but switched off", |s, _| {
+        s.authentication = Some(chosen(Authentication::Scram));
+        s.secret = Some(secret(USER));
+    }),
+    ("mutual TLS only, without a secret", |_, f| {
+        mutual_tls_only(f);
+    }),
+    ("mutual TLS only", |s, f| {
+        s.secret = Some(secret(CERTIFICATE));
+        mutual_tls_only(f);
+    }),
+    (
+        "mutual TLS, a secret of another account, and subnets that lead nowhere",
+        |s, f| {
+            s.secret = Some(secret(&CERTIFICATE.replace("123456789012", "210987654321")));
+            mutual_tls_only(f);
+            for table in tables(f) {
+                table.routes.retain(|route| route.destination != "0.0.0.0/0");
+            }
+        },
+    ),
+    ("mutual TLS, a secret of another partition", |s, f| {
+        s.secret = Some(secret(
+            &CERTIFICATE
+                .replace("arn:aws:", "arn:aws-cn:")
+                .replace("eu-west-1", "cn-north-1"),
+        ));
+        mutual_tls_only(f);
+    }),
+    ("mutual TLS, a secret of another region", |s, f| {
+        s.secret = Some(secret(&CERTIFICATE.replace("eu-west-1", "eu-central-1")));
+        mutual_tls_only(f);
+    }),
+    ("SCRAM and mutual TLS, with the secret of a user", |s, f| {
+        s.secret = Some(secret(USER));
+        scram_only(f, None);
+        cluster(f).authentication.mutual_tls = true;
+    }),
+    ("SCRAM and mutual TLS, with the secret of a certificate", |s, f| {
+        s.secret = Some(secret(CERTIFICATE));
+        scram_only(f, None);
+        cluster(f).authentication.mutual_tls = true;
+    }),
+    ("SCRAM and mutual TLS, without a secret", |_, f| {
+        scram_only(f, Some(secrets(&[USER, OTHER_USER])));
+        cluster(f).authentication.mutual_tls = true;
+    }),
+    ("a secret, but IAM is the best", |s, _| s.secret = Some(secret(USER))),
+    ("an authority of its own", |s, f| {
+        s.authentication = Some(chosen(Authentication::Tls));
+        s.ca_secret = Some(secret(CERTIFICATE));
+        for route in tables(f).iter_mut().flat_map(|table| &mut table.routes) {
+            if route.target.starts_with("nat-") {
+                route.target = "igw-0a1b".to_owned();
+            }
+        }
+    }),
+    ("an authority for plaintext", |s, f| {
+        s.authentication = Some(chosen(Authentication::Plaintext));
+        s.ca_secret = Some(secret(CERTIFICATE));
+        let cluster = cluster(f);
+        cluster.client_encryption = Some("PLAINTEXT".to_owned());
+        cluster.bootstrap_brokers = BTreeMap::from([(String::new(), "b-1:9092,b-2:9092".to_owned())]);
+        open_ports(f);
     }),
     ("SCRAM and mutual TLS, TLS chosen", |s, f| {
         s.authentication = Some(chosen(Authentication::Tls));
@@ -720,6 +845,29 @@ fn only_iam_needs_rights_on_the_cluster() {
             "K2M_TOPIC"
         ]
     );
+}
+
+#[test]
+fn secrets_bring_their_rights_and_their_variables() {
+    let (mut settings, mut facts) = (settings(), facts());
+    settings.secret = Some(secret(USER));
+    settings.ca_secret = Some(secret(CERTIFICATE));
+    scram_only(&mut facts, None);
+    let plan = plan(&settings, &facts).unwrap();
+    let pipeline = &plan.pipelines[0];
+    let variables = &pipeline.function.variables;
+    assert_eq!(variables["K2M_AUTHENTICATION"], "scram");
+    assert_eq!(variables["K2M_SECRET_ARN"], USER);
+    assert_eq!(variables["K2M_CA_SECRET_ARN"], CERTIFICATE);
+    let about = |word: &str| {
+        let found = pipeline
+            .statements
+            .iter()
+            .filter(|statement| statement.sid.contains(word));
+        found.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(about("Cluster"), [], "no rights on the cluster");
+    insta::assert_json_snapshot!(about("Secret"));
 }
 
 #[test]

@@ -1,0 +1,258 @@
+//! What the function shows to the brokers out of secrets, and whether it can get at them.
+
+use k2m_handler::config::Region;
+use k2m_handler::secret::interface_endpoint;
+
+use super::error::PlanError;
+use super::notes::{Notes, why};
+use super::seen::Seen;
+use super::{PlannedNetwork, PlannedSecrets};
+use crate::arn::{Arn, SecretArn};
+use crate::facts::network::{Route, RouteTable};
+use crate::facts::{Cluster, Fact};
+use crate::settings::{Authentication, Setting, Settings};
+
+/// What MSK demands of the names of secrets for SASL/SCRAM.
+const SCRAM_PREFIX: &str = "AmazonMSK_";
+
+/// Everywhere that no other route leads to.
+const ANYWHERE: &str = "0.0.0.0/0";
+
+/// The way that a secret is for, where nobody chose a way and the cluster takes only those that need one.
+pub(super) fn way(
+    settings: &Settings,
+    cluster: &Cluster,
+    possible: &[Authentication],
+) -> Result<Authentication, PlanError> {
+    let is_possible = |way: Authentication| possible.contains(&way);
+    let (scram, mutual_tls) = (
+        is_possible(Authentication::Scram),
+        is_possible(Authentication::MutualTls),
+    );
+    match &settings.secret {
+        Some(secret) if mutual_tls && !(scram && secret.value.name.starts_with(SCRAM_PREFIX)) => {
+            Ok(Authentication::MutualTls)
+        }
+        Some(_) => Ok(Authentication::Scram),
+        None if scram && only(cluster).is_some() => Ok(Authentication::Scram),
+        None => Err(missing(cluster, possible)),
+    }
+}
+
+/// Decides which secrets are read.
+pub(super) fn choose(
+    settings: &Settings,
+    seen: &Seen,
+    way: Authentication,
+    notes: &mut Notes,
+) -> Result<PlannedSecrets, PlanError> {
+    let cluster = &settings.cluster.value;
+    let identity = match (&settings.secret, way) {
+        (Some(setting), Authentication::Scram) => {
+            scram(setting, cluster)?;
+            unless_associated(&setting.value, seen.cluster, cluster, notes);
+            Some((setting.value.clone(), why(setting, "")))
+        }
+        (None, Authentication::Scram) => {
+            let found = only(seen.cluster).ok_or_else(|| missing(seen.cluster, &[way]))?;
+            Some((found, "the only one that is associated with the cluster".to_owned()))
+        }
+        (Some(setting), Authentication::MutualTls) => Some((setting.value.clone(), why(setting, ""))),
+        (None, Authentication::MutualTls) => return Err(missing(seen.cluster, &[way])),
+        (Some(setting), Authentication::Iam | Authentication::Tls | Authentication::Plaintext) => {
+            notes.warn(format!(
+                "secret ({}) has no effect: {} shows none; to use it, choose the authentication `scram` or `mutual_tls`",
+                setting.source,
+                way.name()
+            ));
+            None
+        }
+        (None, Authentication::Iam | Authentication::Tls | Authentication::Plaintext) => None,
+    };
+    if let Some((secret, reason)) = &identity {
+        notes.decide("secret", secret.as_str(), reason.clone());
+    }
+    let ca = settings.ca_secret.as_ref().filter(|setting| {
+        let used = way != Authentication::Plaintext;
+        if !used {
+            notes.warn(format!(
+                "ca_secret ({}) has no effect: plaintext has no certificates",
+                setting.source
+            ));
+        }
+        used
+    });
+    if let Some(setting) = ca {
+        notes.decide("certificate authority", setting.value.as_str(), why(setting, ""));
+    }
+    let secrets = PlannedSecrets {
+        identity: identity.map(|(secret, _)| secret),
+        ca: ca.map(|setting| setting.value.clone()),
+    };
+    let used = |setting: &&Setting<SecretArn>| secrets.all().any(|secret| *secret == setting.value);
+    let named = settings.secret.iter().chain(&settings.ca_secret);
+    for setting in named.filter(used) {
+        elsewhere(setting, &settings.stream.value, notes)?;
+    }
+    Ok(secrets)
+}
+
+/// What MSK demands of a secret for SASL/SCRAM.
+fn scram(setting: &Setting<SecretArn>, cluster: &Arn) -> Result<(), PlanError> {
+    let secret = &setting.value;
+    let wrong = |reason: String| {
+        Err(PlanError::Secret {
+            arn: secret.to_string(),
+            by: setting.source.clone(),
+            reason,
+        })
+    };
+    if !secret.name.starts_with(SCRAM_PREFIX) {
+        return wrong(format!(
+            "MSK takes users only from secrets whose names begin with {SCRAM_PREFIX}, and this one is {}: create another, encrypted with a key of your own, and \
+             associate it with the cluster",
+            secret.name
+        ));
+    }
+    if (&secret.region, &secret.account) != (&cluster.region, &cluster.account) {
+        return wrong(format!(
+            "MSK takes users only from secrets of the cluster's account and region, {} and {}, and this one is in {} and {}",
+            cluster.account, cluster.region, secret.account, secret.region
+        ));
+    }
+    Ok(())
+}
+
+/// Warns where the cluster doesn't know the secret.
+fn unless_associated(secret: &SecretArn, seen: &Cluster, cluster: &Arn, notes: &mut Notes) {
+    let associated = seen.scram_secrets.as_ref().and_then(Fact::found);
+    if associated.is_some_and(|all| !all.iter().any(|one| one == secret.as_str())) {
+        notes.warn(format!(
+            "the secret {secret} is not associated with the cluster, whose brokers won't know its user: `aws kafka batch-associate-scram-secret --cluster-arn \
+             {cluster} --secret-arn-list {secret} --region {}`",
+            cluster.region
+        ));
+    }
+}
+
+/// The only secret that is associated with the cluster.
+fn only(cluster: &Cluster) -> Option<SecretArn> {
+    match cluster.scram_secrets.as_ref()?.found()?.as_slice() {
+        [one] => SecretArn::parse(one).ok(),
+        _ => None,
+    }
+}
+
+fn missing(cluster: &Cluster, ways: &[Authentication]) -> PlanError {
+    let scram = ways.contains(&Authentication::Scram);
+    let known = match cluster.scram_secrets.as_ref().filter(|_| scram) {
+        Some(Fact::Found { value }) if value.is_empty() => {
+            "; none is associated with the cluster yet: `aws kafka batch-associate-scram-secret`".to_owned()
+        }
+        Some(Fact::Found { value }) => format!("; associated with the cluster are {}", value.join(", ")),
+        Some(Fact::Unreadable(why)) => {
+            let action = why.missing_action.as_deref().unwrap_or("kafka:ListScramSecrets");
+            format!("; which ones are associated with the cluster could not be read: allow {action} to see them")
+        }
+        Some(Fact::Absent) | None => String::new(),
+    };
+    let names: Vec<String> = ways.iter().map(|way| format!("`{}`", way.name())).collect();
+    PlanError::NoSecret {
+        ways: names.join(" or "),
+        holds: match ways {
+            [Authentication::Scram] => "user and password",
+            [Authentication::MutualTls] => "certificate and private key",
+            _ => "user and password, or of the one with certificate and private key",
+        },
+        known,
+    }
+}
+
+/// Checks where a secret is, against where the function is.
+fn elsewhere(setting: &Setting<SecretArn>, stream: &Arn, notes: &mut Notes) -> Result<(), PlanError> {
+    let secret = &setting.value;
+    if secret.partition != stream.partition {
+        return Err(PlanError::Secret {
+            arn: secret.to_string(),
+            by: setting.source.clone(),
+            reason: format!(
+                "it is in partition {}, and the function in {}: nothing leads from one to the other",
+                secret.partition, stream.partition
+            ),
+        });
+    }
+    if secret.account != stream.account {
+        notes.warn(format!(
+            "the secret {secret} is in account {}: its own policy, and that of its key, must let account {} read it too",
+            secret.account, stream.account
+        ));
+    }
+    Ok(())
+}
+
+/// Says whether the function's subnets lead to Secrets Manager, as far as their routes tell.
+pub(super) fn reach(
+    settings: &Settings,
+    secrets: &PlannedSecrets,
+    network: &PlannedNetwork,
+    seen: &Seen,
+    notes: &mut Notes,
+) {
+    let mut regions: Vec<&str> = secrets.all().map(|secret| secret.region.as_str()).collect();
+    regions.sort_unstable();
+    regions.dedup();
+    if regions.is_empty() {
+        return;
+    }
+    notes.decide(
+        "way to the secrets",
+        "out of the function's group to port 443",
+        "the function reads its secrets from Secrets Manager: once a sandbox, and again when the brokers refuse what they held",
+    );
+    let tables = seen.network.route_tables.found().map_or(&[][..], Vec::as_slice);
+    let without: Vec<String> = network
+        .subnets
+        .iter()
+        .filter_map(|subnet| Some(format!("{subnet} ({})", obstacle(tables, &network.vpc, subnet)?)))
+        .collect();
+    if without.is_empty() {
+        return;
+    }
+    // An interface endpoint leads to the secrets of its own region alone.
+    let own = settings.cluster.value.region.as_str();
+    let endpoint = Region::new("region", own)
+        .ok()
+        .filter(|_| regions.iter().all(|region| *region == own))
+        .map(|region| {
+            format!(
+                ", or the VPC an interface endpoint {} that the function's group may speak to on port 443, unless it is there already",
+                interface_endpoint(&region)
+            )
+        });
+    notes.warn(format!(
+        "the function must reach Secrets Manager in {}, and no NAT gateway is known to lead there from {}: give them one{}",
+        regions.join(" and "),
+        without.join(", "),
+        endpoint.unwrap_or_default()
+    ));
+}
+
+/// What keeps a function in this subnet from reaching the internet by a NAT gateway, as far as routes tell.
+fn obstacle(tables: &[RouteTable], vpc: &str, subnet: &str) -> Option<String> {
+    let own = tables
+        .iter()
+        .find(|table| table.subnets.iter().any(|one| one == subnet));
+    let table = own.or_else(|| tables.iter().find(|table| table.main && table.vpc == vpc));
+    let route = table.and_then(|table| table.routes.iter().find(|route| route.destination == ANYWHERE));
+    match route {
+        None => Some(format!("no route to {ANYWHERE}")),
+        Some(Route {
+            active: false, target, ..
+        }) => Some(format!("its route leads to {target}, which is gone")),
+        Some(Route { target, .. }) if target.starts_with("nat-") => None,
+        Some(Route { target, .. }) if target.starts_with("igw-") => Some(format!(
+            "its route leads to {target}, which takes nothing from a function: that has private addresses only"
+        )),
+        Some(Route { target, .. }) => Some(format!("its route leads to {target}")),
+    }
+}
