@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use k2m_handler::probe::CreateTopic;
 
 use crate::local::stream::Reshard;
 use crate::settings::OnPoison;
@@ -145,6 +146,25 @@ pub struct RunArgs {
     /// The function.
     #[command(flatten)]
     pub function: FunctionArgs,
+
+    /// The probe.
+    #[command(flatten)]
+    pub probe: ProbeArgs,
+}
+
+/// The probe, in place of a run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Probe")]
+pub struct ProbeArgs {
+    /// Deliver nothing: try the way to the brokers step by step, as the function does, and say what fails; exit code 1 if something does
+    #[arg(long, requires = "bootstrap_servers", conflicts_with = "input")]
+    pub probe: bool,
+    /// Also write a record to the topic, with the header k2m-canary, and read it back
+    #[arg(long, requires = "probe")]
+    pub canary: bool,
+    /// Also create the topic if it is missing, with so many partitions and replicas of each
+    #[arg(long, value_name = "PARTITIONS:REPLICAS", requires = "probe", value_parser = create_topic)]
+    pub create_topic: Option<CreateTopic>,
 }
 
 /// The event source mapping's parameters.
@@ -518,6 +538,21 @@ fn reshard(text: &str) -> Result<Reshard, String> {
     }
 }
 
+fn create_topic(text: &str) -> Result<CreateTopic, String> {
+    let read = text
+        .split_once(':')
+        .and_then(|(partitions, replicas)| Some((partitions.parse().ok()?, replicas.parse().ok()?)));
+    match read {
+        Some((partitions @ 1..=100_000, replication_factor @ 1..=100)) => Ok(CreateTopic {
+            partitions,
+            replication_factor,
+        }),
+        _ => Err(format!(
+            "`{text}` is not PARTITIONS:REPLICAS, such as 3:3, with 1 to 100000 PARTITIONS and 1 to 100 REPLICAS"
+        )),
+    }
+}
+
 fn maximum_record_age(text: &str) -> Result<i32, String> {
     match text.parse() {
         Ok(age @ (-1 | 60..=604_800)) => Ok(age),
@@ -577,6 +612,20 @@ mod tests {
         assert_eq!(reshard("5000:8"), Ok(good));
         for bad in ["", "8", "0:8", "5:0", "5:1001", "5:8:9", "-5:8", "x:8", "5: 8"] {
             assert!(reshard(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_topic_to_create_is_checked() {
+        let good = CreateTopic {
+            partitions: 6,
+            replication_factor: 3,
+        };
+        assert_eq!(create_topic("6:3"), Ok(good));
+        for bad in [
+            "", "6", "0:3", "6:0", "6:3:1", "-1:3", "six:3", "6: 3", "100001:3", "6:101",
+        ] {
+            assert!(create_topic(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -13,6 +13,7 @@ pub mod init;
 pub mod inspect;
 mod look;
 pub mod plan;
+mod probe;
 pub mod render;
 pub mod run;
 
@@ -104,6 +105,9 @@ pub enum CommandError {
     /// Ctrl-C or SIGTERM before anything was done.
     #[error("stopped by a signal before anything was sent or changed")]
     Interrupted,
+    /// The function did not answer the probe.
+    #[error("the handler did not answer the probe: {0}; --handler-log keeps all that it says")]
+    NoProbe(String),
     /// What the demo delivered can't be told.
     #[error("{0}")]
     Unverified(String),
@@ -148,7 +152,7 @@ impl CommandError {
             Self::Plan(error) => error.exit(),
             Self::Template(error) => error.exit(),
             Self::Deploy(error) => error.exit(),
-            Self::Embedded(_) | Self::Machine { .. } | Self::Unverified(_) => Exit::Failed,
+            Self::Embedded(_) | Self::Machine { .. } | Self::NoProbe(_) | Self::Unverified(_) => Exit::Failed,
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod facts;
 pub mod local;
 pub mod network;
 pub mod plan;
+pub mod probe;
 pub mod report;
 pub mod settings;
 mod shell;

@@ -27,7 +27,7 @@ use crate::tls::{ClientCertificate, ClientIdentity, ServerCertificate, TlsFiles}
 use crate::wait::block_on;
 use crate::{Error, Proxy, Result, ground, wait_until};
 
-const DENY_WRITES: &str = include_str!("../python/deny_writes.py");
+const DENY: &str = include_str!("../python/deny.py");
 const SET_SCRAM_PASSWORD: &str = include_str!("../python/set_scram_password.py");
 /// The name of the cluster in base64, as Kafka wants an id of 16 bytes.
 const CLUSTER_ID: &str = "azJtLXRlc3QtY2x1c3Rlcg";
@@ -355,6 +355,40 @@ impl KafkaClusterBuilder {
             let _ = writeln!(text, "{key}={value}");
             text
         })
+    }
+}
+
+/// A right that can be taken from everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied<'a> {
+    /// Learning of this topic, or of all (`*`).
+    Describe(&'a str),
+    /// Learning of its settings.
+    DescribeConfigs(&'a str),
+    /// Reading it.
+    Read(&'a str),
+    /// Writing to it.
+    Write(&'a str),
+    /// Creating it.
+    Create(&'a str),
+    /// Writing idempotently; who may write to some topic by a rule of its own may do so all the same.
+    IdempotentWrite,
+}
+
+impl Denied<'_> {
+    /// The rules, as the script has them.
+    fn rules(&self) -> Vec<String> {
+        let cluster = |operation: &str| format!("broker:kafka-cluster:{operation}");
+        match self {
+            Self::Describe(topic) => vec![format!("topic:{topic}:DESCRIBE")],
+            Self::DescribeConfigs(topic) => vec![format!("topic:{topic}:DESCRIBE_CONFIGS")],
+            Self::Read(topic) => vec![format!("topic:{topic}:READ")],
+            Self::Write(topic) => vec![format!("topic:{topic}:WRITE")],
+            // Who may create topics in the cluster may create each.
+            Self::Create(topic) => vec![format!("topic:{topic}:CREATE"), cluster("CREATE")],
+            // Who may write to any topic may write idempotently, and Kafka asks about one of this name for those whom no rule is about.
+            Self::IdempotentWrite => vec![cluster("IDEMPOTENT_WRITE"), "topic:hardcode:WRITE".to_owned()],
+        }
     }
 }
 
@@ -695,8 +729,14 @@ impl KafkaCluster {
 
     /// Takes the right to write from everybody, idempotently too; the cluster needs [`KafkaClusterBuilder::authorizer`].
     pub fn deny_writes(&self) -> Result<()> {
+        self.deny(&[Denied::Write("*"), Denied::IdempotentWrite])
+    }
+
+    /// Takes these rights from everybody; the cluster needs [`KafkaClusterBuilder::authorizer`]. A broker goes by it soon after.
+    pub fn deny(&self, rights: &[Denied<'_>]) -> Result<()> {
         let mut command = Command::new(ground::python()?);
-        command.args(["-c", DENY_WRITES, &self.bootstrap_servers()]);
+        command.args(["-c", DENY, &self.bootstrap_servers()]);
+        command.args(rights.iter().flat_map(Denied::rules));
         ground::run(&mut command).map(drop)
     }
 

@@ -50,6 +50,26 @@ impl fmt::Debug for ClientCertificate {
     }
 }
 
+/// Files for a TLS server that is no broker, for `localhost` and 127.0.0.1, and for those who trust it.
+#[derive(Debug, Clone)]
+pub struct ServerFiles {
+    /// The authority's certificate, PEM.
+    pub ca: PathBuf,
+    /// The server's private key and certificate chain in one PEM file.
+    pub keystore: PathBuf,
+}
+
+impl ServerFiles {
+    /// Makes `ca.pem` and `server.pem` in `folder`.
+    pub fn create(folder: &Path) -> Result<Self> {
+        let files = TlsFiles::create(folder, ServerCertificate::Valid)?;
+        Ok(Self {
+            ca: files.ca,
+            keystore: files.keystore,
+        })
+    }
+}
+
 /// An authority, and the files that a TLS listener and its clients need.
 pub(crate) struct TlsFiles {
     /// The authority's certificate, PEM: what a client trusts.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::chosen::load;
-use super::{CommandError, not_a_folder, output, own_handler, signals, unless_stopped};
+use super::{CommandError, not_a_folder, output, own_handler, probe, signals, unless_stopped};
 use crate::args::{FunctionArgs, RunArgs, SettingsArgs};
 use crate::exit::Exit;
 use crate::local::broker::{BrokerError, Connection};
@@ -28,6 +28,9 @@ use crate::settings::{Environment, LocalSettings, Sources, resolve_local};
 
 /// Runs the command, and reports what it did.
 pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
+    if args.probe.probe {
+        return probe::run(&args, reporter).await;
+    }
     let mut signals = signals()?;
     let chosen = chosen(&args)?;
     let topic = chosen.topic.value.clone();
@@ -104,20 +107,10 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
         summary: ended.summary,
     };
     output(reporter.result(&report))?;
-    let how_far = format!(
-        "{} lines were read; of {} records {} are acknowledged, {} dead-lettered, {} diverted, {} failed, {} not sent",
-        report.summary.lines,
-        report.summary.records,
-        report.summary.acknowledged,
-        report.summary.dead_lettered,
-        report.summary.diverted,
-        report.summary.failed,
-        report.summary.unsent
-    );
     if let Some(error) = error {
-        reporter.error(&format!("{error}\n  how far it came: {how_far}"));
+        reporter.error(&format!("{error}\n  how far it came: {}", report.how_far()));
     } else if ended.interrupted {
-        reporter.error(&format!("stopped by a signal\n  how far it came: {how_far}"));
+        reporter.error(&format!("stopped by a signal\n  how far it came: {}", report.how_far()));
     } else if failed {
         let advice = "run again with --on-failure FILE to keep such records";
         reporter.error(&format!(
@@ -129,7 +122,7 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
 }
 
 /// What the flags and the file of `--config` say, by the rules of a pipeline's settings. No variable of the environment counts here.
-fn chosen(args: &RunArgs) -> Result<LocalSettings, CommandError> {
+pub(super) fn chosen(args: &RunArgs) -> Result<LocalSettings, CommandError> {
     let RunArgs { mapping, function, .. } = args;
     let text = |number: Option<u32>| number.map(|number| number.to_string());
     let signed = |number: Option<i32>| number.map(|number| number.to_string());
@@ -179,7 +172,7 @@ async fn topics_exist(connection: &Connection, chosen: &LocalSettings) -> Result
 }
 
 /// The handler's variables.
-fn variables(connection: &Connection, chosen: &LocalSettings) -> Vec<(String, String)> {
+pub(super) fn variables(connection: &Connection, chosen: &LocalSettings) -> Vec<(String, String)> {
     let mut variables = connection.environment(&chosen.topic.value);
     variables.extend(chosen.payload.variables());
     if let Some(topic) = &chosen.dead_letter_topic {
@@ -235,7 +228,8 @@ fn mapping(chosen: &LocalSettings) -> Settings {
     }
 }
 
-fn program(
+/// The handler's process.
+pub(super) fn program(
     args: &FunctionArgs,
     timeout: u32,
     embedded: bool,
@@ -288,6 +282,26 @@ struct Report {
     summary: Summary,
     error: Option<String>,
     exit_code: u8,
+}
+
+impl Report {
+    /// For a run that ended before its time.
+    fn how_far(&self) -> String {
+        let Summary {
+            lines,
+            records,
+            acknowledged,
+            dead_lettered,
+            diverted,
+            failed,
+            unsent,
+            ..
+        } = &self.summary;
+        format!(
+            "{lines} lines were read; of {records} records {acknowledged} are acknowledged, {dead_lettered} dead-lettered, {diverted} diverted, {failed} failed, \
+             {unsent} not sent"
+        )
+    }
 }
 
 impl fmt::Display for Report {

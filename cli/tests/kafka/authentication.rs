@@ -154,6 +154,20 @@ fn a_user_whose_password_secrets_manager_keeps_is_let_in_and_goes_on_through_a_r
     put_secret(&aws, "AmazonMSK_orders", &user(SECOND).to_string());
     assert_eq!(one.invoke(BATCH), answer(None), "{}", one.said());
     says(&one, "it was read again");
+    let summaries = || {
+        one.said()
+            .lines()
+            .filter(|line| line.contains("\"invocation\""))
+            .count()
+    };
+    let both = wait_until("both invocations are summed up", Duration::from_secs(5), || {
+        Ok(summaries() == 2)
+    });
+    both.expect("they are");
+    for summary in one.said().lines().filter(|line| line.contains("\"invocation\"")) {
+        let summary: Value = serde_json::from_str(summary).expect("JSON");
+        println!("{} ms", summary["milliseconds"]);
+    }
     assert_eq!(one.pids().len(), 1, "one process did it all");
     keeps_to_itself(&one.said(), &[FIRST, SECOND, "nothing-to-hide"]);
     one.close();

@@ -23,7 +23,7 @@ use super::{CreateTopic, Probe};
 /// How long the brokers may take to create a topic, in milliseconds.
 const CREATION_MILLIS: i32 = 2_500;
 
-/// How long it may take until each partition of a new topic has a leader.
+/// How long it may take until each partition of a new topic has a leader, or a broker that has just started can do its work.
 const SETTLING: Duration = Duration::from_secs(2);
 
 /// How long to wait before asking again whether it is so.
@@ -277,12 +277,23 @@ pub(super) async fn idempotence(crew: &mut Crew, probe: &mut Probe) {
         .with_transaction_timeout_ms(60_000)
         .with_producer_id((-1).into())
         .with_producer_epoch(-1);
-    let asked = wire.ask(&request).await;
-    match asked.and_then(|answer| refused(answer.error_code, None)) {
+    match patiently(wire, &request).await {
         Ok(()) => probe.rights.idempotent_write = Right::Allowed,
         Err(trouble) => {
             probe.rights.idempotent_write = right(&trouble);
             probe.fail(Step::IdempotentWrite, &trouble, None, None);
+        }
+    }
+}
+
+/// Asks for a producer's id, and again while a broker that has just started gets ids itself.
+async fn patiently(wire: &mut Wire, request: &InitProducerIdRequest) -> Result<(), Trouble> {
+    let until = Instant::now() + SETTLING;
+    loop {
+        let asked = wire.ask(request).await;
+        match asked.and_then(|answer| refused(answer.error_code, None)) {
+            Err(Trouble::Code(code, _)) if code.is_retriable() && Instant::now() < until => sleep(AGAIN).await,
+            answered => return answered,
         }
     }
 }

@@ -464,10 +464,11 @@ fn sasl(trouble: &Trouble, place: &Place<'_>) -> Words {
                 method.port()
             ),
         ),
-        Trouble::Token(said) => words(
-            format!("the function can't say who it is: {said}"),
-            "give the function a role",
-        ),
+        Trouble::Token(said) => {
+            // The maker's own words end with the next step.
+            let (reason, next) = said.rsplit_once("; ").unwrap_or((said, "give the function a role"));
+            words(format!("the function can't say who it is: {reason}"), next)
+        }
         Trouble::Identity(said) => identity(said, place),
         Trouble::Closed(_) => words(
             format!("{server} closed the connection in the middle of the authentication"),

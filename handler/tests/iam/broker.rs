@@ -126,7 +126,7 @@ fn the_function_delivers_with_its_role_and_says_why_it_can_t() {
 
     // A port that speaks TLS and nothing else.
     let outcome = function(&cluster, &tls, &[iam, own, KEY_ID, SECRET, SESSION], 600..601);
-    assert_failed(&outcome, 600, "this port takes no IAM tokens", "");
+    assert_failed(&outcome, 600, "this port does not take this way of authentication", "");
 
     // TLS alone asks for no token and hears of none.
     let outcome = function(&cluster, &tls, &[("K2M_AUTHENTICATION", "tls")], 600..700);
