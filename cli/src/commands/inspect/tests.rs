@@ -117,6 +117,7 @@ fn facts() -> Facts {
         stack: Fact::Absent,
         function: Fact::Absent,
         mapping: Fact::Absent,
+        probe: None,
     }
 }
 
