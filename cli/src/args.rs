@@ -26,7 +26,7 @@ pub enum Command {
     /// Deploy the pipeline as a CloudFormation stack, or update it
     Deploy(Box<DeployArgs>),
     /// Say which hop, right or topic is broken, and how to mend it
-    Doctor(Box<PlanArgs>),
+    Doctor(Box<DoctorArgs>),
     /// Look at everything in AWS that matters for a pipeline; change nothing
     Inspect(Box<InspectArgs>),
     /// Decide what a pipeline needs, and prove that its function will reach the brokers; change nothing
@@ -420,7 +420,7 @@ pub struct PayloadArgs {
     pub compression: Option<String>,
 }
 
-/// `k2m plan`, `k2m render`, `k2m doctor`.
+/// `k2m plan`, `k2m render`, and what doctor has of them.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     /// The settings.
@@ -432,6 +432,17 @@ pub struct PlanArgs {
     /// How the result is shown
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
+}
+
+/// `k2m doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// What is looked at.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Do not invoke the function to ask it how its way to the brokers is
+    #[arg(long)]
+    pub no_probe: bool,
 }
 
 /// `k2m deploy`.

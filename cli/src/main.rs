@@ -51,7 +51,7 @@ fn main() -> ExitCode {
             finish(result, &mut reporter)
         }
         Command::Doctor(args) => {
-            let mut reporter = Reporter::new(args.output);
+            let mut reporter = Reporter::new(args.plan.output);
             let result = block_on(looking(doctor::run(*args, &mut reporter)));
             finish(result, &mut reporter)
         }

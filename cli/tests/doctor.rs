@@ -77,8 +77,10 @@ fn each_broken_thing_is_named_first_and_a_healthy_pipeline_has_none() {
     let look = || -> Report { examine(&settings, &facts(&emulator, &cluster)) };
     let healthy = || {
         let report = look();
+        // Inspecting invokes nothing, so that the function has said nothing.
+        let asked = report.checks.iter().filter(|check| !check.code.starts_with("K2M-P"));
         let passed = |outcome: &Outcome| matches!(outcome, Outcome::Pass { .. });
-        assert!(report.checks.iter().all(|check| passed(&check.outcome)), "{report}");
+        assert!(asked.map(|check| &check.outcome).all(passed), "{report}");
         assert_eq!(report.health, Health::Healthy);
     };
 

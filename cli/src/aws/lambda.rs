@@ -1,11 +1,16 @@
 //! The function of a stack and its event source mapping.
 
 use aws_sdk_lambda::Client;
+use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::FunctionResponseType;
+
+use k2m_handler::probe::report::Answer as Answered;
+use k2m_handler::probe::{Payload, Request};
+use serde::Deserialize;
 
 use super::answer::{Answer, Trouble, trouble};
 use super::number;
-use crate::facts::{Function, Mapping};
+use crate::facts::{Function, Mapping, Probe};
 
 const NOT_FOUND: &[&str] = &["ResourceNotFoundException"];
 
@@ -82,4 +87,40 @@ pub(super) async fn function(client: &Client, name: &str) -> Answer<Function> {
             .filter(|(name, _)| name.starts_with("K2M_"))
             .collect(),
     })
+}
+
+/// What Lambda makes of an error of the function's.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct FunctionError {
+    error_type: String,
+    error_message: String,
+}
+
+/// Asks a function for its probe.
+pub(super) async fn probe(client: &Client, name: &str) -> Answer<Probe> {
+    let unreadable =
+        |error: serde_json::Error| Trouble::Refused(format!("its answer to the probe can't be read: {error}"));
+    let payload = serde_json::to_vec(&Payload::new(Request::default())).map_err(unreadable)?;
+    let answer = client
+        .invoke()
+        .function_name(name)
+        .payload(Blob::new(payload))
+        .send()
+        .await
+        .map_err(|error| trouble(&error, "lambda:InvokeFunction", NOT_FOUND))?;
+    let body = answer.payload.map(Blob::into_inner).unwrap_or_default();
+    if let Some(how) = answer.function_error {
+        let error: FunctionError = serde_json::from_slice(&body).unwrap_or_default();
+        return Ok(Probe::Failed {
+            kind: if error.error_type.is_empty() {
+                how
+            } else {
+                error.error_type
+            },
+            message: error.error_message,
+        });
+    }
+    let answer: Answered = serde_json::from_slice(&body).map_err(unreadable)?;
+    Ok(Probe::Answered(Box::new(answer.k2m.probe)))
 }

@@ -34,7 +34,7 @@ use self::answer::{Answer, Trouble, chain, fact};
 pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
 use crate::arn::Arn;
-use crate::facts::{Fact, Facts, Function, Mapping, SCHEMA};
+use crate::facts::{Fact, Facts, Function, Mapping, Probe, SCHEMA};
 
 /// Longest wait for a connection, and for the answer to one try of a call. The SDK tries three times.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -187,6 +187,18 @@ impl Aws {
         })
     }
 
+    /// Asks a function how its way to the brokers is. It changes nothing, and takes ten seconds at the most.
+    pub fn probe<'a>(
+        &'a self,
+        region: &'a str,
+        function: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Fact<Probe>> + Send + 'a>> {
+        Box::pin(async move {
+            let client = aws_sdk_lambda::Client::new(&self.in_region(region));
+            fact(lambda::probe(&client, function).await)
+        })
+    }
+
     /// CloudFormation in a region.
     pub fn stacks(&self, region: &str) -> stacks::CloudFormation {
         stacks::CloudFormation::new(aws_sdk_cloudformation::Client::new(&self.in_region(region)))
@@ -297,6 +309,7 @@ impl Aws {
             stack: deployed.stack,
             function: deployed.function,
             mapping: deployed.mapping,
+            probe: None,
         })
     }
 

@@ -513,3 +513,32 @@ async fn settings_are_read_from_properties_and_of_a_topic_from_json_too() {
         .collect();
     assert_eq!(settings, [("max.message.bytes", "2000000"), ("retention.ms", "1")]);
 }
+
+#[tokio::test]
+async fn a_function_is_asked_for_its_probe_and_its_own_error_is_no_missing_right() {
+    let asked = Script::new(|request| {
+        assert!(request.contains(r#"{"k2m":{"probe":{"canary":false}}}"#), "{request}");
+        (200, r#"{"k2m":{"probe":{"ok":true}}}"#.to_owned())
+    });
+    let answer = lambda::probe(&client!(aws_sdk_lambda, asked), "orders").await;
+    let Err(Trouble::Refused(why)) = answer else {
+        panic!("half an answer is none: {answer:?}")
+    };
+    assert!(
+        why.contains("its answer to the probe can't be read: missing field"),
+        "{why}"
+    );
+
+    let denied = json_error(
+        "AccessDeniedException",
+        "User: u is not authorized to perform: lambda:InvokeFunction",
+    );
+    let answer = lambda::probe(&client!(aws_sdk_lambda, Script::always(403, &denied)), "orders").await;
+    assert!(
+        matches!(&answer, Err(Trouble::Denied { action, .. }) if action == "lambda:InvokeFunction"),
+        "{answer:?}"
+    );
+    let absent = json_error("ResourceNotFoundException", "no such function");
+    let answer = lambda::probe(&client!(aws_sdk_lambda, Script::always(404, &absent)), "orders").await;
+    assert_eq!(answer, Err(Trouble::Absent));
+}

@@ -2,23 +2,57 @@
 
 use super::chosen::{chosen, chosen_stack, completed};
 use super::{CommandError, look, output};
-use crate::args::PlanArgs;
+use crate::args::{DoctorArgs, PlanArgs};
 use crate::aws::{Aws, default_region};
 use crate::deploy::DeployError;
 use crate::deploy::port::Stacks as _;
 use crate::doctor;
 use crate::exit::Exit;
-use crate::facts::file;
+use crate::facts::{Fact, Facts, Probe, file};
 use crate::report::Reporter;
 use crate::settings::{Access, ChosenStack, Settings, SettingsError, StackOutputs};
 
 /// Runs the command.
-pub async fn run(args: PlanArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
+pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
+    let DoctorArgs { plan: args, no_probe } = args;
     let (settings, access) = settings(&args).await?;
-    let facts = look::facts(&settings, &access, args.facts.as_deref()).await?;
+    let facts = if args.facts.is_some() {
+        look::facts(&settings, &access, args.facts.as_deref()).await?
+    } else {
+        let aws = look::connect(&settings, &access).await?;
+        let mut facts = look::look(&aws, &settings).await?;
+        if !no_probe {
+            facts.probe = probe(&facts, &aws).await;
+        }
+        facts
+    };
     let report = doctor::examine(&settings, &facts);
     output(reporter.result(&report))?;
     Ok(report.exit())
+}
+
+/// Who asks a deployed function how its way to the brokers is.
+trait Ask {
+    /// What the function of this ARN says; it is invoked for that.
+    async fn ask(&self, function: &str) -> Fact<Probe>;
+}
+
+impl Ask for Aws {
+    async fn ask(&self, function: &str) -> Fact<Probe> {
+        let region = function.split(':').nth(3).unwrap_or_default();
+        self.probe(region, function).await
+    }
+}
+
+/// What the pipeline's function says. Another's is not invoked, nor one that is not ready.
+async fn probe(facts: &Facts, aws: &impl Ask) -> Option<Fact<Probe>> {
+    facts.stack.found().filter(|stack| stack.made_by_k2m)?;
+    let function = facts.function.found()?;
+    // An inactive one is made ready by being invoked.
+    if !matches!(function.state.as_str(), "Active" | "Inactive") {
+        return None;
+    }
+    Some(aws.ask(&function.arn).await)
 }
 
 /// The settings. The ends of the pipeline that nobody names are those of its stack.
@@ -66,5 +100,56 @@ async fn outputs(args: &PlanArgs) -> Result<Option<StackOutputs>, CommandError> 
             outputs: found.outputs,
         })),
         None => Err(SettingsError::StackAbsent { stack, region }.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::doctor::tests::facts;
+
+    /// Answers nothing, and remembers whom it was to ask.
+    #[derive(Default)]
+    struct Scripted(Mutex<Vec<String>>);
+
+    impl Ask for Scripted {
+        async fn ask(&self, function: &str) -> Fact<Probe> {
+            self.0.lock().unwrap().push(function.to_owned());
+            Fact::Absent
+        }
+    }
+
+    async fn asked(change: impl FnOnce(&mut Facts)) -> Vec<String> {
+        let (mut facts, script) = (facts(), Scripted::default());
+        change(&mut facts);
+        let told = probe(&facts, &script).await;
+        let asked = script.0.into_inner().unwrap();
+        assert_eq!(told.is_some(), !asked.is_empty());
+        asked
+    }
+
+    #[tokio::test]
+    async fn only_the_pipeline_s_own_function_is_asked_and_only_when_it_is_ready() {
+        let function = "arn:aws:lambda:eu-west-1:123456789012:function:orders";
+        let state = |state: &'static str| {
+            move |facts: &mut Facts| match &mut facts.function {
+                Fact::Found { value } => state.clone_into(&mut value.state),
+                _ => panic!("a healthy pipeline has it"),
+            }
+        };
+        assert_eq!(asked(|_| {}).await, [function]);
+        assert_eq!(asked(state("Inactive")).await, [function]);
+        for not_ready in ["Pending", "Failed"] {
+            assert!(asked(state(not_ready)).await.is_empty(), "{not_ready}");
+        }
+        assert!(asked(|facts| facts.function = Fact::Absent).await.is_empty());
+        assert!(asked(|facts| facts.stack = Fact::Absent).await.is_empty());
+        let of_another = |facts: &mut Facts| match &mut facts.stack {
+            Fact::Found { value } => value.made_by_k2m = false,
+            _ => panic!("a healthy pipeline has it"),
+        };
+        assert!(asked(of_another).await.is_empty());
     }
 }

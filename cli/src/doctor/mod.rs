@@ -6,6 +6,7 @@ mod destination;
 mod drift;
 mod function;
 mod network;
+mod probe;
 mod report;
 mod source;
 mod topic;
@@ -128,7 +129,7 @@ impl<const N: usize> From<[String; N]> for Steps {
 /// A check, declared.
 #[derive(Debug)]
 struct Check {
-    /// `K2M-` and the part of the way (N network, A authentication, T topic, E source, L function, D destination) with a number: never given to
+    /// `K2M-` and the part of the way (N network, A authentication, T topic, E source, L function, P probe, D destination) with a number: never given to
     /// another check.
     code: &'static str,
     /// What should be so.
@@ -145,7 +146,7 @@ const NO_METADATA: &str = "`Failed to update metadata after 60.0 secs` (kafka-py
                            or `Task timed out` where the function's time is shorter";
 
 /// Every check, in the order of the way: what is deployed, the stream, the mapping, the function, the brokers, the topic, the delivery.
-const CHECKS: [Check; 18] = [
+const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-L01",
         title: "the stack is deployed",
@@ -252,11 +253,33 @@ const CHECKS: [Check; 18] = [
         judge: function::memory,
     },
     Check {
+        code: "K2M-P01",
+        title: "the function itself reaches the brokers",
+        seen_as: NO_METADATA,
+        after: &["K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02"],
+        judge: probe::way,
+    },
+    Check {
+        code: "K2M-P02",
+        title: "the brokers let the function in",
+        seen_as: "`Local: Authentication failure` (librdkafka), or `Task timed out` where the function's time is short",
+        after: &["K2M-N01", "K2M-A01", "K2M-A02", "K2M-P01"],
+        judge: probe::identity,
+    },
+    Check {
+        code: "K2M-P03",
+        title: "the function finds its topics and may write to them",
+        seen_as: "`Broker: Topic authorization failed`, `Broker: Cluster authorization failed`, `Broker: Unknown topic or partition` (librdkafka)",
+        after: &["K2M-A01", "K2M-A02", "K2M-T01", "K2M-T03", "K2M-P01", "K2M-P02"],
+        judge: probe::rights,
+    },
+    Check {
         code: "K2M-E05",
         title: "the last batch was delivered",
         seen_as: "`PROBLEM: Function call failed` at the mapping",
         after: &[
             "K2M-E01", "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-T03", "K2M-L03",
+            "K2M-P01", "K2M-P02", "K2M-P03",
         ],
         judge: source::last_result,
     },
@@ -528,4 +551,4 @@ macro_rules! given {
 use given;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k2m_handler::payload::Pointer;
+use k2m_handler::probe::report::{Failure, Step};
 use serde_json::json;
 
 use super::{CHECKS, Outcome, Report, examine};
@@ -11,7 +12,7 @@ use crate::exit::Exit;
 use crate::facts::cluster::Authentication;
 use crate::facts::network::{AclEntry, NetworkAcl, Route, RouteTable, Rule, RulePeer, SecurityGroup, Subnet, Vpc};
 use crate::facts::{
-    Broker, Cluster, Fact, Facts, Function, Mapping, Network, Owner, SCHEMA, Stack, Stream, Topic, Unreadable,
+    Broker, Cluster, Fact, Facts, Function, Mapping, Network, Owner, Probe, SCHEMA, Stack, Stream, Topic, Unreadable,
 };
 use crate::settings::{OnPoison, Payload, Setting, Settings, Source, StartingPosition, Told};
 
@@ -210,7 +211,7 @@ fn over_scram(f: &mut Facts) {
 }
 
 /// Deployed, and delivering.
-fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     let mut facts = looked_at();
     redeployed(&mut facts);
     facts
@@ -311,7 +312,68 @@ fn looked_at() -> Facts {
             partial_failures: true,
             destination: Some("arn:aws:sns:eu-west-1:123456789012:failures".to_owned()),
         }),
+        probe: Some(found(answered())),
     }
+}
+
+/// What a function says that finds nothing wrong.
+fn answered() -> Probe {
+    let brokers = [1, 2].map(|id| {
+        json!({
+            "address": format!("b-{id}.events:9098"), "id": id, "bootstrap": true, "addresses": [format!("10.0.{}.10", id - 1)],
+            "dns": {"ok": true, "milliseconds": 1.2},
+            "tcp": [{"address": format!("10.0.{}.10:9098", id - 1), "ok": true, "milliseconds": 0.8}],
+            "tls": {
+                "ok": true, "milliseconds": 4.5, "protocol": "TLSv1.3",
+                "certificate": {"subject": "CN=*.events", "issuer": "CN=Amazon", "expires": "2027-01-01T00:00:00Z", "hosts": ["*.events"]},
+            },
+            "apiVersions": {"ok": true, "milliseconds": 1.0},
+            "sasl": {"ok": true, "milliseconds": 9.0, "mechanism": "OAUTHBEARER", "offered": ["OAUTHBEARER"], "sessionLifetimeMilliseconds": null},
+            "failure": null,
+        })
+    });
+    let report = json!({
+        "ok": true, "version": "0.1.0", "authentication": "iam", "failure": null, "failures": [],
+        "brokers": brokers,
+        "cluster": {"id": "u-1", "asked": "b-1.events:9098", "brokers": 2, "milliseconds": 2.0},
+        "topics": [{
+            "name": "orders", "purpose": "pipeline", "exists": true, "maxMessageBytes": null,
+            "partitions": [{"number": 0, "leader": 1, "replicas": 2, "inSync": 2}],
+            "rights": {"describe": {"verdict": "allowed"}, "write": {"verdict": "allowed"}, "describeConfigs": {"verdict": "denied", "reason": "TopicAuthorizationFailed"}},
+        }],
+        "rights": {"idempotentWrite": {"verdict": "allowed"}},
+        "created": null, "canary": null, "milliseconds": 25.5,
+    });
+    Probe::Answered(Box::new(serde_json::from_value(report).unwrap()))
+}
+
+fn fails(kind: &str, message: &str) -> Fact<Probe> {
+    found(Probe::Failed {
+        kind: kind.to_owned(),
+        message: message.to_owned(),
+    })
+}
+
+/// The function says that something failed at this step; where nothing was reached, no cluster answered either.
+fn says(facts: &mut Facts, step: Step, reason: &str, next: &str) {
+    let Probe::Answered(mut report) = answered() else {
+        panic!("it answers")
+    };
+    if step < Step::Metadata {
+        report.cluster = None;
+        report.topics.clear();
+    }
+    report.failures.push(Failure {
+        step,
+        broker: None,
+        topic: None,
+        reason: reason.to_owned(),
+        next: next.to_owned(),
+        detail: "as the broker said".to_owned(),
+    });
+    report.failure = report.failures.first().cloned();
+    report.ok = false;
+    facts.probe = Some(found(Probe::Answered(report)));
 }
 
 /// A change of a healthy pipeline.
@@ -877,6 +939,20 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "--memory 512",
     ),
     ("K2M-L04", |_, f| f.mapping = Fact::Absent, "skip", "no event source mapping"),
+    ("K2M-P01", |_, _| {}, "pass", "it reaches b-1.events:9098, b-2.events:9098 over TLSv1.3"),
+    ("K2M-P01", |_, f| says(f, Step::Tcp, "b-1.events:9098 does not answer", "open the port"), "fail", "open the port"),
+    ("K2M-P01", |_, f| f.probe = Some(fails("K2m.Configuration", "K2M_TOPIC is not set")), "fail", "K2M_TOPIC is not set"),
+    ("K2M-P01", |_, f| f.probe = Some(fails("K2m.NotAKinesisEvent", "no event")), "skip", "older than the probe"),
+    ("K2M-P01", |_, f| f.probe = Some(denied("lambda:InvokeFunction")), "skip", "lambda:InvokeFunction is not allowed"),
+    ("K2M-P01", |_, f| f.probe = None, "skip", "--no-probe"),
+    ("K2M-P01", not_deployed, "skip", "nothing is deployed"),
+    ("K2M-P02", |_, _| {}, "pass", "it is known by iam (OAUTHBEARER)"),
+    ("K2M-P02", |_, f| says(f, Step::Sasl, "it was refused", "allow kafka-cluster:Connect"), "fail", "allow kafka-cluster:Connect"),
+    ("K2M-P02", |_, f| says(f, Step::Tcp, "it does not answer", "open the port"), "skip", "see K2M-P01"),
+    ("K2M-P02", |_, f| f.probe = Some(fails("Runtime.ExitError", "it ended")), "skip", "see K2M-P01"),
+    ("K2M-P03", |_, _| {}, "pass", "orders (1 partition)"),
+    ("K2M-P03", |_, f| says(f, Step::Write, "it may not write", "allow kafka-cluster:WriteData"), "fail", "allow kafka-cluster:WriteData"),
+    ("K2M-P03", |_, f| says(f, Step::Sasl, "it was refused", "allow kafka-cluster:Connect"), "skip", "see K2M-P01 and K2M-P02"),
     ("K2M-E05", |_, _| {}, "pass", "OK"),
     ("K2M-E05", |_, f| get(&mut f.mapping).last_result = None, "skip", "no batch"),
     ("K2M-E05", |_, f| get(&mut f.mapping).last_result = Some("No records processed".into()), "pass", "nothing came"),

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod deployed;
 pub mod file;
 pub mod network;
+pub mod probe;
 pub mod stream;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use cluster::{Broker, Cluster, Topic};
 pub use deployed::{Function, Mapping, Owner, Stack};
 pub use network::Network;
+pub use probe::Probe;
 pub use stream::Stream;
 
 /// The version of the document's shape: raised when an older k2m could misread a newer document.
@@ -102,6 +104,9 @@ pub struct Facts {
     pub function: Fact<Function>,
     /// Its event source mapping.
     pub mapping: Fact<Mapping>,
+    /// What the function answered when it was asked how its way to the brokers is; left out where it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Fact<Probe>>,
 }
 
 impl Facts {
@@ -151,6 +156,7 @@ impl Facts {
             ),
             ("function".to_owned(), self.function.unreadable()),
             ("mapping".to_owned(), self.mapping.unreadable()),
+            ("probe".to_owned(), self.probe.as_ref().and_then(Fact::unreadable)),
         ]);
         found.into_iter().filter_map(|(name, why)| Some((name, why?))).collect()
     }

@@ -119,6 +119,7 @@ fn facts() -> Facts {
         stack: Fact::Absent,
         function: Fact::Absent,
         mapping: Fact::Absent,
+        probe: None,
     }
 }
 
