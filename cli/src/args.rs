@@ -108,12 +108,15 @@ pub struct BrokerArgs {
                   \"shard\", \"sequenceNumber\", \"explicitHashKey\" and \"approximateArrivalTimestamp\" are optional."
 )]
 pub struct RunArgs {
-    /// Topic to deliver to; it must exist on a broker given with --bootstrap-servers
+    /// Topic to deliver to; it must exist on a broker given with --bootstrap-servers [default: the topic of --config, else its stream's name]
     #[arg(long, value_name = "NAME", value_parser = topic)]
-    pub topic: String,
+    pub topic: Option<String>,
     /// Records as JSON lines; - is standard input
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub input: PathBuf,
+    /// File of settings, to run a pipeline as it is deployed: its topics, payload, mapping and time-out; flags count more [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// How the summary is shown
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
@@ -125,12 +128,16 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", conflicts_with = "bootstrap_servers", help_heading = "Kafka", value_parser = clap::value_parser!(i32).range(1..=1000))]
     pub partitions: Option<i32>,
 
-    /// What becomes of a record that the topic can never take
-    #[arg(long, value_enum, value_name = "HOW", default_value_t, help_heading = "Kafka")]
-    pub on_poison: OnPoison,
+    /// What becomes of a record that the topic can never take [default: block]
+    #[arg(long, value_enum, value_name = "HOW", help_heading = "Kafka")]
+    pub on_poison: Option<OnPoison>,
     /// Topic that poison is diverted to [default: <topic>-dead-letter]
     #[arg(long, value_name = "NAME", help_heading = "Kafka", value_parser = topic)]
     pub dead_letter_topic: Option<String>,
+
+    /// The payload.
+    #[command(flatten)]
+    pub payload: PayloadArgs,
 
     /// The event source mapping.
     #[command(flatten)]
@@ -170,21 +177,21 @@ pub struct MappingArgs {
     /// After that many records of the input the stream has SHARDS shards, as after a resharding (repeatable)
     #[arg(long, value_name = "RECORD:SHARDS", value_parser = reshard)]
     pub reshard: Vec<Reshard>,
-    /// Most records in one invocation (1-10000)
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub batch_size: u32,
-    /// Longest wait for a batch to fill, in seconds (0-300)
-    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=300))]
-    pub batching_window: u32,
-    /// Batches of one shard in work at the same time (1-10); records of one partition key stay in order
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10))]
-    pub parallelization_factor: u32,
-    /// Retries of a failed batch (0-10000); -1 is without end
-    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1..=10_000))]
-    pub retries: i32,
-    /// Oldest record that is still sent, in seconds (60-604800); -1 is any age
-    #[arg(long, value_name = "SECONDS", default_value_t = -1, allow_negative_numbers = true, value_parser = maximum_record_age)]
-    pub maximum_record_age: i32,
+    /// Most records in one invocation (1-10000) [default: 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub batch_size: Option<u32>,
+    /// Longest wait for a batch to fill, in seconds (0-300) [default: 1]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=300))]
+    pub batching_window: Option<u32>,
+    /// Batches of one shard in work at the same time (1-10); records of one partition key stay in order [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub parallelization_factor: Option<u32>,
+    /// Retries of a failed batch (0-10000); -1 is without end [default: 100]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1..=10_000))]
+    pub retries: Option<i32>,
+    /// Oldest record that is still sent, in seconds (60-604800); -1 is any age [default: -1]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = maximum_record_age)]
+    pub maximum_record_age: Option<i32>,
     /// Do not split a batch in two when the function fails
     #[arg(long)]
     pub no_bisect: bool,
@@ -197,9 +204,9 @@ pub struct MappingArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Function")]
 pub struct FunctionArgs {
-    /// Longest duration of an invocation, in seconds (1-900); a process that takes longer is killed
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=900))]
-    pub timeout: u32,
+    /// Longest duration of an invocation, in seconds (1-900); a process that takes longer is killed [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=900))]
+    pub timeout: Option<u32>,
     /// Stop the process between invocations, as Lambda freezes its sandbox
     #[arg(long)]
     pub freeze: bool,
@@ -373,6 +380,44 @@ pub struct SettingsArgs {
     /// Open ports 9092 to 9098 instead of the one that is used: true or false [default: false]
     #[arg(long, value_name = "BOOL", help_heading = "Network", num_args = 0..=1, default_missing_value = "true")]
     pub all_broker_ports: Option<String>,
+
+    /// The payload.
+    #[command(flatten)]
+    pub payload: PayloadArgs,
+    /// Refuse what gives the order of a partition key up: true or false [default: false]
+    #[arg(long, value_name = "BOOL", help_heading = "Payload", num_args = 0..=1, default_missing_value = "true")]
+    pub strict_order: Option<String>,
+}
+
+/// What data is taken for, and what messages are made of. As text: `settings` has the rules.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Payload")]
+#[expect(clippy::doc_markdown, reason = "these are the words of the help")]
+pub struct PayloadArgs {
+    /// How data is taken apart into messages: steps of kpl, gzip, lines, cloudwatch_logs, separated by commas, or none [default: kpl]
+    #[arg(long, value_name = "STEP,…")]
+    pub decode: Option<String>,
+    /// The message's key: partition_key, none, explicit_hash_key, or a JSON pointer into the value [default: partition_key]
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// JSON pointer into the value to the text that chooses the topic; with --topic-map [default: none]
+    #[arg(long, value_name = "POINTER")]
+    pub topic_pointer: Option<String>,
+    /// Topic for each text at --topic-pointer, as a JSON object; what is not in it goes to the topic [default: none]
+    #[arg(long, value_name = "JSON")]
+    pub topic_map: Option<String>,
+    /// The message's value: bytes, or json for an object with the metadata [default: bytes]
+    #[arg(long, value_name = "FORM")]
+    pub value: Option<String>,
+    /// The message's timestamp: arrival, a JSON pointer into the value, or with cloudwatch_logs event [default: arrival]
+    #[arg(long, value_name = "TIME")]
+    pub timestamp: Option<String>,
+    /// Whether headers say which record a message is: true or false [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub headers: Option<String>,
+    /// Compression of what is sent to the brokers: none, lz4, zstd, snappy or gzip [default: none]
+    #[arg(long, value_name = "CODEC")]
+    pub compression: Option<String>,
 }
 
 /// `k2m plan`, `k2m render`, and what doctor has of them.
@@ -472,6 +517,9 @@ pub struct EmbeddedArgs {
     /// Its number of partitions
     #[arg(long)]
     pub partitions: i32,
+    /// Topics that the data chooses among (repeatable)
+    #[arg(long, value_parser = topic)]
+    pub mapped_topic: Vec<String>,
     /// The dead-letter topic, if there is to be one
     #[arg(long, value_parser = topic)]
     pub dead_letter_topic: Option<String>,
@@ -523,6 +571,14 @@ fn maximum_record_age(text: &str) -> Result<i32, String> {
     }
 }
 
+/// The flag that a variable of the payload is chosen with.
+fn payload_flag(variable: &str) -> Option<String> {
+    let args = PayloadArgs::augment_args(clap::Command::new("payload"));
+    let names = args.get_arguments().map(|flag| flag.get_id().to_string());
+    let mut ours = names.filter(|name| variable == format!("K2M_{}", name.to_ascii_uppercase()));
+    ours.next().map(|name| format!("--{}", name.replace('_', "-")))
+}
+
 fn environment_variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some(("K2M_TOPIC", _)) => Err("the topic is chosen with --topic".to_owned()),
@@ -532,6 +588,9 @@ fn environment_variable(text: &str) -> Result<(String, String), String> {
             Err("the dead-letter topic is chosen with --dead-letter-topic".to_owned())
         }
         Some(("K2M_TIMEOUT_MS", _)) => Err("the function's time-out is chosen with --timeout".to_owned()),
+        Some((name, _)) if payload_flag(name).is_some() => {
+            Err(format!("it is chosen with {}", payload_flag(name).unwrap_or_default()))
+        }
         Some((name, _)) if name.starts_with("AWS_LAMBDA_") => Err(format!("`{name}` is k2m's own to set")),
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("`{text}` is not NAME=VALUE")),
@@ -589,6 +648,8 @@ mod tests {
             "K2M_ON_POISON",
             "K2M_DEAD_LETTER_TOPIC",
             "K2M_TIMEOUT_MS",
+            "K2M_DECODE",
+            "K2M_TOPIC_MAP",
             "AWS_LAMBDA_FUNCTION_NAME",
         ] {
             assert!(environment_variable(&format!("{name}=x")).is_err(), "{name}");

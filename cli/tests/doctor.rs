@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use k2m::arn::{Arn, Kind};
 use k2m::doctor::{Health, Outcome, Report, examine};
 use k2m::facts::Facts;
-use k2m::settings::{OnPoison, Setting, Settings, Source, StartingPosition};
+use k2m::settings::{OnPoison, Payload, Setting, Settings, Source, StartingPosition};
 use k2m_testkit::AwsEmulator;
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
@@ -23,6 +23,7 @@ fn settings(cluster: &str) -> Settings {
         Setting { value, source }
     }
     Settings {
+        payload: Payload::default(),
         stream: default(Arn::parse(Kind::Stream, STREAM).unwrap()),
         cluster: default(Arn::parse(Kind::Cluster, cluster).unwrap()),
         topic: default("orders".to_owned()),

@@ -129,6 +129,7 @@ fn help_texts() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn bad_flags_are_usage_errors() {
     let folder = folder_with("");
     let cases: &[&[&str]] = &[
@@ -191,8 +192,43 @@ fn bad_flags_are_usage_errors() {
             "t",
         ],
         &["run", "--topic", &"t".repeat(240), "--on-poison", "divert"],
+        &["run", "--topic", "t", "--decode", "zip"],
+        &["run", "--topic", "t", "--decode", "lines,cloudwatch_logs"],
+        &["run", "--topic", "t", "--key", "customer"],
+        &["run", "--topic", "t", "--topic-pointer", "/type"],
+        &["run", "--topic", "t", "--topic-map", "{\"a\": \"b\"}"],
+        &[
+            "run",
+            "--topic",
+            "t",
+            "--topic-pointer",
+            "/a",
+            "--topic-map",
+            "{\"a\": \"b c\"}",
+        ],
+        &[
+            "run",
+            "--topic",
+            "t",
+            "--topic-pointer",
+            "/a",
+            "--topic-map",
+            "{\"a\": \"b\"}",
+            "--on-poison",
+            "divert",
+            "--dead-letter-topic",
+            "b",
+        ],
+        &["run", "--topic", "t", "--value", "avro"],
+        &["run", "--topic", "t", "--timestamp", "event"],
+        &["run", "--topic", "t", "--headers", "no"],
+        &["run", "--topic", "t", "--compression", "brotli"],
+        &["run", "--topic", "t", "--handler-env", "K2M_DECODE=none"],
+        &["run", "--config", "strict.yaml"],
+        &["run", "--config", "strict.yaml", "--topic", "t"],
         &["demo", "--records", "99"],
     ];
+    fs::write(folder.path().join("strict.yaml"), "strict_order: true\nkey: none\n").unwrap();
     let said: Vec<String> = cases
         .iter()
         .map(|arguments| {
@@ -216,12 +252,57 @@ fn bad_flags_are_usage_errors() {
 }
 
 #[test]
+fn a_file_of_settings_counts_less_than_flags_and_only_where_it_is_named() {
+    let folder = folder_with(&lines(20));
+    let settings =
+        "topic: from-file\nbatch_size: 2\non_poison: divert\nkey: none\ntopic_pointer: /type\ntopic_map:\n  a: b\n";
+    fs::write(folder.path().join("k2m.yaml"), settings).unwrap();
+    for (arguments, topic, mapped, dead_letter, invocations) in [
+        (
+            &["--config", "k2m.yaml"][..],
+            "from-file",
+            serde_json::json!(["b"]),
+            serde_json::json!("from-file-dead-letter"),
+            10,
+        ),
+        (
+            &[
+                "--config",
+                "k2m.yaml",
+                "--topic",
+                "flag",
+                "--batch-size",
+                "20",
+                "--on-poison",
+                "block",
+            ],
+            "flag",
+            serde_json::json!(["b"]),
+            Value::Null,
+            1,
+        ),
+        (&["--topic", "flag"], "flag", Value::Null, Value::Null, 1),
+    ] {
+        let all = [&["run", "--input", "in.jsonl", "-o", "json"], arguments].concat();
+        let output = run(folder.path(), &all);
+        assert_eq!(output.status.code(), Some(0), "{}", seen(&output));
+        let summary = summary(&output);
+        assert_eq!(summary["acknowledged"], 20, "{arguments:?}");
+        assert_eq!(summary["topic"], topic, "{arguments:?}");
+        assert_eq!(summary["mapped_topics"], mapped, "{arguments:?}");
+        assert_eq!(summary["dead_letter_topic"], dead_letter, "{arguments:?}");
+        assert_eq!(summary["invocations"], invocations, "{arguments:?}");
+    }
+}
+
+#[test]
 fn files_that_cannot_be_opened() {
     let folder = folder_with(&lines(1));
     fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();
     let cases: &[&[&str]] = &[
         &["--input", "missing.jsonl"],
         &["--input", "."],
+        &["--config", "missing.yaml"],
         &["--input", "in.jsonl", "--on-failure", "missing/failed.jsonl"],
         &["--input", "in.jsonl", "--handler", "missing"],
         &["--input", "in.jsonl", "--handler-log", "missing/log"],

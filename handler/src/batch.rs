@@ -22,9 +22,13 @@ pub enum Outcome {
 pub struct Delivery {
     /// What became of each record, by its place in the batch.
     pub outcomes: Vec<Outcome>,
+    /// Messages that were acknowledged; a record may be several, or none.
+    pub messages: usize,
+    /// Control messages of CloudWatch Logs, which are not sent.
+    pub controls: usize,
     /// Bytes of data that were acknowledged.
     pub bytes: u64,
-    /// Records that were sent again within the invocation though the brokers may have stored them: each may be there twice.
+    /// Messages that were sent again within the invocation though the brokers may have stored them: each may be there twice.
     pub resent: usize,
     /// Why the first record that failed did; absent when none did.
     pub failure: Option<Failure>,
@@ -130,6 +134,8 @@ mod tests {
         };
         Delivery {
             outcomes: outcomes.to_vec(),
+            messages: 0,
+            controls: 0,
             bytes: 0,
             resent: 0,
             failure: outcomes.contains(&Outcome::Failed).then_some(failure),

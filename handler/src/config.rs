@@ -211,6 +211,9 @@ impl Config {
                 ),
             });
         }
+        let on_poison = on_poison(get(ON_POISON), get(DEAD_LETTER_TOPIC), get(TOPIC))?;
+        let payload = payload(get)?;
+        apart(&on_poison, payload.topic.as_ref())?;
         Ok(Self {
             bootstrap_servers: bootstrap_servers(get(BOOTSTRAP_SERVERS))?,
             topic: topic(TOPIC, get(TOPIC))?,
@@ -219,11 +222,11 @@ impl Config {
             ca_secret: authentication::ca_secret(get)?,
             max_message_bytes: number(MAX_MESSAGE_BYTES, get(MAX_MESSAGE_BYTES), 1_000, 100_000_000, "bytes")?,
             size_judge: SizeJudge::Brokers,
-            on_poison: on_poison(get(ON_POISON), get(DEAD_LETTER_TOPIC), get(TOPIC))?,
+            on_poison,
             time_out,
             idle_limit: millis(IDLE_LIMIT_MS, get(IDLE_LIMIT_MS), 1, 3_600_000)?.unwrap_or(IDLE_LIMIT),
             deadline_margin,
-            payload: payload(get)?,
+            payload,
             log: word(LOG, get(LOG), &LogLevel::ALL)?.unwrap_or(LogLevel::Info),
             client_id: get("AWS_LAMBDA_FUNCTION_NAME").map_or_else(|| "k2m".to_owned(), |name| format!("k2m-{name}")),
         })
@@ -293,6 +296,20 @@ fn on_poison(value: Option<&str>, dead_letter: Option<&str>, own: Option<&str>) 
             value: other.to_owned(),
             expected: "block or divert".to_owned(),
         }),
+    }
+}
+
+/// Refuses a dead-letter topic that data can lead to: what a topic can't take would come back to it.
+fn apart(on_poison: &OnPoison, choice: Option<&TopicChoice>) -> Result<(), ConfigError> {
+    match (on_poison, choice) {
+        (OnPoison::Divert(name), Some(choice)) if choice.topics.values().any(|topic| topic == name) => {
+            Err(ConfigError::Invalid {
+                variable: DEAD_LETTER_TOPIC,
+                value: name.clone(),
+                expected: format!("another topic than those of {TOPIC_MAP}, which can't take the record"),
+            })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -450,6 +467,22 @@ mod tests {
         assert_eq!(
             same.to_string(),
             "K2M_DEAD_LETTER_TOPIC is \"orders\": it takes another topic than K2M_TOPIC, which can't take the record"
+        );
+    }
+
+    #[test]
+    fn a_poison_is_diverted_to_no_topic_of_the_map() {
+        let more = [
+            (ON_POISON, "divert"),
+            (DEAD_LETTER_TOPIC, "other"),
+            (TOPIC_POINTER, "/type"),
+            (TOPIC_MAP, r#"{"created": "other"}"#),
+        ];
+        assert_eq!(
+            read(&[GOOD.as_slice(), &more].concat())
+                .expect_err("in the map")
+                .to_string(),
+            "K2M_DEAD_LETTER_TOPIC is \"other\": it takes another topic than those of K2M_TOPIC_MAP, which can't take the record"
         );
     }
 

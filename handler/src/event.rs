@@ -148,6 +148,11 @@ impl<'a> TryFrom<EventRecord<'a>> for Record<'a> {
     }
 }
 
+/// Bytes in the base64 that Kinesis' data comes in.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
+}
+
 /// Where and how the payload departs from the shape, without the text found there: that may be a record's content.
 fn place(error: &serde_json::Error) -> String {
     let words = error.to_string();

@@ -76,6 +76,8 @@ pub async fn handle(
     let delivery = if records.is_empty() {
         Delivery {
             outcomes: vec![],
+            messages: 0,
+            controls: 0,
             bytes: 0,
             resent: 0,
             failure: None,
@@ -147,6 +149,8 @@ mod tests {
             };
             Delivery {
                 outcomes: self.outcomes.clone(),
+                messages: 0,
+                controls: 0,
                 bytes: 0,
                 resent: 0,
                 failure: self.outcomes.contains(&Outcome::Failed).then_some(failure),

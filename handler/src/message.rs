@@ -1,6 +1,6 @@
-//! A Kinesis record as a Kafka message: key, value, timestamp, identity headers; and how large it is on the wire. Pure.
+//! A Kafka message: key, value, timestamp, headers; and how large it is on the wire. Pure.
 
-use crate::event::Record;
+use std::fmt::Write as _;
 
 /// Names the stream the record came from.
 pub const STREAM_HEADER: &str = "k2m-stream";
@@ -8,6 +8,12 @@ pub const STREAM_HEADER: &str = "k2m-stream";
 pub const SHARD_HEADER: &str = "k2m-shard";
 /// The record's Kinesis sequence number: with the shard, what a consumer drops duplicates by.
 pub const SEQUENCE_HEADER: &str = "k2m-sequence";
+/// Where a record became several messages: this one's place in it, from 0. With the shard and the sequence number it is unique.
+pub const SUBSEQUENCE_HEADER: &str = "k2m-subsequence";
+/// The log group of a log event of CloudWatch Logs.
+pub const LOG_GROUP_HEADER: &str = "k2m-log-group";
+/// The log stream of a log event of CloudWatch Logs.
+pub const LOG_STREAM_HEADER: &str = "k2m-log-stream";
 
 /// In the dead-letter topic: the topic that could not take the record.
 pub const TOPIC_HEADER: &str = "k2m-topic";
@@ -23,43 +29,66 @@ pub struct Grounds<'a> {
     pub reason: &'a str,
 }
 
-/// What goes to Kafka for one record.
+/// Where a message comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// The stream's name.
+    pub stream: &'a str,
+    /// The shard's id.
+    pub shard: &'a str,
+    /// The record's sequence number.
+    pub sequence_number: &'a str,
+    /// The message's place in the record, where the record became several.
+    pub subsequence: Option<Decimal>,
+    /// Log group and log stream, of a log event.
+    pub log: Option<(&'a [u8], &'a [u8])>,
+}
+
+/// What goes to Kafka as one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// The Kinesis partition key: one key's records stay in one partition and so in order.
-    pub key: &'a str,
-    /// The record's bytes as they are; no bytes make an empty value, never a null one, which would be a tombstone.
+    /// One key's messages stay in one partition and so in order; without a key there is no order.
+    pub key: Option<&'a [u8]>,
+    /// No bytes make an empty value, never a null one, which would be a tombstone.
     pub value: &'a [u8],
-    /// Arrival in Kinesis, in milliseconds since the Unix epoch.
+    /// Milliseconds since the Unix epoch.
     pub timestamp_millis: i64,
-    /// Name and value of each header that identifies the record.
-    pub identity: [(&'static str, &'a str); 3],
+    /// Where it comes from.
+    pub origin: Origin<'a>,
+    /// Whether headers say where it comes from.
+    pub identified: bool,
     /// Set for the dead-letter topic.
     pub grounds: Option<Grounds<'a>>,
 }
 
-impl<'a> Message<'a> {
-    /// The message for `record`, whose decoded data is `value`.
-    pub fn new(record: &'a Record<'_>, value: &'a [u8]) -> Self {
-        Self {
-            key: &record.partition_key,
-            value,
-            timestamp_millis: record.arrival_millis,
-            identity: [
-                (STREAM_HEADER, &record.stream),
-                (SHARD_HEADER, &record.shard),
-                (SEQUENCE_HEADER, &record.sequence_number),
-            ],
-            grounds: None,
-        }
-    }
-
+impl Message<'_> {
     /// Name and value of each header, in the order they are sent.
-    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
-        let grounds = self
-            .grounds
-            .map(|Grounds { topic, reason }| [(TOPIC_HEADER, topic), (REASON_HEADER, reason)]);
-        self.identity.into_iter().chain(grounds.into_iter().flatten())
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        let origin = self.identified.then_some(&self.origin);
+        let identity = origin.map(|it| {
+            [
+                (STREAM_HEADER, it.stream.as_bytes()),
+                (SHARD_HEADER, it.shard.as_bytes()),
+                (SEQUENCE_HEADER, it.sequence_number.as_bytes()),
+            ]
+        });
+        let subsequence = origin.and_then(|it| it.subsequence.as_ref());
+        let subsequence = subsequence.map(|it| (SUBSEQUENCE_HEADER, it.as_bytes()));
+        let log = origin.and_then(|it| it.log);
+        let log = log.map(|(group, stream)| [(LOG_GROUP_HEADER, group), (LOG_STREAM_HEADER, stream)]);
+        let grounds = self.grounds.as_ref();
+        let grounds = grounds.map(|it| {
+            [
+                (TOPIC_HEADER, it.topic.as_bytes()),
+                (REASON_HEADER, it.reason.as_bytes()),
+            ]
+        });
+        identity
+            .into_iter()
+            .flatten()
+            .chain(subsequence)
+            .chain(log.into_iter().flatten())
+            .chain(grounds.into_iter().flatten())
     }
 
     /// Bytes of a record batch that holds this message alone, uncompressed, with a value of `value_bytes`: what a broker compares with the
@@ -68,9 +97,46 @@ impl<'a> Message<'a> {
         let (count, headers) = self.headers().fold((0, 0), |(count, bytes), (name, value)| {
             (count + 1, bytes + sized(name.len()) + sized(value.len()))
         });
-        // Attributes, timestamp delta and offset delta of a batch's first record take a byte each.
-        let record = 3 + sized(self.key.len()) + sized(value_bytes) + varint(count) + headers;
+        // Attributes, timestamp delta and offset delta of a batch's first record take a byte each, and so does the length of a key that isn't there.
+        let key = self.key.map_or(1, |key| sized(key.len()));
+        let record = 3 + key + sized(value_bytes) + varint(count) + headers;
         BATCH_HEADER_BYTES + sized(record)
+    }
+}
+
+/// A number in decimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decimal {
+    digits: [u8; 10],
+    length: usize,
+}
+
+impl Decimal {
+    /// The digits.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.digits[..self.length]
+    }
+}
+
+impl From<u32> for Decimal {
+    fn from(number: u32) -> Self {
+        let mut it = Self {
+            digits: [0; 10],
+            length: 0,
+        };
+        // Ten digits are enough for 32 bits.
+        let _ = write!(it, "{number}");
+        it
+    }
+}
+
+impl std::fmt::Write for Decimal {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = self.length + text.len();
+        let room = self.digits.get_mut(self.length..end).ok_or(std::fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
     }
 }
 
@@ -107,35 +173,59 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_size_is_the_sum_of_the_fields() {
-        let message = Message {
-            key: "key",
-            value: &[0; 100],
+    fn message() -> Message<'static> {
+        Message {
+            key: Some(b"key"),
+            value: b"",
             timestamp_millis: 0,
-            identity: [(STREAM_HEADER, "s"), (SHARD_HEADER, "shard"), (SEQUENCE_HEADER, "1")],
+            origin: Origin {
+                stream: "s",
+                shard: "shard",
+                sequence_number: "1",
+                subsequence: None,
+                log: None,
+            },
+            identified: true,
             grounds: None,
-        };
-        let headers = 1 + (1 + 10 + 1 + 1) + (1 + 9 + 1 + 5) + (1 + 12 + 1 + 1);
-        let record = 3 + (1 + 3) + (2 + 100) + headers;
-        assert_eq!(message.batch_bytes(100), 61 + 2 + record);
+        }
     }
 
     #[test]
-    fn a_dead_letter_says_where_it_could_not_go_and_why() {
-        let mut message = Message {
-            key: "key",
-            value: b"",
-            timestamp_millis: 0,
-            identity: [(STREAM_HEADER, "s"), (SHARD_HEADER, "shard"), (SEQUENCE_HEADER, "1")],
-            grounds: None,
+    fn the_size_is_the_sum_of_the_fields() {
+        let headers = 1 + (1 + 10 + 1 + 1) + (1 + 9 + 1 + 5) + (1 + 12 + 1 + 1);
+        let record = 3 + (1 + 3) + (2 + 100) + headers;
+        assert_eq!(message().batch_bytes(100), 61 + 2 + record);
+        let bare = Message {
+            key: None,
+            identified: false,
+            ..message()
         };
-        assert_eq!(message.headers().count(), 3);
+        assert_eq!(bare.batch_bytes(10), 61 + 1 + 3 + 1 + (1 + 10) + 1);
+    }
+
+    fn shown(message: &Message<'_>) -> String {
+        let pairs = message
+            .headers()
+            .map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value)));
+        pairs.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn headers_say_where_it_comes_from_and_why_it_is_a_dead_letter() {
+        let mut message = message();
+        assert_eq!(shown(&message), "k2m-stream=s k2m-shard=shard k2m-sequence=1");
+        message.origin.subsequence = Some(u32::MAX.into());
+        message.origin.log = Some((b"group", b"stream"));
         message.grounds = Some(Grounds {
             topic: "orders",
             reason: "too large",
         });
-        let added: Vec<_> = message.headers().skip(3).collect();
-        assert_eq!(added, [("k2m-topic", "orders"), ("k2m-reason", "too large")]);
+        assert_eq!(
+            shown(&message),
+            "k2m-stream=s k2m-shard=shard k2m-sequence=1 k2m-subsequence=4294967295 k2m-log-group=group k2m-log-stream=stream k2m-topic=orders \
+             k2m-reason=too large"
+        );
+        message.identified = false;
+        assert_eq!(shown(&message), "k2m-topic=orders k2m-reason=too large");
     }
 }

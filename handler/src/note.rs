@@ -49,7 +49,13 @@ pub(crate) struct Summary<'a> {
 impl Summary<'_> {
     /// Writes the summary line and the metrics.
     pub(crate) fn write(&self) {
-        let Delivery { bytes, resent, .. } = *self.delivery;
+        let Delivery {
+            messages,
+            controls,
+            bytes,
+            resent,
+            ..
+        } = *self.delivery;
         let acknowledged = self.delivery.count(Outcome::Acknowledged);
         let dead_lettered = self.delivery.count(Outcome::DeadLettered);
         let failures = self.delivery.count(Outcome::Failed);
@@ -60,6 +66,8 @@ impl Summary<'_> {
                 tracing::$level!(
                     requestId = self.request_id,
                     records = self.records.len(),
+                    messages,
+                    controlMessages = controls,
                     acknowledged,
                     deadLettered = dead_lettered,
                     failures,
@@ -88,6 +96,7 @@ impl Summary<'_> {
         }
         metrics([
             ("Records", "Count", self.records.len().into()),
+            ("Messages", "Count", messages.into()),
             ("Acknowledged", "Count", acknowledged.into()),
             ("DeadLettered", "Count", dead_lettered.into()),
             ("Failures", "Count", failures.into()),

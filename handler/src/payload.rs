@@ -2,9 +2,8 @@
 //!
 //! The command line checks its settings by the same rules; the errors say what a value takes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-use serde_json::Value;
 
 /// How data is taken apart before it is sent, in this order: a KPL aggregate, then gzip, then the split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,9 +152,15 @@ impl Pointer {
         &self.0
     }
 
-    /// What stands there; null counts as nothing.
-    pub fn find<'v>(&self, value: &'v Value) -> Option<&'v Value> {
-        value.pointer(&self.0).filter(|found| !found.is_null())
+    /// The names and places to go through, from the outermost.
+    pub fn steps(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.0.split('/').skip(1).map(|step| {
+            if step.contains('~') {
+                Cow::Owned(step.replace("~1", "/").replace("~0", "~"))
+            } else {
+                Cow::Borrowed(step)
+            }
+        })
     }
 }
 
@@ -310,12 +315,9 @@ mod tests {
     }
 
     #[test]
-    fn null_is_nothing() {
-        let value = serde_json::json!({"a": null, "b": {"c/d": 1}});
-        let find = |text| Pointer::parse(text).expect("a pointer").find(&value).cloned();
-        assert_eq!(find("/a"), None);
-        assert_eq!(find("/x"), None);
-        assert_eq!(find("/b/c~1d"), Some(1.into()));
+    fn a_pointer_s_steps_are_unescaped() {
+        let pointer = Pointer::parse("/a~1b/~01/0/").expect("a pointer");
+        assert_eq!(pointer.steps().collect::<Vec<_>>(), ["a/b", "~1", "0", ""]);
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! a suspect, and is sent again one record a request; what is refused alone is a poison. The order per key is kept by keeping all order:
 //! whatever stands before the last suspect goes with it, and nothing behind a poison is sent before it is decided what becomes of it.
 
-use crate::batch::Outcome;
 use crate::failure::{Class, Failure};
 
 /// A refusal as it was reported, of one record.
@@ -41,7 +40,8 @@ enum State {
     Suspect,
     /// Refused alone.
     Poison(Failure),
-    Settled(Outcome),
+    /// The topic or the dead-letter topic has it.
+    Settled,
 }
 
 /// One batch on its way.
@@ -64,7 +64,7 @@ impl Rounds {
     /// What to do next. `is_large`: whether the record at a place is larger than the topic is known to take, so that it would be refused with
     /// all that shares its request.
     pub fn next(&mut self, is_large: impl Fn(usize) -> bool) -> Next {
-        while matches!(self.states.get(self.settled), Some(State::Settled(_))) {
+        while matches!(self.states.get(self.settled), Some(State::Settled)) {
             self.settled += 1;
         }
         let open = &self.states[self.settled..];
@@ -84,7 +84,7 @@ impl Rounds {
         let unsettled = |range: &[State]| -> Vec<usize> {
             let places = range.iter().enumerate();
             places
-                .filter(|(_, state)| !matches!(state, State::Settled(_)))
+                .filter(|(_, state)| !matches!(state, State::Settled))
                 .map(|(place, _)| self.settled + place)
                 .collect()
         };
@@ -101,14 +101,9 @@ impl Rounds {
         Next::Send { places, alone: false }
     }
 
-    /// The brokers acknowledged the record at `place`.
-    pub fn acknowledge(&mut self, place: usize) {
-        self.states[place] = State::Settled(Outcome::Acknowledged);
-    }
-
-    /// The dead-letter topic took the record at `place`.
-    pub fn dead_letter(&mut self, place: usize) {
-        self.states[place] = State::Settled(Outcome::DeadLettered);
+    /// The brokers acknowledged the record at `place`, or the dead-letter topic took it.
+    pub fn settle(&mut self, place: usize) {
+        self.states[place] = State::Settled;
     }
 
     /// Takes what was refused in one round. Records refused for what they are become suspects, or poisons where they were alone: in a round of
@@ -138,15 +133,6 @@ impl Rounds {
                 *state = State::Pending;
             }
         }
-    }
-
-    /// What has become of each record so far.
-    pub fn outcomes(&self) -> Vec<Outcome> {
-        let outcome = |state: &State| match state {
-            State::Settled(outcome) => *outcome,
-            State::Pending | State::Suspect | State::Poison(_) => Outcome::Failed,
-        };
-        self.states.iter().map(outcome).collect()
     }
 }
 
@@ -181,10 +167,9 @@ mod tests {
         let mut rounds = Rounds::new(3);
         assert_eq!(next(&mut rounds), send(&[0, 1, 2], false));
         for place in [0, 2, 1] {
-            rounds.acknowledge(place);
+            rounds.settle(place);
         }
         assert_eq!(next(&mut rounds), Next::Done);
-        assert_eq!(rounds.outcomes(), [Outcome::Acknowledged; 3]);
         assert_eq!(next(&mut Rounds::new(0)), Next::Done);
     }
 
@@ -193,16 +178,16 @@ mod tests {
         let mut rounds = Rounds::new(4);
         let large = |place| place == 1;
         assert_eq!(rounds.next(large), send(&[0], false));
-        rounds.acknowledge(0);
+        rounds.settle(0);
         assert_eq!(rounds.next(large), send(&[1], false));
-        rounds.acknowledge(1);
+        rounds.settle(1);
         assert_eq!(rounds.next(large), send(&[2, 3], false));
     }
 
     #[test]
     fn who_is_refused_in_company_is_a_suspect_and_sent_alone_with_all_before_it() {
         let mut rounds = Rounds::new(5);
-        rounds.acknowledge(1);
+        rounds.settle(1);
         assert_eq!(
             rounds.refuse(vec![refusal(2, Class::Poison), refusal(3, Class::Poison)], false),
             None
@@ -212,15 +197,15 @@ mod tests {
             send(&[0, 2, 3], true),
             "0 was purged: it may share their key"
         );
-        rounds.acknowledge(0);
-        rounds.acknowledge(2);
+        rounds.settle(0);
+        rounds.settle(2);
         rounds.refuse(vec![refusal(3, Class::Poison)], true);
         rounds.acquit();
         let Next::Poison(found) = next(&mut rounds) else {
             panic!("3 is a poison")
         };
         assert_eq!(found, refusal(3, Class::Poison));
-        rounds.dead_letter(3);
+        rounds.settle(3);
         assert_eq!(next(&mut rounds), send(&[4], false));
     }
 
@@ -229,10 +214,9 @@ mod tests {
         let mut rounds = Rounds::new(4);
         rounds.refuse(vec![refusal(2, Class::Poison)], false);
         assert_eq!(next(&mut rounds), send(&[0, 1], false));
-        rounds.acknowledge(0);
-        rounds.acknowledge(1);
+        rounds.settle(0);
+        rounds.settle(1);
         assert_eq!(next(&mut rounds), Next::Poison(refusal(2, Class::Poison)));
-        assert_eq!(rounds.outcomes()[2..], [Outcome::Failed; 2]);
     }
 
     #[test]
@@ -246,10 +230,10 @@ mod tests {
     fn suspects_behind_a_poison_wait_with_the_rest() {
         let mut rounds = Rounds::new(4);
         rounds.refuse((0..4).map(|place| refusal(place, Class::Poison)).collect(), false);
-        rounds.acknowledge(0);
+        rounds.settle(0);
         rounds.refuse(vec![refusal(1, Class::Poison)], true);
         rounds.acquit();
-        rounds.dead_letter(1);
+        rounds.settle(1);
         assert_eq!(next(&mut rounds), send(&[2, 3], false));
     }
 

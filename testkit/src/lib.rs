@@ -2,6 +2,7 @@
 //! reader that shares no code with k2m, an emulator of AWS, and AWS's linter of templates. Everything listens on 127.0.0.1 and disappears
 //! with the test.
 
+pub mod aggregates;
 pub mod aws;
 pub mod clerk;
 mod error;
@@ -9,6 +10,7 @@ pub mod ground;
 pub mod iam;
 pub mod kafka;
 pub mod lint;
+pub mod partitions;
 mod ports;
 mod process;
 pub mod proxy;

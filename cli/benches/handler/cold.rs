@@ -89,15 +89,16 @@ fn job(environment: Vec<(String, String)>, batch: &Batch) -> Result<NamedTempFil
     let (mut settings, topic) = librdkafka::settings(environment)?;
     // Else it warns on standard error of what the handler sets.
     settings.set("log_level", "3");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let messages: Vec<_> = batch
         .messages
         .iter()
         .map(|message| {
             json!({
-                "key": message.key,
-                "value": String::from_utf8_lossy(&message.value),
+                "key": text(&message.key),
+                "value": text(&message.value),
                 "timestamp": message.timestamp_millis,
-                "headers": message.headers,
+                "headers": message.headers.iter().map(|(name, value)| (name, text(value))).collect::<Vec<_>>(),
             })
         })
         .collect();

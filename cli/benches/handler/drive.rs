@@ -1,6 +1,7 @@
 //! The program that the instructions are counted of: this one, started with [`VARIABLE`] set. It handles the same event again and again in
 //! its own process, without a Runtime API.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,8 +11,10 @@ use k2m_handler::config::{Config, LogLevel};
 use k2m_handler::event::Record;
 use k2m_handler::invocation::{Call, Deliver, handle};
 use k2m_handler::kafka::KafkaProducer;
-use k2m_handler::message::Message;
 use k2m_handler::note;
+use k2m_handler::parcel::Scratch;
+use k2m_handler::payload::Payload;
+use k2m_handler::unfold::Unfolding;
 use tokio::time::Instant;
 
 use crate::Result;
@@ -66,19 +69,26 @@ struct Scripted;
 
 impl Deliver for Scripted {
     async fn deliver(&mut self, records: &[Record<'_>], _: Instant) -> Delivery {
-        let (mut value, mut bytes) = (Vec::new(), 0);
-        let outcomes = records.iter().map(|record| {
-            if record.data_into(&mut value).is_err() {
+        let unfolding = Unfolding::new(&Payload::default(), "orders");
+        let (mut parcels, mut scratch) = (VecDeque::new(), Scratch::default());
+        let mut bytes = 0;
+        for (place, record) in records.iter().enumerate() {
+            unfolding.unfold(place, record, &mut parcels);
+        }
+        let outcomes = parcels.iter().map(|parcel| {
+            let record = &records[parcel.record];
+            black_box(parcel.batch_bytes(record, unfolding.payload()));
+            let Ok(message) = parcel.message(record, unfolding.payload(), &mut scratch) else {
                 return Outcome::Failed;
-            }
-            let message = Message::new(record, &value);
-            black_box(message.batch_bytes(value.len()));
+            };
             black_box(&message);
-            bytes += value.len() as u64;
+            bytes += message.value.len() as u64;
             Outcome::Acknowledged
         });
         Delivery {
             outcomes: outcomes.collect(),
+            messages: records.len(),
+            controls: 0,
             bytes,
             resent: 0,
             failure: None,

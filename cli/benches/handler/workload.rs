@@ -1,10 +1,14 @@
 //! The batches: records of JSON, as the event that Lambda would send and as the messages that come of it.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use k2m::local::event::{self, PAYLOAD_LIMIT, Parts, Record};
 use k2m::local::stream::Stream;
 use k2m_handler::event::decode;
-use k2m_handler::message::Message;
+use k2m_handler::parcel::Scratch;
+use k2m_handler::payload::Payload;
+use k2m_handler::unfold::Unfolding;
 
 use crate::Result;
 
@@ -27,10 +31,10 @@ pub(crate) struct Batch {
 
 /// A Kafka message in memory.
 pub(crate) struct OwnedMessage {
-    pub(crate) key: String,
+    pub(crate) key: Vec<u8>,
     pub(crate) value: Vec<u8>,
     pub(crate) timestamp_millis: i64,
-    pub(crate) headers: [(&'static str, String); 3],
+    pub(crate) headers: Vec<(&'static str, Vec<u8>)>,
 }
 
 /// The records of the largest batch; smaller ones are its beginnings.
@@ -76,14 +80,16 @@ impl Workload {
     pub(crate) fn batch(&self, size: usize) -> Result<Batch> {
         let event = event::render(&self.records[..size]);
         let mut messages = Vec::with_capacity(size);
-        let mut value = Vec::new();
-        for record in decode(&event)? {
-            record.data_into(&mut value)?;
-            let message = Message::new(&record, &value);
+        let unfolding = Unfolding::new(&Payload::default(), "orders");
+        let (mut parcels, mut scratch) = (VecDeque::new(), Scratch::default());
+        for (place, record) in decode(&event)?.iter().enumerate() {
+            unfolding.unfold(place, record, &mut parcels);
+            let parcel = parcels.pop_front().ok_or("a record is a message")?;
+            let message = parcel.message(record, unfolding.payload(), &mut scratch)?;
             messages.push(OwnedMessage {
-                key: message.key.to_owned(),
+                key: message.key.unwrap_or_default().to_vec(),
                 timestamp_millis: message.timestamp_millis,
-                headers: message.identity.map(|(name, value)| (name, value.to_owned())),
+                headers: message.headers().map(|(name, value)| (name, value.to_vec())).collect(),
                 value: message.value.to_vec(),
             });
         }

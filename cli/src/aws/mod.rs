@@ -51,6 +51,8 @@ pub struct Question {
     pub topic: String,
     /// The dead-letter topic, where poison goes to one.
     pub dead_letter_topic: Option<String>,
+    /// The topics that the data chooses among, beside the topic.
+    pub mapped_topics: Vec<String>,
     /// The stack, in the stream's region.
     pub stack: String,
 }
@@ -232,7 +234,7 @@ impl Aws {
         let Question { stream, cluster, .. } = question;
         let (here, there) = (self.in_region(&stream.region), self.in_region(&cluster.region));
         let kafka = aws_sdk_kafka::Client::new(&there);
-        let (account, stream_seen, deployed, cluster_seen, brokers, topic, dead_letter_topic) = tokio::join!(
+        let (account, stream_seen, deployed, cluster_seen, brokers, topic, dead_letter_topic, mapped_topics) = tokio::join!(
             async { sts::account(&aws_sdk_sts::Client::new(&here)).await },
             async { kinesis::stream(&aws_sdk_kinesis::Client::new(&here), stream.as_str()).await },
             deployed(&here, question),
@@ -242,6 +244,15 @@ impl Aws {
             async {
                 let name = question.dead_letter_topic.as_ref()?;
                 Some(kafka::topic(&kafka, cluster.as_str(), name).await)
+            },
+            async {
+                let mut topics = BTreeMap::new();
+                // One after the other: MSK throttles soon.
+                for name in &question.mapped_topics {
+                    let topic = kafka::topic(&kafka, cluster.as_str(), name).await;
+                    topics.insert(name.clone(), fact(topic));
+                }
+                topics
             },
         );
         self.reachable(&stream.region, &account, stream_seen.as_ref().err())?;
@@ -293,6 +304,7 @@ impl Aws {
             configuration: fact(configuration),
             topic: fact(topic),
             dead_letter_topic: dead_letter_topic.map(fact),
+            mapped_topics,
             networks,
             stack: deployed.stack,
             function: deployed.function,

@@ -11,6 +11,7 @@ pub fn run(args: EmbeddedArgs) -> Result<Exit, CommandError> {
         brokers: args.brokers,
         topic: args.topic,
         partitions: args.partitions,
+        mapped_topics: args.mapped_topic,
         dead_letter_topic: args.dead_letter_topic,
     };
     match serve(&plan, std::io::stdin().lock(), std::io::stdout().lock()) {

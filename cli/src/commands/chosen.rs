@@ -73,7 +73,7 @@ pub(super) fn read(path: &Path) -> Result<Option<File>, SettingsError> {
 }
 
 /// A file of settings.
-fn load(path: &Path) -> Result<File, SettingsError> {
+pub(super) fn load(path: &Path) -> Result<File, SettingsError> {
     let unreadable = |source| SettingsError::Read {
         path: path.to_owned(),
         source,

@@ -53,6 +53,7 @@ pub async fn run(args: DemoArgs, reporter: &mut Reporter) -> Result<Exit, Comman
             brokers: BROKERS,
             topic: topic.clone(),
             partitions,
+            mapped_topics: Vec::new(),
             dead_letter_topic: None,
         })?;
         (embedded.connection(), topic, Some(&mut embedded))

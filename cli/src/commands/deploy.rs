@@ -17,7 +17,7 @@ use crate::deploy::port::{User as _, World as _};
 use crate::deploy::state::{Goal, Step};
 use crate::deploy::{DeployError, outcome::Deployed};
 use crate::exit::Exit;
-use crate::plan::Plan;
+use crate::plan::{Pipeline, Plan};
 use crate::report::Reporter;
 use crate::settings::{Settings, Source};
 
@@ -159,13 +159,7 @@ async fn deploy_plan(
 
 /// What the confirmation is asked for beside the changes themselves.
 fn conditions(plan: &Plan) -> Vec<String> {
-    let topics = plan.pipelines.iter().flat_map(|pipeline| {
-        let dead_letter = pipeline.dead_letter_topic.as_ref();
-        [
-            (pipeline.topic.as_str(), pipeline.new_topic.as_ref()),
-            dead_letter.map_or(("", None), |topic| (topic.name.as_str(), topic.new_topic.as_ref())),
-        ]
-    });
+    let topics = plan.pipelines.iter().flat_map(Pipeline::topics);
     let unconfirmed = topics.filter_map(|(name, topic)| {
         let topic = topic.filter(|topic| topic.unconfirmed && !topic.exists)?;
         Some(format!(

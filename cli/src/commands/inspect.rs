@@ -36,7 +36,7 @@ fn exit(facts: &Facts) -> Exit {
 
 /// Not every cluster tells of its topics through AWS, and the ARNs name the account too: neither stands in the way.
 fn needed(name: &str) -> bool {
-    !matches!(name, "topic" | "deadLetterTopic" | "account")
+    !matches!(name, "topic" | "deadLetterTopic" | "account") && !name.starts_with("mappedTopics.")
 }
 
 #[cfg(test)]

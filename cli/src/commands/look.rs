@@ -16,6 +16,7 @@ pub(super) fn question(settings: &Settings) -> Question {
         cluster: settings.cluster.value.clone(),
         topic: settings.topic.value.clone(),
         dead_letter_topic: settings.dead_letter_topic.as_ref().map(|topic| topic.value.clone()),
+        mapped_topics: settings.mapped_topics().into_iter().map(str::to_owned).collect(),
         stack: settings.stack.value.clone(),
     }
 }

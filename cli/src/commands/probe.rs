@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k2m_handler::probe::report::Answer;
 use k2m_handler::probe::{Payload, Request};
 
-use super::run::{dead_letter_topic, environment, program};
+use super::run::{chosen, program, variables};
 use super::{CommandError, output, signals};
 use crate::args::RunArgs;
 use crate::clock::{Clock, uuid};
@@ -20,13 +20,13 @@ use crate::report::Reporter;
 /// Runs the command.
 pub(super) async fn run(args: &RunArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
     let mut signals = signals()?;
-    let dead_letter_topic = dead_letter_topic(args)?;
+    let chosen = chosen(args)?;
     let Some(connection) = Connection::from_args(&args.broker).await? else {
         let words = "--probe tries the way to the brokers of --bootstrap-servers; name them";
         return Err(CommandError::Usage(words.to_owned()));
     };
-    let environment = environment(args, &connection, dead_letter_topic.as_deref());
-    let program = program(&args.function, false, environment)?;
+    let environment = variables(&connection, &chosen);
+    let program = program(&args.function, chosen.timeout.value, false, environment)?;
     let request = Payload::new(Request {
         create_topic: args.probe.create_topic,
         canary: args.probe.canary,

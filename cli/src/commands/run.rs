@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::chosen::load;
 use super::{CommandError, not_a_folder, output, own_handler, probe, signals, unless_stopped};
-use crate::args::{FunctionArgs, MappingArgs, RunArgs};
+use crate::args::{FunctionArgs, RunArgs, SettingsArgs};
 use crate::exit::Exit;
-use crate::local::broker::Connection;
+use crate::local::broker::{BrokerError, Connection};
 use crate::local::destination::Destination;
 use crate::local::embedded::{Embedded, Plan};
 use crate::local::engine::Event;
@@ -21,9 +22,9 @@ use crate::local::sandbox::Program;
 use crate::local::session::{Notice, Session};
 use crate::local::stream::Reshard;
 use crate::local::summary::Summary;
+use crate::plan::PlanError;
 use crate::report::{Reporter, Total};
-use crate::settings::parse::topic;
-use crate::settings::{OnPoison, default_dead_letter_topic};
+use crate::settings::{Environment, LocalSettings, Sources, resolve_local};
 
 /// Runs the command, and reports what it did.
 pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
@@ -31,34 +32,39 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
         return probe::run(&args, reporter).await;
     }
     let mut signals = signals()?;
-    let dead_letter_topic = dead_letter_topic(&args)?;
+    let chosen = chosen(&args)?;
+    let topic = chosen.topic.value.clone();
+    let mapped_topics = chosen.payload.other_topics(&topic).into_iter();
+    let mapped_topics: Vec<String> = mapped_topics.map(str::to_owned).collect();
+    let dead_letter_topic = chosen.dead_letter_topic.as_ref().map(|topic| topic.value.clone());
     rising(&args.mapping.reshard)?;
     let (source, total) = open(&args.input)?;
     let embedded;
     let (connection, in_memory) = if let Some(connection) = Connection::from_args(&args.broker).await? {
-        unless_stopped(&mut signals, connection.check(&args.topic)).await?;
-        if let Some(topic) = &dead_letter_topic {
-            unless_stopped(&mut signals, connection.check_dead_letter(topic)).await?;
-        }
+        unless_stopped(&mut signals, topics_exist(&connection, &chosen)).await?;
         (connection, false)
     } else {
         embedded = Embedded::start(&Plan {
             brokers: 1,
-            topic: args.topic.clone(),
+            topic: topic.clone(),
             partitions: args.partitions.unwrap_or(3),
+            mapped_topics: mapped_topics.clone(),
             dead_letter_topic: dead_letter_topic.clone(),
         })?;
         (embedded.connection(), true)
     };
-    let environment = environment(&args, &connection, dead_letter_topic.as_deref());
+    let environment = variables(&connection, &chosen);
     let session = Session {
-        settings: settings(&args.mapping),
+        settings: mapping(&chosen),
         shards: args.mapping.shards,
         reshardings: args.mapping.reshard,
-        parallelization_factor: args.mapping.parallelization_factor,
-        program: program(&args.function, in_memory, environment)?,
+        parallelization_factor: chosen.parallelization_factor.value,
+        program: program(&args.function, chosen.timeout.value, in_memory, environment)?,
         destination: args.mapping.on_failure.as_deref().map(Destination::open).transpose()?,
     };
+    if let Some(warning) = chosen.payload.disorder_by_lanes(&chosen.parallelization_factor) {
+        reporter.note(&format!("warning: {warning}"));
+    }
     reporter.start(total);
     let ended = session
         .run(source, signals, |notice, tally| match notice {
@@ -90,7 +96,8 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
         None => Exit::Fine,
     };
     let report = Report {
-        topic: args.topic,
+        mapped_topics,
+        topic,
         dead_letter_topic,
         bootstrap_servers: (!in_memory).then_some(connection.bootstrap_servers),
         in_memory,
@@ -100,20 +107,10 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
         summary: ended.summary,
     };
     output(reporter.result(&report))?;
-    let how_far = format!(
-        "{} lines were read; of {} records {} are acknowledged, {} dead-lettered, {} diverted, {} failed, {} not sent",
-        report.summary.lines,
-        report.summary.records,
-        report.summary.acknowledged,
-        report.summary.dead_lettered,
-        report.summary.diverted,
-        report.summary.failed,
-        report.summary.unsent
-    );
     if let Some(error) = error {
-        reporter.error(&format!("{error}\n  how far it came: {how_far}"));
+        reporter.error(&format!("{error}\n  how far it came: {}", report.how_far()));
     } else if ended.interrupted {
-        reporter.error(&format!("stopped by a signal\n  how far it came: {how_far}"));
+        reporter.error(&format!("stopped by a signal\n  how far it came: {}", report.how_far()));
     } else if failed {
         let advice = "run again with --on-failure FILE to keep such records";
         reporter.error(&format!(
@@ -124,43 +121,66 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
     Ok(exit)
 }
 
-/// The handler's variables.
-pub(super) fn environment(
-    args: &RunArgs,
-    connection: &Connection,
-    dead_letter_topic: Option<&str>,
-) -> Vec<(String, String)> {
-    let mut environment = connection.environment(&args.topic);
-    if let Some(topic) = dead_letter_topic {
-        environment.push(("K2M_ON_POISON".to_owned(), args.on_poison.name().to_owned()));
-        environment.push(("K2M_DEAD_LETTER_TOPIC".to_owned(), topic.to_owned()));
+/// What the flags and the file of `--config` say, by the rules of a pipeline's settings. No variable of the environment counts here.
+pub(super) fn chosen(args: &RunArgs) -> Result<LocalSettings, CommandError> {
+    let RunArgs { mapping, function, .. } = args;
+    let text = |number: Option<u32>| number.map(|number| number.to_string());
+    let signed = |number: Option<i32>| number.map(|number| number.to_string());
+    let flags = SettingsArgs {
+        topic: args.topic.clone(),
+        payload: args.payload.clone(),
+        on_poison: args.on_poison.map(|how| how.name().to_owned()),
+        dead_letter_topic: args.dead_letter_topic.clone(),
+        batch_size: text(mapping.batch_size),
+        batching_window: text(mapping.batching_window),
+        parallelization_factor: text(mapping.parallelization_factor),
+        retries: signed(mapping.retries),
+        maximum_record_age: signed(mapping.maximum_record_age),
+        bisect: mapping.no_bisect.then(|| "false".to_owned()),
+        timeout: text(function.timeout),
+        ..SettingsArgs::default()
+    };
+    let file = args.config.as_deref().map(load).transpose()?;
+    let chosen = resolve_local(Sources {
+        flags: &flags,
+        environment: &Environment::new(),
+        file: file.as_ref(),
+    })?;
+    let strict = &chosen.payload.strict_order;
+    let reasons = chosen.payload.disorder(&chosen.parallelization_factor);
+    if strict.value && !reasons.is_empty() {
+        return Err(PlanError::Disorder {
+            by: strict.source.clone(),
+            reasons,
+        }
+        .into());
     }
-    environment
+    Ok(chosen)
 }
 
-/// The dead-letter topic, if poison is to go there.
-pub(super) fn dead_letter_topic(args: &RunArgs) -> Result<Option<String>, CommandError> {
-    let named = match (args.on_poison, &args.dead_letter_topic) {
-        (OnPoison::Block, None) => return Ok(None),
-        (OnPoison::Block, Some(name)) => {
-            return Err(CommandError::Usage(format!(
-                "--dead-letter-topic {name} takes nothing with --on-poison block; add --on-poison divert, or leave it out"
-            )));
-        }
-        (OnPoison::Divert, named) => named,
-    };
-    let name = named.clone().unwrap_or_else(|| default_dead_letter_topic(&args.topic));
-    let name = topic(&name).map_err(|error| {
-        CommandError::Usage(format!(
-            "{name} can't be the dead-letter topic: {error}; name one with --dead-letter-topic"
-        ))
-    })?;
-    if name == args.topic {
-        return Err(CommandError::Usage(format!(
-            "--dead-letter-topic {name} is the topic itself, which can't take what it refuses; name another"
-        )));
+/// Asks the cluster for each topic that messages may go to.
+async fn topics_exist(connection: &Connection, chosen: &LocalSettings) -> Result<(), BrokerError> {
+    let topic = &chosen.topic.value;
+    connection.check(topic).await?;
+    for name in chosen.payload.other_topics(topic) {
+        connection.check_mapped(name).await?;
     }
-    Ok(Some(name))
+    if let Some(topic) = &chosen.dead_letter_topic {
+        connection.check_dead_letter(&topic.value).await?;
+    }
+    Ok(())
+}
+
+/// The handler's variables.
+pub(super) fn variables(connection: &Connection, chosen: &LocalSettings) -> Vec<(String, String)> {
+    let mut variables = connection.environment(&chosen.topic.value);
+    variables.extend(chosen.payload.variables());
+    if let Some(topic) = &chosen.dead_letter_topic {
+        let how = chosen.on_poison.value.name();
+        variables.push(("K2M_ON_POISON".to_owned(), how.to_owned()));
+        variables.push(("K2M_DEAD_LETTER_TOPIC".to_owned(), topic.value.clone()));
+    }
+    variables
 }
 
 /// Refuses reshardings whose order can't be meant.
@@ -194,13 +214,14 @@ fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Total), CommandError> {
     Ok((Box::new(file), total))
 }
 
-fn settings(args: &MappingArgs) -> Settings {
+fn mapping(chosen: &LocalSettings) -> Settings {
+    let age = chosen.maximum_record_age.as_ref().map(|age| i64::from(age.value));
     Settings {
-        batch_size: args.batch_size as usize,
-        window: i64::from(args.batching_window) * 1000,
-        retries: u32::try_from(args.retries).ok(),
-        maximum_age: (args.maximum_record_age >= 0).then(|| i64::from(args.maximum_record_age) * 1000),
-        bisect: !args.no_bisect,
+        batch_size: chosen.batch_size.value as usize,
+        window: i64::from(chosen.batching_window.value) * 1000,
+        retries: u32::try_from(chosen.retries.value).ok(),
+        maximum_age: age.filter(|age| *age >= 0).map(|age| age * 1000),
+        bisect: chosen.bisect.value,
         // Without them the handler's answer would say nothing, and what failed would count as done.
         partial_failures: true,
         longest_backoff: LONGEST_BACKOFF,
@@ -210,6 +231,7 @@ fn settings(args: &MappingArgs) -> Settings {
 /// The handler's process.
 pub(super) fn program(
     args: &FunctionArgs,
+    timeout: u32,
     embedded: bool,
     mut environment: Vec<(String, String)>,
 ) -> Result<Program, CommandError> {
@@ -240,7 +262,7 @@ pub(super) fn program(
         path,
         arguments,
         environment,
-        timeout: Duration::from_secs(u64::from(args.timeout)),
+        timeout: Duration::from_secs(u64::from(timeout)),
         freeze: args.freeze,
         log: log.transpose()?.map(Arc::new),
     })
@@ -250,6 +272,8 @@ pub(super) fn program(
 #[derive(Debug, Serialize)]
 struct Report {
     topic: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mapped_topics: Vec<String>,
     dead_letter_topic: Option<String>,
     bootstrap_servers: Option<String>,
     in_memory: bool,
@@ -258,6 +282,26 @@ struct Report {
     summary: Summary,
     error: Option<String>,
     exit_code: u8,
+}
+
+impl Report {
+    /// For a run that ended before its time.
+    fn how_far(&self) -> String {
+        let Summary {
+            lines,
+            records,
+            acknowledged,
+            dead_lettered,
+            diverted,
+            failed,
+            unsent,
+            ..
+        } = &self.summary;
+        format!(
+            "{lines} lines were read; of {records} records {acknowledged} are acknowledged, {dead_lettered} dead-lettered, {diverted} diverted, {failed} failed, \
+             {unsent} not sent"
+        )
+    }
 }
 
 impl fmt::Display for Report {

@@ -473,6 +473,11 @@ impl<'a> Case<'a> {
                 command = command.option(name, value);
             }
         }
+        for (row, text, source) in settings.payload.settings() {
+            if matches!(source, Source::Flag(_)) {
+                command = command.option(&row.flag(), &text);
+            }
+        }
         for (name, value) in more {
             command = command.option(name, value);
         }

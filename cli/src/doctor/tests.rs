@@ -1,7 +1,8 @@
 //! A healthy pipeline, and what each check says when one thing about it is changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use k2m_handler::payload::Pointer;
 use k2m_handler::probe::report::{Failure, Step};
 use serde_json::json;
 
@@ -13,7 +14,7 @@ use crate::facts::network::{AclEntry, NetworkAcl, Route, RouteTable, Rule, RuleP
 use crate::facts::{
     Broker, Cluster, Fact, Facts, Function, Mapping, Network, Owner, Probe, SCHEMA, Stack, Stream, Topic, Unreadable,
 };
-use crate::settings::{OnPoison, Setting, Settings, Source, StartingPosition};
+use crate::settings::{OnPoison, Payload, Setting, Settings, Source, StartingPosition, Told};
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
@@ -55,6 +56,7 @@ fn settings() -> Settings {
         memory: default(256),
         timeout: default(60),
         log_retention: default(30),
+        payload: Payload::default(),
     }
 }
 
@@ -267,6 +269,7 @@ fn looked_at() -> Facts {
             settings: map(&[]),
         }),
         dead_letter_topic: None,
+        mapped_topics: BTreeMap::new(),
         networks: [(REGION.to_owned(), network())].into(),
         stack: found(Stack {
             name: "k2m-orders".to_owned(),
@@ -390,6 +393,23 @@ fn word(outcome: &Outcome) -> &'static str {
         Outcome::Skip { .. } => "skip",
         Outcome::Unknown { .. } => "unknown",
     }
+}
+
+/// The data chooses between the topic and this one.
+fn mapped(settings: &mut Settings, name: &str, source: Source) {
+    let map = BTreeMap::from([("created".to_owned(), name.to_owned())]);
+    let text = serde_json::to_string(&map).unwrap();
+    settings.payload.topic_map = Some(Setting {
+        value: Told { choice: map, text },
+        source: source.clone(),
+    });
+    settings.payload.topic_pointer = Some(Setting {
+        value: Told {
+            choice: Pointer::parse("/type").unwrap(),
+            text: "/type".to_owned(),
+        },
+        source,
+    });
 }
 
 fn variable(facts: &mut Facts, name: &str, value: &str) {
@@ -778,6 +798,29 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-T02", |_, _| {}, "pass", "K2M_TOPIC is orders"),
     ("K2M-T02", |_, f| variable(f, "K2M_TOPIC", "clicks"), "warn", "writes to clicks (K2M_TOPIC), the settings say orders"),
     ("K2M-T02", |_, f| variable(f, "K2M_TOPIC", ""), "fail", "stops at its start"),
+    (
+        "K2M-T01",
+        |s, f| {
+            mapped(s, "orders-new", Source::Default);
+            f.mapped_topics.insert("orders-new".to_owned(), Fact::Absent);
+        },
+        "fail",
+        "orders-new is not in the cluster",
+    ),
+    (
+        "K2M-T02",
+        |s, _| mapped(s, "orders-new", Source::Flag("--topic-map".to_owned())),
+        "warn",
+        "the function takes nothing for topic_map (K2M_TOPIC_MAP), the settings say",
+    ),
+    (
+        "K2M-T02",
+        |s, _| mapped(s, "orders-new", Source::Flag("--topic-map".to_owned())),
+        "warn",
+        "--topic-pointer /type --topic-map '{",
+    ),
+    // What nobody chose is as the function has it.
+    ("K2M-T02", |_, f| variable(f, "K2M_DECODE", "kpl,lines"), "pass", "K2M_TOPIC is orders"),
     ("K2M-T02", not_deployed, "skip", "nothing is deployed"),
     ("K2M-T02", divert, "pass", "K2M_DEAD_LETTER_TOPIC is orders-dead-letter"),
     (

@@ -7,7 +7,7 @@ use crate::plan::topic::{
     DEAD_LETTER_BYTES, configs_of, create_command, dead_letter_shape, limit_of, new_shape, raise_command, too_small,
     unmakable,
 };
-use crate::settings::Authentication;
+use crate::settings::{Authentication, Preset, Source};
 use crate::shell::Command;
 
 /// MSK's default where a cluster has no configuration of its own.
@@ -22,8 +22,27 @@ struct Wanted<'a> {
     max_message_bytes: Option<u64>,
 }
 
-/// Whether the topic of the settings is there.
+/// Whether the topic of the settings is there, and each that their map leads to.
 pub(super) fn exists(case: &Case<'_>) -> Outcome {
+    let mapped = case.settings.mapped_topics().into_iter();
+    let mut missing = mapped.filter(|name| case.facts.mapped_topics.get(*name).is_some_and(Fact::is_absent));
+    match (of_pipeline(case), missing.next()) {
+        (Outcome::Pass { .. }, Some(name)) => {
+            let shards = case.facts.stream.found().map_or(1, |stream| stream.open_shards);
+            absent(
+                case,
+                &Wanted {
+                    name,
+                    shape: new_shape(case.settings, shards, brokers(case)),
+                    max_message_bytes: None,
+                },
+            )
+        }
+        (outcome, _) => outcome,
+    }
+}
+
+fn of_pipeline(case: &Case<'_>) -> Outcome {
     let name = &case.settings.topic.value;
     match &case.facts.topic {
         Fact::Found { value } => Outcome::pass(shape(name, value)),
@@ -259,6 +278,9 @@ fn same_dead_letter(case: &Case<'_>, topic: &str) -> Outcome {
         .variable("K2M_DEAD_LETTER_TOPIC")
         .filter(|_| case.variable("K2M_ON_POISON") == Some("divert"));
     if deployed == wanted.map(|topic| topic.value.as_str()) {
+        if let Some(outcome) = other_payload(case) {
+            return outcome;
+        }
         let and = deployed.map(|name| format!(", K2M_DEAD_LETTER_TOPIC is {name}"));
         return Outcome::pass(format!("K2M_TOPIC is {topic}{}", and.unwrap_or_default()));
     }
@@ -277,6 +299,31 @@ fn same_dead_letter(case: &Case<'_>, topic: &str) -> Outcome {
             "that does as the settings say; --on-poison and --dead-letter-topic judge the function's".to_owned(),
         ],
     )
+}
+
+/// What the function is told of the payload against what somebody chose; what nobody chose is the function's.
+fn other_payload(case: &Case<'_>) -> Option<Outcome> {
+    let settings = case.settings.payload.settings();
+    let chosen = settings.iter().filter(|(_, _, source)| **source != Source::Default);
+    let mut evidence = Vec::new();
+    for (row, wanted, source) in chosen {
+        let variable = row.variable();
+        let default = match row.default {
+            Preset::Is(text) => text,
+            Preset::Follows(_) | Preset::Required => "nothing",
+        };
+        let deployed = case.variable(&variable).unwrap_or(default);
+        if deployed != wanted {
+            evidence.push(format!(
+                "the function takes {deployed} for {} ({variable}), the settings say {wanted} ({source})",
+                row.name
+            ));
+        }
+    }
+    (!evidence.is_empty()).then(|| Outcome::Warn {
+        evidence,
+        fix: vec![case.deploy(&[]), "that does as the settings say".to_owned()],
+    })
 }
 
 fn same_topic(case: &Case<'_>) -> bool {

@@ -93,6 +93,9 @@ pub struct Facts {
     /// The dead-letter topic, where poison goes to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter_topic: Option<Fact<Topic>>,
+    /// By name, the topics that the data chooses among, beside the topic.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mapped_topics: BTreeMap<String, Fact<Topic>>,
     /// By region, what of the networks matters: that of the cluster, and that of the function where it is another.
     pub networks: BTreeMap<String, Network>,
     /// The stack of this pipeline's name.
@@ -121,6 +124,8 @@ impl Facts {
                 self.dead_letter_topic.as_ref().and_then(Fact::unreadable),
             ),
         ];
+        let mapped = self.mapped_topics.iter();
+        found.extend(mapped.map(|(name, topic)| (format!("mappedTopics.{name}"), topic.unreadable())));
         for (region, network) in &self.networks {
             found.extend([
                 (format!("networks.{region}.vpcs"), network.vpcs.unreadable()),

@@ -408,6 +408,11 @@ impl Connection {
         self.check_of(topic, "--dead-letter-topic").await
     }
 
+    /// Asks the cluster for a topic of `--topic-map`, without creating it. Returns its number of partitions.
+    pub async fn check_mapped(&self, topic: &str) -> Result<usize, BrokerError> {
+        self.check_of(topic, "--topic-map").await
+    }
+
     async fn check_of(&self, topic: &str, option: &'static str) -> Result<usize, BrokerError> {
         let (connection, topic) = (self.clone(), topic.to_owned());
         let check = tokio::task::spawn_blocking(move || connection.ask(&topic, option));

@@ -39,6 +39,8 @@ pub struct Plan {
     pub topic: String,
     /// Its partitions, spread over the brokers.
     pub partitions: i32,
+    /// Topics of as many partitions that the data chooses among.
+    pub mapped_topics: Vec<String>,
     /// A topic of one partition for what the first can't take.
     pub dead_letter_topic: Option<String>,
 }
@@ -66,6 +68,7 @@ impl Embedded {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["broker", "--brokers", &plan.brokers.to_string()])
             .args(["--partitions", &plan.partitions.to_string(), "--topic", &plan.topic])
+            .args(plan.mapped_topics.iter().flat_map(|name| ["--mapped-topic", name]))
             .args(
                 plan.dead_letter_topic
                     .iter()
@@ -168,6 +171,9 @@ impl<'a> Cluster<'a> {
     fn start(plan: &'a Plan) -> Result<Self, KafkaError> {
         let brokers = MockCluster::new(plan.brokers)?;
         brokers.create_topic(&plan.topic, plan.partitions, plan.brokers.min(3))?;
+        for topic in &plan.mapped_topics {
+            brokers.create_topic(topic, plan.partitions, plan.brokers.min(3))?;
+        }
         if let Some(topic) = &plan.dead_letter_topic {
             brokers.create_topic(topic, 1, plan.brokers.min(3))?;
         }
@@ -215,6 +221,7 @@ mod tests {
             brokers: 3,
             topic: "t".to_owned(),
             partitions: 6,
+            mapped_topics: Vec::new(),
             dead_letter_topic: None,
         }
     }
@@ -243,8 +250,9 @@ mod tests {
     }
 
     #[test]
-    fn the_dead_letter_topic_is_there_with_one_partition() {
+    fn each_topic_is_there_and_the_dead_letter_topic_has_one_partition() {
         let plan = Plan {
+            mapped_topics: vec!["m".to_owned(), "n".to_owned()],
             dead_letter_topic: Some("d".to_owned()),
             ..plan()
         };
@@ -258,7 +266,21 @@ mod tests {
             .map(|topic| (topic.name(), topic.partitions().len()))
             .collect();
         topics.sort_unstable();
-        assert_eq!(topics, [("d", 1), ("t", 6)]);
+        assert_eq!(topics, [("d", 1), ("m", 6), ("n", 6), ("t", 6)]);
+    }
+
+    #[tokio::test]
+    async fn a_topic_of_the_map_that_is_missing_is_told() {
+        let plan = Plan {
+            mapped_topics: vec!["m".to_owned()],
+            ..plan()
+        };
+        let cluster = Cluster::start(&plan).unwrap();
+        let connection = Connection::plaintext(cluster.brokers.bootstrap_servers());
+        assert_eq!(connection.check_mapped("m").await.unwrap(), 6);
+        let error = connection.check_mapped("n").await.unwrap_err().to_string();
+        assert!(error.starts_with("topic n does not exist at "), "{error}");
+        assert!(error.ends_with("or name another with --topic-map"), "{error}");
     }
 
     #[test]

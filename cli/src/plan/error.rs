@@ -208,13 +208,27 @@ pub enum PlanError {
     },
     /// The handler's variables don't fit.
     #[error(
-        "the function's variables would have {bytes} bytes, but Lambda takes at most 4096: the bootstrap brokers alone have {brokers}"
+        "the function's variables would have {bytes} bytes, but Lambda takes at most 4096: {}",
+        largest(*brokers, map.as_ref())
     )]
     Variables {
         /// Bytes of all names and values.
         bytes: usize,
         /// Bytes of the bootstrap brokers.
         brokers: usize,
+        /// Bytes of the map of topics, and who gives it.
+        map: Option<(usize, Source)>,
+    },
+    /// Order was asked for, and something that was chosen gives it up.
+    #[error(
+        "strict_order is true ({by}), but the order of a partition key would be given up:{}",
+        list(reasons)
+    )]
+    Disorder {
+        /// Who asked for it.
+        by: Source,
+        /// What gives it up, each with the next step.
+        reasons: Vec<String>,
     },
     /// What was rendered can't be compared with what is deployed.
     #[error("the rendered template is no YAML: {0}; that is a mistake in k2m, please report it with the facts")]
@@ -253,9 +267,11 @@ impl PlanError {
     /// The exit code that it ends with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::OtherFacts { .. } | Self::TooManySubnets { .. } | Self::Time { .. } | Self::Destination { .. } => {
-                Exit::Usage
-            }
+            Self::OtherFacts { .. }
+            | Self::TooManySubnets { .. }
+            | Self::Time { .. }
+            | Self::Destination { .. }
+            | Self::Disorder { .. } => Exit::Usage,
             Self::Blind(_) | Self::Missing { .. } => Exit::CouldNotTell,
             Self::Subnets { chosen, obstacles, .. } => {
                 let unknown = |(_, obstacle): &(String, Obstacle)| matches!(obstacle, Obstacle::Unknown(_));
@@ -282,6 +298,22 @@ impl PlanError {
             | Self::Template(_) => Exit::Failed,
         }
     }
+}
+
+/// What takes most of the variables' room.
+fn largest(brokers: usize, map: Option<&(usize, Source)>) -> String {
+    match map {
+        Some((bytes, by)) if *bytes > brokers => {
+            format!("topic_map ({by}) alone has {bytes}; take entries out: what is not in the map goes to the topic")
+        }
+        _ => format!("the bootstrap brokers alone have {brokers}"),
+    }
+}
+
+fn list(reasons: &[String]) -> String {
+    reasons
+        .iter()
+        .fold(String::new(), |text, reason| text + "\n  " + reason)
 }
 
 fn blind(facts: &[(String, Unreadable)]) -> String {

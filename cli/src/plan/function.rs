@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::error::PlanError;
 use super::notes::{Notes, why};
 use super::seen::Seen;
-use super::topic::max_message_bytes;
+use super::topic::least_message_bytes;
 use super::{PlannedCluster, PlannedFunction, PlannedMapping};
 use crate::settings::{Authentication, Settings, Source, StartingPosition};
 
@@ -256,27 +256,26 @@ fn variables(
     cluster: &PlannedCluster,
     pipeline: &str,
 ) -> Result<BTreeMap<String, String>, PlanError> {
-    let mut variables = vec![
+    let mut variables = settings.payload.variables();
+    variables.extend(named([
         ("K2M_AUTHENTICATION", cluster.authentication.name().to_owned()),
         (BOOTSTRAP_SERVERS, cluster.bootstrap_servers.clone()),
         (TOPIC, settings.topic.value.clone()),
         // So that it notices a clock that jumps: what is left of an invocation is never more.
         ("K2M_TIMEOUT_MS", (u64::from(settings.timeout.value) * 1000).to_string()),
-    ];
+    ]));
     let secrets = [
         ("K2M_SECRET_ARN", &cluster.secrets.identity),
         ("K2M_CA_SECRET_ARN", &cluster.secrets.ca),
     ];
-    variables.extend(
-        secrets
-            .into_iter()
-            .filter_map(|(name, secret)| Some((name, secret.as_ref()?.to_string()))),
-    );
+    for (name, secret) in secrets {
+        variables.extend(secret.as_ref().map(|secret| (name.to_owned(), secret.to_string())));
+    }
     if let Some(topic) = &settings.dead_letter_topic {
-        variables.extend([
+        variables.extend(named([
             ("K2M_ON_POISON", settings.on_poison.value.name().to_owned()),
             ("K2M_DEAD_LETTER_TOPIC", topic.value.clone()),
-        ]);
+        ]));
     }
     if cluster.authentication == Authentication::Iam {
         let (least, most) = MESSAGE_BYTES;
@@ -285,24 +284,31 @@ fn variables(
             .topic
             .unreadable()
             .and_then(|_| deployed_message_bytes(seen, &settings.topic.value, pipeline));
-        let bytes = before.unwrap_or_else(|| max_message_bytes(seen));
-        variables.extend([
+        let bytes = before.unwrap_or_else(|| least_message_bytes(seen));
+        variables.extend(named([
             ("K2M_CLUSTER_REGION", cluster.region.clone()),
             // Over IAM the handler can't ask the cluster.
             (MAX_MESSAGE_BYTES, bytes.clamp(least, most).to_string()),
-        ]);
+        ]));
     }
-    let bytes = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let bytes = bytes_of(&variables);
     if bytes > VARIABLES_BYTES {
+        let map = settings.payload.topic_map.as_ref();
         return Err(PlanError::Variables {
             bytes,
             brokers: cluster.bootstrap_servers.len(),
+            map: map.map(|map| (map.value.text.len(), map.source.clone())),
         });
     }
-    Ok(variables
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect())
+    Ok(variables.into_iter().collect())
+}
+
+fn named<const N: usize>(variables: [(&str, String); N]) -> impl Iterator<Item = (String, String)> {
+    variables.map(|(name, value)| (name.to_owned(), value)).into_iter()
+}
+
+fn bytes_of(variables: &[(String, String)]) -> usize {
+    variables.iter().map(|(name, value)| name.len() + value.len()).sum()
 }
 
 /// The topic's limit as the deployed function was told it, if it writes to this topic.

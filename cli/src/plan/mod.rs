@@ -9,6 +9,7 @@ mod error;
 mod function;
 mod model;
 mod notes;
+mod payload;
 mod place;
 mod rights;
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub(crate) mod tests;
 pub use error::{Obstacle, PlanError};
 pub(crate) use function::fitting_memory;
 pub use model::{
-    Alarm, DeadLetterTopic, Decision, Destination, Dimension, NewTopic, Pipeline, Plan, PlannedCluster,
+    Alarm, DeadLetterTopic, Decision, Destination, Dimension, MappedTopic, NewTopic, Pipeline, Plan, PlannedCluster,
     PlannedFunction, PlannedMapping, PlannedNetwork, PlannedSecrets, Statement,
 };
 pub(crate) use seen::same_pipeline;
@@ -61,7 +62,9 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
     let place = place::choose(settings, &seen, cluster.port, &mut notes)?;
     secret::reach(settings, &cluster.secrets, &place.network, &seen, &mut notes);
     function::connections(&mapping, &cluster, &seen, &mut notes);
+    payload::choose(settings, &seen, &mut notes)?;
     let new_topic = topic::choose(settings, &seen, &cluster, &id, &mut notes)?;
+    let mapped_topics = topic::mapped(settings, &seen, &cluster, &id, &mut notes)?;
     let dead_letter_topic = topic::dead_letter(settings, &seen, &cluster, &id, &mut notes)?;
     let function = function::function(settings, &seen, &cluster, &id, &mut notes)?;
     let destination = destination(settings, &mut notes)?;
@@ -81,6 +84,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
             stream_name: stream.name().to_owned(),
             topic: settings.topic.value.clone(),
             new_topic,
+            mapped_topics,
             dead_letter_topic,
             function,
             mapping,
@@ -107,9 +111,14 @@ fn pipeline_id(stream: &Arn) -> String {
         id.insert_str(0, "Stream");
     }
     id.truncate(NAME_IN_ID);
-    let hash = Sha256::digest(stream.as_str());
-    id.extend(hash.iter().take(4).map(|byte| format!("{byte:02x}")));
+    id += &short_hash(stream.as_str());
     id
+}
+
+/// Eight characters that tell texts apart where a logical id can't have them.
+fn short_hash(text: &str) -> String {
+    let [one, two, three, four, ..]: [u8; 32] = Sha256::digest(text).into();
+    format!("{:08x}", u32::from_be_bytes([one, two, three, four]))
 }
 
 /// Where what is given up goes: a queue or topic that was named, else the stack's own.

@@ -115,6 +115,8 @@ pub struct Pipeline {
     pub topic: String,
     /// The topic, where the stack makes it.
     pub new_topic: Option<NewTopic>,
+    /// The topics that the data chooses among, beside the topic.
+    pub mapped_topics: Vec<MappedTopic>,
     /// The dead-letter topic, where poison goes to one.
     pub dead_letter_topic: Option<DeadLetterTopic>,
     /// The function.
@@ -127,6 +129,31 @@ pub struct Pipeline {
     pub statements: Vec<Statement>,
     /// Its alarms.
     pub alarms: Vec<Alarm>,
+}
+
+impl Pipeline {
+    /// All topics that it writes to, each with what the stack makes of it.
+    pub fn topics(&self) -> impl Iterator<Item = (&str, Option<&NewTopic>)> {
+        let mapped = self.mapped_topics.iter();
+        let mapped = mapped.map(|topic| (topic.name.as_str(), topic.new_topic.as_ref()));
+        let dead_letter = self.dead_letter_topic.iter();
+        let dead_letter = dead_letter.map(|topic| (topic.name.as_str(), topic.new_topic.as_ref()));
+        std::iter::once((self.topic.as_str(), self.new_topic.as_ref()))
+            .chain(mapped)
+            .chain(dead_letter)
+    }
+}
+
+/// A topic that the data chooses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MappedTopic {
+    /// Its name.
+    pub name: String,
+    /// The end of its logical id.
+    pub id: String,
+    /// The topic, where the stack makes it.
+    pub new_topic: Option<NewTopic>,
 }
 
 /// The dead-letter topic.

@@ -57,8 +57,12 @@ pub(super) fn statements(
     ));
     if cluster.authentication == Authentication::Iam {
         statements.extend(write_topic(&settings.cluster.value, &settings.topic.value));
+        let mapped = settings.mapped_topics();
+        if !mapped.is_empty() {
+            statements.push(write("WriteMappedTopics", &settings.cluster.value, &mapped));
+        }
         if let Some(topic) = &settings.dead_letter_topic {
-            statements.push(write("WriteDeadLetterTopic", &settings.cluster.value, &topic.value));
+            statements.push(write("WriteDeadLetterTopic", &settings.cluster.value, &[&topic.value]));
         }
     }
     for (name, secret) in [("Secret", &cluster.secrets.identity), ("CaSecret", &cluster.secrets.ca)] {
@@ -143,11 +147,11 @@ fn write_topic(cluster: &Arn, topic: &str) -> [Statement; 2] {
             &["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"],
             json!(cluster.as_str()),
         ),
-        write("WriteTopic", cluster, topic),
+        write("WriteTopic", cluster, &[topic]),
     ]
 }
 
-fn write(sid: &str, cluster: &Arn, topic: &str) -> Statement {
+fn write(sid: &str, cluster: &Arn, topics: &[&str]) -> Statement {
     let name_and_uuid = cluster.resource.strip_prefix("cluster/").unwrap_or(&cluster.resource);
     let Arn {
         partition,
@@ -155,12 +159,19 @@ fn write(sid: &str, cluster: &Arn, topic: &str) -> Statement {
         account,
         ..
     } = cluster;
-    let topic = format!("arn:{partition}:kafka:{region}:{account}:topic/{name_and_uuid}/{topic}");
-    allow(
-        sid,
-        &["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
-        json!(topic),
-    )
+    let arn = |topic: &&str| {
+        json!(format!(
+            "arn:{partition}:kafka:{region}:{account}:topic/{name_and_uuid}/{topic}"
+        ))
+    };
+    Statement {
+        resource: topics.iter().map(arn).collect(),
+        ..allow(
+            sid,
+            &["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
+            Value::Null,
+        )
+    }
 }
 
 fn send_failures(pipeline: &str, destination: &Destination) -> Statement {

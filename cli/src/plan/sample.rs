@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::topic::{DEAD_LETTER_BYTES, configs_of};
 use super::{
-    Alarm, DeadLetterTopic, Decision, Destination, Dimension, NewTopic, Pipeline, Plan, PlannedCluster,
+    Alarm, DeadLetterTopic, Decision, Destination, Dimension, MappedTopic, NewTopic, Pipeline, Plan, PlannedCluster,
     PlannedFunction, PlannedMapping, PlannedNetwork, PlannedSecrets, Statement,
 };
 use crate::arn::SecretArn;
@@ -58,6 +58,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
             stream_name: "orders".to_owned(),
             topic: "orders".to_owned(),
             new_topic: None,
+            mapped_topics: Vec::new(),
             dead_letter_topic: None,
             function: PlannedFunction {
                 memory_mb: 256,
@@ -218,6 +219,30 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
                     unconfirmed: false,
                     exists: false,
                 });
+            }),
+        ),
+        (
+            "mapped topics, one of them new",
+            REGION,
+            vary(|plan| {
+                plan.pipelines[0].mapped_topics = vec![
+                    MappedTopic {
+                        name: "orders-cancelled".to_owned(),
+                        id: "MappedTopic01234567".to_owned(),
+                        new_topic: None,
+                    },
+                    MappedTopic {
+                        name: "orders-created".to_owned(),
+                        id: "MappedTopic89abcdef".to_owned(),
+                        new_topic: Some(NewTopic {
+                            partitions: 6,
+                            replication_factor: 3,
+                            configs: None,
+                            unconfirmed: false,
+                            exists: false,
+                        }),
+                    },
+                ];
             }),
         ),
         (

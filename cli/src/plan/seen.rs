@@ -24,6 +24,8 @@ pub(super) struct Seen<'a> {
     pub(super) topic: &'a Fact<Topic>,
     /// Absent where nobody asked for one.
     pub(super) dead_letter_topic: Option<&'a Fact<Topic>>,
+    /// As many as were asked for.
+    pub(super) mapped_topics: &'a BTreeMap<String, Fact<Topic>>,
     /// Server properties, as far as somebody changed them.
     pub(super) properties: Option<&'a BTreeMap<String, String>>,
     /// The stack, where it stands.
@@ -93,6 +95,7 @@ impl<'a> Seen<'a> {
             groups: network.security_groups.found().map_or(&[], Vec::as_slice),
             topic: &facts.topic,
             dead_letter_topic: facts.dead_letter_topic.as_ref(),
+            mapped_topics: &facts.mapped_topics,
             properties: facts.configuration.found(),
             function: facts.function.found().filter(|_| stack.is_some()),
             stack,
@@ -236,7 +239,10 @@ pub(crate) fn same_pipeline(settings: &Settings, facts: &Facts) -> Result<(), Pl
             &settings.stack.value,
         ),
     ];
-    for (what, seen, wanted) in seen {
+    let mapped = facts.mapped_topics.iter();
+    let mapped =
+        mapped.filter_map(|(name, topic)| Some(("mapped topic", Some(topic.found()?.name.as_str()), name.as_str())));
+    for (what, seen, wanted) in seen.into_iter().chain(mapped) {
         if let Some(seen) = seen.filter(|seen| *seen != wanted) {
             return Err(PlanError::OtherFacts {
                 what,

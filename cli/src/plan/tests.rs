@@ -9,7 +9,7 @@ use super::*;
 use crate::arn::Kind;
 use crate::facts::network::{RouteTable, Subnet};
 use crate::facts::{Cluster, Fact, Function, Network, Owner, Stack, Stream, Topic, Unreadable};
-use crate::settings::{OnPoison, Setting, Source, StartingPosition};
+use crate::settings::{OnPoison, Payload, Setting, Source, StartingPosition};
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0-3";
@@ -54,6 +54,7 @@ pub(crate) fn settings() -> Settings {
         memory: default(256),
         timeout: default(60),
         log_retention: default(30),
+        payload: Payload::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::error::PlanError;
 use super::notes::{Notes, why};
 use super::seen::{Seen, Standing};
-use super::{DeadLetterTopic, NewTopic, PlannedCluster};
+use super::{DeadLetterTopic, MappedTopic, NewTopic, PlannedCluster, short_hash};
 use crate::facts::{Cluster, Fact, Topic};
 use crate::settings::{Authentication, OnPoison, Setting, Settings, StartingPosition};
 use crate::shell::Command;
@@ -60,17 +60,61 @@ pub(super) fn choose(
         fact: seen.topic,
         chosen_partitions: settings.topic_partitions.as_ref(),
         shape: new_shape(settings, shards, brokers),
-        partitions_why: match &settings.topic_partitions {
-            Some(setting) => format!("partitions {}", why(setting, "")),
-            None => {
-                format!(
-                    "as many partitions as shards are open ({shards}), and one for each broker at least ({brokers})"
-                )
-            }
-        },
+        partitions_why: partitions_why(settings, shards, brokers),
         max_message_bytes: None,
     };
     wanted.settle(settings, seen, cluster, notes)
+}
+
+/// Decides what becomes of each topic that the data chooses, by the same rule.
+pub(super) fn mapped(
+    settings: &Settings,
+    seen: &Seen,
+    cluster: &PlannedCluster,
+    pipeline: &str,
+    notes: &mut Notes,
+) -> Result<Vec<MappedTopic>, PlanError> {
+    let (shards, brokers) = (seen.stream.open_shards, brokers(seen));
+    let decide = |name: &str| {
+        let fact = seen.mapped_topics.get(name).ok_or_else(|| PlanError::Missing {
+            what: format!("the topic {name} of topic_map"),
+        })?;
+        let id = format!("MappedTopic{}", short_hash(name));
+        let texts: Vec<String> = settings.payload.texts_of(name).into_iter().map(quoted).collect();
+        let wanted = Wanted {
+            about: "mapped topic",
+            name,
+            why: format!("topic_map gives it to {}", texts.join(", ")),
+            logical_id: format!("{pipeline}{id}"),
+            fact,
+            chosen_partitions: settings.topic_partitions.as_ref(),
+            shape: new_shape(settings, shards, brokers),
+            partitions_why: partitions_why(settings, shards, brokers),
+            max_message_bytes: None,
+        };
+        let limit = limit_of(fact.found(), |name| seen.property(name));
+        room(settings, seen, name, limit, notes);
+        Ok(MappedTopic {
+            name: name.to_owned(),
+            id,
+            new_topic: wanted.settle(settings, seen, cluster, notes)?,
+        })
+    };
+    settings.mapped_topics().into_iter().map(decide).collect()
+}
+
+/// A text out of the user's data, fit for one line.
+fn quoted(text: &str) -> String {
+    format!("`{}`", text.escape_debug())
+}
+
+fn partitions_why(settings: &Settings, shards: u32, brokers: u32) -> String {
+    match &settings.topic_partitions {
+        Some(setting) => format!("partitions {}", why(setting, "")),
+        None => {
+            format!("as many partitions as shards are open ({shards}), and one for each broker at least ({brokers})")
+        }
+    }
 }
 
 /// Decides what becomes of poison, and of the dead-letter topic where it goes to one.
@@ -401,7 +445,7 @@ pub(crate) fn unmakable(cluster: &Cluster) -> Option<String> {
 }
 
 /// The first two numbers of a version such as `3.7.x.kraft`.
-fn numbers(version: &str) -> Option<(u32, u32)> {
+pub(super) fn numbers(version: &str) -> Option<(u32, u32)> {
     let mut parts = version.split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
@@ -485,9 +529,31 @@ fn shape(partitions: u32, replication_factor: u32) -> String {
     )
 }
 
+/// The smallest limit of all topics that messages go to: the handler knows one.
+pub(super) fn least_message_bytes(seen: &Seen) -> u64 {
+    let mapped = seen.mapped_topics.values();
+    let mapped = mapped.map(|topic| limit_of(topic.found(), |name| seen.property(name)));
+    mapped.fold(max_message_bytes(seen), u64::min)
+}
+
 /// Bytes of the largest batch of records that the topic takes, as far as anybody says.
-pub(super) fn max_message_bytes(seen: &Seen) -> u64 {
+fn max_message_bytes(seen: &Seen) -> u64 {
     limit_of(seen.topic.found(), |name| seen.property(name))
+}
+
+/// The topics that messages go to whose old messages are compacted.
+pub(super) fn compacted<'a>(settings: &'a Settings, seen: &Seen<'a>) -> Vec<&'a str> {
+    let mapped = settings.mapped_topics().into_iter();
+    let mapped = mapped.filter_map(|name| Some((name, seen.mapped_topics.get(name)?)));
+    let all = std::iter::once((settings.topic.value.as_str(), seen.topic)).chain(mapped);
+    let compacts = |fact: &Fact<Topic>| {
+        let of_topic = fact.found().and_then(|topic| topic.settings.get("cleanup.policy"));
+        let policy = of_topic
+            .map(String::as_str)
+            .or_else(|| seen.property("log.cleanup.policy"));
+        policy.is_some_and(|policy| policy.contains("compact"))
+    };
+    all.filter(|(_, fact)| compacts(fact)).map(|(name, _)| name).collect()
 }
 
 fn topic_max_message_bytes(topic: &Topic, seen: &Seen) -> u64 {
@@ -540,8 +606,12 @@ fn limits(settings: &Settings, seen: &Seen, notes: &mut Notes) {
              older than {hours} hours soon after it arrives; raise retention.ms of the topic, or begin at LATEST"
         ));
     }
+    room(settings, seen, name, max_message_bytes(seen), notes);
+}
+
+/// Warns where a topic with this limit can't take what the stream has.
+fn room(settings: &Settings, seen: &Seen, name: &str, limit: u64, notes: &mut Notes) {
     let record = u64::from(seen.stream.max_record_kib.unwrap_or(MAX_RECORD_KIB)) * 1024;
-    let limit = max_message_bytes(seen);
     if limit < record {
         let to = match &settings.dead_letter_topic {
             None => "failure destination".to_owned(),

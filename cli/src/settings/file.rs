@@ -19,6 +19,9 @@ use super::table::{Row, Shape, TABLE};
 /// More than this is no file of settings; and in a longer one, brackets without end would keep the YAML reader busy for minutes.
 pub const SIZE_LIMIT: usize = 64 << 10;
 
+/// More entries than this no mapping of a setting has: a function is told 4 KB at most. Each entry is looked at by itself, so that more would take long.
+const MOST_ENTRIES: usize = 256;
+
 /// The settings of a file, as they are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
@@ -31,7 +34,7 @@ pub struct File {
 /// A setting of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its value as text; a list is joined by commas.
+    /// Its value as text; a list is joined by commas, a mapping is a JSON object.
     pub text: String,
     /// The line of the value, from 1.
     pub line: usize,
@@ -210,11 +213,71 @@ fn read(text: &str, index: usize, row: &Row, place: Place) -> Result<String, Wro
                 format!("`{name}` is a list of texts: {}", row.values),
             )),
         },
+        (Kind::Mapping, Shape::Map) => mapping(text, index, row, place),
         (found @ (Kind::List | Kind::Mapping), _) => Err((
             place,
             format!("this is {found}, and `{name}` can't be one: {}", row.values),
         )),
     }
+}
+
+/// The value of a setting that is a mapping of texts to texts, as a JSON object.
+fn mapping(text: &str, index: usize, row: &Row, start: Place) -> Result<String, Wrong> {
+    let name = row.name;
+    let Keys(keys) = nth(text, index, Part::Value, PhantomData::<Keys>).map_err(|error| {
+        let reason = format!("a text stands here, as in `{name}: {{created: orders-created}}`: nothing else can");
+        (Place::of(&error, text), reason)
+    })?;
+    if keys.len() > MOST_ENTRIES {
+        let reason = format!(
+            "`{name}` has {} entries, and more than {MOST_ENTRIES} can't be told to a function: leave some out",
+            keys.len()
+        );
+        return Err((start, reason));
+    }
+    let mut entries = BTreeMap::new();
+    let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
+    for (inner, key) in keys.iter().enumerate() {
+        let locate = |part| {
+            let found = nth(text, index, Part::Value, entry(inner, part, PhantomData::<Nothing>)).err();
+            found.map_or(start, |error| Place::of(&error, text))
+        };
+        let (key_place, place) = (locate(Part::Key), locate(Part::Value));
+        plain(key_place)?;
+        let shown = super::shown(key);
+        if let Some(line) = first_lines.insert(key, key_place.line) {
+            let reason = format!("`{shown}` is in line {line} of `{name}` already: leave one of them");
+            return Err((key_place, reason));
+        }
+        plain(place)?;
+        let kind = nth(text, index, Part::Value, entry(inner, Part::Value, PhantomData::<Kind>));
+        match kind.map_err(|error| wrong(&error, text))? {
+            Kind::Scalar => {}
+            Kind::Null => {
+                return Err((
+                    place,
+                    format!("`{shown}` has no value in `{name}`: give it one, or take the line out"),
+                ));
+            }
+            found @ (Kind::List | Kind::Mapping) => {
+                let reason = format!("this is {found}, and what `{shown}` leads to can't be one: give one text");
+                return Err((place, reason));
+            }
+        }
+        let value = nth(
+            text,
+            index,
+            Part::Value,
+            entry(inner, Part::Value, PhantomData::<String>),
+        );
+        entries.insert(key, value.map_err(|error| wrong(&error, text))?);
+    }
+    serde_json::to_string(&entries).map_err(|error| (start, error.to_string()))
+}
+
+/// A key or a value of a mapping.
+const fn entry<S>(index: usize, part: Part, seed: S) -> Nth<S> {
+    Nth { index, part, seed }
 }
 
 /// Refuses what a file of settings has no need for: what it says should stand where it is used.
@@ -294,6 +357,14 @@ struct Nth<S> {
     index: usize,
     part: Part,
     seed: S,
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Nth<S> {
+    type Value = S::Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
 }
 
 impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Nth<S> {

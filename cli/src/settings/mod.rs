@@ -3,6 +3,7 @@
 
 mod file;
 pub(crate) mod parse;
+mod payload;
 mod resolve;
 mod table;
 
@@ -12,8 +13,10 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 pub use file::{Entry, File, FileError, SIZE_LIMIT};
+pub use payload::{Payload, Told};
 pub use resolve::{
-    ChosenStack, Environment, SettingsError, Sources, StackOutputs, resolve, resolve_deployed, resolve_stack,
+    ChosenStack, Environment, LocalSettings, SettingsError, Sources, StackOutputs, resolve, resolve_deployed,
+    resolve_local, resolve_stack,
 };
 pub use table::{Preset, Row, Shape, TABLE};
 
@@ -201,6 +204,16 @@ pub struct Settings {
     pub timeout: Setting<u32>,
     /// Days that logs are kept.
     pub log_retention: Setting<u32>,
+    /// What data is taken for, and what messages are made of.
+    #[serde(flatten)]
+    pub payload: Payload,
+}
+
+impl Settings {
+    /// The topics that the data chooses among, beside the topic; each once, in order.
+    pub fn mapped_topics(&self) -> Vec<&str> {
+        self.payload.other_topics(&self.topic.value)
+    }
 }
 
 /// A text that a user gave, fit for an error: on one line, and not longer than one.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use k2m_handler::payload::{Split, Timestamp};
 use thiserror::Error;
 
 use super::parse::{Position, Target};
 use super::table::{self, Declared, Preset, Row};
 use super::{
-    Access, Authentication, File, FileError, OnPoison, Setting, Settings, Source, StartingPosition,
+    Access, Authentication, File, FileError, OnPoison, Payload, Setting, Settings, Source, StartingPosition,
     default_dead_letter_topic, parse, shown,
 };
 use crate::args::SettingsArgs;
@@ -178,7 +179,7 @@ pub enum SettingsError {
     },
     /// A dead-letter topic whose default name can't be.
     #[error(
-        "the dead-letter topic can't be {name}: {reason}; name one with --dead-letter-topic (or K2M_DEAD_LETTER_TOPIC, or `dead_letter_topic` in k2m.yaml)"
+        "the dead-letter topic can't be {name}: {reason}; name one with --dead-letter-topic (or `dead_letter_topic` in k2m.yaml)"
     )]
     DeadLetterTopicName {
         /// The default name.
@@ -186,6 +187,40 @@ pub enum SettingsError {
         /// Why not.
         reason: String,
     },
+    /// A dead-letter topic that the map names too.
+    #[error(
+        "the dead-letter topic {topic} is in topic_map ({by}) too, for `{}`: what a topic can't take would come back to it; name another with --dead-letter-topic",
+        shown(text)
+    )]
+    DeadLetterTopicIsMapped {
+        /// The topic.
+        topic: String,
+        /// Who gives the map.
+        by: Source,
+        /// The text that the map gives it for.
+        text: String,
+    },
+    /// One of the pointer to a topic and the map of topics, without the other.
+    #[error("{setting} is given, but {} is not, and they go together: add {} (or `{}` in k2m.yaml), or leave both out", missing.name, missing.flag(), missing.name)]
+    HalfOfTopicChoice {
+        /// Who gives it.
+        setting: String,
+        /// The other.
+        missing: Row,
+    },
+    /// The time of log events, where there are none.
+    #[error(
+        "{setting} is event, the time of a log event of CloudWatch Logs, but decode is {decode}: add cloudwatch_logs to decode, or choose arrival or a JSON pointer"
+    )]
+    NoEvents {
+        /// Who says so.
+        setting: String,
+        /// How data is taken apart.
+        decode: String,
+    },
+    /// A run that is told no topic.
+    #[error("no topic: give --topic NAME, or --config FILE with `topic` or `stream` in it")]
+    NoTopic,
 }
 
 impl SettingsError {
@@ -352,6 +387,7 @@ impl Sources<'_> {
         &self,
         on_poison: &Setting<OnPoison>,
         topic: &Setting<String>,
+        payload: &Payload,
     ) -> Result<Option<Setting<String>>, SettingsError> {
         let row = &table::DEAD_LETTER_TOPIC.row;
         let chosen = self.find(&table::DEAD_LETTER_TOPIC)?;
@@ -378,7 +414,51 @@ impl Sources<'_> {
                 topic: chosen.value,
             });
         }
+        if let Some(map) = &payload.topic_map
+            && let Some(text) = payload.texts_of(&chosen.value).first()
+        {
+            return Err(SettingsError::DeadLetterTopicIsMapped {
+                text: (*text).to_owned(),
+                by: map.source.clone(),
+                topic: chosen.value,
+            });
+        }
         Ok(Some(chosen))
+    }
+
+    /// What data is taken for, and what messages are made of.
+    pub(super) fn payload(&self) -> Result<Payload, SettingsError> {
+        let payload = Payload {
+            decode: self.need(&table::DECODE)?,
+            key: self.need(&table::KEY)?,
+            topic_pointer: self.find(&table::TOPIC_POINTER)?,
+            topic_map: self.find(&table::TOPIC_MAP)?,
+            value: self.need(&table::VALUE)?,
+            timestamp: self.need(&table::TIMESTAMP)?,
+            headers: self.need(&table::HEADERS)?,
+            compression: self.need(&table::COMPRESSION)?,
+            strict_order: self.need(&table::STRICT_ORDER)?,
+        };
+        let (pointer, map) = (&table::TOPIC_POINTER.row, &table::TOPIC_MAP.row);
+        let half = match (&payload.topic_pointer, &payload.topic_map) {
+            (Some(given), None) => Some((pointer, &given.source, map)),
+            (None, Some(given)) => Some((map, &given.source, pointer)),
+            (Some(_), Some(_)) | (None, None) => None,
+        };
+        if let Some((row, source, missing)) = half {
+            return Err(SettingsError::HalfOfTopicChoice {
+                setting: named(row, source),
+                missing: *missing,
+            });
+        }
+        let events = payload.decode.value.choice.split == Split::CloudwatchLogs;
+        if payload.timestamp.value.choice == Timestamp::Event && !events {
+            return Err(SettingsError::NoEvents {
+                setting: named(&table::TIMESTAMP.row, &payload.timestamp.source),
+                decode: payload.decode.value.text,
+            });
+        }
+        Ok(payload)
     }
 
     /// A destination, which must be where the stream is.
@@ -486,9 +566,11 @@ pub fn resolve(sources: Sources<'_>) -> Result<(Settings, Access), SettingsError
     sources.need(&table::TUMBLING_WINDOW)?;
     sources.need(&table::PARTIAL_FAILURES)?;
     let on_poison = sources.need(&table::ON_POISON)?;
+    let payload = sources.payload()?;
     let authentication = sources.find(&table::AUTHENTICATION)?;
     let settings = Settings {
-        dead_letter_topic: sources.dead_letter_topic(&on_poison, &topic)?,
+        dead_letter_topic: sources.dead_letter_topic(&on_poison, &topic, &payload)?,
+        payload,
         on_poison,
         topic,
         stack,
@@ -517,6 +599,56 @@ pub fn resolve(sources: Sources<'_>) -> Result<(Settings, Access), SettingsError
         cluster,
     };
     Ok((settings, access))
+}
+
+/// What of a pipeline's settings holds on this machine too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSettings {
+    /// The topic; the stream's name, where only that is given.
+    pub topic: Setting<String>,
+    /// What data is taken for, and what messages are made of.
+    pub payload: Payload,
+    /// What becomes of a record that the topic can never take.
+    pub on_poison: Setting<OnPoison>,
+    /// Where it goes with [`OnPoison::Divert`]; always given with that, and only with that.
+    pub dead_letter_topic: Option<Setting<String>>,
+    /// Most records in one invocation, 1-10000.
+    pub batch_size: Setting<u32>,
+    /// Seconds that a batch may take to fill, 0-300.
+    pub batching_window: Setting<u32>,
+    /// Batches of one shard in work at the same time, 1-10.
+    pub parallelization_factor: Setting<u32>,
+    /// Retries of a failed batch, -1 (without end) to 10000.
+    pub retries: Setting<i32>,
+    /// Oldest record that is still sent, in seconds: -1 (any age) or 60-604800.
+    pub maximum_record_age: Option<Setting<i32>>,
+    /// Whether a batch is split in two when the function fails.
+    pub bisect: Setting<bool>,
+    /// Seconds an invocation may take, 1-900.
+    pub timeout: Setting<u32>,
+}
+
+/// Resolves what of a pipeline's settings holds on this machine too. Nothing of AWS has to be named.
+pub fn resolve_local(sources: Sources<'_>) -> Result<LocalSettings, SettingsError> {
+    let of_stream = || -> Result<_, SettingsError> {
+        let stream = sources.stream()?.ok_or(SettingsError::NoTopic)?;
+        Ok(default(stream.value.name().to_owned()))
+    };
+    let topic = sources.topic()?.map_or_else(of_stream, Ok)?;
+    let (on_poison, payload) = (sources.need(&table::ON_POISON)?, sources.payload()?);
+    Ok(LocalSettings {
+        dead_letter_topic: sources.dead_letter_topic(&on_poison, &topic, &payload)?,
+        topic,
+        payload,
+        on_poison,
+        batch_size: sources.need(&table::BATCH_SIZE)?,
+        batching_window: sources.need(&table::BATCHING_WINDOW)?,
+        parallelization_factor: sources.need(&table::PARALLELIZATION_FACTOR)?,
+        retries: sources.need(&table::RETRIES)?,
+        maximum_record_age: sources.find(&table::MAXIMUM_RECORD_AGE)?,
+        bisect: sources.need(&table::BISECT)?,
+        timeout: sources.need(&table::TIMEOUT)?,
+    })
 }
 
 /// Resolves the settings of a pipeline that is deployed: stream, cluster and topics are those of its stack where nothing else names them.

@@ -1,7 +1,12 @@
 //! The settings: one table that says of each its name, its values, its default, why, and how its text is read. Flags, variables of the environment,
 //! k2m.yaml and docs/settings.md all follow from it.
 
+use std::collections::BTreeMap;
+
+use k2m_handler::payload::{Compression, Decode, Key, Pointer, Timestamp, ValueForm};
+
 use super::parse::{self, Position, Target, boolean, number};
+use super::payload::{self, Told};
 use super::{Authentication, OnPoison};
 use crate::args::SettingsArgs;
 use crate::arn::{Arn, SecretArn};
@@ -43,6 +48,8 @@ pub enum Shape {
     Word,
     /// A list of texts, separated by commas elsewhere.
     List,
+    /// A mapping of texts to texts, a JSON object elsewhere.
+    Map,
 }
 
 impl Row {
@@ -64,7 +71,7 @@ pub(super) struct Declared<T> {
 }
 
 macro_rules! settings {
-    ($($constant:ident = $name:ident: $shape:ident<$type:ty>, $default:expr, $values:expr, $why:expr, $parse:expr;)*) => {
+    ($($constant:ident = $name:ident $(in $group:ident)?: $shape:ident<$type:ty>, $default:expr, $values:expr, $why:expr, $parse:expr;)*) => {
         $(
             pub(super) const $constant: Declared<$type> = Declared {
                 row: Row {
@@ -73,7 +80,7 @@ macro_rules! settings {
                     default: $default,
                     why: $why,
                     shape: Shape::$shape,
-                    flag_value: |args| args.$name.as_deref(),
+                    flag_value: |args| args$(.$group)?.$name.as_deref(),
                 },
                 parse: $parse,
             };
@@ -151,4 +158,23 @@ settings! {
         "where the function is", parse::subnets;
     ALL_BROKER_PORTS = all_broker_ports: Word<bool>, Is("false"), "`true`, `false`",
         "whether rules are for ports 9092 to 9098 instead of the one that is used", boolean;
+
+    DECODE = decode in payload: List<Told<Decode>>, Is("kpl"), "`kpl`, `gzip`, and `lines` or `cloudwatch_logs`; or `none`",
+        "how data is taken apart into messages; docs/payload.md says what each does", payload::decode;
+    KEY = key in payload: Text<Told<Key>>, Is("partition_key"), "`partition_key`, `none`, `explicit_hash_key`, or a JSON pointer into the value",
+        "the message's key; another than the partition key gives its order up", payload::key;
+    TOPIC_POINTER = topic_pointer in payload: Text<Told<Pointer>>, Follows("none"), "a JSON pointer into the value, such as `/type`",
+        "whose text `topic_map` gives a topic; goes with it, and only with it", payload::pointer;
+    TOPIC_MAP = topic_map in payload: Map<Told<BTreeMap<String, String>>>, Follows("none"), "a mapping of texts to names of topics; a JSON object elsewhere",
+        "what is not in it goes to `topic`", payload::topic_map;
+    VALUE = value in payload: Text<Told<ValueForm>>, Is("bytes"), "`bytes`, `json`",
+        "the bytes as they are, or a JSON object with the metadata", payload::value;
+    TIMESTAMP = timestamp in payload: Text<Told<Timestamp>>, Is("arrival"), "`arrival`, a JSON pointer into the value, or with `cloudwatch_logs` `event`",
+        "the message's timestamp", payload::timestamp;
+    HEADERS = headers in payload: Word<bool>, Is("true"), "`true`, `false`",
+        "whether headers say which record a message is", boolean;
+    COMPRESSION = compression in payload: Text<Told<Compression>>, Is("none"), "`none`, `lz4`, `zstd`, `snappy`, `gzip`",
+        "of what is sent to the brokers", payload::compression;
+    STRICT_ORDER = strict_order: Word<bool>, Is("false"), "`true`, `false`",
+        "whether `plan` refuses what gives the order of a partition key up", boolean;
 }

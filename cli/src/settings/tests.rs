@@ -138,6 +138,15 @@ timeout: 120
 log_retention: 7
 subnets: [subnet-1, \"subnet-2\"]
 all_broker_ports: true
+decode: [gzip, kpl, lines]
+key: /customer/id
+topic_pointer: /type
+topic_map: {created: orders-created, \"null\": 2024.11, 7: \"007\"}
+value: json
+timestamp: /at
+headers: false
+compression: zstd
+strict_order: true
 ";
 
 #[test]
@@ -182,7 +191,7 @@ fn file_flags_and_environment_say_the_same() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one row a case")]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_cannot_be_is_refused_with_the_reason() {
     let (long, longest) = ("x".repeat(300), "x".repeat(249));
     let cases: &[&[&str]] = &[
@@ -269,6 +278,30 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--subnets", "subnet-1,sg-2"],
         &["--subnets", "subnet-1,subnet-1"],
         &["--all-broker-ports", "9092"],
+        &["--decode", "unzip"],
+        &["--decode", "lines,cloudwatch_logs"],
+        &["--key", "customer"],
+        &["--key", "/a~2"],
+        &["--topic-pointer", "$.type"],
+        &["--topic-pointer", "/type"],
+        &["--topic-map", "created=orders-created"],
+        &["--topic-map", "{}"],
+        &["--topic-map", r#"{"created": "orders created"}"#],
+        &["--topic-map", r#"{"created": "orders-created"}"#],
+        &[
+            "--topic-pointer",
+            "/type",
+            "--topic-map",
+            r#"{"a": "b", "gone": "orders-dead-letter"}"#,
+            "--on-poison",
+            "divert",
+        ],
+        &["--value", "avro"],
+        &["--timestamp", "now"],
+        &["--timestamp", "event"],
+        &["--headers", "no"],
+        &["--compression", "brotli"],
+        &["--strict-order", "yes"],
     ];
     let mut table = String::new();
     let mut refused = BTreeSet::new();
@@ -521,6 +554,7 @@ fn the_dead_letter_topic_of_a_deployed_pipeline_is_its_stack_s() {
 #[test]
 fn what_is_no_file_of_settings_is_told_with_its_place() {
     let (long, deep) = ("# too long\n".repeat(100_000), "[".repeat(20_000));
+    let many = (0..300).fold("topic_map:\n".to_owned(), |text, n| text + &format!("  k{n}: t\n"));
     let cases: &[(&str, &[u8])] = &[
         ("a text", b"stream\n"),
         ("a list", b"- stream: x\n"),
@@ -548,6 +582,17 @@ fn what_is_no_file_of_settings_is_told_with_its_place() {
         ("unknown alias", b"topic: a\nstack: *name\n"),
         ("alias", b"subnets: [&s subnet-1]\nstack: *s\n"),
         ("tag", b"topic: !env TOPIC\n"),
+        ("map that is a list", b"topic_map:\n  - created\n"),
+        ("map with a list", b"topic_map:\n  created: [a, b]\n"),
+        ("map with nothing", b"topic_map:\n  created: a\n  gone:\n"),
+        (
+            "map with a key twice",
+            b"topic_map:\n  created: a\n  gone: b\n  'created': c\n",
+        ),
+        ("map with a key that is a list", b"topic_map:\n  ? [a]\n  : b\n"),
+        ("map with an anchor", b"topic_map:\n  created: a\n  gone: &x b\n"),
+        ("map with a tag", b"topic_map: {created: a, !t gone: b}\n"),
+        ("map with too much", many.as_bytes()),
         ("not UTF-8", b"topic: a\nstack: na\xc3\xafve\nprofile: \xe9t\xe9\n"),
         ("UTF-16", b"\xff\xfet\0o\0p\0i\0c\0"),
         ("NUL", b"topic: a\0b\n"),
@@ -584,6 +629,21 @@ fn what_is_yaml_is_read() {
             column,
         };
         assert_eq!(topic(text), expected, "{text}");
+    }
+    let map = |text: &str| file(text).entries["topic_map"].text.clone();
+    for (text, json) in [
+        (
+            "topic_map:\n  created: orders-created\n  _session.start: s\n",
+            r#"{"_session.start":"s","created":"orders-created"}"#,
+        ),
+        (
+            "topic_map: {1: a, true: b, 'no \"': c}",
+            r#"{"1":"a","no \"":"c","true":"b"}"#,
+        ),
+        // As a flag has it: refused later, where it is none.
+        ("topic_map: '{\"a\": \"b\"}'", r#"{"a": "b"}"#),
+    ] {
+        assert_eq!(map(text), json, "{text}");
     }
     let subnets = |text: &str| file(text).entries["subnets"].text.clone();
     assert_eq!(subnets("subnets:\n- subnet-1\n- subnet-2\n"), "subnet-1,subnet-2");
@@ -630,4 +690,88 @@ fn a_boolean_flag_alone_means_true() {
     let (settings, _) = with(&["--create-topic", "--all-broker-ports", "--bisect", "false"]).unwrap();
     assert_eq!(settings.create_topic.map(|setting| setting.value), Some(true));
     assert_eq!((settings.all_broker_ports.value, settings.bisect.value), (true, false));
+}
+
+#[test]
+fn only_what_is_not_the_default_is_told_to_the_handler() {
+    assert_eq!(with(&[]).unwrap().0.payload, Payload::default());
+    let told = |arguments: &[&str]| with(arguments).unwrap().0.payload.variables();
+    assert!(told(&[]).is_empty());
+    let defaults = [
+        ["--decode", " kpl"],
+        ["--key", "partition_key"],
+        ["--value", "bytes"],
+        ["--timestamp", "arrival"],
+        ["--headers", "true"],
+        ["--compression", "none"],
+        ["--strict-order", "true"],
+    ];
+    assert!(told(defaults.as_flattened()).is_empty());
+    let all = [
+        ["--decode", "cloudwatch_logs, gzip,kpl"],
+        ["--key", "none"],
+        ["--topic-pointer", "/type"],
+        ["--topic-map", r#"{ "b": "two", "a": "one" }"#],
+        ["--value", "json"],
+        ["--timestamp", "event"],
+        ["--headers", "false"],
+        ["--compression", "lz4"],
+    ];
+    let variables = told(all.as_flattened());
+    let text: Vec<String> = variables
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    assert_eq!(
+        text,
+        [
+            "K2M_DECODE=kpl,cloudwatch_logs",
+            "K2M_KEY=none",
+            "K2M_TOPIC_POINTER=/type",
+            r#"K2M_TOPIC_MAP={"a":"one","b":"two"}"#,
+            "K2M_VALUE=json",
+            "K2M_TIMESTAMP=event",
+            "K2M_HEADERS=false",
+            "K2M_COMPRESSION=lz4",
+        ]
+    );
+    // What is told is what the handler takes.
+    let brokers = [("K2M_BOOTSTRAP_SERVERS", "b:9092"), ("K2M_TOPIC", "orders")];
+    let brokers = brokers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = k2m_handler::config::Config::from_env(brokers.into_iter().chain(variables)).unwrap();
+    assert_eq!(config.payload.topic.unwrap().topics["b"], "two");
+}
+
+#[test]
+fn topics_of_the_map_are_named_once_and_without_the_topic() {
+    let map = r#"{"a": "z", "b": "orders", "c": "y", "d": "z"}"#;
+    let (settings, _) = with(&["--topic-pointer", "/type", "--topic-map", map]).unwrap();
+    assert_eq!(settings.mapped_topics(), ["y", "z"]);
+    assert_eq!(settings.payload.texts_of("z"), ["a", "d"]);
+}
+
+#[test]
+fn a_run_on_this_machine_needs_no_aws() {
+    let local = |arguments: &[&str], yaml: &str| {
+        let (flags, environment, file) = (flags(arguments), environment(&[]), file(yaml));
+        resolve_local(Sources {
+            flags: &flags,
+            environment: &environment,
+            file: Some(&file),
+        })
+    };
+    let of_stream = local(&[], &format!("stream: {STREAM}\nkey: none\n")).unwrap();
+    assert_eq!(of_stream.topic.value, "orders");
+    assert_eq!(of_stream.payload.key.value.text, "none");
+    let flag = local(&["--topic", "t", "--key", "/id"], "topic: x\nkey: none\n").unwrap();
+    assert_eq!(
+        (flag.topic.value.as_str(), flag.payload.key.value.text.as_str()),
+        ("t", "/id")
+    );
+    let error = local(&[], "key: none\n").unwrap_err();
+    assert_eq!(error.exit(), Exit::Usage);
+    assert_eq!(
+        error.to_string(),
+        "no topic: give --topic NAME, or --config FILE with `topic` or `stream` in it"
+    );
 }

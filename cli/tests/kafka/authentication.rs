@@ -3,12 +3,14 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use k2m_testkit::{
     AwsEmulator, ClientCertificate, ClientIdentity, KafkaCluster, ServerCertificate, readback, wait_until,
 };
+use openssl::pkey::PKey;
+use openssl::symm::Cipher;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -18,6 +20,8 @@ use crate::one::{BATCH, One, Variables, answer};
 const TIME_OUT: Duration = Duration::from_secs(20);
 const FIRST: &str = "hunter2-the-first";
 const SECOND: &str = "hunter3-the-second";
+/// What opens a private key that is encrypted.
+const OPENER: &str = "hunter4-the-opener";
 
 /// Puts a secret into Secrets Manager, or changes it, and answers its ARN.
 const PUT_SECRET: &str = r"
@@ -231,9 +235,14 @@ fn a_certificate_is_shown_and_a_new_one_once_the_first_is_refused() {
     assert_eq!(one.invoke(0), answer(Some(0)), "{}", one.said());
     let ended = "the brokers refused the function's certificate, which ended on Jan  1 00:00:00 2020 GMT";
     says(&one, ended);
-    secret.put(&identity(&good));
+    // Encrypted, as keys often are kept.
+    let cipher = Cipher::aes_256_cbc();
+    let key = PKey::private_key_from_pem(good.private_key.as_bytes()).expect("a key");
+    let key = key.private_key_to_pem_pkcs8_passphrase(cipher, OPENER.as_bytes());
+    let key = String::from_utf8(key.expect("an encrypted key")).expect("PEM is text");
+    secret.put(&json!({"certificate": good.chain, "privateKey": key, "privateKeyPassword": OPENER}));
     assert_eq!(one.invoke(0), answer(None), "{}", one.said());
-    keeps_to_itself(&one.said(), &[&expired.private_key, &good.private_key]);
+    keeps_to_itself(&one.said(), &[&expired.private_key, &key, OPENER]);
     one.close();
     arrived(&kafka, 1);
 }
@@ -432,24 +441,27 @@ fn run_delivers_through_mutual_tls_and_scram() {
         .client_certificate(ClientIdentity::Trusted)
         .expect("a certificate");
     let (certificate, password) = (File::with(&identity(&good)), File::with(&user(FIRST)));
-    let delivers = |servers: String, way: &str, file: &Path| {
+    let aws = AwsEmulator::start().expect("an account");
+    let arn = put_secret(&aws, "AmazonMSK_orders", &user(FIRST).to_string());
+    let delivers = |servers: String, way: &str, option: &str, secret: &str| {
         let (handler, ca) = (bootstrap(), ca(&kafka));
-        let mut run = Run::start(&[
+        let arguments = [
             "--topic",
             "orders",
             "--bootstrap-servers",
             &servers,
             "--authentication",
             way,
-            "--secret-file",
-            file.to_str().expect("UTF-8"),
+            option,
+            secret,
             "--ca-file",
             &ca,
             "--handler-env",
             "K2M_LOG=debug",
             "--handler",
             handler.to_str().expect("UTF-8"),
-        ]);
+        ];
+        let mut run = Run::start_with(&arguments, &of_emulator(&aws));
         run.feed(&lines(0, 500, 10, 50));
         let ended = run.end();
         assert_eq!(
@@ -461,7 +473,8 @@ fn run_delivers_through_mutual_tls_and_scram() {
         keeps_to_itself(&ended.handler_log, &[FIRST, &good.private_key]);
     };
     let mutual = kafka.mutual_tls_bootstrap_servers().expect("a listener");
-    delivers(mutual, "mutual-tls", &certificate.path);
+    delivers(mutual, "mutual-tls", "--secret-file", &certificate.name());
     let scram = kafka.scram_bootstrap_servers().expect("a listener");
-    delivers(scram, "scram", &password.path);
+    delivers(scram.clone(), "scram", "--secret-file", &password.name());
+    delivers(scram, "scram", "--secret", &arn);
 }

@@ -9,6 +9,8 @@ use k2m_testkit::wait_until;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::one::Variables;
+
 /// Longest that any run of these tests may take before it counts as hanging.
 const BOUND: Duration = Duration::from_mins(5);
 
@@ -71,6 +73,11 @@ pub(crate) struct Ended {
 impl Run {
     /// `k2m run -o json` with a failure destination and a log of its own, and these arguments.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &Vec::new())
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn start_with(arguments: &[&str], variables: &Variables) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let child = Command::new(env!("CARGO_BIN_EXE_k2m"))
             .args(["run", "-o", "json"])
@@ -79,6 +86,7 @@ impl Run {
             .arg("--on-failure")
             .arg(folder.path().join("failed.jsonl"))
             .args(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(std::fs::File::create(folder.path().join("stdout")).expect("a file"))
             .stderr(std::fs::File::create(folder.path().join("stderr")).expect("a file"))

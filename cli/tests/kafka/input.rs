@@ -79,7 +79,12 @@ fn the_wrong_door_is_named() {
         .iter()
         .map(|(what, arguments)| format!("# {what}\n{}", said(&kafka, arguments)))
         .collect();
-    insta::with_settings!({filters => vec![(r"after \d+ms", "after Nms")]}, {
+    // A plaintext broker hangs up on a TLS greeting before or after librdkafka has read what it says first.
+    let hung_up = (
+        r"SSL handshake failed: (Disconnected: SSL connection closed by peer): connecting to a PLAINTEXT broker listener\?",
+        "$1",
+    );
+    insta::with_settings!({filters => vec![(r"after \d+ms", "after Nms"), hung_up]}, {
         insta::assert_snapshot!(told.join("\n"));
     });
 }

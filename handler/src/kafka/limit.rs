@@ -35,7 +35,7 @@ pub(super) enum LimitError {
     Missing,
 }
 
-/// Reads `max.message.bytes` of the configured topic, in bytes.
+/// Reads `max.message.bytes` of a topic, in bytes.
 ///
 /// # Errors
 /// The cluster can't be reached within `time_out`, the topic is missing, the function may not read topic configurations
@@ -43,6 +43,7 @@ pub(super) enum LimitError {
 pub(super) async fn topic_limit(
     config: &Config,
     credentials: &Credentials,
+    topic: &str,
     time_out: Duration,
 ) -> Result<usize, LimitError> {
     if matches!(config.authentication, Authentication::Iam(_)) {
@@ -50,7 +51,7 @@ pub(super) async fn topic_limit(
     }
     let admin: AdminClient<DefaultClientContext> = settings::connection(config, credentials)?.create()?;
     let options = AdminOptions::new().request_timeout(Some(time_out));
-    let resource = ResourceSpecifier::Topic(&config.topic);
+    let resource = ResourceSpecifier::Topic(topic);
     let answers = admin.describe_configs([&resource], &options).await?;
     let topic = answers
         .into_iter()

@@ -1,5 +1,6 @@
 //! A producer with the thread that serves its delivery reports, and one round of messages through it.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
@@ -57,8 +58,8 @@ pub(super) struct Live {
     serving: Option<JoinHandle<()>>,
     filling: Filling,
     flaw: Option<Flaw>,
-    /// For each partition of the topic, whether it has acknowledged a message of this producer; empty until the topic is known.
-    acquainted: Vec<bool>,
+    /// By topic, and for each partition of it, whether it has acknowledged a message of this producer; empty until the topic is known.
+    acquainted: Vec<Vec<bool>>,
 }
 
 /// What librdkafka calls back.
@@ -161,9 +162,10 @@ impl Told {
         self.reports[..self.sent].iter().filter(uncertain).count()
     }
 
-    /// The partitions that acknowledged something.
-    pub(super) fn partitions(&self) -> impl Iterator<Item = i32> {
-        self.reports.iter().filter_map(|report| report.and_then(Result::ok))
+    /// Places in the round that were acknowledged, and by which partition.
+    pub(super) fn acknowledged(&self) -> impl Iterator<Item = (usize, i32)> {
+        let reports = self.reports.iter().enumerate();
+        reports.filter_map(|(place, report)| Some((place, report.as_ref()?.ok()?)))
     }
 
     /// Why the client as a whole could not go on, where that ended the round.
@@ -230,25 +232,37 @@ impl Live {
         self.filling
     }
 
-    /// Asks the brokers once for the topic's partitions; blocks, for as long as [`ASK`] at the most. What fails is only told by asking
-    /// again.
+    /// Asks the brokers once for the partitions of the pipeline's own topic; blocks, for as long as [`ASK`] at the most. What fails is only told
+    /// by asking again.
     pub(super) fn look_around(mut self, topic: &str) -> Self {
         if let Ok(count) = ask_partitions(&self.producer, topic) {
-            self.acquainted = vec![false; count];
+            *self.of_topic(0) = vec![false; count];
         }
         self
     }
 
-    /// Finds the topic: how many partitions it has, or why that can't be known.
-    pub(super) async fn meet(&mut self, topic: &str, deadline: Instant) -> Result<(), Failure> {
+    fn of_topic(&mut self, index: usize) -> &mut Vec<bool> {
+        if index >= self.acquainted.len() {
+            self.acquainted.resize(index + 1, Vec::new());
+        }
+        &mut self.acquainted[index]
+    }
+
+    /// How many partitions the topic has; 0 before it was met.
+    fn partitions(&self, index: usize) -> usize {
+        self.acquainted.get(index).map_or(0, Vec::len)
+    }
+
+    /// Finds the topic, the one at `index` of the pipeline's: how many partitions it has, or why that can't be known.
+    pub(super) async fn meet(&mut self, index: usize, topic: &str, deadline: Instant) -> Result<(), Failure> {
         let start = Instant::now();
-        while self.acquainted.is_empty() {
+        while self.partitions(index) == 0 {
             let asked = {
                 let (producer, topic) = (Arc::clone(&self.producer), topic.to_owned());
                 tokio::task::spawn_blocking(move || ask_partitions(&producer, &topic))
             };
             match timeout_at(deadline, asked).await {
-                Ok(Ok(Ok(count))) => self.acquainted = vec![false; count],
+                Ok(Ok(Ok(count))) => *self.of_topic(index) = vec![false; count],
                 Ok(Ok(Err(code))) => {
                     let told = Failure::from_kafka(code, None, topic);
                     let failure = match self.client_failure(topic) {
@@ -263,7 +277,7 @@ impl Live {
                 Ok(Err(panicked)) => return Err(Failure::internal(&panicked.to_string())),
                 Err(_) => {}
             }
-            if self.acquainted.is_empty() {
+            if self.partitions(index) == 0 {
                 tokio::time::sleep_until(deadline.min(Instant::now() + ASK_AGAIN)).await;
             }
             if Instant::now() >= deadline {
@@ -278,18 +292,29 @@ impl Live {
     /// A broker that knows nothing of a producer accepts whatever sequence number comes first. So if a partition's first request were refused,
     /// or lost, the one in flight behind it would be accepted: out of order, and taken for a duplicate when the first one is tried again. A
     /// partition is therefore sent one record, and the rest once that is acknowledged.
-    pub(super) fn first_contacts<'a>(&self, places: &[usize], key: impl Fn(usize) -> &'a str) -> Vec<usize> {
+    ///
+    /// `target`: the topic of the message at a place, and what its partition follows from.
+    pub(super) fn first_contacts<'a>(
+        &self,
+        places: &[usize],
+        target: impl Fn(usize) -> (usize, Cow<'a, [u8]>),
+    ) -> Vec<usize> {
         if self.flaw == Some(Flaw::NoFirstContact) {
             return Vec::new();
         }
-        let mut missing: Vec<bool> = self.acquainted.iter().map(|known| !known).collect();
-        let mut left = missing.iter().filter(|it| **it).count();
+        let invert = |known: &Vec<bool>| known.iter().map(|known| !known).collect();
+        let mut missing: Vec<Vec<bool>> = self.acquainted.iter().map(invert).collect();
+        let mut left = missing.iter().flatten().filter(|it| **it).count();
         let mut first = Vec::new();
         for place in places {
             if left == 0 {
                 break;
             }
-            let partition = of_key(key(*place).as_bytes(), missing.len());
+            let (topic, follows_from) = target(*place);
+            let Some(missing) = missing.get_mut(topic).filter(|missing| !missing.is_empty()) else {
+                continue;
+            };
+            let partition = of_key(&follows_from, missing.len());
             if std::mem::take(&mut missing[partition]) {
                 left -= 1;
                 first.push(*place);
@@ -298,16 +323,23 @@ impl Live {
         first
     }
 
-    /// This partition has acknowledged a message.
-    pub(super) fn acquaint(&mut self, partition: i32) {
+    /// This partition of the topic at `index` has acknowledged a message.
+    pub(super) fn acquaint(&mut self, index: usize, partition: i32) {
         let Ok(partition) = usize::try_from(partition) else {
             return;
         };
-        if partition >= self.acquainted.len() {
+        let known = self.of_topic(index);
+        if partition >= known.len() {
             // The topic has been given more of them.
-            self.acquainted.resize(partition + 1, false);
+            known.resize(partition + 1, false);
         }
-        self.acquainted[partition] = true;
+        known[partition] = true;
+    }
+
+    /// The partition for a message without a key in the topic at `index`: follows from what is sent, so that it is the same when it is sent again.
+    pub(super) fn partition(&self, index: usize, follows_from: &[u8]) -> Option<i32> {
+        let count = self.partitions(index);
+        (count > 0).then(|| i32::try_from(of_key(follows_from, count)).unwrap_or_default())
     }
 
     /// Takes the producer down on a thread of its own: closing connections may take longer than the invocation has.
@@ -350,8 +382,14 @@ impl Live {
         self.tracker.has_refusal()
     }
 
-    /// Hands one message to librdkafka, which copies it.
-    pub(super) fn send(&self, topic: &str, place: usize, message: &Message<'_>) -> Result<(), Code> {
+    /// Hands one message to librdkafka, which copies it; `partition`: where it isn't librdkafka that chooses by the key.
+    pub(super) fn send(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        place: usize,
+        message: &Message<'_>,
+    ) -> Result<(), Code> {
         let headers = message.headers().fold(
             OwnedHeaders::new_with_capacity(message.headers().count()),
             |headers, (key, value)| {
@@ -361,12 +399,13 @@ impl Live {
                 })
             },
         );
-        let record = BaseRecord::with_opaque_to(topic, place)
-            .key(message.key)
+        let mut record: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, place)
             .payload(message.value)
             // To librdkafka 0 means now.
             .timestamp(message.timestamp_millis.max(1))
             .headers(headers);
+        record.key = message.key;
+        record.partition = partition;
         self.producer
             .send(record)
             .map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(Code::Unknown))

@@ -6,6 +6,7 @@ mod limit;
 mod live;
 mod login;
 mod producer;
+mod round;
 mod settings;
 pub(crate) mod tls;
 mod tracker;

@@ -20,12 +20,17 @@ use crate::kafka::credentials::{Credentials, Vault};
 use crate::kafka::limit::{DEFAULT_MAX_MESSAGE_BYTES, LimitError, topic_limit};
 use crate::kafka::live::{Broken, Live, Told};
 use crate::kafka::login::{Login, Process, Surroundings};
+use crate::kafka::round::{Letter, Round, Segment, meet_all};
 use crate::kafka::settings::Filling;
 use crate::kafka::tls::objection;
 use crate::kafka::tracker::is_consequence;
-use crate::message::{Grounds, Message};
+use crate::ledger::Ledger;
+use crate::message::Grounds;
+use crate::parcel::Scratch;
 use crate::rounds::{Next, Refusal, Rounds};
 use crate::secret::SecretError;
+use crate::segment::Segments;
+use crate::unfold::Unfolding;
 use crate::{Flaw, note};
 
 /// How long the topic may take to tell its size limit.
@@ -49,10 +54,12 @@ pub struct KafkaProducer {
     starting: Option<JoinHandle<Result<Live, Failure>>>,
     /// The producer that failed last, while it is being taken down.
     closing: Option<JoinHandle<()>>,
-    /// Bytes of the largest record batch that the topic is thought to take.
-    limit: usize,
-    /// A request was refused for its size: the topic is asked for its limit before the next producer is made.
-    ask_limit: bool,
+    /// How records become messages.
+    unfolding: Arc<Unfolding>,
+    /// By topic: bytes of the largest record batch that it is thought to take.
+    limits: Vec<usize>,
+    /// A request was refused for its size: this topic is asked for its limit before the next producer is made.
+    ask_limit: Option<usize>,
     /// When the producer was last needed, by both clocks: which of them stands still in a frozen sandbox depends on how it is frozen.
     used: Option<(Instant, SystemTime)>,
 }
@@ -60,9 +67,16 @@ pub struct KafkaProducer {
 impl KafkaProducer {
     /// A producer for `config`; nothing is connected yet.
     pub fn new(config: Config, flaw: Option<Flaw>) -> Self {
+        let unfolding =
+            Unfolding::new(&config.payload, &config.topic).all_or_nothing(config.on_poison == OnPoison::Block);
+        let mut limits = vec![DEFAULT_MAX_MESSAGE_BYTES; unfolding.topics().len()];
+        if let (Some(own), Some(bytes)) = (limits.first_mut(), config.max_message_bytes) {
+            *own = bytes;
+        }
         let config = Arc::new(config);
         Self {
-            limit: config.max_message_bytes.unwrap_or(DEFAULT_MAX_MESSAGE_BYTES),
+            unfolding: Arc::new(unfolding),
+            limits,
             vault: Arc::new(Vault::new(Arc::clone(&config))),
             config,
             flaw,
@@ -70,7 +84,7 @@ impl KafkaProducer {
             live: None,
             starting: None,
             closing: None,
-            ask_limit: false,
+            ask_limit: None,
             used: None,
         }
     }
@@ -89,7 +103,7 @@ impl KafkaProducer {
             return;
         }
         self.used = Some(self.now());
-        match self.start(Filling::UpTo(self.limit)) {
+        match self.start(self.filling()) {
             Ok(starting) => self.starting = Some(starting),
             Err(failure) => note::warn("could not prepare the producer ahead of the first batch", &failure),
         }
@@ -126,6 +140,12 @@ impl KafkaProducer {
             made.await
                 .map_err(|panicked| Failure::internal(&panicked.to_string()))?
         }))
+    }
+
+    /// How requests are filled, so that no topic refuses one for what is in it together.
+    fn filling(&self) -> Filling {
+        let least = self.limits.iter().min();
+        Filling::UpTo(least.copied().unwrap_or(DEFAULT_MAX_MESSAGE_BYTES))
     }
 
     fn now(&self) -> (Instant, SystemTime) {
@@ -193,25 +213,23 @@ impl KafkaProducer {
             }
             self.closing = None;
         }
-        if std::mem::take(&mut self.ask_limit) {
+        if let Some(topic) = self.ask_limit.take() {
             let time_out = LIMIT_TIME_OUT.min(deadline.saturating_duration_since(Instant::now()) / 2);
+            let name = self.unfolding.topics()[topic].clone();
             // A producer was there before, so they are known.
             let credentials = self.vault.credentials(&*self.surroundings).await;
             let credentials = credentials.map_err(|error| no_secret(&error))?;
-            match limit_in_time(Arc::clone(&self.config), credentials, time_out).await {
-                Ok(limit) => self.limit = limit,
+            match limit_in_time(Arc::clone(&self.config), credentials, name, time_out).await {
+                Ok(limit) => self.limits[topic] = limit,
                 Err(error) => {
                     // Half of what was too much: batches stay useful, and a few invocations find the limit.
-                    self.limit = (self.limit / 2).max(1);
-                    tracing::warn!(error = %error, assumed = self.limit, "the topic's max.message.bytes can't be asked for");
+                    let limit = &mut self.limits[topic];
+                    *limit = (*limit / 2).max(1);
+                    tracing::warn!(error = %error, assumed = *limit, "the topic's max.message.bytes can't be asked for");
                 }
             }
         }
-        let filling = if alone {
-            Filling::OneByOne
-        } else {
-            Filling::UpTo(self.limit)
-        };
+        let filling = if alone { Filling::OneByOne } else { self.filling() };
         self.starting = Some(self.start(filling)?);
         match self.started(deadline).await? {
             Some(live) => Ok(live),
@@ -222,25 +240,24 @@ impl KafkaProducer {
     /// Hands the messages of one round over and waits for the brokers' word. Messages are made one at a time, in one buffer: a batch is never
     /// in memory twice.
     async fn round(&self, live: &Live, round: &Round<'_>, deadline: Instant) -> Told {
-        let mut buffer = Vec::new();
+        let mut scratch = Scratch::default();
         let (mut sent, mut unsendable, mut dead) = (0, None, false);
         live.begin(round.places.len());
         for (index, place) in round.places.iter().enumerate() {
             if live.has_refusal() || (index % CLOCK_EVERY == 0 && Instant::now() >= deadline) {
                 break;
             }
-            let record = &round.records[*place];
-            let mut message = match (record.data_into(&mut buffer), round.grounds) {
-                (Ok(()), _) => Message::new(record, &buffer),
-                // What can't be decoded is kept as it came.
-                (Err(_), Some(_)) => Message::new(record, record.encoded()),
-                (Err(error), None) => {
-                    unsendable = Some(Failure::unreadable(error.to_string()));
+            let handed = match round.message(*place, &mut scratch) {
+                Ok(message) => {
+                    let (topic, partition) = round.target(*place, &message, live);
+                    live.send(topic, partition, index, &message)
+                }
+                Err(reason) => {
+                    unsendable = Some(Failure::unreadable(reason));
                     break;
                 }
             };
-            message.grounds = round.grounds;
-            if let Err(code) = live.send(round.topic, index, &message) {
+            if let Err(code) = handed {
                 // A producer that is dead says so for each message: why is told for the client as a whole.
                 dead = is_consequence(code);
                 unsendable = (!dead).then(|| round.refused(*place, code));
@@ -248,77 +265,102 @@ impl KafkaProducer {
             }
             sent += 1;
         }
-        let mut told = live.settle(sent, deadline, round.topic).await;
+        let topic = round.own_topic();
+        let mut told = live.settle(sent, deadline, topic).await;
         if dead && told.broken.is_none() {
-            let failure = live.client_failure(round.topic);
-            let failure = failure.unwrap_or_else(|| Failure::from_kafka(Code::Fatal, None, round.topic));
+            let failure = live.client_failure(topic);
+            let failure = failure.unwrap_or_else(|| Failure::from_kafka(Code::Fatal, None, topic));
             told.broken = Some(Broken::Client(failure));
         }
         told.unsendable = unsendable;
         told
     }
 
-    /// Whether a record alone is larger than the topic is thought to take.
-    fn is_large(&self, record: &Record<'_>) -> bool {
-        record_bytes(record) > self.limit
+    /// Whether a message alone is larger than its topic is thought to take.
+    fn is_large(&self, segment: &Segment<'_>, place: usize) -> bool {
+        segment.bytes(place) > self.limits[segment.parcels[place].topic]
     }
 
-    /// What the limit must be, now that a record was accepted alone.
-    fn learn(&mut self, record: &Record<'_>) {
-        self.limit = self.limit.max(record_bytes(record));
+    /// What the topic's limit must be, now that a message was accepted alone.
+    fn learn(&mut self, segment: &Segment<'_>, place: usize) {
+        let limit = &mut self.limits[segment.parcels[place].topic];
+        *limit = segment.bytes(place).max(*limit);
     }
 
-    /// Sends a batch in rounds until each record is settled, or something stops it.
-    async fn send(&mut self, records: &[Record<'_>], work: &mut Work, deadline: Instant) -> Result<(), Failure> {
+    /// Sends a batch, segment after segment, until each record is settled, or something stops it.
+    async fn send(&mut self, records: &[Record<'_>], ledger: &mut Ledger, deadline: Instant) -> Result<(), Failure> {
+        let unfolding = Arc::clone(&self.unfolding);
+        let mut segments = Segments::new(records, &unfolding);
+        let mut chances = Chances::default();
+        while let Some(parcels) = segments.next(ledger) {
+            let segment = Segment {
+                records,
+                parcels,
+                unfolding: &unfolding,
+            };
+            self.send_segment(&segment, ledger, &mut chances, deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a segment in rounds.
+    async fn send_segment(
+        &mut self,
+        segment: &Segment<'_>,
+        ledger: &mut Ledger,
+        chances: &mut Chances,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
         let config = Arc::clone(&self.config);
         let topic = config.topic.as_str();
-        let mut chances = Chances::default();
+        let mut rounds = Rounds::new(segment.parcels.len());
         loop {
-            let (places, alone) = match work.rounds.next(|place| self.is_large(&records[place])) {
+            let (places, alone) = match rounds.next(|place| self.is_large(segment, place)) {
                 Next::Done => return Ok(()),
                 Next::Send { places, alone } => (places, alone),
                 Next::Poison(poison) => {
-                    self.divert(records, &poison, deadline).await?;
-                    work.rounds.dead_letter(poison.place);
+                    self.divert(segment, &poison, deadline).await?;
+                    rounds.settle(poison.place);
+                    ledger.dead_letter(segment.parcels[poison.place].record);
                     continue;
                 }
             };
             if Instant::now() >= deadline {
-                return Err(Failure::deadline(None, work.bytes > 0));
+                return Err(Failure::deadline(None, ledger.messages > 0));
             }
             if let [place] = places[..]
                 && self.config.size_judge == SizeJudge::Function
-                && self.is_large(&records[place])
+                && self.is_large(segment, place)
             {
-                let failure = Round::of(records, &places, topic).refused(place, Code::MessageSizeTooLarge);
-                work.rounds.refuse(vec![Refusal { place, failure }], true);
+                let failure = Round::of(segment, &places).refused(place, Code::MessageSizeTooLarge);
+                rounds.refuse(vec![Refusal { place, failure }], true);
                 continue;
             }
             let kept = self.live.is_some() || self.starting.is_some();
             let mut live = self.ready(alone, deadline).await?;
-            if let Err(failure) = live.meet(topic, deadline).await {
+            if let Err(failure) = meet_all(&mut live, segment, &places, deadline).await {
                 self.give_up(live, false);
-                self.another(failure, kept, &mut chances, deadline).await?;
+                self.another(failure, kept, chances, deadline).await?;
                 continue;
             }
-            let first_contacts = live.first_contacts(&places, |place| &records[place].partition_key);
+            let first_contacts = live.first_contacts(&places, |place| segment.follows_from(place));
             let first = !first_contacts.is_empty();
             // One record a partition is one record a request, too.
             let (places, alone) = if first { (first_contacts, true) } else { (places, alone) };
-            let round = Round::of(records, &places, topic);
+            let round = Round::of(segment, &places);
             let told = self.round(&live, &round, deadline).await;
             let Verdict {
                 stopped,
                 decided,
                 progressed,
-            } = self.take(work, &round, alone, &told);
+            } = self.take(&mut rounds, ledger, &round, alone, &told);
             chances.new_producer |= progressed;
             if alone && !first {
-                work.rounds.acquit();
+                rounds.acquit();
             }
             if told.is_clean() {
-                for partition in told.partitions() {
-                    live.acquaint(partition);
+                for (index, partition) in told.acknowledged() {
+                    live.acquaint(segment.parcels[places[index]].topic, partition);
                 }
                 self.live = Some(live);
                 if stopped.is_none() {
@@ -328,11 +370,11 @@ impl KafkaProducer {
                 let complaint = live.client_failure(topic);
                 self.give_up(live, told.uncertain() > 0);
                 if matches!(told.broken, Some(Broken::Deadline)) {
-                    return Err(Failure::deadline(stopped.or(complaint).as_ref(), work.bytes > 0));
+                    return Err(Failure::deadline(stopped.or(complaint).as_ref(), ledger.messages > 0));
                 }
                 if stopped.is_none() && decided {
                     // What was refused for what it is decides the next round.
-                    work.resent += told.uncertain();
+                    ledger.resent += told.uncertain();
                     continue;
                 }
                 let client = told.client_failure().or(complaint);
@@ -341,8 +383,8 @@ impl KafkaProducer {
                 let failure = failure.unwrap_or_else(|| Failure::from_kafka(Code::Fatal, None, topic));
                 // A producer may have died while the sandbox was frozen, or what it was logged in with did: a new one is made, once.
                 let may_pass = failure.class == Class::Retryable || (kept && client.as_ref() == Some(&failure));
-                self.another(failure, may_pass, &mut chances, deadline).await?;
-                work.resent += told.uncertain();
+                self.another(failure, may_pass, chances, deadline).await?;
+                ledger.resent += told.uncertain();
                 continue;
             }
             if let Some(failure) = stopped {
@@ -420,21 +462,32 @@ impl KafkaProducer {
     }
 
     /// Takes one round's reports.
-    fn take(&mut self, work: &mut Work, round: &Round<'_>, alone: bool, told: &Told) -> Verdict {
+    fn take(
+        &mut self,
+        rounds: &mut Rounds,
+        ledger: &mut Ledger,
+        round: &Round<'_>,
+        alone: bool,
+        told: &Told,
+    ) -> Verdict {
         let mut refusals = Vec::new();
         let (mut for_size, mut progressed) = (0, false);
         for (place, report) in round.places.iter().zip(&told.reports) {
             match report {
                 Some(Ok(_)) => {
                     progressed = true;
-                    work.rounds.acknowledge(*place);
-                    work.bytes += round.records[*place].data_bytes() as u64;
+                    let parcel = &round.segment.parcels[*place];
+                    rounds.settle(*place);
+                    ledger.acknowledge(parcel.record, parcel.value_bytes);
                     if round.places.len() == 1 {
-                        self.learn(&round.records[*place]);
+                        self.learn(round.segment, *place);
                     }
                 }
                 Some(Err(code)) if !is_consequence(*code) => {
                     for_size += usize::from(is_for_size(*code));
+                    if for_size > 1 && !alone {
+                        self.ask_limit = Some(round.segment.parcels[*place].topic);
+                    }
                     refusals.push(Refusal {
                         place: *place,
                         failure: round.refused(*place, *code),
@@ -443,15 +496,12 @@ impl KafkaProducer {
                 Some(Err(_)) | None => {}
             }
         }
-        if for_size > 1 && !alone {
-            self.ask_limit = true;
-        }
         let mut decided = !refusals.is_empty();
-        let mut stopped = work.rounds.refuse(refusals, alone);
+        let mut stopped = rounds.refuse(refusals, alone);
         if let Some(failure) = told.unsendable.clone() {
             if failure.class == Class::Poison {
                 let place = round.places[told.sent];
-                work.rounds.refuse(vec![Refusal { place, failure }], true);
+                rounds.refuse(vec![Refusal { place, failure }], true);
                 decided = true;
             } else {
                 stopped.get_or_insert(failure);
@@ -465,27 +515,30 @@ impl KafkaProducer {
     }
 
     /// Decides what becomes of a poison: an error with `block`, and with `divert` where the dead-letter topic does not take it.
-    async fn divert(&mut self, records: &[Record<'_>], poison: &Refusal, deadline: Instant) -> Result<(), Failure> {
+    async fn divert(&mut self, segment: &Segment<'_>, poison: &Refusal, deadline: Instant) -> Result<(), Failure> {
         let config = Arc::clone(&self.config);
         let OnPoison::Divert(dead_letter_topic) = &config.on_poison else {
             return Err(poison.failure.clone());
         };
         let live = self.ready(false, deadline).await?;
+        let (record, topic) = (segment.record(poison.place), segment.topic(poison.place));
         let round = Round {
-            records,
+            segment,
             places: &[poison.place],
-            topic: dead_letter_topic,
-            grounds: Some(Grounds {
-                topic: &config.topic,
-                reason: &poison.failure.reason,
+            letter: Some(Letter {
+                topic: dead_letter_topic,
+                grounds: Grounds {
+                    topic,
+                    reason: &poison.failure.reason,
+                },
             }),
         };
         let told = self.round(&live, &round, deadline).await;
         if let [Some(Ok(_))] = told.reports[..] {
             tracing::warn!(
                 reason = poison.failure.reason,
-                sequenceNumber = %records[poison.place].sequence_number,
-                shard = %records[poison.place].shard,
+                sequenceNumber = %record.sequence_number,
+                shard = %record.shard,
                 topic = dead_letter_topic,
                 "a record went to the dead-letter topic"
             );
@@ -507,13 +560,6 @@ impl KafkaProducer {
     }
 }
 
-/// One batch under way.
-struct Work {
-    rounds: Rounds,
-    bytes: u64,
-    resent: usize,
-}
-
 /// What may still be tried in an invocation, after a failure.
 struct Chances {
     /// A new producer. Given anew by each record that is acknowledged.
@@ -531,32 +577,6 @@ impl Default for Chances {
     }
 }
 
-/// What is sent at once, and where to.
-struct Round<'a> {
-    records: &'a [Record<'a>],
-    places: &'a [usize],
-    topic: &'a str,
-    grounds: Option<Grounds<'a>>,
-}
-
-impl<'a> Round<'a> {
-    /// A round of records to the topic that they are meant for.
-    fn of(records: &'a [Record<'a>], places: &'a [usize], topic: &'a str) -> Self {
-        Self {
-            records,
-            places,
-            topic,
-            grounds: None,
-        }
-    }
-
-    /// Why the record at this place was refused.
-    fn refused(&self, place: usize, code: Code) -> Failure {
-        let bytes = record_bytes(&self.records[place]);
-        Failure::from_kafka(code, None, self.topic).of_one_record(code, bytes, self.topic)
-    }
-}
-
 /// What one round means for the batch.
 struct Verdict {
     /// The first refusal that is about no single record.
@@ -567,11 +587,6 @@ struct Verdict {
     progressed: bool,
 }
 
-/// Bytes of a record batch that holds this record alone.
-fn record_bytes(record: &Record<'_>) -> usize {
-    Message::new(record, &[]).batch_bytes(record.data_bytes())
-}
-
 fn no_secret(error: &SecretError) -> Failure {
     Failure::no_secret(&error.to_string(), error.may_pass())
 }
@@ -580,17 +595,13 @@ impl Deliver for KafkaProducer {
     async fn deliver(&mut self, records: &[Record<'_>], deadline: Instant) -> Delivery {
         self.wake();
         self.vault.begin();
-        let mut work = Work {
-            rounds: Rounds::new(records.len()),
-            bytes: 0,
-            resent: 0,
-        };
-        let failure = match self.send(records, &mut work, deadline).await {
+        let mut ledger = Ledger::new(records.len());
+        let failure = match self.send(records, &mut ledger, deadline).await {
             Ok(()) => None,
             Err(failure) => Some(self.look_closer(failure, deadline).await),
         };
         self.used = Some(self.now());
-        let mut outcomes = work.rounds.outcomes();
+        let mut outcomes = ledger.outcomes();
         // A promise broken on purpose: what failed before a round began is taken for success, too.
         let pretends = failure.as_ref().is_some_and(|failure| match self.flaw {
             Some(Flaw::SuccessOnDeadline) => Instant::now() >= deadline,
@@ -603,8 +614,10 @@ impl Deliver for KafkaProducer {
         Delivery {
             failure: failure.filter(|_| outcomes.contains(&Outcome::Failed)),
             outcomes,
-            bytes: work.bytes,
-            resent: work.resent,
+            messages: ledger.messages,
+            controls: ledger.controls,
+            bytes: ledger.bytes,
+            resent: ledger.resent,
         }
     }
 }
@@ -614,10 +627,12 @@ impl Deliver for KafkaProducer {
 async fn limit_in_time(
     config: Arc<Config>,
     credentials: Arc<Credentials>,
+    topic: String,
     time_out: Duration,
 ) -> Result<usize, LimitError> {
     let runtime = tokio::runtime::Handle::current();
-    let asked = tokio::task::spawn_blocking(move || runtime.block_on(topic_limit(&config, &credentials, time_out)));
+    let asked =
+        tokio::task::spawn_blocking(move || runtime.block_on(topic_limit(&config, &credentials, &topic, time_out)));
     match timeout(time_out, asked).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) | Err(_) => Err(LimitError::TimeOut),

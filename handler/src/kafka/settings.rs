@@ -101,6 +101,7 @@ pub(super) fn producer(
         .set("partitioner", "murmur2_random")
         .set("message.max.bytes", CLIENT_MESSAGE_MAX_BYTES.to_string())
         .set("batch.size", batch.to_string())
+        .set("compression.type", config.payload.compression.name())
         // A batch is there as a whole, so waiting for more gains nothing; 1 ms lets librdkafka fill its requests.
         .set("linger.ms", "1")
         .set("queue.buffering.max.messages", "0")

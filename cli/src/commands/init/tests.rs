@@ -2,6 +2,7 @@
 
 use super::ask::{Item, Question};
 use super::*;
+use crate::args::PayloadArgs;
 use crate::settings::TABLE;
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
@@ -102,7 +103,12 @@ fn a_hostile_name_does_not_break_the_file() {
         "> x",
         &"long ".repeat(200),
     ] {
+        let map = serde_json::json!({name: name, "other": "t"}).to_string();
         let flags = SettingsArgs {
+            payload: PayloadArgs {
+                topic_map: Some(map.clone()),
+                ..PayloadArgs::default()
+            },
             stream: Some(name.to_owned()),
             topic: Some(name.to_owned()),
             batch_size: Some("500".to_owned()),
@@ -118,7 +124,9 @@ fn a_hostile_name_does_not_break_the_file() {
             (read("batch_size"), read("create_topic"), read("subnets")),
             ("500", "true", "subnet-1,subnet-2")
         );
-        assert_eq!(file.entries.len(), 5, "{text}");
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(json(read("topic_map")), json(&map), "{text}");
+        assert_eq!(file.entries.len(), 6, "{text}");
     }
 }
 

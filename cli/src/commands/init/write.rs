@@ -1,5 +1,6 @@
 //! The text of k2m.yaml, and the file: the whole of it or nothing.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
@@ -91,6 +92,11 @@ fn value(row: &Row, text: &str) -> Result<Value, serde_yaml::Error> {
     Ok(match row.shape {
         Shape::Text => text.into(),
         Shape::List => Value::Sequence(text.split(',').map(|item| item.trim().into()).collect()),
+        // Not as YAML, which takes some characters within quotes for line ends.
+        Shape::Map => match serde_json::from_str::<BTreeMap<String, String>>(text) {
+            Ok(map) => serde_yaml::to_value(map)?,
+            Err(_) => text.into(),
+        },
         Shape::Word => match serde_yaml::from_str(text)? {
             word @ (Value::Number(_) | Value::Bool(_)) => word,
             _ => text.into(),

@@ -43,6 +43,9 @@ impl fmt::Display for Digest<'_> {
         if let (Some(name), Some(fact)) = (&question.dead_letter_topic, &facts.dead_letter_topic) {
             row(f, "dead letters", name, fact, topic)?;
         }
+        for (name, fact) in &facts.mapped_topics {
+            row(f, "mapped topic", name, fact, topic)?;
+        }
         for (region, network) in &facts.networks {
             writeln!(f, "{:<14} {region}", "network")?;
             self::network(f, network)?;

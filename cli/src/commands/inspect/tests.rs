@@ -29,6 +29,7 @@ fn question() -> Question {
         cluster: Arn::parse(Kind::Cluster, cluster).unwrap(),
         topic: "orders".to_owned(),
         dead_letter_topic: None,
+        mapped_topics: Vec::new(),
         stack: "k2m-orders".to_owned(),
     }
 }
@@ -87,6 +88,7 @@ fn facts() -> Facts {
             settings: BTreeMap::new(),
         }),
         dead_letter_topic: None,
+        mapped_topics: BTreeMap::new(),
         networks: BTreeMap::from([(
             "eu-west-1".to_owned(),
             Network {

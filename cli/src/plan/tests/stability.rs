@@ -9,7 +9,11 @@ fn deployable(plan: &Plan) -> serde_json::Value {
     for notes in ["decisions", "proofs", "warnings"] {
         value.as_object_mut().unwrap().remove(notes);
     }
-    for topic in ["/pipelines/0/newTopic", "/pipelines/0/deadLetterTopic/newTopic"] {
+    for topic in [
+        "/pipelines/0/newTopic",
+        "/pipelines/0/mappedTopics/1/newTopic",
+        "/pipelines/0/deadLetterTopic/newTopic",
+    ] {
         if let Some(topic) = value.pointer_mut(topic).and_then(|topic| topic.as_object_mut()) {
             // For people: whether to ask, and what to say.
             topic.remove("unconfirmed");
@@ -63,16 +67,9 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
             "StartingPositionTimestamp": pipeline.mapping.starting_position_timestamp,
         }},
     }});
-    let dead_letter = pipeline.dead_letter_topic.as_ref();
-    let topics = [
-        ("Topic", pipeline.topic.as_str(), pipeline.new_topic.as_ref()),
-        (
-            "DeadLetterTopic",
-            dead_letter.map_or("", |topic| &topic.name),
-            dead_letter.and_then(|topic| topic.new_topic.as_ref()),
-        ),
-    ];
-    for (end, name, topic) in topics {
+    let mapped = pipeline.mapped_topics.iter().map(|topic| topic.id.as_str());
+    let ends = std::iter::once("Topic").chain(mapped).chain(["DeadLetterTopic"]);
+    for (end, (name, topic)) in ends.zip(pipeline.topics()) {
         let Some(topic) = topic else { continue };
         let logical = format!("{}{end}", pipeline.id);
         resources.push((logical.clone(), CLUSTER.replace(":cluster/", ":topic/") + "/" + name));
@@ -88,10 +85,10 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
                 settings: BTreeMap::from([("max.message.bytes".to_owned(), limit.to_owned())]),
             },
         };
-        if end == "Topic" {
-            facts.topic = made;
-        } else {
-            facts.dead_letter_topic = Some(made);
+        match end {
+            "Topic" => facts.topic = made,
+            "DeadLetterTopic" => facts.dead_letter_topic = Some(made),
+            _ => drop(facts.mapped_topics.insert(name.to_owned(), made)),
         }
     }
     let resources: Vec<(&str, &str)> = resources
@@ -119,6 +116,9 @@ fn a_plan_after_the_deployment_is_the_plan_before_it() {
             settings.dead_letter_topic = Some(default("orders-dead-letter".to_owned()));
             facts.topic = Fact::Absent;
             facts.dead_letter_topic = Some(Fact::Absent);
+        }),
+        ("a new topic that the data chooses", |settings, facts| {
+            table::mapped(settings, facts, None);
         }),
         ("own subnets", |settings, _| {
             settings.subnets = Some(chosen(vec![PRIVATE_C.to_owned(), PRIVATE_A.to_owned()]));

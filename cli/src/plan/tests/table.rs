@@ -536,6 +536,92 @@ const TOPIC: &[Row] = &[
     }),
 ];
 
+const PAYLOAD: &[Row] = &[
+    ("more lanes, and aggregates", |s, _| {
+        s.parallelization_factor = chosen(4);
+    }),
+    ("more lanes, and nothing taken apart", |s, _| {
+        s.parallelization_factor = chosen(4);
+        choose(s, &[("decode", "none")]);
+    }),
+    ("another key", |s, _| choose(s, &[("key", "/customer/id")])),
+    ("strict order, and nothing in its way", |s, _| {
+        choose(s, &[("strict_order", "true")]);
+    }),
+    ("strict order, and more lanes without aggregates", |s, _| {
+        s.parallelization_factor = chosen(4);
+        choose(s, &[("strict_order", "true"), ("decode", "lines")]);
+    }),
+    ("strict order, more lanes and no key", |s, _| {
+        s.parallelization_factor = chosen(4);
+        choose(s, &[("strict_order", "true"), ("key", "none")]);
+    }),
+    ("strict order, and the explicit hash key", |s, _| {
+        choose(s, &[("strict_order", "true"), ("key", "explicit_hash_key")]);
+    }),
+    ("no key in a compacted topic", |s, f| {
+        choose(s, &[("key", "none")]);
+        compacted(f);
+    }),
+    ("log events in a compacted topic", |s, f| {
+        choose(s, &[("decode", "cloudwatch_logs"), ("timestamp", "event")]);
+        compacted(f);
+    }),
+    ("a pointed key in a compacted topic", |s, f| {
+        choose(s, &[("decode", "lines"), ("key", "/id")]);
+        compacted(f);
+    }),
+    ("zstd", |s, _| choose(s, &[("compression", "zstd")])),
+    ("zstd, Kafka 2.0", |s, f| {
+        choose(s, &[("compression", "zstd")]);
+        cluster(f).kafka_version = Some("2.0.1".to_owned());
+    }),
+    ("no headers, JSON", |s, _| {
+        choose(s, &[("headers", "false"), ("value", "json")]);
+    }),
+    ("mapped topics, there and of the topic itself", |s, f| {
+        mapped(s, f, Some("1048588"));
+    }),
+    ("mapped topics, one missing, nobody said anything", |s, f| {
+        mapped(s, f, None);
+    }),
+    ("mapped topics, one missing, not wanted", |s, f| {
+        mapped(s, f, None);
+        s.create_topic = Some(chosen(false));
+    }),
+    ("mapped topics, one missing, Kafka 3.5", |s, f| {
+        mapped(s, f, None);
+        cluster(f).kafka_version = Some("3.5.1".to_owned());
+    }),
+    ("mapped topics, one that takes less", |s, f| {
+        mapped(s, f, Some("500000"));
+    }),
+    ("mapped topics, nobody may look", |s, f| {
+        mapped(s, f, None);
+        f.mapped_topics
+            .insert("orders-new".to_owned(), denied("kafka-cluster:DescribeTopic"));
+    }),
+    ("mapped topics, nobody asked for them", |s, f| {
+        mapped(s, f, None);
+        f.mapped_topics.clear();
+    }),
+    ("mapped topics, facts of another", |s, f| {
+        mapped(s, f, Some("1048588"));
+        found(f.mapped_topics.get_mut("orders-new").unwrap()).name = "clicks".to_owned();
+    }),
+    ("a map too large", |s, f| {
+        let entries: Vec<String> = (0..200).map(|n| format!("\"a-long-type-{n}\": \"orders\"")).collect();
+        choose(
+            s,
+            &[
+                ("topic_pointer", "/type"),
+                ("topic_map", &format!("{{{}}}", entries.join(","))),
+            ],
+        );
+        f.mapped_topics.clear();
+    }),
+];
+
 const FUNCTION: &[Row] = &[
     ("at a time", |s, _| {
         s.starting_position = chosen(StartingPosition::AtTimestamp("2026-01-31T08:00:00+01:00".to_owned()));
@@ -680,6 +766,44 @@ fn own_topic(facts: &mut Facts) {
     facts.stack = stack("CREATE_COMPLETE", &[(&logical, &arn)], Some(&template));
 }
 
+/// Chooses of the payload.
+fn choose(settings: &mut Settings, choices: &[(&str, &str)]) {
+    let ends = format!("stream: {STREAM}\ncluster: {CLUSTER}");
+    let text = choices
+        .iter()
+        .fold(ends, |text, (name, choice)| text + &format!("\n{name}: '{choice}'"));
+    let file = crate::settings::File::parse("k2m.yaml", text.as_bytes()).unwrap();
+    let resolved = crate::settings::resolve(crate::settings::Sources {
+        flags: &crate::args::SettingsArgs::default(),
+        environment: &BTreeMap::new(),
+        file: Some(&file),
+    });
+    settings.payload = resolved.unwrap().0.payload;
+}
+
+/// Two topics beside that of the stream: the one is as the topic, the other has this `max.message.bytes` or is missing.
+pub(super) fn mapped(settings: &mut Settings, facts: &mut Facts, max_message_bytes: Option<&str>) {
+    let map = r#"{"created": "orders-new", "cancelled": "orders-gone", "kept": "orders", "refunded": "orders-gone"}"#;
+    choose(settings, &[("topic_pointer", "/type"), ("topic_map", map)]);
+    let topic = |name: &str, bytes: &str| Fact::Found {
+        value: Topic {
+            name: name.to_owned(),
+            settings: BTreeMap::from([("max.message.bytes".to_owned(), bytes.to_owned())]),
+            ..found(&mut self::facts().topic).clone()
+        },
+    };
+    let new = max_message_bytes.map_or(Fact::Absent, |bytes| topic("orders-new", bytes));
+    facts.mapped_topics = BTreeMap::from([
+        ("orders-new".to_owned(), new),
+        ("orders-gone".to_owned(), topic("orders-gone", "1048588")),
+    ]);
+}
+
+fn compacted(facts: &mut Facts) {
+    let settings = &mut found(&mut facts.topic).settings;
+    settings.insert("cleanup.policy".to_owned(), "compact,delete".to_owned());
+}
+
 fn retention(facts: &mut Facts, milliseconds: &str) {
     let settings = &mut found(&mut facts.topic).settings;
     settings.insert("retention.ms".to_owned(), milliseconds.to_owned());
@@ -709,6 +833,9 @@ fn shown(settings: &Settings, facts: &Facts, healthy: &Plan) -> String {
     let (one, other) = (&plan.pipelines[0], &healthy.pipelines[0]);
     if one.dead_letter_topic != other.dead_letter_topic {
         writeln!(text, "{:?}", one.dead_letter_topic).unwrap();
+    }
+    for topic in &one.mapped_topics {
+        writeln!(text, "{topic:?}").unwrap();
     }
     if one.new_topic != other.new_topic {
         writeln!(text, "{:?}", one.new_topic).unwrap();
@@ -765,6 +892,26 @@ fn topic() {
 #[test]
 fn function_and_mapping() {
     insta::assert_snapshot!(table(FUNCTION));
+}
+
+#[test]
+fn payload() {
+    insta::assert_snapshot!(table(PAYLOAD));
+}
+
+#[test]
+fn mapped_topics_bring_their_rights() {
+    let (mut settings, mut facts) = (settings(), facts());
+    mapped(&mut settings, &mut facts, None);
+    let plan = plan(&settings, &facts).unwrap();
+    let statements = &plan.pipelines[0].statements;
+    let right = statements
+        .iter()
+        .find(|statement| statement.sid == "WriteMappedTopics")
+        .unwrap();
+    assert_eq!(right.action, ["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"]);
+    let topic = |name: &str| serde_json::json!(CLUSTER.replace(":cluster/", ":topic/") + "/" + name);
+    assert_eq!(right.resource, [topic("orders-gone"), topic("orders-new")]);
 }
 
 #[test]

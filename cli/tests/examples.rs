@@ -1,0 +1,106 @@
+//! The examples of producers, as built: each is planned and rendered from its facts, and each of its records is delivered on this machine.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use k2m_testkit::cfn_lint;
+use serde_json::Value;
+
+/// The folder, the records of its file, and the topics that its data chooses among.
+const EXAMPLES: [(&str, u64, &[&str]); 5] = [
+    ("cloudwatch-logs", 3, &[]),
+    ("pinpoint-events", 4, &["app-campaigns", "app-sessions"]),
+    ("dms", 5, &["shop-customers", "shop-orders"]),
+    ("dynamodb", 3, &[]),
+    ("iot-rules", 4, &[]),
+];
+
+fn folder(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "..", "examples", name].iter().collect()
+}
+
+fn k2m(example: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_k2m"));
+    // Nothing of this machine's own settings may shine through.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AWS_") || name.to_string_lossy().starts_with("K2M_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .current_dir(folder(example))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn each_is_planned_without_a_warning() {
+    for (example, _, mapped) in EXAMPLES {
+        let output = k2m(
+            example,
+            &["plan", "--config", "k2m.yaml", "--facts", "facts.json", "-o", "json"],
+        );
+        // Nothing is deployed, so a deployment would change something.
+        assert_eq!(output.status.code(), Some(3), "{example}: {}", said(&output));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let plan = document.get("plan").unwrap_or(&document);
+        assert_eq!(plan["warnings"], Value::Array(Vec::new()), "{example}");
+        let pipeline = &plan["pipelines"][0];
+        let topics = pipeline["mappedTopics"].as_array().unwrap().iter();
+        let topics: Vec<&str> = topics.map(|topic| topic["name"].as_str().unwrap()).collect();
+        assert_eq!(topics, mapped, "{example}");
+        assert_eq!(
+            pipeline["function"]["variables"]["K2M_TOPIC"], pipeline["topic"],
+            "{example}"
+        );
+    }
+}
+
+#[test]
+fn cfn_lint_is_silent_about_each() {
+    let render = |example| {
+        let output = k2m(example, &["render", "--config", "k2m.yaml", "--facts", "facts.json"]);
+        assert_eq!(output.status.code(), Some(0), "{example}: {}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let texts = EXAMPLES.map(|(example, ..)| (example, render(example)));
+    let texts: Vec<(&str, &str)> = texts.iter().map(|(example, text)| (*example, text.as_str())).collect();
+    let said = cfn_lint(&texts, &["eu-west-1"]).unwrap();
+    let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+    assert!(said.is_empty(), "{}", said.join("\n"));
+}
+
+#[test]
+fn each_record_is_delivered_here() {
+    for (example, records, mapped) in EXAMPLES {
+        let output = k2m(
+            example,
+            &["run", "--config", "k2m.yaml", "--input", "records.jsonl", "-o", "json"],
+        );
+        assert_eq!(output.status.code(), Some(0), "{example}: {}", said(&output));
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        // Of records, whatever number of messages each becomes.
+        assert_eq!(summary["lines"], records, "{example}");
+        assert_eq!(summary["acknowledged"], records, "{example}");
+        assert_eq!(summary["retried"], 0, "{example}");
+        let topics = summary["mapped_topics"].as_array().cloned().unwrap_or_default();
+        assert_eq!(topics, mapped, "{example}");
+    }
+}
+
+#[test]
+fn each_is_described_with_what_it_makes() {
+    let text = std::fs::read_to_string(folder("README.md")).unwrap();
+    for (example, ..) in EXAMPLES {
+        let folder = format!("({example})");
+        assert!(text.contains(&folder), "{example} is not in examples/README.md");
+    }
+}
