@@ -56,7 +56,7 @@ impl LogLevel {
 pub struct Config {
     /// `host:port`, comma-separated, as librdkafka takes it.
     pub bootstrap_servers: String,
-    /// The topic that every record goes to.
+    /// The topic that records go to, unless the payload's choice is another.
     pub topic: String,
     /// How to speak to the brokers.
     pub authentication: Authentication,
@@ -267,7 +267,7 @@ fn topic(variable: &'static str, value: Option<&str>) -> Result<String, ConfigEr
         expected: expected(),
     })?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if value.len() > TOPIC_MAX || value == "." || value == ".." || !value.chars().all(allowed) {
+    if value.is_empty() || value.len() > TOPIC_MAX || value == "." || value == ".." || !value.chars().all(allowed) {
         return Err(ConfigError::Invalid {
             variable,
             value: value.to_owned(),

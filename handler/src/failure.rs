@@ -40,9 +40,15 @@ impl Failure {
         }
     }
 
-    /// The same failure of a single record, said of that record; `bytes`: what it takes as a message.
+    /// The same failure of a single record, said of that record; `bytes`: what it takes as a message; `timestamp_millis`: since the Unix epoch.
     #[must_use]
-    pub fn of_one_record(mut self, code: Code, bytes: usize, topic: &str) -> Self {
+    pub fn of_one_record(mut self, code: Code, bytes: usize, timestamp_millis: i64, topic: &str) -> Self {
+        if code == Code::InvalidTimestamp {
+            self.reason = format!(
+                "topic {topic:?} refuses a record for its timestamp, {timestamp_millis} ms since 1970: take another (K2M_TIMESTAMP), or raise the topic's \
+                 message.timestamp.before.max.ms (where it is too old) or message.timestamp.after.max.ms (where it lies ahead)"
+            );
+        }
         if is_for_size(code) {
             self.reason = format!(
                 "a record takes {bytes} bytes as a message and topic {topic:?} refuses it, sent alone, for its size: raise the topic's max.message.bytes"
@@ -215,7 +221,7 @@ fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
         Code::InvalidTimestamp => (
             Poison,
             format!(
-                "topic {topic:?} refused a record for its timestamp, the arrival in Kinesis: raise message.timestamp.before.max.ms or message.timestamp.after.max.ms"
+                "topic {topic:?} refused a record for its timestamp: take another (K2M_TIMESTAMP), or raise message.timestamp.before.max.ms or message.timestamp.after.max.ms"
             ),
         ),
         Code::InvalidRecord => (
@@ -259,7 +265,10 @@ fn explain(code: Code, detail: &str, topic: &str) -> (Class, String) {
         }
         Code::UnsupportedForMessageFormat | Code::UnsupportedCompressionType => (
             Fatal,
-            format!("topic {topic:?} keeps an old message format that has no headers: raise its message.format.version"),
+            format!(
+                "topic {topic:?} keeps an old message format that has no headers, or its brokers don't know the compression: raise its message.format.version, \
+                 or take another K2M_COMPRESSION"
+            ),
         ),
         Code::UnsupportedVersion | Code::UnsupportedFeature | Code::InvalidRequiredAcks | Code::InvalidArgument | Code::InvalidConfig => (
             Fatal,

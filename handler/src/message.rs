@@ -20,6 +20,9 @@ pub const TOPIC_HEADER: &str = "k2m-topic";
 /// In the dead-letter topic: why the record is there, in words.
 pub const REASON_HEADER: &str = "k2m-reason";
 
+/// In the dead-letter topic: the timestamp that the message would have had, in milliseconds since the Unix epoch, where that isn't the record's arrival.
+pub const TIMESTAMP_HEADER: &str = "k2m-timestamp";
+
 /// Why a record goes to the dead-letter topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grounds<'a> {
@@ -27,6 +30,8 @@ pub struct Grounds<'a> {
     pub topic: &'a str,
     /// Why not.
     pub reason: &'a str,
+    /// The timestamp that it would have had, where that isn't its arrival.
+    pub timestamp_millis: Option<Decimal>,
 }
 
 /// Where a message comes from.
@@ -77,6 +82,8 @@ impl Message<'_> {
         let log = origin.and_then(|it| it.log);
         let log = log.map(|(group, stream)| [(LOG_GROUP_HEADER, group), (LOG_STREAM_HEADER, stream)]);
         let grounds = self.grounds.as_ref();
+        let timestamp = grounds.and_then(|it| it.timestamp_millis.as_ref());
+        let timestamp = timestamp.map(|it| (TIMESTAMP_HEADER, it.as_bytes()));
         let grounds = grounds.map(|it| {
             [
                 (TOPIC_HEADER, it.topic.as_bytes()),
@@ -89,6 +96,7 @@ impl Message<'_> {
             .chain(subsequence)
             .chain(log.into_iter().flatten())
             .chain(grounds.into_iter().flatten())
+            .chain(timestamp)
     }
 
     /// Bytes of a record batch that holds this message alone, uncompressed, with a value of `value_bytes`: what a broker compares with the
@@ -107,7 +115,7 @@ impl Message<'_> {
 /// A number in decimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decimal {
-    digits: [u8; 10],
+    digits: [u8; 20],
     length: usize,
 }
 
@@ -118,13 +126,13 @@ impl Decimal {
     }
 }
 
-impl From<u32> for Decimal {
-    fn from(number: u32) -> Self {
+impl From<u64> for Decimal {
+    fn from(number: u64) -> Self {
         let mut it = Self {
-            digits: [0; 10],
+            digits: [0; 20],
             length: 0,
         };
-        // Ten digits are enough for 32 bits.
+        // Twenty digits are enough for 64 bits.
         let _ = write!(it, "{number}");
         it
     }
@@ -214,18 +222,22 @@ mod tests {
     fn headers_say_where_it_comes_from_and_why_it_is_a_dead_letter() {
         let mut message = message();
         assert_eq!(shown(&message), "k2m-stream=s k2m-shard=shard k2m-sequence=1");
-        message.origin.subsequence = Some(u32::MAX.into());
+        message.origin.subsequence = Some(u64::from(u32::MAX).into());
         message.origin.log = Some((b"group", b"stream"));
         message.grounds = Some(Grounds {
             topic: "orders",
             reason: "too large",
+            timestamp_millis: Some(17.into()),
         });
         assert_eq!(
             shown(&message),
             "k2m-stream=s k2m-shard=shard k2m-sequence=1 k2m-subsequence=4294967295 k2m-log-group=group k2m-log-stream=stream k2m-topic=orders \
-             k2m-reason=too large"
+             k2m-reason=too large k2m-timestamp=17"
         );
         message.identified = false;
-        assert_eq!(shown(&message), "k2m-topic=orders k2m-reason=too large");
+        assert_eq!(
+            shown(&message),
+            "k2m-topic=orders k2m-reason=too large k2m-timestamp=17"
+        );
     }
 }

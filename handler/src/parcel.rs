@@ -46,14 +46,16 @@ impl Span {
 }
 
 /// What the key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyPart {
     /// The partition key.
     Partition,
+    /// The explicit hash key, where there is one, else the partition key.
+    HashKey,
     /// There is none.
     None,
-    /// What stands there in the buffer.
-    At(Span),
+    /// This.
+    Text(Box<[u8]>),
 }
 
 /// What is to become one message.
@@ -61,7 +63,7 @@ pub enum KeyPart {
 pub struct Parcel {
     /// The record's place in the batch.
     pub record: usize,
-    /// Its own place among the record's, where the record became several.
+    /// Its own place among the record's, where the record was taken apart.
     pub subsequence: Option<u32>,
     /// The topic's place among the pipeline's topics; the first is the one for what no other is for.
     pub topic: usize,
@@ -80,16 +82,26 @@ pub struct Parcel {
 /// What was taken out of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Taken {
-    /// Shared by all that was taken out of one record.
+    /// The record's data.
+    pub source: Arc<Vec<u8>>,
+    /// What holds this part's data: the record's, or what was decompressed out of it.
     pub buffer: Arc<Vec<u8>>,
-    /// The data.
+    /// The data, in `buffer`.
     pub data: Span,
-    /// The partition key, where it isn't the record's own.
+    /// The same as it came, in `source`, where it was not split off.
+    pub raw: Option<Span>,
+    /// The partition key, in `source`, where it isn't the record's own.
     pub partition_key: Option<Span>,
-    /// The explicit hash key, where an aggregate had one.
+    /// The explicit hash key, in `source`, where an aggregate had one.
     pub explicit_hash_key: Option<Span>,
-    /// Log group and log stream.
+    /// Log group and log stream, in `buffer`.
     pub log: Option<(Span, Span)>,
+}
+
+impl Taken {
+    fn data(&self) -> &[u8] {
+        self.data.of(&self.buffer)
+    }
 }
 
 /// Room for one message under way: one serves a whole batch.
@@ -119,14 +131,19 @@ impl Parcel {
             .taken
             .as_ref()
             .and_then(|taken| Some((taken, taken.partition_key?)));
-        own.map_or(record.partition_key.as_bytes(), |(taken, span)| span.of(&taken.buffer))
+        own.map_or(record.partition_key.as_bytes(), |(taken, span)| span.of(&taken.source))
     }
 
     fn key<'a>(&'a self, record: &'a Record<'_>) -> Option<&'a [u8]> {
-        match (self.key, &self.taken) {
-            (KeyPart::None, _) => None,
-            (KeyPart::At(span), Some(taken)) => Some(span.of(&taken.buffer)),
-            (KeyPart::At(_), None) | (KeyPart::Partition, _) => Some(self.partition_key(record)),
+        match &self.key {
+            KeyPart::None => None,
+            KeyPart::Text(text) => Some(text),
+            KeyPart::Partition => Some(self.partition_key(record)),
+            KeyPart::HashKey => {
+                let taken = self.taken.as_ref();
+                let own = taken.and_then(|taken| Some(taken.explicit_hash_key?.of(&taken.source)));
+                Some(own.unwrap_or_else(|| self.partition_key(record)))
+            }
         }
     }
 
@@ -155,7 +172,7 @@ impl Parcel {
                 stream: &record.stream,
                 shard: &record.shard,
                 sequence_number: &record.sequence_number,
-                subsequence: self.subsequence.map(Into::into),
+                subsequence: self.subsequence.map(|it| u64::from(it).into()),
                 log: log.map(|(taken, (group, stream))| (group.of(&taken.buffer), stream.of(&taken.buffer))),
             },
             identified: payload.headers,
@@ -175,7 +192,7 @@ impl Parcel {
     ) -> Result<Message<'a>, DataError> {
         let Scratch { data, value } = scratch;
         let data: &'a [u8] = if let Some(taken) = &self.taken {
-            taken.data.of(&taken.buffer)
+            taken.data()
         } else {
             record.data_into(data)?;
             data
@@ -194,46 +211,46 @@ impl Parcel {
         })
     }
 
-    /// The message for the dead-letter topic, as far as the parcel makes it: the data as it is, or as it came where it can't be decoded; always with
-    /// the headers that say where it comes from.
+    /// The message for the dead-letter topic, as far as the parcel makes it: the data as it came, never wrapped, and as far as it was not split
+    /// off not decompressed either; base64 where it is nothing else. It has the record's arrival as its timestamp, since another may be what was
+    /// refused, and always the headers that say where it comes from.
     pub fn letter<'a>(&'a self, record: &'a Record<'_>, payload: &Payload, scratch: &'a mut Scratch) -> Message<'a> {
         let data = &mut scratch.data;
         let value: &'a [u8] = match &self.taken {
-            Some(taken) => taken.data.of(&taken.buffer),
+            Some(taken) => taken.raw.map_or(taken.data(), |raw| raw.of(&taken.source)),
             None if record.data_into(data).is_ok() => data,
             None => record.encoded(),
         };
         Message {
             value,
+            timestamp_millis: record.arrival_millis,
             identified: true,
             ..self.envelope(record, payload)
         }
     }
 
-    /// Bytes of `data` as a JSON envelope.
-    pub fn described_bytes(&self, record: &Record<'_>, data: &[u8]) -> usize {
+    /// Bytes of its data as a JSON envelope.
+    pub(crate) fn described_bytes(&self, record: &Record<'_>) -> usize {
         let mut counter = Counter(0);
+        let data = self.taken.as_ref().map_or(&[][..], Taken::data);
         self.described(record, data).write(&mut counter);
         counter.0
     }
 
     fn described<'a>(&'a self, record: &'a Record<'_>, data: &'a [u8]) -> Described<'a> {
-        let text = |span: Option<Span>| {
-            let taken = self.taken.as_ref()?;
-            span.and_then(|span| str::from_utf8(span.of(&taken.buffer)).ok())
-        };
         let taken = self.taken.as_ref();
-        let log = taken.and_then(|taken| taken.log);
+        let in_source = |span: fn(&Taken) -> Option<Span>| taken.and_then(|taken| text(&taken.source, span(taken)));
+        let in_buffer = |span: fn(&Taken) -> Option<Span>| taken.and_then(|taken| text(&taken.buffer, span(taken)));
         let mut described = Described {
             stream: &record.stream,
             shard: &record.shard,
             sequence_number: &record.sequence_number,
             sub_sequence_number: self.subsequence,
-            partition_key: text(taken.and_then(|it| it.partition_key)).unwrap_or(&record.partition_key),
-            explicit_hash_key: text(taken.and_then(|it| it.explicit_hash_key)),
+            partition_key: in_source(|taken| taken.partition_key).unwrap_or(&record.partition_key),
+            explicit_hash_key: in_source(|taken| taken.explicit_hash_key),
             approximate_arrival_timestamp: record.arrival_millis,
-            log_group: text(log.map(|(group, _)| group)),
-            log_stream: text(log.map(|(_, stream)| stream)),
+            log_group: in_buffer(|taken| Some(taken.log?.0)),
+            log_stream: in_buffer(|taken| Some(taken.log?.1)),
             json: None,
             text: None,
             base64: None,
@@ -245,6 +262,11 @@ impl Parcel {
         }
         described
     }
+}
+
+/// What stands there, if it is text.
+fn text(buffer: &[u8], span: Option<Span>) -> Option<&str> {
+    span.and_then(|span| str::from_utf8(span.of(buffer)).ok())
 }
 
 /// A message's value with the metadata: the data is in one of the last three, the first that can hold it.

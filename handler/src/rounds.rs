@@ -106,6 +106,11 @@ impl Rounds {
         self.states[place] = State::Settled;
     }
 
+    /// Whether the topic or the dead-letter topic has the record at `place`.
+    pub fn is_settled(&self, place: usize) -> bool {
+        self.states[place] == State::Settled
+    }
+
     /// Takes what was refused in one round. Records refused for what they are become suspects, or poisons where they were alone: in a round of
     /// one record a request, or as the only one. Returns the first refusal that is none of that.
     pub fn refuse(&mut self, refusals: Vec<Refusal>, alone: bool) -> Option<Failure> {
@@ -113,6 +118,9 @@ impl Rounds {
         let alone = alone || refusals.iter().filter(|it| is_poison(it)).count() == 1;
         let mut other = None;
         for refusal in refusals {
+            if self.states[refusal.place] == State::Settled {
+                continue;
+            }
             if is_poison(&refusal) {
                 self.states[refusal.place] = if alone {
                     State::Poison(refusal.failure)

@@ -1,27 +1,31 @@
-//! What is in a record: taken apart as the pipeline says, with key, topic and timestamp of each part. Pure.
+//! What is in a record: taken apart as the pipeline says, with key, topic and timestamp of each message. Pure.
 //!
-//! A record that nothing has to be known of is left as it is, without being decoded: what may be an aggregate or gzip is seen in its base64.
+//! A record that nothing has to be known of is left as it is, without being decoded: what may be an aggregate or gzip is seen in its base64. Messages are
+//! made one after the other, since a few kilobytes can become millions of them.
 
 mod cloudwatch;
 mod gzip;
 mod kpl;
 mod mapping;
+mod parts;
 
-use std::collections::VecDeque;
-use std::ops::Range;
-use std::sync::Arc;
-
-use memchr::memchr;
-
-use self::gzip::GzipError;
-use self::mapping::{Choice, choose};
+use self::mapping::choose;
+use self::parts::{Part, Parts};
 use crate::event::Record;
-use crate::json::Object;
-use crate::parcel::{KeyPart, Parcel, Span, Taken};
+use crate::parcel::{KeyPart, Parcel, Taken};
 use crate::payload::{Decode, Key, Payload, Split, Timestamp, ValueForm};
 
 /// Bytes that one record may have once it is decompressed. Three times Kinesis' largest record, and a small part of what a function has.
-pub const UNPACKED_LIMIT: usize = 32 << 20;
+const UNPACKED_LIMIT: usize = 32 << 20;
+
+/// Messages that one record may become: more than an aggregate within Lambda's 6 MB can hold. They are sent while one invocation lasts, or never.
+const MESSAGES_LIMIT: usize = 1_000_000;
+
+/// Bytes that all messages of one record may have together, keys and headers included: an aggregate can give one long key to each of its records.
+const MESSAGES_BYTES_LIMIT: usize = 256 << 20;
+
+/// Bytes that one message's value may have: what decompressed data may, and then some for what it is wrapped into. librdkafka holds a copy beside it.
+pub(crate) const VALUE_LIMIT: usize = 40 << 20;
 
 /// How records are unfolded.
 #[derive(Debug, Clone)]
@@ -31,15 +35,6 @@ pub struct Unfolding {
     topics: Vec<String>,
     /// Whether a record with a part that can never be sent is sent in no part.
     all_or_nothing: bool,
-}
-
-/// How much was in a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unfolded {
-    /// How many messages; none where there is nothing to send.
-    pub messages: usize,
-    /// How many control messages, which aren't sent.
-    pub controls: usize,
 }
 
 impl Unfolding {
@@ -88,229 +83,178 @@ impl Unfolding {
             || matches!(self.payload.timestamp, Timestamp::Pointer(_))
     }
 
-    /// Adds what is in `record`, which stands at `place` of its batch, to `parcels`, in order.
-    pub fn unfold(&self, place: usize, record: &Record<'_>, parcels: &mut VecDeque<Parcel>) -> Unfolded {
-        let mut data = Vec::new();
-        let mut whole = |flaw| {
-            let key = match self.payload.key {
-                Key::None => KeyPart::None,
-                Key::PartitionKey | Key::ExplicitHashKey | Key::Pointer(_) => KeyPart::Partition,
-            };
-            let whole = Parcel::whole(place, record, key);
-            parcels.push_back(Parcel { flaw, ..whole });
-            Unfolded {
-                messages: 1,
-                controls: 0,
-            }
+    /// Opens `record`, which stands at `place` of its batch. `known`: why it can't be sent, where that is known from before.
+    pub fn open<'a>(&'a self, place: usize, record: &'a Record<'a>, known: Option<Box<str>>) -> Opened<'a> {
+        let opened = |inside| Opened {
+            unfolding: self,
+            place,
+            record,
+            messages: 1,
+            controls: 0,
+            work: 0,
+            inside,
         };
+        let whole = |flaw| opened(Inside::Whole(flaw));
+        if known.is_some() {
+            return whole(known);
+        }
+        let mut data = Vec::new();
         // What isn't base64 is told by whoever sends it.
         if !self.concerns(record) || record.data_into(&mut data).is_err() {
             return whole(None);
         }
-        let Contents {
-            mut buffer,
-            pieces,
-            several,
+        let parts = Parts::new(data, self.payload.decode);
+        let mut looked_through = opened(Inside::Parts(parts.clone()));
+        let Looked { messages, flaw } = looked_through.look(parts.may_be_several());
+        let (controls, work) = (looked_through.controls, looked_through.work);
+        let inside = match flaw {
+            Some(flaw) => Inside::Whole(Some(flaw)),
+            None => Inside::Parts(parts),
+        };
+        Opened {
+            messages,
             controls,
-        } = Contents::of(data, self.payload.decode);
-        // Texts that the mapping makes go into the buffer too, so all pieces are looked at before it is shared.
-        let choices: Vec<Choice> = pieces
-            .iter()
-            .map(|piece| choose(&self.payload, &self.topics, piece, record.arrival_millis, &mut buffer))
-            .collect();
-        if self.all_or_nothing && several {
-            let flaws = pieces.iter().zip(&choices).enumerate();
-            let mut flaws = flaws
-                .filter_map(|(place, (piece, choice))| Some((place, piece.flaw.as_ref().or(choice.flaw.as_ref())?)));
-            if let Some((place, flaw)) = flaws.next() {
-                return whole(Some(
-                    format!("of the messages in it the one at {place} can't be sent: {flaw}").into(),
-                ));
-            }
+            work,
+            ..opened(inside)
         }
-        let buffer = Arc::new(buffer);
-        let messages = pieces.len();
-        parcels.extend(
-            pieces
-                .into_iter()
-                .zip(choices)
-                .zip(0..)
-                .map(|((piece, choice), subsequence)| {
-                    let mut parcel = Parcel {
-                        record: place,
-                        subsequence: several.then_some(subsequence),
-                        topic: choice.topic,
-                        timestamp_millis: choice.timestamp_millis,
-                        value_bytes: piece.data.bytes(),
-                        flaw: piece.flaw.or(choice.flaw),
-                        key: choice.key,
-                        taken: Some(Taken {
-                            buffer: Arc::clone(&buffer),
-                            data: piece.data,
-                            partition_key: piece.partition_key,
-                            explicit_hash_key: piece.explicit_hash_key,
-                            log: piece.log,
-                        }),
-                    };
-                    if self.payload.value == ValueForm::Json {
-                        parcel.value_bytes = parcel.described_bytes(record, piece.data.of(&buffer));
-                    }
-                    parcel
-                }),
-        );
-        Unfolded { messages, controls }
     }
 }
 
-/// A part of a record, by places in the record's buffer.
-#[derive(Debug, Clone)]
-struct Piece {
-    data: Span,
-    partition_key: Option<Span>,
-    explicit_hash_key: Option<Span>,
-    log: Option<(Span, Span)>,
-    /// The log event's own time.
-    event_millis: Option<i64>,
+/// What looking through a record told.
+struct Looked {
+    /// How many messages are in it.
+    messages: usize,
+    /// Why it can be sent in no part.
     flaw: Option<Box<str>>,
 }
 
-impl Piece {
-    fn new(data: Span) -> Self {
-        Self {
-            data,
-            partition_key: None,
-            explicit_hash_key: None,
-            log: None,
-            event_millis: None,
-            flaw: None,
-        }
-    }
+/// A record whose messages are made one after the other.
+pub struct Opened<'a> {
+    unfolding: &'a Unfolding,
+    place: usize,
+    record: &'a Record<'a>,
+    /// How many messages are in it; none where there is nothing to send.
+    pub messages: usize,
+    /// How many control messages, which aren't sent.
+    pub controls: usize,
+    /// Bytes that were gone through to know that.
+    pub(crate) work: usize,
+    inside: Inside,
 }
 
-/// A record taken apart.
-struct Contents {
-    /// The record's data, and behind it what was made of it.
-    buffer: Vec<u8>,
-    pieces: Vec<Piece>,
-    /// Whether a piece may be one of several.
-    several: bool,
-    controls: usize,
+enum Inside {
+    /// The record as it is, with why it can never be sent.
+    Whole(Option<Box<str>>),
+    /// Nothing more.
+    Nothing,
+    Parts(Parts),
 }
 
-impl Contents {
-    fn of(data: Vec<u8>, decode: Decode) -> Self {
-        let records = if decode.kpl { kpl::take_apart(&data) } else { None };
-        let several = records.is_some() || decode.split != Split::Whole;
-        let span = |range: Range<usize>| Span::new(range.start, range.end);
-        let parts: Vec<Piece> = match records {
-            Some(records) => records
-                .into_iter()
-                .map(|record| Piece {
-                    partition_key: Some(span(record.partition_key)),
-                    explicit_hash_key: record.explicit_hash_key.map(span),
-                    ..Piece::new(span(record.data))
+impl Iterator for Opened<'_> {
+    type Item = Parcel;
+
+    fn next(&mut self) -> Option<Parcel> {
+        let payload = &self.unfolding.payload;
+        match &mut self.inside {
+            Inside::Nothing => None,
+            Inside::Whole(flaw) => {
+                let key = match payload.key {
+                    Key::None => KeyPart::None,
+                    Key::PartitionKey | Key::ExplicitHashKey | Key::Pointer(_) => KeyPart::Partition,
+                };
+                let flaw = flaw.take();
+                self.inside = Inside::Nothing;
+                Some(Parcel {
+                    flaw,
+                    ..Parcel::whole(self.place, self.record, key)
                 })
-                .collect(),
-            None => vec![Piece::new(span(0..data.len()))],
-        };
-        let mut contents = Self {
-            buffer: data,
-            pieces: Vec::new(),
-            several,
-            controls: 0,
-        };
-        if !decode.gzip && decode.split == Split::Whole {
-            contents.pieces = parts;
-            return contents;
-        }
-        let mut room = UNPACKED_LIMIT;
-        for part in parts {
-            contents.unpack(part, decode, &mut room);
-        }
-        contents
-    }
-
-    /// Decompresses and splits one part; `room`: bytes that may still be added.
-    fn unpack(&mut self, mut part: Piece, decode: Decode, room: &mut usize) {
-        let unpacked = if decode.gzip {
-            gzip::decompress(part.data.of(&self.buffer), *room)
-        } else {
-            Err(GzipError::Not)
-        };
-        let unpacked = match unpacked {
-            Ok(unpacked) => {
-                *room -= unpacked.len();
-                Some(unpacked)
             }
-            Err(GzipError::Not) => None,
-            Err(GzipError::TooLarge) => {
-                part.flaw = Some(
-                    format!("it decompresses to more than {UNPACKED_LIMIT} bytes, the most that a record may").into(),
-                );
-                self.pieces.push(part);
-                return;
+            Inside::Parts(parts) => {
+                let part = parts.next();
+                (self.controls, self.work) = (parts.controls(), parts.work());
+                Some(self.parcel(part?))
             }
-        };
-        if decode.split == Split::CloudwatchLogs {
-            let envelope = unpacked.unwrap_or_else(|| part.data.of(&self.buffer).to_vec());
-            match cloudwatch::read(&envelope) {
-                Ok(Some(envelope)) => self.log_events(&part, &envelope),
-                Ok(None) => self.controls += 1,
-                Err(reason) => {
-                    part.flaw = Some(reason.into());
-                    self.pieces.push(part);
-                }
-            }
-            return;
-        }
-        if let Some(unpacked) = unpacked {
-            part.data = self.add(&unpacked);
-        }
-        match decode.split {
-            Split::Lines => self.lines(&part),
-            Split::Whole | Split::CloudwatchLogs => self.pieces.push(part),
         }
     }
+}
 
-    fn add(&mut self, bytes: &[u8]) -> Span {
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(bytes);
-        Span::new(start, self.buffer.len())
-    }
-
-    fn log_events(&mut self, part: &Piece, envelope: &cloudwatch::Envelope<'_>) {
-        let log = Some((
-            self.add(envelope.log_group.as_bytes()),
-            self.add(envelope.log_stream.as_bytes()),
-        ));
-        for Object(event) in &envelope.log_events {
-            let piece = Piece {
-                data: self.add(event.message.as_bytes()),
-                log,
-                event_millis: Some(event.timestamp),
-                ..part.clone()
+impl Opened<'_> {
+    /// Looks through all that is in it.
+    fn look(&mut self, is_several: bool) -> Looked {
+        let payload = &self.unfolding.payload;
+        let (mut messages, mut bytes, mut first_flaw) = (0, 0_usize, None);
+        while let Some(parcel) = self.next() {
+            bytes = bytes.saturating_add(parcel.batch_bytes(self.record, payload));
+            let excess = if messages == MESSAGES_LIMIT {
+                Some(format!("it holds more than {MESSAGES_LIMIT} messages"))
+            } else if is_several && bytes > MESSAGES_BYTES_LIMIT {
+                Some(format!(
+                    "its messages have more than {MESSAGES_BYTES_LIMIT} bytes together"
+                ))
+            } else {
+                None
             };
-            self.pieces.push(piece);
+            if let Some(excess) = excess {
+                let reason = format!("{excess}, the most that one record's may");
+                return Looked {
+                    messages: 1,
+                    flaw: Some(self.flaw(&reason)),
+                };
+            }
+            if let (None, Some(flaw)) = (&first_flaw, parcel.flaw) {
+                first_flaw = Some((messages, flaw));
+            }
+            messages += 1;
+        }
+        let flaw = first_flaw.filter(|_| is_several && self.unfolding.all_or_nothing);
+        let flaw = flaw.map(|(at, flaw)| match messages {
+            1 => flaw,
+            _ => format!("{flaw} (the message at {at} of those in it)").into(),
+        });
+        Looked {
+            messages: if flaw.is_some() { 1 } else { messages },
+            flaw,
         }
     }
 
-    /// A piece for each line that isn't empty.
-    fn lines(&mut self, part: &Piece) {
-        let text = part.data.of(&self.buffer);
-        let first = part.data.start();
-        let mut start = 0;
-        while start < text.len() {
-            let end = memchr(b'\n', &text[start..]).map_or(text.len(), |length| start + length);
-            let line = &text[start..end];
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if !line.is_empty() {
-                self.pieces.push(Piece {
-                    data: Span::new(first + start, first + start + line.len()),
-                    ..part.clone()
-                });
-            }
-            start = end + 1;
+    /// Why the record, or something in it, can never be sent.
+    fn flaw(&self, reason: &str) -> Box<str> {
+        format!("record {} can't be sent: {reason}", self.record.sequence_number).into()
+    }
+
+    fn parcel(&self, part: Part) -> Parcel {
+        let Unfolding { payload, topics, .. } = self.unfolding;
+        let choice = choose(payload, topics, &part, self.record.arrival_millis);
+        let data_bytes = part.data.bytes();
+        let mut parcel = Parcel {
+            record: self.place,
+            subsequence: part.subsequence,
+            topic: choice.topic,
+            timestamp_millis: choice.timestamp_millis,
+            value_bytes: data_bytes,
+            flaw: part.flaw.or(choice.flaw).map(|reason| self.flaw(&reason)),
+            key: choice.key,
+            taken: Some(Taken {
+                source: part.source,
+                buffer: part.buffer,
+                data: part.data,
+                raw: part.raw,
+                partition_key: part.partition_key,
+                explicit_hash_key: part.explicit_hash_key,
+                log: part.log,
+            }),
+        };
+        if payload.value == ValueForm::Json {
+            parcel.value_bytes = parcel.described_bytes(self.record);
         }
+        if parcel.value_bytes > VALUE_LIMIT && parcel.flaw.is_none() {
+            let reason = format!(
+                "its value would have {} bytes, and {VALUE_LIMIT} is the most",
+                parcel.value_bytes
+            );
+            parcel.flaw = Some(self.flaw(&reason));
+        }
+        parcel
     }
 }
 

@@ -1,7 +1,5 @@
 //! What AWS's own library puts into an aggregate comes out as AWS's own library takes it out.
 
-use std::collections::VecDeque;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k2m_handler::event::decode;
@@ -50,9 +48,8 @@ fn ours(aggregate: &ReferenceAggregate) -> Vec<ReferenceRecord> {
             key,
             ..Payload::default()
         };
-        let (mut parcels, mut scratch) = (VecDeque::new(), Scratch::default());
-        Unfolding::new(&payload, "t").unfold(0, &events[0], &mut parcels);
-        let parcels = parcels.into_iter().map(|parcel| {
+        let (unfolding, mut scratch) = (Unfolding::new(&payload, "t"), Scratch::default());
+        let parcels = unfolding.open(0, &events[0], None).map(|parcel| {
             let message = parcel.message(&events[0], &payload, &mut scratch).expect("base64");
             let key = String::from_utf8(message.key.expect("a key").to_vec()).expect("UTF-8");
             let data = STANDARD.encode(message.value);

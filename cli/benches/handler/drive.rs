@@ -1,7 +1,6 @@
 //! The program that the instructions are counted of: this one, started with [`VARIABLE`] set. It handles the same event again and again in
 //! its own process, without a Runtime API.
 
-use std::collections::VecDeque;
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use k2m_handler::event::Record;
 use k2m_handler::invocation::{Call, Deliver, handle};
 use k2m_handler::kafka::KafkaProducer;
 use k2m_handler::note;
-use k2m_handler::parcel::Scratch;
+use k2m_handler::parcel::{Parcel, Scratch};
 use k2m_handler::payload::Payload;
 use k2m_handler::unfold::Unfolding;
 use tokio::time::Instant;
@@ -70,11 +69,11 @@ struct Scripted;
 impl Deliver for Scripted {
     async fn deliver(&mut self, records: &[Record<'_>], _: Instant) -> Delivery {
         let unfolding = Unfolding::new(&Payload::default(), "orders");
-        let (mut parcels, mut scratch) = (VecDeque::new(), Scratch::default());
-        let mut bytes = 0;
-        for (place, record) in records.iter().enumerate() {
-            unfolding.unfold(place, record, &mut parcels);
-        }
+        let (mut scratch, mut bytes) = (Scratch::default(), 0);
+        let records_in_order = records.iter().enumerate();
+        let parcels: Vec<Parcel> = records_in_order
+            .flat_map(|(place, record)| unfolding.open(place, record, None))
+            .collect();
         let outcomes = parcels.iter().map(|parcel| {
             let record = &records[parcel.record];
             black_box(parcel.batch_bytes(record, unfolding.payload()));

@@ -1,7 +1,5 @@
 //! The batches: records of JSON, as the event that Lambda would send and as the messages that come of it.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use k2m::local::event::{self, PAYLOAD_LIMIT, Parts, Record};
 use k2m::local::stream::Stream;
@@ -81,10 +79,12 @@ impl Workload {
         let event = event::render(&self.records[..size]);
         let mut messages = Vec::with_capacity(size);
         let unfolding = Unfolding::new(&Payload::default(), "orders");
-        let (mut parcels, mut scratch) = (VecDeque::new(), Scratch::default());
+        let mut scratch = Scratch::default();
         for (place, record) in decode(&event)?.iter().enumerate() {
-            unfolding.unfold(place, record, &mut parcels);
-            let parcel = parcels.pop_front().ok_or("a record is a message")?;
+            let parcel = unfolding
+                .open(place, record, None)
+                .next()
+                .ok_or("a record is a message")?;
             let message = parcel.message(record, unfolding.payload(), &mut scratch)?;
             messages.push(OwnedMessage {
                 key: message.key.unwrap_or_default().to_vec(),

@@ -127,8 +127,8 @@ fn one_record_of_an_aggregate_that_is_too_large_is_diverted_alone() {
     assert_eq!(letters[0].value.as_ref().map(String::len), Some(50_000));
     assert_eq!(header(&letters[0], "k2m-subsequence"), Some("1"));
 
-    // With `block` Lambda knows the record only: it is given up as a whole, and named.
-    let ended = run(&kafka, &[&decode[..], &["--retries", "0"]].concat(), &record);
+    // With `block` Lambda knows the record only: it is given up as a whole, and named. What is good in it is not sent at each retry.
+    let ended = run(&kafka, &[&decode[..], &["--retries", "3"]].concat(), &record);
     assert_eq!((ended.code, ended.count("diverted")), (Some(0), 1), "{}", ended.told());
     let messages = clerk.read(&kafka.bootstrap_servers(), "orders").expect("the topic");
     assert_eq!(values(&messages), ["first", "last", "first"]);
@@ -166,6 +166,59 @@ fn a_bomb_is_a_poison_and_no_outage() {
         .expect("the topic");
     let values = values(&messages);
     assert_eq!(values[..2], ["before", "behind"], "{values:?}");
+}
+
+#[test]
+fn lines_without_end_are_diverted_as_they_came_and_so_is_a_time_that_no_broker_takes() {
+    let kafka = KafkaCluster::builder().start().expect("a broker");
+    kafka.create_topic("orders", 1, 1, &[]).expect("a topic");
+    kafka.create_topic("orders-dead-letter", 3, 1, &[]).expect("a topic");
+    let arguments = [
+        "--decode",
+        "gzip,lines",
+        "--key",
+        "/id",
+        "--timestamp",
+        "/at",
+        "--on-poison",
+        "divert",
+    ];
+    let line_of = |id: usize, at: &str| format!("{}\n", json!({"id": id.to_string(), "at": at}));
+    let (now, ahead) = ("2026-01-02T03:04:05Z", "2999-01-01T00:00:00Z");
+    let times = [line_of(1, now), line_of(2, ahead), line_of(3, now)].concat();
+    let mixed: String = (0..2_000)
+        .map(|id| {
+            if id % 2 == 0 {
+                line_of(id, now)
+            } else {
+                format!("no JSON {id}\n")
+            }
+        })
+        .collect();
+    let bomb = gzip(&b"a\n".repeat(4 << 20));
+    let records = [times.as_bytes(), &bomb, mixed.as_bytes()].map(|data| bytes_line("own", data));
+    let ended = run(&kafka, &arguments, &records.concat());
+    assert_eq!((ended.code, ended.count("retried")), (Some(0), 0), "{}", ended.told());
+    let clerk = Clerk::start().expect("the clerk");
+    let messages = clerk.read(&kafka.bootstrap_servers(), "orders").expect("the topic");
+    assert_eq!(messages.len(), 1_002, "those of the first and of the last record");
+    let letters = clerk
+        .read(&kafka.bootstrap_servers(), "orders-dead-letter")
+        .expect("the topic");
+    assert_eq!(letters.len(), 1_002, "one time, one bomb, and what is no JSON");
+    let about = |words: &str| -> Vec<&Message> {
+        let of = |letter: &&Message| header(letter, "k2m-reason").is_some_and(|reason| reason.contains(words));
+        letters.iter().filter(of).collect()
+    };
+    let [late] = about("for its timestamp")[..] else {
+        panic!("one is too far ahead: {}", letters.len())
+    };
+    assert_eq!(header(late, "k2m-timestamp"), Some("32472144000000"));
+    let [whole] = about("holds more than 1000000 messages")[..] else {
+        panic!("one holds too many")
+    };
+    assert_eq!(header(whole, "k2m-subsequence"), None, "it was not taken apart");
+    assert_eq!(about("its value is no JSON").len(), 1_000);
 }
 
 #[test]

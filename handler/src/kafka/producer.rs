@@ -4,6 +4,9 @@
 //! (gapless guarantee), and its queue is purged inside the delivery report that says so. What is sent again goes in the batch's order
 //! ([`crate::rounds`]). And it goes through a new producer, once the old one is gone with its connections.
 
+mod dead_letter;
+mod memory;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +14,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::memory::Memory;
 use crate::batch::{Delivery, Outcome};
 use crate::config::{Authentication, Config, OnPoison, SizeJudge};
 use crate::event::Record;
@@ -20,12 +24,11 @@ use crate::kafka::credentials::{Credentials, Vault};
 use crate::kafka::limit::{DEFAULT_MAX_MESSAGE_BYTES, LimitError, topic_limit};
 use crate::kafka::live::{Broken, Live, Told};
 use crate::kafka::login::{Login, Process, Surroundings};
-use crate::kafka::round::{Letter, Round, Segment, meet_all};
+use crate::kafka::round::{Round, Segment, meet_all};
 use crate::kafka::settings::Filling;
 use crate::kafka::tls::objection;
 use crate::kafka::tracker::is_consequence;
 use crate::ledger::Ledger;
-use crate::message::Grounds;
 use crate::parcel::Scratch;
 use crate::rounds::{Next, Refusal, Rounds};
 use crate::secret::SecretError;
@@ -42,7 +45,7 @@ const LOOK_TIME_OUT: Duration = Duration::from_secs(1);
 /// Records that are handed over between two looks at the clock.
 const CLOCK_EVERY: usize = 64;
 
-/// Delivers batches to one topic.
+/// Delivers batches to the topics of one pipeline.
 pub struct KafkaProducer {
     config: Arc<Config>,
     flaw: Option<Flaw>,
@@ -58,6 +61,7 @@ pub struct KafkaProducer {
     unfolding: Arc<Unfolding>,
     /// By topic: bytes of the largest record batch that it is thought to take.
     limits: Vec<usize>,
+    memory: Memory,
     /// A request was refused for its size: this topic is asked for its limit before the next producer is made.
     ask_limit: Option<usize>,
     /// When the producer was last needed, by both clocks: which of them stands still in a frozen sandbox depends on how it is frozen.
@@ -84,6 +88,7 @@ impl KafkaProducer {
             live: None,
             starting: None,
             closing: None,
+            memory: Memory::default(),
             ask_limit: None,
             used: None,
         }
@@ -199,7 +204,17 @@ impl KafkaProducer {
     async fn ready(&mut self, alone: bool, deadline: Instant) -> Result<Live, Failure> {
         let kept = match self.live.take() {
             Some(live) => Some(live),
-            None => self.started(deadline).await?,
+            None => match self.started(deadline).await {
+                Ok(made) => made,
+                Err(failure) if Instant::now() < deadline => {
+                    note::warn(
+                        "the producer that was made ahead can't be used: another one is made",
+                        &failure,
+                    );
+                    None
+                }
+                Err(failure) => return Err(failure),
+            },
         };
         if let Some(live) = kept {
             if (live.filling() == Filling::OneByOne) == alone && !live.has_overslept() && !live.is_dead() {
@@ -252,8 +267,8 @@ impl KafkaProducer {
                     let (topic, partition) = round.target(*place, &message, live);
                     live.send(topic, partition, index, &message)
                 }
-                Err(reason) => {
-                    unsendable = Some(Failure::unreadable(reason));
+                Err(error) => {
+                    unsendable = Some(Failure::unreadable(error.to_string()));
                     break;
                 }
             };
@@ -292,7 +307,10 @@ impl KafkaProducer {
         let unfolding = Arc::clone(&self.unfolding);
         let mut segments = Segments::new(records, &unfolding);
         let mut chances = Chances::default();
-        while let Some(parcels) = segments.next(ledger) {
+        while let Some(parcels) = segments.next(ledger, |record| self.memory.recall(record)) {
+            if Instant::now() >= deadline {
+                return Err(Failure::deadline(None, ledger.messages > 0));
+            }
             let segment = Segment {
                 records,
                 parcels,
@@ -314,20 +332,27 @@ impl KafkaProducer {
         let config = Arc::clone(&self.config);
         let topic = config.topic.as_str();
         let mut rounds = Rounds::new(segment.parcels.len());
+        let flawed = segment.flawed();
+        self.divert_flawed(segment, &flawed, &mut rounds, ledger, deadline)
+            .await?;
+        rounds.refuse(flawed, true);
         loop {
+            if Instant::now() >= deadline {
+                return Err(Failure::deadline(None, ledger.messages > 0));
+            }
             let (places, alone) = match rounds.next(|place| self.is_large(segment, place)) {
                 Next::Done => return Ok(()),
                 Next::Send { places, alone } => (places, alone),
                 Next::Poison(poison) => {
-                    self.divert(segment, &poison, deadline).await?;
+                    if let Err(failure) = self.divert(segment, &poison, deadline).await {
+                        self.memory.keep(segment, &poison);
+                        return Err(failure);
+                    }
                     rounds.settle(poison.place);
                     ledger.dead_letter(segment.parcels[poison.place].record);
                     continue;
                 }
             };
-            if Instant::now() >= deadline {
-                return Err(Failure::deadline(None, ledger.messages > 0));
-            }
             if let [place] = places[..]
                 && self.config.size_judge == SizeJudge::Function
                 && self.is_large(segment, place)
@@ -405,6 +430,10 @@ impl KafkaProducer {
         chances: &mut Chances,
         deadline: Instant,
     ) -> Result<(), Failure> {
+        if Instant::now() >= deadline {
+            // With the cause, which another try would have no time to find.
+            return Err(failure);
+        }
         if !failure.refuses_identity() || !self.vault.has_secrets() {
             return if may_pass && std::mem::take(&mut chances.new_producer) {
                 Ok(())
@@ -512,51 +541,6 @@ impl KafkaProducer {
             decided,
             progressed,
         }
-    }
-
-    /// Decides what becomes of a poison: an error with `block`, and with `divert` where the dead-letter topic does not take it.
-    async fn divert(&mut self, segment: &Segment<'_>, poison: &Refusal, deadline: Instant) -> Result<(), Failure> {
-        let config = Arc::clone(&self.config);
-        let OnPoison::Divert(dead_letter_topic) = &config.on_poison else {
-            return Err(poison.failure.clone());
-        };
-        let live = self.ready(false, deadline).await?;
-        let (record, topic) = (segment.record(poison.place), segment.topic(poison.place));
-        let round = Round {
-            segment,
-            places: &[poison.place],
-            letter: Some(Letter {
-                topic: dead_letter_topic,
-                grounds: Grounds {
-                    topic,
-                    reason: &poison.failure.reason,
-                },
-            }),
-        };
-        let told = self.round(&live, &round, deadline).await;
-        if let [Some(Ok(_))] = told.reports[..] {
-            tracing::warn!(
-                reason = poison.failure.reason,
-                sequenceNumber = %record.sequence_number,
-                shard = %record.shard,
-                topic = dead_letter_topic,
-                "a record went to the dead-letter topic"
-            );
-            self.live = Some(live);
-            return Ok(());
-        }
-        let complaint = live.client_failure(dead_letter_topic);
-        self.give_up(live, told.uncertain() > 0);
-        let failure = match (told.reports.first(), &told.broken) {
-            (Some(Some(Err(code))), _) if !is_consequence(*code) => round.refused(poison.place, *code),
-            (_, Some(Broken::Deadline)) => Failure::deadline(complaint.as_ref(), false),
-            _ => told
-                .client_failure()
-                .or(told.unsendable)
-                .or(complaint)
-                .unwrap_or_else(|| Failure::from_kafka(Code::Fatal, None, dead_letter_topic)),
-        };
-        Err(failure.not_diverted(&poison.failure))
     }
 }
 

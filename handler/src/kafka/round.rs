@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::time::Instant;
 
-use crate::event::Record;
+use crate::event::{DataError, Record};
 use crate::failure::Failure;
 use crate::kafka::live::Live;
 use crate::message::{Grounds, Message};
 use crate::parcel::{Parcel, Scratch};
+use crate::rounds::Refusal;
 use crate::unfold::Unfolding;
 
 /// As much of a batch as is in memory as messages at once.
@@ -24,6 +25,15 @@ impl<'a> Segment<'a> {
     /// The record that the message at `place` is of.
     pub(super) fn record(&self, place: usize) -> &'a Record<'a> {
         &self.records[self.parcels[place].record]
+    }
+
+    /// What can never be sent, as is known before it is tried.
+    pub(super) fn flawed(&self) -> Vec<Refusal> {
+        let flawed = self.parcels.iter().enumerate().filter_map(|(place, parcel)| {
+            let failure = Failure::unreadable(parcel.flaw.as_deref()?.to_owned());
+            Some(Refusal { place, failure })
+        });
+        flawed.collect()
     }
 
     /// The topic that it is meant for.
@@ -54,8 +64,14 @@ pub(super) struct Round<'a> {
 /// Where a poison goes, and why.
 #[derive(Clone, Copy)]
 pub(super) struct Letter<'a> {
+    /// The dead-letter topic.
     pub(super) topic: &'a str,
-    pub(super) grounds: Grounds<'a>,
+    /// Its place among the topics that a producer knows.
+    pub(super) index: usize,
+    /// Why; `None`: for the flaw that is known of each.
+    pub(super) reason: Option<&'a str>,
+    /// In place of the record's arrival, which the dead-letter topic refused.
+    pub(super) timestamp_millis: Option<i64>,
 }
 
 impl<'a> Round<'a> {
@@ -75,39 +91,42 @@ impl<'a> Round<'a> {
     }
 
     /// The message at `place`; or why there can be none.
-    pub(super) fn message<'m>(&'m self, place: usize, scratch: &'m mut Scratch) -> Result<Message<'m>, String> {
+    pub(super) fn message<'m>(&'m self, place: usize, scratch: &'m mut Scratch) -> Result<Message<'m>, DataError> {
         let (parcel, record) = (&self.segment.parcels[place], self.segment.record(place));
         let payload = self.segment.unfolding.payload();
-        match (self.letter, &parcel.flaw) {
-            (Some(letter), _) => Ok(Message {
-                grounds: Some(letter.grounds),
-                ..parcel.letter(record, payload, scratch)
+        let Some(letter) = self.letter else {
+            return parcel.message(record, payload, scratch);
+        };
+        let own_time = (parcel.timestamp_millis != record.arrival_millis).then_some(parcel.timestamp_millis);
+        let message = parcel.letter(record, payload, scratch);
+        Ok(Message {
+            grounds: Some(Grounds {
+                topic: self.segment.topic(place),
+                reason: letter.reason.or(parcel.flaw.as_deref()).unwrap_or_default(),
+                timestamp_millis: own_time.and_then(|it| u64::try_from(it).ok()).map(Into::into),
             }),
-            (None, Some(flaw)) => Err(format!("record {} can't be sent: {flaw}", record.sequence_number)),
-            (None, None) => parcel
-                .message(record, payload, scratch)
-                .map_err(|error| error.to_string()),
-        }
+            timestamp_millis: letter.timestamp_millis.unwrap_or(message.timestamp_millis),
+            ..message
+        })
     }
 
     /// Topic and partition of the message at `place`, where librdkafka doesn't choose the partition by the key.
     pub(super) fn target(&self, place: usize, message: &Message<'_>, live: &Live) -> (&'a str, Option<i32>) {
-        if let Some(letter) = self.letter {
-            return (letter.topic, None);
-        }
-        let partition = if message.key.is_some() {
-            None
-        } else {
-            let (topic, follows_from) = self.segment.follows_from(place);
-            live.partition(topic, &follows_from)
+        let (own, follows_from) = self.segment.follows_from(place);
+        let index = self.letter.map_or(own, |letter| letter.index);
+        let topic = self.letter.map_or(self.segment.topic(place), |letter| letter.topic);
+        let partition = match message.key {
+            Some(_) => None,
+            None => live.partition(index, &follows_from),
         };
-        (self.segment.topic(place), partition)
+        (topic, partition)
     }
 
     /// Why the message at this place was refused.
     pub(super) fn refused(&self, place: usize, code: Code) -> Failure {
         let topic = self.letter.map_or(self.segment.topic(place), |letter| letter.topic);
-        Failure::from_kafka(code, None, topic).of_one_record(code, self.segment.bytes(place), topic)
+        let timestamp_millis = self.segment.parcels[place].timestamp_millis;
+        Failure::from_kafka(code, None, topic).of_one_record(code, self.segment.bytes(place), timestamp_millis, topic)
     }
 }
 

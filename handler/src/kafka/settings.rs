@@ -8,6 +8,7 @@ use crate::config::{Authentication, Config};
 use crate::kafka::credentials::Credentials;
 use crate::kafka::tls::{TlsError, Trust};
 use crate::secret::Secret;
+use crate::unfold::VALUE_LIMIT;
 
 /// Bytes of a record batch that librdkafka fills up to when the topic's limit allows it: its own default.
 const BATCH_BYTES: usize = 1_000_000;
@@ -15,8 +16,8 @@ const BATCH_BYTES: usize = 1_000_000;
 /// Bytes that librdkafka adds to the messages of a batch in its own reckoning: kept free below the topic's limit.
 const BATCH_OVERHEAD_BYTES: usize = 512;
 
-/// Largest message the client lets through: above Kinesis' largest record of 10 MiB, since the brokers are the judge of what a topic takes.
-const CLIENT_MESSAGE_MAX_BYTES: usize = 16 << 20;
+/// Largest message the client lets through: above the largest that is made, since the brokers are the judge of what a topic takes.
+const CLIENT_MESSAGE_MAX_BYTES: usize = VALUE_LIMIT + (8 << 20);
 
 /// How to reach and speak to the brokers: shared by the producer and by what asks the cluster.
 pub(super) fn connection(config: &Config, credentials: &Credentials) -> Result<ClientConfig, TlsError> {

@@ -9,21 +9,29 @@ use serde::Deserialize;
 
 use crate::json::Object;
 
-/// An envelope.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// An envelope with data.
+#[derive(Debug)]
 pub(super) struct Envelope<'a> {
+    /// The log group's name.
+    pub(super) group: Cow<'a, str>,
+    /// The log stream's name.
+    pub(super) stream: Cow<'a, str>,
+    /// In the order of the envelope.
+    pub(super) events: Vec<Object<LogEvent<'a>>>,
+}
+
+/// An envelope as it is written. A control message needs nothing but its type.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
     #[serde(borrow)]
     message_type: Cow<'a, str>,
-    /// The log group's name.
-    #[serde(borrow, default)]
-    pub(super) log_group: Cow<'a, str>,
-    /// The log stream's name.
-    #[serde(borrow, default)]
-    pub(super) log_stream: Cow<'a, str>,
-    /// In the order of the envelope.
-    #[serde(borrow, default)]
-    pub(super) log_events: Vec<Object<LogEvent<'a>>>,
+    #[serde(borrow)]
+    log_group: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    log_stream: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    log_events: Option<Vec<Object<LogEvent<'a>>>>,
 }
 
 /// A log event.
@@ -41,18 +49,34 @@ pub(super) struct LogEvent<'a> {
 /// # Errors
 /// What it is instead, without any of its content.
 pub(super) fn read(data: &[u8]) -> Result<Option<Envelope<'_>>, String> {
-    let envelope: Result<Object<Envelope<'_>>, _> = serde_json::from_slice(data);
-    let Object(envelope) = envelope.map_err(|error| {
-        let place = format!("line {} column {}", error.line(), error.column());
-        format!("it is no subscription envelope of CloudWatch Logs (not the JSON that it should be, at {place})")
+    let not =
+        |why: &str| format!("it is no subscription envelope of CloudWatch Logs, which K2M_DECODE asks for: {why}");
+    let written: Result<Object<Written<'_>>, _> = serde_json::from_slice(data);
+    let Object(written) = written.map_err(|error| {
+        let words = error.to_string();
+        // Names of fields are the envelope's own; all else that the parser says may be content.
+        if words.starts_with("missing field") {
+            not(&words)
+        } else {
+            let what = if error.is_data() {
+                "a value of the wrong type"
+            } else {
+                "no valid JSON"
+            };
+            not(&format!("{what} at line {} column {}", error.line(), error.column()))
+        }
     })?;
-    match &*envelope.message_type {
-        "DATA_MESSAGE" => Ok(Some(envelope)),
-        "CONTROL_MESSAGE" => Ok(None),
-        _ => Err(
-            "it is no subscription envelope of CloudWatch Logs (neither DATA_MESSAGE nor CONTROL_MESSAGE)".to_owned(),
-        ),
+    match &*written.message_type {
+        "DATA_MESSAGE" => {}
+        "CONTROL_MESSAGE" => return Ok(None),
+        _ => return Err(not("its messageType is neither DATA_MESSAGE nor CONTROL_MESSAGE")),
     }
+    let missing = |field: &str| not(&format!("missing field `{field}`"));
+    Ok(Some(Envelope {
+        group: written.log_group.ok_or_else(|| missing("logGroup"))?,
+        stream: written.log_stream.ok_or_else(|| missing("logStream"))?,
+        events: written.log_events.ok_or_else(|| missing("logEvents"))?,
+    }))
 }
 
 #[cfg(test)]
@@ -65,11 +89,11 @@ mod tests {
             "logEvents":[{"id":"1","timestamp":1700000000000,"message":"a \"line\"\n"},{"id":"2","timestamp":1700000000001,"message":"","extractedFields":{"a":"b"}}]}"#;
         let envelope = read(data).expect("an envelope").expect("data");
         assert_eq!(
-            (&*envelope.log_group, &*envelope.log_stream),
+            (&*envelope.group, &*envelope.stream),
             ("/aws/lambda/f", "2026/01/02/[1]ab")
         );
         let events: Vec<_> = envelope
-            .log_events
+            .events
             .iter()
             .map(|Object(it)| (it.timestamp, &*it.message))
             .collect();
@@ -87,6 +111,7 @@ mod tests {
             b"[]",
             br#"{"messageType":"secret"}"#,
             br#"["DATA_MESSAGE","secret","s",[]]"#,
+            br#"{"messageType":"DATA_MESSAGE","logGroup":"secret","logStream":"secret"}"#,
             br#"{"messageType":"DATA_MESSAGE","logEvents":[{"message":"secret"}]}"#,
         ] {
             let error = read(data).expect_err("no envelope");

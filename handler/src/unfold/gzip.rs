@@ -10,8 +10,10 @@ const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 /// Why data isn't decompressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GzipError {
-    /// It isn't gzip, or not to its end.
+    /// It doesn't begin as gzip does.
     Not,
+    /// It does, but isn't gzip to its end.
+    Broken,
     /// There is more in it than may be.
     TooLarge,
 }
@@ -32,7 +34,7 @@ pub(super) fn decompress(data: &[u8], limit: usize) -> Result<Vec<u8>, GzipError
     match MultiGzDecoder::new(data).take(most).read_to_end(&mut bytes) {
         Ok(read) if read > limit => Err(GzipError::TooLarge),
         Ok(_) => Ok(bytes),
-        Err(_) => Err(GzipError::Not),
+        Err(_) => Err(GzipError::Broken),
     }
 }
 
@@ -70,15 +72,18 @@ mod tests {
     fn what_only_looks_like_it_is_not() {
         let packed = gzip(b"hello");
         for at in 0..packed.len() {
-            assert_eq!(decompress(&packed[..at], 100), Err(GzipError::Not), "cut at {at}");
+            let not = if at < MAGIC.len() {
+                GzipError::Not
+            } else {
+                GzipError::Broken
+            };
+            assert_eq!(decompress(&packed[..at], 100), Err(not), "cut at {at}");
         }
         let mut broken = packed.clone();
         broken[12] ^= 0xff;
-        assert_eq!(decompress(&broken, 100), Err(GzipError::Not));
-        assert_eq!(
-            decompress(&[packed, b"more".to_vec()].concat(), 100),
-            Err(GzipError::Not)
-        );
+        assert_eq!(decompress(&broken, 100), Err(GzipError::Broken));
+        let with_more = [packed, b"more".to_vec()].concat();
+        assert_eq!(decompress(&with_more, 100), Err(GzipError::Broken));
         assert_eq!(decompress(b"hello", 100), Err(GzipError::Not));
     }
 

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use md5::{Digest as _, Md5};
 
+use crate::parcel::Span;
+
 /// What an aggregate begins with.
 const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 /// Bytes of the MD5 at its end.
@@ -16,11 +18,11 @@ const DIGEST_BYTES: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SubRecord {
     /// The partition key, UTF-8.
-    pub(super) partition_key: Range<usize>,
+    pub(super) partition_key: Span,
     /// The explicit hash key, UTF-8.
-    pub(super) explicit_hash_key: Option<Range<usize>>,
+    pub(super) explicit_hash_key: Option<Span>,
     /// The data.
-    pub(super) data: Range<usize>,
+    pub(super) data: Span,
 }
 
 /// Whether data in base64 may be an aggregate: told from the magic without decoding it.
@@ -43,8 +45,8 @@ pub(super) fn take_apart(data: &[u8]) -> Option<Vec<SubRecord>> {
     let (mut partition_keys, mut hash_keys, mut records) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(field) = message.field()? {
         match field {
-            (1, Field::Bytes(key)) => partition_keys.push(text(data, key)?),
-            (2, Field::Bytes(key)) => hash_keys.push(text(data, key)?),
+            (1, Field::Bytes(key)) => partition_keys.push(text(data, &key)?),
+            (2, Field::Bytes(key)) => hash_keys.push(text(data, &key)?),
             (3, Field::Bytes(record)) => records.push(Indexed::read(data, record)?),
             _ => {}
         }
@@ -54,9 +56,9 @@ pub(super) fn take_apart(data: &[u8]) -> Option<Vec<SubRecord>> {
         .into_iter()
         .map(|record| {
             Some(SubRecord {
-                partition_key: partition_keys.get(record.partition_key).cloned()?,
+                partition_key: *partition_keys.get(record.partition_key as usize)?,
                 explicit_hash_key: match record.explicit_hash_key {
-                    Some(index) => Some(hash_keys.get(index).cloned()?),
+                    Some(index) => Some(*hash_keys.get(index as usize)?),
                     None => None,
                 },
                 data: record.data,
@@ -66,15 +68,16 @@ pub(super) fn take_apart(data: &[u8]) -> Option<Vec<SubRecord>> {
 }
 
 /// The range, if there is UTF-8 in it.
-fn text(data: &[u8], range: Range<usize>) -> Option<Range<usize>> {
-    str::from_utf8(&data[range.clone()]).is_ok().then_some(range)
+fn text(data: &[u8], range: &Range<usize>) -> Option<Span> {
+    let text = str::from_utf8(&data[range.clone()]);
+    text.is_ok().then(|| Span::new(range.start, range.end))
 }
 
 /// A record as the message has it: keys are places in the tables.
 struct Indexed {
-    partition_key: usize,
-    explicit_hash_key: Option<usize>,
-    data: Range<usize>,
+    partition_key: u32,
+    explicit_hash_key: Option<u32>,
+    data: Span,
 }
 
 impl Indexed {
@@ -86,9 +89,9 @@ impl Indexed {
         let (mut partition_key, mut explicit_hash_key, mut own) = (None, None, None);
         while let Some(field) = message.field()? {
             match field {
-                (1, Field::Number(index)) => partition_key = Some(usize::try_from(index).ok()?),
-                (2, Field::Number(index)) => explicit_hash_key = Some(usize::try_from(index).ok()?),
-                (3, Field::Bytes(bytes)) => own = Some(bytes),
+                (1, Field::Number(index)) => partition_key = Some(u32::try_from(index).ok()?),
+                (2, Field::Number(index)) => explicit_hash_key = Some(u32::try_from(index).ok()?),
+                (3, Field::Bytes(bytes)) => own = Some(Span::new(bytes.start, bytes.end)),
                 _ => {}
             }
         }
@@ -173,7 +176,7 @@ mod tests {
 
     /// Keys, hash key and data of each record.
     fn read(data: &[u8]) -> Option<Vec<(String, Option<String>, String)>> {
-        let text = |range: Range<usize>| String::from_utf8_lossy(&data[range]).into_owned();
+        let text = |span: Span| String::from_utf8_lossy(span.of(data)).into_owned();
         let records = take_apart(data)?.into_iter();
         Some(
             records

@@ -8,8 +8,8 @@ use aws_smithy_types::date_time::Format;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Piece;
-use crate::parcel::{KeyPart, Span};
+use super::parts::Part;
+use crate::parcel::KeyPart;
 use crate::payload::{Key, Payload, Pointer, Timestamp};
 
 /// What was chosen for a message.
@@ -22,55 +22,51 @@ pub(super) struct Choice {
     pub(super) flaw: Option<Box<str>>,
 }
 
-/// Chooses for `piece`; a text that the key is made of is added to `buffer`.
-pub(super) fn choose(
-    payload: &Payload,
-    topics: &[String],
-    piece: &Piece,
-    arrival_millis: i64,
-    buffer: &mut Vec<u8>,
-) -> Choice {
+/// Chooses for one part of a record.
+pub(super) fn choose(payload: &Payload, topics: &[String], part: &Part, arrival_millis: i64) -> Choice {
     let mut choice = Choice {
         key: match payload.key {
             Key::None => KeyPart::None,
-            Key::ExplicitHashKey => piece.explicit_hash_key.map_or(KeyPart::Partition, KeyPart::At),
+            Key::ExplicitHashKey => KeyPart::HashKey,
             Key::PartitionKey | Key::Pointer(_) => KeyPart::Partition,
         },
         topic: 0,
         timestamp_millis: arrival_millis,
         flaw: None,
     };
-    let mut key = None;
-    let data = piece.data.of(buffer);
+    if part.flaw.is_some() {
+        return choice;
+    }
+    let data = part.data.of(&part.buffer);
     if let Some(chooser) = &payload.topic {
         // What says nothing goes where all does that no topic is named for.
-        let text = find(data, &chooser.pointer).ok().flatten().and_then(scalar);
+        let text = find(data, &chooser.pointer)
+            .ok()
+            .flatten()
+            .and_then(|raw| scalar(raw).ok());
         let named = text.and_then(|text| chooser.topics.get(&*text));
         let place = named.and_then(|name| topics.iter().position(|topic| topic == name));
         choice.topic = place.unwrap_or_default();
     }
     if let Key::Pointer(pointer) = &payload.key {
         match text_at(data, pointer) {
-            Ok(text) => key = Some(text.into_owned()),
-            Err(reason) => choice.flaw = Some(format!("its key can't be told: {reason}").into()),
+            Ok(text) => choice.key = KeyPart::Text(text.as_bytes().into()),
+            Err(reason) => choice.flaw = Some(format!("its key can't be told (K2M_KEY): {reason}").into()),
         }
     }
-    match &payload.timestamp {
-        Timestamp::Arrival => {}
-        Timestamp::Event => choice.timestamp_millis = piece.event_millis.unwrap_or(arrival_millis),
-        Timestamp::Pointer(pointer) => match text_at(data, pointer).and_then(|text| millis(&text, pointer)) {
-            Ok(millis) => choice.timestamp_millis = millis,
-            Err(reason) => {
-                choice
-                    .flaw
-                    .get_or_insert(format!("its timestamp can't be told: {reason}").into());
-            }
-        },
-    }
-    if let Some(key) = key {
-        let start = buffer.len();
-        buffer.extend_from_slice(key.as_bytes());
-        choice.key = KeyPart::At(Span::new(start, buffer.len()));
+    let millis = match &payload.timestamp {
+        Timestamp::Arrival => Ok(arrival_millis),
+        Timestamp::Event => part.event_millis.map_or(Ok(arrival_millis), |millis| {
+            within(millis).ok_or_else(|| "the log event's is before 1970 or after the year 9999".to_owned())
+        }),
+        Timestamp::Pointer(pointer) => text_at(data, pointer).and_then(|text| millis(&text, pointer)),
+    };
+    match millis {
+        Ok(millis) => choice.timestamp_millis = millis,
+        Err(reason) => {
+            let flaw = format!("its timestamp can't be told (K2M_TIMESTAMP): {reason}");
+            choice.flaw.get_or_insert(flaw.into());
+        }
     }
     choice
 }
@@ -83,18 +79,20 @@ fn text_at<'a>(data: &'a [u8], pointer: &Pointer) -> Result<Cow<'a, str>, String
         format!("its value is no JSON that has {place} (at line {line} column {column})")
     })?;
     let found = found.ok_or_else(|| format!("there is nothing at {place} of its value"))?;
-    scalar(found).ok_or_else(|| format!("what is at {place} of its value is null, an object or a list"))
+    scalar(found).map_err(|what| format!("what is at {place} of its value is {what}"))
 }
 
-/// A text as it is, a number or a truth as JSON writes it.
-fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
-    match raw.get().as_bytes().first()? {
-        b'{' | b'[' | b'n' => None,
-        b'"' => match serde_json::from_str(raw.get()) {
-            Ok(Text(text)) => Some(text),
-            Err(_) => None,
-        },
-        _ => Some(Cow::Borrowed(raw.get())),
+/// A text as it is, a number or a truth as JSON writes it; or what it is instead.
+fn scalar(raw: &RawValue) -> Result<Cow<'_, str>, &'static str> {
+    match raw.get().as_bytes().first() {
+        Some(b'{') => Err("an object"),
+        Some(b'[') => Err("a list"),
+        None | Some(b'n') => Err("null"),
+        // JSON can write halves of characters, which no text can hold.
+        Some(b'"') => serde_json::from_str(raw.get())
+            .map(|Text(text)| text)
+            .map_err(|_| "no Unicode text"),
+        Some(_) => Ok(Cow::Borrowed(raw.get())),
     }
 }
 
@@ -102,19 +100,29 @@ fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Milliseconds since 1970 from a time of RFC 3339, or from a number whose size tells the unit: in each of them, it is a time between 1973 and 5138.
+/// The first millisecond after the year 9999.
+const END_MILLIS: i64 = 253_402_300_800_000;
+
+/// The time, if it is one from 1970 to 9999.
+fn within(millis: i64) -> Option<i64> {
+    (0..END_MILLIS).contains(&millis).then_some(millis)
+}
+
+/// Milliseconds since 1970 from a time of RFC 3339, or from a number, which may be written as a text, and whose size tells the unit: in each of them, it is a time
+/// between 1973 and 5138.
 fn millis(text: &str, pointer: &Pointer) -> Result<i64, String> {
     const SECONDS: f64 = 1e11;
     const MILLIS: f64 = 1e14;
     const MICROS: f64 = 1e17;
     let wrong = || {
         format!(
-            "what is at {} of its value is neither a time of RFC 3339 nor a number of seconds, milliseconds, microseconds or nanoseconds since 1970",
+            "what is at {} of its value is neither a time of RFC 3339 nor a number of seconds, milliseconds, microseconds or nanoseconds since 1970, \
+             up to the year 9999",
             pointer.as_str()
         )
     };
     if let Ok(time) = DateTime::from_str(text, Format::DateTimeWithOffset) {
-        return time.to_millis().ok().filter(|millis| *millis >= 0).ok_or_else(wrong);
+        return time.to_millis().ok().and_then(within).ok_or_else(wrong);
     }
     let number = text.parse::<f64>().ok().filter(|it| it.is_finite() && *it >= 0.0);
     let number = number.ok_or_else(wrong)?;
@@ -127,8 +135,11 @@ fn millis(text: &str, pointer: &Pointer) -> Result<i64, String> {
     } else {
         number / 1e6
     };
-    #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
-    Ok(millis as i64)
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "`as` saturates, and what is that large is refused"
+    )]
+    within(millis as i64).ok_or_else(wrong)
 }
 
 /// What is at a place of JSON, unread; the whole is checked. Takes no memory, however large the data is. Of two members with one name the last counts.
@@ -228,15 +239,17 @@ mod tests {
 
     #[test]
     fn a_text_is_as_it_is_and_a_number_as_json_writes_it() {
-        let data = r#"{"a": "x\"y", "b": {"c/d": [1.50, true, {"e": ""}]}, "n": null, "a": "last", "": 7}"#;
+        let data =
+            r#"{"a": "x\"y", "b": {"c/d": [1.50, true, {"e": ""}]}, "n": null, "half": "\ud800", "a": "last", "": 7}"#;
         for (pointer, expected) in [
             ("/a", Ok("last")),
             ("/b/c~1d/0", Ok("1.50")),
             ("/b/c~1d/1", Ok("true")),
             ("/b/c~1d/2/e", Ok("")),
             ("/", Ok("7")),
-            ("/n", Err("what is at /n of its value is null, an object or a list")),
-            ("/b", Err("what is at /b of its value is null, an object or a list")),
+            ("/n", Err("what is at /n of its value is null")),
+            ("/b", Err("what is at /b of its value is an object")),
+            ("/half", Err("what is at /half of its value is no Unicode text")),
             ("/x", Err("there is nothing at /x of its value")),
             ("/a/b", Err("there is nothing at /a/b of its value")),
             ("/b/c~1d/3", Err("there is nothing at /b/c~1d/3 of its value")),

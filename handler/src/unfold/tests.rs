@@ -65,8 +65,9 @@ fn unfolded_with(payload: &Payload, data: &[u8], all_or_nothing: bool) -> String
     );
     let records = decode(event.as_bytes()).expect("an event");
     let unfolding = Unfolding::new(payload, "orders").all_or_nothing(all_or_nothing);
-    let mut parcels = VecDeque::new();
-    let Unfolded { messages, controls } = unfolding.unfold(0, &records[0], &mut parcels);
+    let opened = unfolding.open(0, &records[0], None);
+    let (messages, controls) = (opened.messages, opened.controls);
+    let parcels: Vec<Parcel> = opened.collect();
     assert_eq!(messages, parcels.len());
     let mut said = String::new();
     if controls > 0 {
@@ -263,9 +264,10 @@ fn a_record_that_is_given_up_whole_is_sent_in_no_part() {
     let data = aggregate(&[br#"{"id":1}"#, b"no JSON", br#"{"id":3}"#]);
     let said = unfolded_with(&payload, &data, true);
     assert!(
-        said.starts_with("flaw: of the messages in it the one at 1 can't be sent: its key"),
+        said.starts_with("flaw: record 77 can't be sent: its key can't be told"),
         "{said}"
     );
+    assert!(said.contains("(the message at 1 of those in it)"), "{said}");
     assert_eq!(said.lines().count(), 1);
     assert_eq!(
         unfolded_with(&payload, b"no JSON", true),
@@ -277,8 +279,42 @@ fn a_record_that_is_given_up_whole_is_sent_in_no_part() {
 fn a_record_that_nothing_is_to_be_known_of_is_not_copied() {
     let event = br#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{"partitionKey":"k","sequenceNumber":"1","data":"aGVsbG8=","approximateArrivalTimestamp":1}}]}"#;
     let records = decode(event).expect("an event");
-    let mut parcels = VecDeque::new();
-    Unfolding::new(&Payload::default(), "t").unfold(0, &records[0], &mut parcels);
+    let unfolding = Unfolding::new(&Payload::default(), "t");
+    let parcels: Vec<Parcel> = unfolding.open(0, &records[0], None).collect();
+    assert_eq!(parcels.len(), 1);
     assert_eq!(parcels[0].taken, None);
     assert_eq!(parcels[0].value_bytes, 5);
+}
+
+#[test]
+fn what_one_record_becomes_is_bounded_in_number_and_in_bytes() {
+    let too_many = gzip(&b"a\n".repeat(MESSAGES_LIMIT + 1));
+    assert!(too_many.len() < 100_000);
+    let said = unfolded(&steps("gzip,lines"), &too_many);
+    assert!(
+        said.starts_with("flaw: record 77 can't be sent: it holds more than 1000000 messages"),
+        "{said}"
+    );
+    // Each of these has the same long key.
+    let key = "k".repeat(400_000);
+    let mut body = field(1, key.as_bytes());
+    for _ in 0..1_000 {
+        body.extend(field(3, &[&[8, 0][..], &field(3, b"x")].concat()));
+    }
+    let data = [&[0xf3, 0x89, 0x9a, 0xc2], &body[..], &Md5::digest(&body)].concat();
+    let said = unfolded(&steps("kpl"), &data);
+    assert!(
+        said.starts_with("flaw: record 77 can't be sent: its messages have more than 268435456 bytes"),
+        "{said}"
+    );
+    // Wrapped into JSON each of these bytes takes six.
+    let json = Payload {
+        value: ValueForm::Json,
+        ..steps("gzip")
+    };
+    let said = unfolded(&json, &gzip(&vec![0; 20 << 20]));
+    assert!(
+        said.starts_with("flaw: record 77 can't be sent: its value would have 1258"),
+        "{said}"
+    );
 }
