@@ -73,6 +73,8 @@ pub enum Authentication {
     MutualTls,
     /// TLS, and a user with a password out of a secret: SASL/SCRAM-SHA-512 (on MSK: port 9096)
     Scram,
+    /// TLS, and a token that the access key of the environment signs: SASL/IAM (on MSK: port 9098)
+    Iam,
 }
 
 /// Which Kafka cluster.
@@ -96,6 +98,9 @@ pub struct BrokerArgs {
         conflicts_with = "secret_file"
     )]
     pub secret: Option<String>,
+    /// Region of the cluster, for iam [default: `AWS_REGION` of the environment]
+    #[arg(long, value_name = "REGION", requires = "bootstrap_servers")]
+    pub cluster_region: Option<String>,
     /// Certificate authorities to trust, as PEM [default: those of the system]
     #[arg(long, value_name = "FILE", requires = "bootstrap_servers")]
     pub ca_file: Option<PathBuf>,

@@ -119,9 +119,11 @@ impl CommandError {
         match self {
             Self::Open { .. } => Exit::NoFile,
             Self::Broker(error) => match error {
-                BrokerError::NoSecret { .. } | BrokerError::UnusedSecret { .. } | BrokerError::SecretArn { .. } => {
-                    Exit::Usage
-                }
+                BrokerError::NoSecret { .. }
+                | BrokerError::UnusedSecret { .. }
+                | BrokerError::SecretArn { .. }
+                | BrokerError::NoRegion
+                | BrokerError::Region(_) => Exit::Usage,
                 BrokerError::CaFile { .. }
                 | BrokerError::NoCertificate { .. }
                 | BrokerError::Secret {

@@ -153,7 +153,7 @@ fn bad_flags_are_usage_errors() {
             "--bootstrap-servers",
             "a:1",
             "--authentication",
-            "iam",
+            "kerberos",
         ],
         &[
             "run",

@@ -13,6 +13,7 @@ use k2m_handler::payload::{Decode, Key, Payload, Timestamp, ValueForm};
 use k2m_handler::unfold::Unfolding;
 use md5::{Digest as _, Md5};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// An invocation's payload: read, or refused with words; what is read is what any JSON parser reads.
 pub(crate) fn event(data: &[u8]) {
@@ -100,7 +101,7 @@ fn unfold(record: &Record<'_>, payload: &Payload) -> Vec<Vec<u8>> {
         assert!(payload.value == ValueForm::Json || letter == parcel.value_bytes);
         assert!(message.timestamp_millis >= 0 || payload.timestamp != Timestamp::Arrival || record.arrival_millis < 0);
         if payload.value == ValueForm::Json {
-            serde_json::from_slice::<Value>(message.value).expect("JSON");
+            serde_json::from_slice::<&RawValue>(message.value).expect("JSON");
         }
         message.value.to_vec()
     });

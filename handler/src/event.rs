@@ -9,6 +9,8 @@ use base64::Engine as _;
 use base64::engine::{Simd, general_purpose::PAD};
 use serde::Deserialize;
 
+use crate::json::Object;
+
 /// Kinesis' data is in standard base64, padded. The processor is looked at once for what makes decoding fast.
 static BASE64: LazyLock<Simd> = LazyLock::new(|| Simd::standard(PAD));
 
@@ -62,7 +64,7 @@ pub struct DataError {
 #[derive(Deserialize)]
 struct Event<'a> {
     #[serde(rename = "Records", borrow)]
-    records: Vec<EventRecord<'a>>,
+    records: Vec<Object<EventRecord<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -72,7 +74,7 @@ struct EventRecord<'a> {
     event_source: Text<'a>,
     /// Absent when the record is of another service: told apart after parsing, for a better error.
     #[serde(borrow)]
-    kinesis: Option<Kinesis<'a>>,
+    kinesis: Option<Object<Kinesis<'a>>>,
     #[serde(borrow, rename = "eventID", default)]
     event_id: Text<'a>,
     #[serde(borrow, rename = "eventSourceARN", default)]
@@ -133,6 +135,7 @@ impl<'a> TryFrom<EventRecord<'a>> for Record<'a> {
         }
         let kinesis = record
             .kinesis
+            .map(|Object(kinesis)| kinesis)
             .ok_or_else(|| other_source("aws:kinesis, without its kinesis part"))?;
         Ok(Self {
             stream: after(record.event_source_arn.0, '/'),
@@ -177,8 +180,12 @@ pub fn decode(payload: &[u8]) -> Result<Vec<Record<'_>>, EventError> {
 
 /// The same by the parser of all JSON, which also says what is wrong.
 fn parse(payload: &[u8]) -> Result<Vec<Record<'_>>, EventError> {
-    let event: Event<'_> = serde_json::from_slice(payload)?;
-    event.records.into_iter().map(Record::try_from).collect()
+    let Object(event): Object<Event<'_>> = serde_json::from_slice(payload)?;
+    event
+        .records
+        .into_iter()
+        .map(|Object(record)| record.try_into())
+        .collect()
 }
 
 /// Seconds with a fraction, as the event has them, to whole milliseconds.
@@ -270,6 +277,7 @@ mod tests {
             "not JSON",
             "{}",
             "[]",
+            "[[]]",
             r#"{"Records":"secret"}"#,
             r#"{"Records":[{"eventSource":"aws:s3","s3":{}}]}"#,
             r#"{"Records":[{"eventSource":"aws:kinesis"}]}"#,

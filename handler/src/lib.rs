@@ -8,6 +8,7 @@ pub mod config;
 pub mod event;
 pub mod failure;
 pub mod invocation;
+mod json;
 pub mod kafka;
 mod ledger;
 pub mod message;

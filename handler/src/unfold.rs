@@ -16,6 +16,7 @@ use memchr::memchr;
 use self::gzip::GzipError;
 use self::mapping::{Choice, choose};
 use crate::event::Record;
+use crate::json::Object;
 use crate::parcel::{KeyPart, Parcel, Span, Taken};
 use crate::payload::{Decode, Key, Payload, Split, Timestamp, ValueForm};
 
@@ -282,7 +283,7 @@ impl Contents {
             self.add(envelope.log_group.as_bytes()),
             self.add(envelope.log_stream.as_bytes()),
         ));
-        for event in &envelope.log_events {
+        for Object(event) in &envelope.log_events {
             let piece = Piece {
                 data: self.add(event.message.as_bytes()),
                 log,

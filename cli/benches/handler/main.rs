@@ -238,6 +238,7 @@ impl Kafka {
             authentication: Authentication::Plaintext,
             secret: None,
             identity: None,
+            region: None,
             ca_file: None,
             max_message_bytes: None,
         };
@@ -251,6 +252,7 @@ impl Kafka {
             authentication: Authentication::Tls,
             secret: None,
             identity: None,
+            region: None,
             ca_file: Some(self.cluster.ca_file()?.to_owned()),
             max_message_bytes: None,
         };

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
 use super::{CommandError, output, own_handler, signals, unless_stopped};
-use crate::args::DemoArgs;
+use crate::args::{Authentication, DemoArgs};
 use crate::clock::{self, Clock};
 use crate::demo::generate::{Dataset, OVERSIZED};
 use crate::demo::mischief::{Mischief, Order};
@@ -41,6 +41,10 @@ pub async fn run(args: DemoArgs, reporter: &mut Reporter) -> Result<Exit, Comman
     let mut signals = signals()?;
     let dataset = Dataset::new(args.records);
     let mut embedded;
+    if args.broker.authentication == Some(Authentication::Iam) {
+        let words = "--authentication iam: what demo reads back with has no tokens; use another of the cluster's ports, or `k2m run`";
+        return Err(CommandError::Usage(words.to_owned()));
+    }
     let (connection, topic, mut cluster) = if let Some(connection) = Connection::from_args(&args.broker).await? {
         let topic = unless_stopped(&mut signals, topic(&connection, args.topic)).await?;
         (connection, topic, None)

@@ -4,12 +4,12 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use k2m_handler::config::SecretSource;
-use k2m_handler::kafka::Process;
+use k2m_handler::config::{ConfigError, Region, SecretSource};
+use k2m_handler::kafka::{Process, Surroundings as _, iam};
 use k2m_handler::secret::{self, Secret, SecretError, Shape};
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -86,6 +86,14 @@ pub enum BrokerError {
         /// Why.
         source: SecretError,
     },
+    /// No region for a token.
+    #[error(
+        "--authentication iam signs a token for the cluster's region; name it with --cluster-region, or in AWS_REGION"
+    )]
+    NoRegion,
+    /// The region is none.
+    #[error(transparent)]
+    Region(ConfigError),
     /// librdkafka refuses the settings.
     #[error("librdkafka refuses the settings for {servers}: {source}")]
     Settings {
@@ -280,6 +288,8 @@ pub struct Connection {
     pub identity: Option<Secret>,
     /// Authorities to trust in place of the system's.
     pub ca_file: Option<PathBuf>,
+    /// The cluster's region, where it is spoken to over IAM.
+    pub region: Option<Region>,
     /// The topic's limit, in bytes, where the cluster can't be asked for it.
     pub max_message_bytes: Option<u32>,
 }
@@ -297,6 +307,10 @@ impl Connection {
         };
         let authentication = args.authentication.unwrap_or(implied);
         let secret = secret(args, authentication)?;
+        let region = match authentication {
+            Authentication::Iam => Some(region(args.cluster_region.as_deref())?),
+            _ => None,
+        };
         let identity = match (&secret, authentication.shape()) {
             (Some(source), Some(shape)) => {
                 let read = secret::read(source, shape, &Process).await;
@@ -315,6 +329,7 @@ impl Connection {
             secret,
             identity,
             ca_file,
+            region,
             max_message_bytes: None,
         }))
     }
@@ -328,6 +343,7 @@ impl Connection {
             secret: None,
             identity: None,
             ca_file: None,
+            region: None,
             max_message_bytes: Some(MAX_MESSAGE_BYTES),
         }
     }
@@ -349,6 +365,10 @@ impl Connection {
             Authentication::Scram => config
                 .set("security.protocol", "sasl_ssl")
                 .set("sasl.mechanisms", "SCRAM-SHA-512"),
+            // The token comes from the client's context: see `Words`.
+            Authentication::Iam => config
+                .set("security.protocol", "sasl_ssl")
+                .set("sasl.mechanisms", "OAUTHBEARER"),
         };
         match &self.identity {
             Some(Secret::Scram { username, password }) => {
@@ -392,6 +412,9 @@ impl Connection {
         if let Some(file) = self.trusted() {
             variables.push(("K2M_CA_FILE".to_owned(), file.to_string_lossy().into_owned()));
         }
+        if let Some(region) = &self.region {
+            variables.push(("K2M_CLUSTER_REGION".to_owned(), region.as_str().to_owned()));
+        }
         if let Some(limit) = self.max_message_bytes {
             variables.push(("K2M_MAX_MESSAGE_BYTES".to_owned(), limit.to_string()));
         }
@@ -422,7 +445,10 @@ impl Connection {
     }
 
     fn ask(&self, topic: &str, option: &'static str) -> Result<usize, BrokerError> {
-        let words = Words::default();
+        let words = Words {
+            said: Arc::default(),
+            region: self.region.clone(),
+        };
         let consumer: BaseConsumer<Words> = self
             .client_config()
             // A connection that is closed, as by a port that wants TLS, is told on this level only.
@@ -490,6 +516,7 @@ impl Authentication {
             Self::Tls => "tls",
             Self::MutualTls => "mutual_tls",
             Self::Scram => "scram",
+            Self::Iam => "iam",
         }
     }
 
@@ -497,7 +524,7 @@ impl Authentication {
     const fn option(self) -> &'static str {
         match self {
             Self::MutualTls => "mutual-tls",
-            Self::Plaintext | Self::Tls | Self::Scram => self.name(),
+            Self::Plaintext | Self::Tls | Self::Scram | Self::Iam => self.name(),
         }
     }
 
@@ -506,9 +533,19 @@ impl Authentication {
         match self {
             Self::MutualTls => Some(Shape::Certificate),
             Self::Scram => Some(Shape::Scram),
-            Self::Plaintext | Self::Tls => None,
+            Self::Plaintext | Self::Tls | Self::Iam => None,
         }
     }
+}
+
+/// The cluster's region, as the command line or the environment names it.
+fn region(named: Option<&str>) -> Result<Region, BrokerError> {
+    let environment = || Process.variable("AWS_REGION").filter(|named| !named.is_empty());
+    let (whose, named) = match named {
+        Some(named) => ("--cluster-region", named.to_owned()),
+        None => ("AWS_REGION", environment().ok_or(BrokerError::NoRegion)?),
+    };
+    Region::new(whose, &named).map_err(BrokerError::Region)
 }
 
 /// Where the secret is that the command line names, which must fit the way of authentication.
@@ -561,9 +598,13 @@ fn certificates(path: &Path) -> Result<PathBuf, BrokerError> {
     std::path::absolute(path).map_err(failed)
 }
 
-/// Collects what librdkafka says of its own accord.
+/// Collects what librdkafka says of its own accord, and makes the tokens that it asks for.
 #[derive(Clone, Debug, Default)]
-struct Words(Arc<Mutex<Said>>);
+struct Words {
+    said: Arc<Mutex<Said>>,
+    /// The cluster's, where tokens are asked for.
+    region: Option<Region>,
+}
 
 #[derive(Debug, Default)]
 struct Said {
@@ -573,7 +614,7 @@ struct Said {
 
 impl Words {
     fn add(&self, line: &str) {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         // The log and the error callback tell the same, and each attempt again; only the times at the end differ.
         let core = |line: &str| line.split(" (after ").next().unwrap_or_default().to_owned();
         let new = core(line);
@@ -584,11 +625,11 @@ impl Words {
     }
 
     fn all_down(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).all_down
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).all_down
     }
 
     fn telling(&self) -> String {
-        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = said.lines.clone();
         lines.truncate(3);
         lines.join("\n  librdkafka: ")
@@ -596,6 +637,21 @@ impl Words {
 }
 
 impl ClientContext for Words {
+    // librdkafka asks only where the mechanism is OAUTHBEARER.
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let region = self.region.as_ref().ok_or("no region was given")?;
+        let credentials = iam::credentials(|name| Process.variable(name))?;
+        let token = iam::token(credentials, region, Process.now())?;
+        let lifetime = token.expires.duration_since(UNIX_EPOCH)?;
+        Ok(OAuthToken {
+            token: token.value,
+            principal_name: "k2m".to_owned(),
+            lifetime_ms: i64::try_from(lifetime.as_millis())?,
+        })
+    }
+
     fn log(&self, _level: RDKafkaLogLevel, _facility: &str, message: &str) {
         // `[thrd:…]: ` says which of librdkafka's threads speaks, which helps nobody here.
         let message = message
@@ -609,7 +665,7 @@ impl ClientContext for Words {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).all_down = true;
+            self.said.lock().unwrap_or_else(PoisonError::into_inner).all_down = true;
         } else {
             self.add(reason);
         }
@@ -794,6 +850,7 @@ mod tests {
             authentication,
             secret_file: secret_file.map(PathBuf::from),
             secret: secret.map(str::to_owned),
+            cluster_region: Some("nowhere".to_owned()),
             ca_file: None,
         };
         let mut said = Vec::new();
@@ -804,6 +861,8 @@ mod tests {
             (Some(Authentication::Tls), None, Some(arn)),
             (Some(Authentication::Scram), None, Some("AmazonMSK_orders")),
             (Some(Authentication::Scram), Some("/no/such/secret.json"), None),
+            (Some(Authentication::Iam), Some("/secret.json"), None),
+            (Some(Authentication::Iam), None, None),
         ] {
             let error = Connection::from_args(&args(way, file, secret)).await.unwrap_err();
             said.push(error.to_string());

@@ -478,3 +478,46 @@ fn run_delivers_through_mutual_tls_and_scram() {
     delivers(scram.clone(), "scram", "--secret-file", &password.name());
     delivers(scram, "scram", "--secret", &arn);
 }
+
+#[test]
+fn k2m_run_signs_tokens_with_the_keys_of_the_environment() {
+    const REGION: &str = "eu-central-1";
+    let kafka = KafkaCluster::builder().iam(REGION).start().expect("a broker");
+    kafka.create_topic("orders", 2, 1, &[]).expect("a topic");
+    let servers = kafka.iam_bootstrap_servers().expect("there is IAM");
+    let ca = kafka.ca_file().expect("an authority").to_str().expect("UTF-8");
+    let keys: Variables = vec![
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "nothing-to-hide".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+    ];
+    let run = |region: &[&str]| {
+        let arguments = [
+            "--topic",
+            "orders",
+            "--bootstrap-servers",
+            &servers,
+            "--authentication",
+            "iam",
+            "--ca-file",
+            ca,
+        ];
+        let mut run = Run::start_with(&[&arguments[..], region].concat(), &keys);
+        run.feed(&lines(0, 100, 7, 20));
+        run.end()
+    };
+    let ended = run(&["--cluster-region", REGION]);
+    assert_eq!(
+        (ended.code, ended.count("acknowledged")),
+        (Some(0), 100),
+        "{}",
+        ended.told()
+    );
+    let found = readback(&kafka.bootstrap_servers(), "orders").expect("the topic can be read");
+    assert_eq!((found.distinct, found.duplicates), (100, 0));
+
+    // The environment's region is not the cluster's: the brokers refuse the token, before anything is sent.
+    let refused = run(&[]);
+    assert_eq!(refused.code, Some(69), "{}", refused.told());
+    assert!(refused.stderr.contains("the broker"), "{}", refused.stderr);
+}

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::json::Object;
+
 /// An envelope.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,7 +23,7 @@ pub(super) struct Envelope<'a> {
     pub(super) log_stream: Cow<'a, str>,
     /// In the order of the envelope.
     #[serde(borrow, default)]
-    pub(super) log_events: Vec<LogEvent<'a>>,
+    pub(super) log_events: Vec<Object<LogEvent<'a>>>,
 }
 
 /// A log event.
@@ -39,7 +41,8 @@ pub(super) struct LogEvent<'a> {
 /// # Errors
 /// What it is instead, without any of its content.
 pub(super) fn read(data: &[u8]) -> Result<Option<Envelope<'_>>, String> {
-    let envelope: Envelope<'_> = serde_json::from_slice(data).map_err(|error| {
+    let envelope: Result<Object<Envelope<'_>>, _> = serde_json::from_slice(data);
+    let Object(envelope) = envelope.map_err(|error| {
         let place = format!("line {} column {}", error.line(), error.column());
         format!("it is no subscription envelope of CloudWatch Logs (not the JSON that it should be, at {place})")
     })?;
@@ -68,7 +71,7 @@ mod tests {
         let events: Vec<_> = envelope
             .log_events
             .iter()
-            .map(|it| (it.timestamp, &*it.message))
+            .map(|Object(it)| (it.timestamp, &*it.message))
             .collect();
         assert_eq!(events, [(1_700_000_000_000, "a \"line\"\n"), (1_700_000_000_001, "")]);
         let control = br#"{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","subscriptionFilters":[],
@@ -83,6 +86,7 @@ mod tests {
             b"{}",
             b"[]",
             br#"{"messageType":"secret"}"#,
+            br#"["DATA_MESSAGE","secret","s",[]]"#,
             br#"{"messageType":"DATA_MESSAGE","logEvents":[{"message":"secret"}]}"#,
         ] {
             let error = read(data).expect_err("no envelope");
