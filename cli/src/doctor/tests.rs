@@ -1298,3 +1298,25 @@ fn documentation_has_every_check_and_exit_code() {
         assert!(documented.contains(&row), "docs/doctor.md lacks `{row}`");
     }
 }
+
+#[test]
+fn the_documentation_s_example_of_a_probe_is_what_is_printed() {
+    let reason = "b-2.events:9098 does not answer within 3 s: something on the way drops the packets";
+    let next = "a security group, a network ACL or a route does: TCP port 9098 has to be open out of the function's security group, into the brokers', and \
+                through both network ACLs with the way back (ports 1024-65535); each side's route table needs the other";
+    let (settings, mut facts) = (settings(), facts());
+    says(&mut facts, Step::Tcp, reason, next);
+    let Some(Fact::Found {
+        value: Probe::Answered(report),
+    }) = &mut facts.probe
+    else {
+        panic!("it answers")
+    };
+    report.failures[0].detail.clear();
+    let text = examine(&settings, &facts).to_string();
+    let (lines, cause) = text.split_once("\n\n").unwrap();
+    let lines: Vec<&str> = lines.lines().filter(|line| line.contains("K2M-P")).collect();
+    let wanted = format!("```text\n{}\n\n{}\n```\n", lines.join("\n"), cause.trim_end());
+    let documented = include_str!("../../../docs/doctor.md");
+    assert!(documented.contains(&wanted), "docs/doctor.md lacks\n{wanted}");
+}

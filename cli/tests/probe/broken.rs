@@ -125,8 +125,7 @@ fn credentials_and_ports() {
     );
     let seen = Ask::well("iam", &kafka).without_keys().ask();
     table.row("`iam`, no credentials", &seen);
-    let elsewhere = ["--handler-env", "K2M_CLUSTER_REGION=eu-west-1"];
-    let seen = Ask::well("iam", &kafka).with(&elsewhere).ask();
+    let seen = Ask::well("iam", &kafka).region("eu-west-1").ask();
     table.row(
         "`iam`, refused (no right to connect, or a token for another region)",
         &seen,

@@ -36,6 +36,7 @@ pub(crate) struct Ask {
     servers: String,
     ca: Option<PathBuf>,
     secret: Option<Value>,
+    region: String,
     more: Vec<String>,
     /// The credentials of the environment.
     keys: bool,
@@ -52,6 +53,7 @@ impl Ask {
             servers: servers.into(),
             ca: None,
             secret: None,
+            region: REGION.to_owned(),
             more: Vec::new(),
             keys: true,
             front: Vec::new(),
@@ -105,6 +107,12 @@ impl Ask {
         self
     }
 
+    /// Signs tokens for this region.
+    pub(crate) fn region(mut self, region: &str) -> Self {
+        region.clone_into(&mut self.region);
+        self
+    }
+
     pub(crate) fn without_keys(mut self) -> Self {
         self.keys = false;
         self
@@ -152,13 +160,9 @@ impl Ask {
         command.args(&words[1..]).args(["run", "--probe"]).args(more);
         command.args(["--topic", &self.topic, "--bootstrap-servers", &self.servers]);
         command.arg("--handler").arg(bootstrap()).arg("--handler-log").arg(&log);
-        match self.way {
-            // `k2m run` delivers nothing over IAM; the function that is asked can.
-            "iam" => {
-                command.args(["--authentication", "tls", "--handler-env", "K2M_AUTHENTICATION=iam"]);
-                command.args(["--handler-env", &format!("K2M_CLUSTER_REGION={REGION}")]);
-            }
-            way => drop(command.args(["--authentication", &way.replace('_', "-")])),
+        command.args(["--authentication", &self.way.replace('_', "-")]);
+        if self.way == "iam" {
+            command.args(["--cluster-region", &self.region]);
         }
         if let Some(ca) = &self.ca {
             command.arg("--ca-file").arg(ca);

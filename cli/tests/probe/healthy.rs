@@ -160,8 +160,8 @@ fn all_topics_of_the_configuration_and_all_brokers_of_the_cluster_are_looked_at(
     let first = servers.split(',').next().expect("a broker");
     let seen = Ask::new("plaintext", first)
         .with(&["--on-poison", "divert"])
-        .with(&["--handler-env", "K2M_TOPIC_POINTER=/type"])
-        .with(&["--handler-env", r#"K2M_TOPIC_MAP={"c":"created","o":"orders"}"#])
+        .with(&["--topic-pointer", "/type"])
+        .with(&["--topic-map", r#"{"c":"created","o":"orders"}"#])
         .ask();
     let report = seen.healthy();
     let topics: Vec<_> = report.topics.iter().map(|it| (it.name.as_str(), it.purpose)).collect();

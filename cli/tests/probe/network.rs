@@ -1,8 +1,8 @@
 //! A network of the test's own, in which packets are dropped and names are not known: two namespaces that go with the test.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use k2m_testkit::ServerFiles;
 use tempfile::TempDir;
@@ -83,6 +83,8 @@ def https(certificate):
 /// The namespaces, for as long as this lives.
 struct World {
     process: Child,
+    /// What the servers say, for as long as one of them lives.
+    lines: Lines<BufReader<ChildStdout>>,
     folder: TempDir,
 }
 
@@ -113,8 +115,9 @@ impl World {
         if !is_root() {
             command.args(["--user", "--map-root-user"]);
         }
+        // The shell is the first process of a namespace of processes, and takes all others with it when it ends.
         command
-            .args(["--mount", "--net", "sh", "-c", SETUP, "sh"])
+            .args(["--mount", "--net", "--pid", "--fork", "sh", "-c", SETUP, "sh"])
             .arg(folder.path());
         let mut process = command
             .stdin(Stdio::piped())
@@ -129,7 +132,7 @@ impl World {
             ["dns", "https"],
             "the namespaces could not be made: what was printed says why"
         );
-        Self { process, folder }
+        Self { process, lines, folder }
     }
 
     fn ca(&self) -> String {
@@ -152,6 +155,8 @@ impl Drop for World {
         // The end of its input is its end; both namespaces go with the last process in them.
         drop(self.process.stdin.take());
         let _ = self.process.wait();
+        // All of them are gone once nobody holds the other end.
+        for _ in self.lines.by_ref() {}
     }
 }
 

@@ -69,3 +69,16 @@ fn a_broker_that_hangs_is_told_from_one_that_can_t_be_reached() {
     kafka.resume(1).expect("it goes on");
     table.check();
 }
+
+#[test]
+fn an_invocation_with_little_time_is_answered_within_it() {
+    let hung = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = hung.local_addr().expect("its address").to_string();
+    for way in ["plaintext", "tls"] {
+        let seen = Ask::new(way, &silent).with(&["--timeout", "2"]).ask();
+        // The handler's margin is a tenth of the time.
+        assert!(seen.report.milliseconds.value() < 2_000.0, "{:#?}", seen.report);
+        let reason = &seen.failure().reason;
+        assert!(reason.contains("accepts connections and does not answer"), "{reason}");
+    }
+}

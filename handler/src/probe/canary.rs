@@ -13,12 +13,12 @@ use kafka_protocol::records::{
     Compression, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, Record, RecordBatchDecoder,
     RecordBatchEncoder, RecordEncodeOptions, TimestampType,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::Probe;
 use super::crew::{Crew, topic_name};
 use super::report::{Canary, Step};
-use super::topic::produce;
+use super::topic::{AGAIN, SETTLING, produce};
 use super::wire::{Wire, refused};
 use super::words::Trouble;
 
@@ -73,7 +73,7 @@ async fn there_and_back(canary: &mut Canary, topic: &str, wire: &mut Wire) -> Re
     let timestamp = i64::try_from(now.as_millis()).unwrap_or_default();
     let start = Instant::now();
     let batch = batch(&mark, timestamp).map_err(|error| Trouble::System(error.to_string()))?;
-    let offset = produce(wire, topic, canary.partition, batch).await?;
+    let offset = patiently(wire, topic, canary.partition, &batch).await?;
     canary.offset = Some(offset);
     canary.produce_milliseconds = Some(start.elapsed().into());
 
@@ -101,6 +101,22 @@ async fn there_and_back(canary: &mut Canary, topic: &str, wire: &mut Wire) -> Re
             Ok(())
         }
         Err(trouble) => Err(trouble),
+    }
+}
+
+/// Writes it, and again while a broker does not know yet that it leads a partition that was just created.
+async fn patiently(wire: &mut Wire, topic: &str, partition: i32, batch: &Bytes) -> Result<i64, Trouble> {
+    let until = Instant::now() + SETTLING;
+    loop {
+        match produce(wire, topic, partition, batch.clone()).await {
+            Err(Trouble::Code(
+                Code::NotLeaderOrFollower | Code::UnknownTopicOrPartition | Code::LeaderNotAvailable,
+                _,
+            )) if Instant::now() < until => {
+                sleep(AGAIN).await;
+            }
+            answered => return answered,
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! The way to one broker: its addresses, a connection to one of them, TLS, and the first words of Kafka's protocol, each step timed and told
 //! from the others.
 
+use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use openssl::ssl::{SslConnector, SslVerifyMode};
@@ -80,6 +83,30 @@ impl Means {
             Err(Trouble::OutOfTime)
         }
     }
+}
+
+/// One of several things that are done side by side.
+pub(super) type Beside<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Does all of it side by side, and gives what each came to, in their order. They are few: each time one of them can go on, all are looked at.
+pub(super) async fn side_by_side<T>(mut work: Vec<Beside<'_, T>>) -> Vec<T> {
+    let mut done: Vec<Option<T>> = work.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        for (work, done) in work.iter_mut().zip(&mut done) {
+            if done.is_none()
+                && let Poll::Ready(value) = work.as_mut().poll(context)
+            {
+                *done = Some(value);
+            }
+        }
+        if done.iter().all(Option::is_some) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    done.into_iter().flatten().collect()
 }
 
 /// Reaches a broker, as far as it goes. The connection is there where nothing failed.
@@ -250,22 +277,18 @@ async fn connect(
     means: &Means,
 ) -> Result<(TcpStream, SocketAddr), Trouble> {
     let until = means.until(TCP)?;
-    let attempts: Vec<_> = addresses
-        .iter()
-        .map(|address| {
-            let address = *address;
-            tokio::spawn(async move {
-                let start = Instant::now();
-                let connected = timeout_at(until, TcpStream::connect(address)).await;
-                (start.elapsed(), connected)
-            })
+    let attempts = addresses.iter().map(|address| -> Beside<'_, _> {
+        Box::pin(async move {
+            let start = Instant::now();
+            let connected = timeout_at(until, TcpStream::connect(*address)).await;
+            (start.elapsed(), connected)
         })
-        .collect();
+    });
+    let attempts = side_by_side(attempts.collect()).await;
     let mut first: Option<TcpStream> = None;
     let mut peer = None;
     let mut troubles = Vec::new();
-    for (address, attempt) in addresses.iter().zip(attempts) {
-        let (elapsed, connected) = attempt.await.map_err(|error| Trouble::System(error.to_string()))?;
+    for (address, (elapsed, connected)) in addresses.iter().zip(attempts) {
         let connected = match connected {
             Err(_) => Err(Trouble::Silent(seconds(elapsed))),
             Ok(Err(error)) => Err(not_connected(&error)),
@@ -333,7 +356,7 @@ async fn encrypt(
     let made = match (prepared, means.until(TLS)) {
         (Err(trouble), _) | (_, Err(trouble)) => Err(trouble),
         (Ok(mut stream), Ok(until)) => {
-            let shaken = timeout_at(until, std::pin::Pin::new(&mut stream).connect()).await;
+            let shaken = timeout_at(until, Pin::new(&mut stream).connect()).await;
             match shaken {
                 Ok(Ok(())) => Ok(stream),
                 Ok(Err(error)) => Err(not_encrypted(&error)),

@@ -1,6 +1,5 @@
 //! The brokers that the probe has to do with, and the connections to those that were reached.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -10,7 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
 use super::Probe;
-use super::connect::{Means, reach};
+use super::connect::{Beside, Means, reach, side_by_side};
 use super::report::{Broker, Purpose, Step};
 use super::sasl::handshake;
 use super::wire::Wire;
@@ -18,7 +17,7 @@ use super::words::Trouble;
 
 /// All of them, in the order in which they were met.
 pub(super) struct Crew {
-    means: Arc<Means>,
+    means: Means,
     members: Vec<(Broker, Option<Wire>)>,
     /// The place of the one that answers questions about the cluster.
     speaker: Option<usize>,
@@ -27,7 +26,7 @@ pub(super) struct Crew {
 impl Crew {
     pub(super) fn new(means: Means) -> Self {
         Self {
-            means: Arc::new(means),
+            means,
             members: Vec::new(),
             speaker: None,
         }
@@ -45,30 +44,19 @@ impl Crew {
 
     /// Reaches brokers, side by side.
     pub(super) async fn reach(&mut self, addresses: &[&str], bootstrap: bool) {
-        let mut ways = Vec::new();
+        let mut fresh: Vec<&str> = Vec::new();
         for address in addresses {
-            if self.members.iter().any(|(broker, _)| broker.address == *address)
-                || ways.iter().any(|(known, _)| known == address)
-            {
-                continue;
+            let known = self.members.iter().any(|(broker, _)| broker.address == *address);
+            if !known && !fresh.contains(address) {
+                fresh.push(address);
             }
-            let (means, name) = (Arc::clone(&self.means), (*address).to_owned());
-            ways.push((
-                *address,
-                tokio::spawn(async move { reach(&name, bootstrap, &means).await }),
-            ));
         }
-        for (address, way) in ways {
-            let met = way.await.unwrap_or_else(|_| {
-                let broker = Broker {
-                    address: address.to_owned(),
-                    bootstrap,
-                    ..Broker::default()
-                };
-                (broker, None)
-            });
-            self.members.push(met);
-        }
+        let means = &self.means;
+        let ways = fresh
+            .into_iter()
+            .map(|address| -> Beside<'_, _> { Box::pin(reach(address, bootstrap, means)) });
+        let met = side_by_side(ways.collect()).await;
+        self.members.extend(met);
     }
 
     /// Asks for the cluster's brokers and these topics: the first broker that answers is the speaker from then on.

@@ -24,10 +24,10 @@ use super::{CreateTopic, Probe};
 const CREATION_MILLIS: i32 = 2_500;
 
 /// How long it may take until each partition of a new topic has a leader, or a broker that has just started can do its work.
-const SETTLING: Duration = Duration::from_secs(2);
+pub(super) const SETTLING: Duration = Duration::from_secs(2);
 
 /// How long to wait before asking again whether it is so.
-const AGAIN: Duration = Duration::from_millis(50);
+pub(super) const AGAIN: Duration = Duration::from_millis(50);
 
 /// The number of a topic among Kafka's kinds of resources.
 const TOPIC: i8 = 2;

@@ -147,9 +147,21 @@ impl Wire {
     /// Sends a request in a version, and returns the answer's body.
     async fn exchange<A: Api>(&mut self, request: &A, version: i16) -> Result<Bytes, Trouble> {
         self.last += 1;
-        let frame = self
-            .frame(request, version)
-            .map_err(|error| Trouble::System(error.to_string()))?;
+        let mut body = BytesMut::new();
+        let encoded = RequestHeader::default()
+            .with_request_api_key(A::KEY as i16)
+            .with_request_api_version(version)
+            .with_correlation_id(self.last)
+            .with_client_id(Some(self.client_id.clone()))
+            .encode(&mut body, A::header_version(version))
+            .and_then(|()| request.encode(&mut body, version));
+        encoded.map_err(|error| Trouble::System(error.to_string()))?;
+        self.send(body, A::Answer::header_version(version)).await
+    }
+
+    /// Sends what was encoded, and returns the answer's body; the same code for every request, and so but once in the binary.
+    async fn send(&mut self, request: BytesMut, header_version: i16) -> Result<Bytes, Trouble> {
+        let length = u32::try_from(request.len()).map_err(|error| Trouble::System(error.to_string()))?;
         let now = Instant::now();
         if now >= self.end {
             return Err(Trouble::OutOfTime);
@@ -158,12 +170,14 @@ impl Wire {
         self.alive = false;
         let stream = &mut self.stream;
         let exchanged = timeout_at(until, async {
+            // In one piece: TLS makes a record of each.
+            let frame = [&length.to_be_bytes()[..], &request].concat();
             stream.write_all(&frame).await.map_err(|error| broken(&error))?;
             stream.flush().await.map_err(|error| broken(&error))?;
             read_frame(stream).await
         });
         let mut body = exchanged.await.map_err(|_| Trouble::Silent(seconds(until - now)))??;
-        let header = decode::<ResponseHeader>(&mut body, A::Answer::header_version(version))?;
+        let header = decode::<ResponseHeader>(&mut body, header_version)?;
         if header.correlation_id == self.last {
             self.alive = true;
             Ok(body)
@@ -173,20 +187,6 @@ impl Wire {
                 header.correlation_id, self.last
             )))
         }
-    }
-
-    fn frame<A: Api>(&self, request: &A, version: i16) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
-        let mut body = BytesMut::new();
-        RequestHeader::default()
-            .with_request_api_key(A::KEY as i16)
-            .with_request_api_version(version)
-            .with_correlation_id(self.last)
-            .with_client_id(Some(self.client_id.clone()))
-            .encode(&mut body, A::header_version(version))?;
-        request.encode(&mut body, version)?;
-        let mut frame = BytesMut::from(u32::try_from(body.len())?.to_be_bytes().as_slice());
-        frame.extend_from_slice(&body);
-        Ok(frame.freeze())
     }
 }
 

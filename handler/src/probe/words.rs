@@ -535,7 +535,7 @@ fn create_topic(trouble: &Trouble, place: &Place<'_>) -> Words {
         Trouble::Code(code, said) => words(
             format!(
                 "topic {topic:?} could not be created: {}",
-                said.clone().unwrap_or_else(|| code.to_string())
+                said.clone().unwrap_or_else(|| format!("{code:?}"))
             ),
             "ask for partitions and a replication factor that the cluster can give",
         ),
@@ -623,7 +623,7 @@ fn anywhere(trouble: &Trouble, doing: &str, server: &str) -> Words {
         Trouble::Code(code, said) => words(
             format!(
                 "{server} refused: {doing} came to nothing: {}",
-                said.clone().unwrap_or_else(|| code.to_string())
+                said.clone().unwrap_or_else(|| format!("{code:?}"))
             ),
             if code.is_retriable() {
                 "this may pass: ask again"
