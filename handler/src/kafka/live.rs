@@ -162,6 +162,13 @@ impl Told {
         self.reports[..self.sent].iter().filter(uncertain).count()
     }
 
+    /// How many messages were handed over and not acknowledged. Where a leader has moved, a broker answers that it is none for what it has stored already, and
+    /// librdkafka puts that back into its queue: nobody can tell it there from what was never sent.
+    pub(super) fn unacknowledged(&self) -> usize {
+        let reports = self.reports[..self.sent].iter();
+        reports.filter(|report| !matches!(report, Some(Ok(_)))).count()
+    }
+
     /// Places in the round that were acknowledged, and by which partition.
     pub(super) fn acknowledged(&self) -> impl Iterator<Item = (usize, i32)> {
         let reports = self.reports.iter().enumerate();

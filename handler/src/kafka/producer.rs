@@ -409,7 +409,7 @@ impl KafkaProducer {
                 // A producer may have died while the sandbox was frozen, or what it was logged in with did: a new one is made, once.
                 let may_pass = failure.class == Class::Retryable || (kept && client.as_ref() == Some(&failure));
                 self.another(failure, may_pass, chances, deadline).await?;
-                ledger.resent += told.uncertain();
+                ledger.resent += told.unacknowledged();
                 continue;
             }
             if let Some(failure) = stopped {
