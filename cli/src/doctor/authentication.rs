@@ -2,6 +2,7 @@
 
 use super::{Case, Outcome, Server, given};
 use crate::facts::{Cluster, Fact};
+use crate::plan::secret::associate;
 
 /// Each way of authentication with the lists of bootstrap brokers that speak it.
 const LISTS: [(&str, &[&str]); 5] = [
@@ -67,11 +68,7 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
             format!(
                 "the function's secret {secret} is not associated with the cluster: its brokers don't know the user"
             ),
-            format!(
-                "aws kafka batch-associate-scram-secret --cluster-arn {} --secret-arn-list {secret} --region {}",
-                cluster.arn,
-                cluster.arn.split(':').nth(3).unwrap_or_default()
-            ),
+            associate(&case.settings.cluster.value, secret).to_string(),
         )
     } else if taken {
         Outcome::pass(format!("{way}: {offer}"))
