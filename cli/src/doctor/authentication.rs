@@ -71,7 +71,15 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
             associate(&case.settings.cluster.value, secret).to_string(),
         )
     } else if taken {
-        Outcome::pass(format!("{way}: {offer}"))
+        let mut evidence = vec![format!("{way}: {offer}")];
+        if let (Some(secret), None) = (secret, associated) {
+            let why = cluster.scram_secrets.as_ref().and_then(Fact::unreadable);
+            let why = why.map_or("the facts do not list them", |why| why.message.as_str());
+            evidence.push(format!(
+                "whether {secret} is one of the cluster's secrets could not be compared: {why}"
+            ));
+        }
+        Outcome::Pass { evidence }
     } else {
         // What the function could do instead, the best first.
         let others = [

@@ -48,6 +48,18 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// The settings that the handler is told, by their names.
+    pub const NAMES: [&str; 8] = [
+        "decode",
+        "key",
+        "topic_pointer",
+        "topic_map",
+        "value",
+        "timestamp",
+        "headers",
+        "compression",
+    ];
+
     /// The topics of the map beside `topic`, each once, in order.
     pub fn other_topics(&self, topic: &str) -> Vec<&str> {
         let names: BTreeSet<&str> = self.map().values().map(String::as_str).collect();

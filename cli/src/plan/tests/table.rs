@@ -652,7 +652,7 @@ const PAYLOAD: &[Row] = &[
     ("a pointer too large", |s, _| {
         choose(s, &[("key", &format!("/{}", "long/".repeat(760)))]);
     }),
-    ("a map whose quotes are too many", |s, f| map_of(s, f, 130, 1)),
+    ("a map whose quotes are too many", |s, f| map_of(s, f, 155, 1)),
     ("a map of too many topics", |s, f| map_of(s, f, 81, 81)),
 ];
 
