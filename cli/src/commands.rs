@@ -121,6 +121,7 @@ impl CommandError {
             Self::Broker(error) => match error {
                 BrokerError::NoSecret { .. }
                 | BrokerError::UnusedSecret { .. }
+                | BrokerError::UnusedRegion { .. }
                 | BrokerError::SecretArn { .. }
                 | BrokerError::NoRegion
                 | BrokerError::Region(_) => Exit::Usage,
