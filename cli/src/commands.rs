@@ -105,6 +105,9 @@ pub enum CommandError {
     /// Ctrl-C or SIGTERM before anything was done.
     #[error("stopped by a signal before anything was sent or changed")]
     Interrupted,
+    /// Ctrl-C or SIGTERM while the function was at what it was asked to do.
+    #[error("stopped by a signal while the probe was under way: {0}")]
+    InterruptedProbe(&'static str),
     /// The function did not answer the probe.
     #[error("the handler did not answer the probe: {0}; --handler-log keeps all that it says")]
     NoProbe(String),
@@ -121,6 +124,7 @@ impl CommandError {
             Self::Broker(error) => match error {
                 BrokerError::NoSecret { .. }
                 | BrokerError::UnusedSecret { .. }
+                | BrokerError::UnusedRegion { .. }
                 | BrokerError::SecretArn { .. }
                 | BrokerError::NoRegion
                 | BrokerError::Region(_) => Exit::Usage,
@@ -145,7 +149,7 @@ impl CommandError {
             },
             Self::Destination(error) => destination(error),
             Self::Output(_) => Exit::Io,
-            Self::Interrupted => Exit::Interrupted,
+            Self::Interrupted | Self::InterruptedProbe(_) => Exit::Interrupted,
             Self::Usage(_) | Self::Place(_) => Exit::Usage,
             Self::Look(_) => Exit::CouldNotTell,
             Self::Settings(error) => error.exit(),

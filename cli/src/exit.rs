@@ -36,7 +36,7 @@ impl Exit {
         ),
         (
             Self::Failed,
-            "records were discarded without a failure destination, or the run broke",
+            "records were discarded without a failure destination, the run broke, or the probe found a failure",
         ),
         (Self::Usage, "the command line is wrong"),
         (

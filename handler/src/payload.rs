@@ -4,6 +4,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// How data is taken apart before it is sent, in this order: a KPL aggregate, then gzip, then the split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +143,11 @@ impl Pointer {
         let escaped = |part: &str| part.is_empty() || !part.starts_with(['0', '1']);
         if !text.starts_with('/') {
             return Err("a JSON pointer begins with `/`, such as `/customer/id`");
+        }
+        if text.contains(char::is_control) {
+            return Err(
+                "a JSON pointer has no control characters here: it is told in an environment variable, which can't hold NUL",
+            );
         }
         if text.split('~').skip(1).any(escaped) {
             return Err("in a JSON pointer `~` is written `~0`, and a `/` within a name `~1`");
@@ -278,11 +286,44 @@ impl Compression {
 /// # Errors
 /// What it takes.
 pub fn topic_map(text: &str) -> Result<BTreeMap<String, String>, String> {
-    match serde_json::from_str::<BTreeMap<String, String>>(text) {
-        Ok(map) if !map.is_empty() => Ok(map),
-        Ok(_) | Err(_) => {
-            Err(r#"a JSON object of texts that is not empty, such as {"created": "orders-created"}"#.to_owned())
+    let Ok(Entries(entries)) = serde_json::from_str(text) else {
+        return Err(r#"a JSON object of texts that is not empty, such as {"created": "orders-created"}"#.to_owned());
+    };
+    let mut map = BTreeMap::new();
+    for (text, topic) in entries {
+        if map.contains_key(&text) {
+            return Err(format!("each text of the map once: {text:?} is there twice"));
         }
+        map.insert(text, topic);
+    }
+    Ok(map)
+}
+
+/// An object's texts, those that are there twice included, of which a map would keep the last. Never empty.
+struct Entries(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Texts;
+        impl<'de> Visitor<'de> for Texts {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts that is not empty")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = access.next_entry()? {
+                    entries.push(entry);
+                }
+                if entries.is_empty() {
+                    return Err(serde::de::Error::invalid_length(0, &self));
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Texts)
     }
 }
 
@@ -309,7 +350,7 @@ mod tests {
         for good in ["/a", "/a/0", "/a~1b~0c", "/"] {
             assert!(Pointer::parse(good).is_ok(), "{good}");
         }
-        for wrong in ["", "a", "$.a", "/a~", "/a~2"] {
+        for wrong in ["", "a", "$.a", "/a~", "/a~2", "/a\0b", "/a\n"] {
             assert!(Pointer::parse(wrong).is_err(), "{wrong}");
         }
     }
@@ -326,8 +367,14 @@ mod tests {
             topic_map(r#"{"created": "orders-created"}"#),
             Ok(BTreeMap::from([("created".to_owned(), "orders-created".to_owned())]))
         );
-        for wrong in ["", "{}", "[]", r#"{"a": 1}"#, r#""a""#] {
+        for wrong in ["", "{}", "[]", r#"{"a": 1}"#, r#""a""#, r#"{"a": "b"} x"#] {
             assert!(topic_map(wrong).is_err(), "{wrong}");
+        }
+        for twice in [r#"{"a": "b", "a": "c"}"#, r#"{"a": "b", "\u0061": "b"}"#] {
+            assert_eq!(
+                topic_map(twice),
+                Err(r#"each text of the map once: "a" is there twice"#.to_owned())
+            );
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The function of a stack and its event source mapping.
 
 use aws_sdk_lambda::Client;
+use aws_sdk_lambda::operation::invoke::InvokeError;
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::FunctionResponseType;
+use aws_sdk_lambda::types::{FunctionResponseType, ThrottleReason};
 
 use k2m_handler::probe::report::Answer as Answered;
 use k2m_handler::probe::{Payload, Request};
@@ -108,7 +109,17 @@ pub(super) async fn probe(client: &Client, name: &str) -> Answer<Probe> {
         .payload(Blob::new(payload))
         .send()
         .await
-        .map_err(|error| trouble(&error, "lambda:InvokeFunction", NOT_FOUND))?;
+        .map_err(|error| {
+            let trouble = trouble(&error, "lambda:InvokeFunction", NOT_FOUND);
+            // Whose share is used up is said beside the words.
+            match (trouble, error.as_service_error()) {
+                (Trouble::Refused(message), Some(InvokeError::TooManyRequestsException(throttled))) => {
+                    let reason = throttled.reason().map(ThrottleReason::as_str);
+                    Trouble::Refused(reason.map_or(message.clone(), |reason| format!("{message} ({reason})")))
+                }
+                (trouble, _) => trouble,
+            }
+        })?;
     let body = answer.payload.map(Blob::into_inner).unwrap_or_default();
     if let Some(how) = answer.function_error {
         let error: FunctionError = serde_json::from_slice(&body).unwrap_or_default();

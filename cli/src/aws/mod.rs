@@ -187,7 +187,7 @@ impl Aws {
         })
     }
 
-    /// Asks a function how its way to the brokers is. It changes nothing, and takes ten seconds at the most.
+    /// Asks a function how its way to the brokers is. It changes nothing, and takes nine seconds at the most.
     pub fn probe<'a>(
         &'a self,
         region: &'a str,

@@ -538,6 +538,12 @@ async fn a_function_is_asked_for_its_probe_and_its_own_error_is_no_missing_right
         matches!(&answer, Err(Trouble::Denied { action, .. }) if action == "lambda:InvokeFunction"),
         "{answer:?}"
     );
+    let throttled = r#"{"__type":"TooManyRequestsException","Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","message":"Rate Exceeded."}"#;
+    let answer = lambda::probe(&client!(aws_sdk_lambda, Script::always(429, throttled)), "orders").await;
+    assert!(
+        matches!(&answer, Err(Trouble::Refused(why)) if why.contains("TooManyRequests") && why.contains("ReservedFunctionConcurrent")),
+        "{answer:?}"
+    );
     let absent = json_error("ResourceNotFoundException", "no such function");
     let answer = lambda::probe(&client!(aws_sdk_lambda, Script::always(404, &absent)), "orders").await;
     assert_eq!(answer, Err(Trouble::Absent));

@@ -22,7 +22,7 @@ pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, Comm
         let aws = look::connect(&settings, &access).await?;
         let mut facts = look::look(&aws, &settings).await?;
         if !no_probe {
-            facts.probe = probe(&facts, &aws).await;
+            facts.probe = probe(&facts, &settings.stream.value.region, &aws).await;
         }
         facts
     };
@@ -33,26 +33,25 @@ pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, Comm
 
 /// Who asks a deployed function how its way to the brokers is.
 trait Ask {
-    /// What the function of this ARN says; it is invoked for that.
-    async fn ask(&self, function: &str) -> Fact<Probe>;
+    /// What the function of this ARN, in this region, says; it is invoked for that.
+    async fn ask(&self, region: &str, function: &str) -> Fact<Probe>;
 }
 
 impl Ask for Aws {
-    async fn ask(&self, function: &str) -> Fact<Probe> {
-        let region = function.split(':').nth(3).unwrap_or_default();
+    async fn ask(&self, region: &str, function: &str) -> Fact<Probe> {
         self.probe(region, function).await
     }
 }
 
 /// What the pipeline's function says. Another's is not invoked, nor one that is not ready.
-async fn probe(facts: &Facts, aws: &impl Ask) -> Option<Fact<Probe>> {
+async fn probe(facts: &Facts, region: &str, aws: &impl Ask) -> Option<Fact<Probe>> {
     facts.stack.found().filter(|stack| stack.made_by_k2m)?;
     let function = facts.function.found()?;
     // An inactive one is made ready by being invoked.
     if !matches!(function.state.as_str(), "Active" | "Inactive") {
         return None;
     }
-    Some(aws.ask(&function.arn).await)
+    Some(aws.ask(region, &function.arn).await)
 }
 
 /// The settings. The ends of the pipeline that nobody names are those of its stack.
@@ -115,7 +114,7 @@ mod tests {
     struct Scripted(Mutex<Vec<String>>);
 
     impl Ask for Scripted {
-        async fn ask(&self, function: &str) -> Fact<Probe> {
+        async fn ask(&self, _region: &str, function: &str) -> Fact<Probe> {
             self.0.lock().unwrap().push(function.to_owned());
             Fact::Absent
         }
@@ -124,7 +123,7 @@ mod tests {
     async fn asked(change: impl FnOnce(&mut Facts)) -> Vec<String> {
         let (mut facts, script) = (facts(), Scripted::default());
         change(&mut facts);
-        let told = probe(&facts, &script).await;
+        let told = probe(&facts, "eu-west-1", &script).await;
         let asked = script.0.into_inner().unwrap();
         assert_eq!(told.is_some(), !asked.is_empty());
         asked

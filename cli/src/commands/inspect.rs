@@ -34,9 +34,10 @@ fn exit(facts: &Facts) -> Exit {
     }
 }
 
-/// Not every cluster tells of its topics through AWS, and the ARNs name the account too: neither stands in the way.
+/// Not every cluster tells of its topics through AWS, the ARNs name the account too, and a secret can be named: none stands in the way.
 fn needed(name: &str) -> bool {
-    !matches!(name, "topic" | "deadLetterTopic" | "account") && !name.starts_with("mappedTopics.")
+    !matches!(name, "topic" | "deadLetterTopic" | "account" | "cluster.scramSecrets")
+        && !name.starts_with("mappedTopics.")
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub(super) async fn run(args: &RunArgs, reporter: &mut Reporter) -> Result<Exit,
     let request_id = uuid();
     let reply = tokio::select! {
         reply = sandbox.invoke(&request_id, payload.into()) => reply,
-        () = signals.next() => return Err(CommandError::Interrupted),
+        () = signals.next() => return Err(interrupted(args)),
     };
     let reply = reply.map_err(|error| CommandError::Engine(EngineError::Sandbox(error)))?;
     sandbox.close().await;
@@ -54,4 +54,14 @@ pub(super) async fn run(args: &RunArgs, reporter: &mut Reporter) -> Result<Exit,
         bootstrap_servers: connection.bootstrap_servers,
     }))?;
     Ok(if ok { Exit::Fine } else { Exit::Failed })
+}
+
+/// What may have been done already: only without a canary and a topic to create nothing was.
+fn interrupted(args: &RunArgs) -> CommandError {
+    match (args.probe.create_topic.is_some(), args.probe.canary) {
+        (false, false) => CommandError::Interrupted,
+        (true, false) => CommandError::InterruptedProbe("the topic may have been created"),
+        (false, true) => CommandError::InterruptedProbe("the canary may have been written"),
+        (true, true) => CommandError::InterruptedProbe("the topic may have been created, and the canary written"),
+    }
 }

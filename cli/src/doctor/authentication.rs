@@ -2,6 +2,7 @@
 
 use super::{Case, Outcome, Server, given};
 use crate::facts::{Cluster, Fact};
+use crate::plan::secret::associate;
 
 /// Each way of authentication with the lists of bootstrap brokers that speak it.
 const LISTS: [(&str, &[&str]); 5] = [
@@ -67,14 +68,18 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
             format!(
                 "the function's secret {secret} is not associated with the cluster: its brokers don't know the user"
             ),
-            format!(
-                "aws kafka batch-associate-scram-secret --cluster-arn {} --secret-arn-list {secret} --region {}",
-                cluster.arn,
-                cluster.arn.split(':').nth(3).unwrap_or_default()
-            ),
+            associate(&case.settings.cluster.value, secret).to_string(),
         )
     } else if taken {
-        Outcome::pass(format!("{way}: {offer}"))
+        let mut evidence = vec![format!("{way}: {offer}")];
+        if let (Some(secret), None) = (secret, associated) {
+            let why = cluster.scram_secrets.as_ref().and_then(Fact::unreadable);
+            let why = why.map_or("the facts do not list them", |why| why.message.as_str());
+            evidence.push(format!(
+                "whether {secret} is one of the cluster's secrets could not be compared: {why}"
+            ));
+        }
+        Outcome::Pass { evidence }
     } else {
         // What the function could do instead, the best first.
         let others = [

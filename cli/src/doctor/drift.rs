@@ -216,6 +216,20 @@ impl Known {
         self.differences.extend(found);
     }
 
+    /// Which differences are of the function's variables.
+    pub(super) fn variables(&self) -> Vec<usize> {
+        let is_variable = |index: &usize| {
+            matches!(
+                self.differences.get(*index),
+                Some(Difference {
+                    template: Property::Variable(..),
+                    ..
+                })
+            )
+        };
+        (0..self.count()).filter(is_variable).collect()
+    }
+
     /// How many differences there are.
     pub(super) fn count(&self) -> usize {
         self.differences.len()

@@ -20,7 +20,7 @@ pub(crate) use self::report::DRIFT;
 use self::report::Judged;
 pub use self::report::{Cause, Checked, Health, Report};
 use crate::facts::{Cluster, Fact, Facts, Function, Mapping, Stack, Unreadable};
-use crate::settings::{Setting, Settings, Source};
+use crate::settings::{Authentication, Payload, Setting, Settings, Source, TABLE};
 use crate::shell::Command;
 
 /// What a check says.
@@ -256,7 +256,7 @@ const CHECKS: [Check; 21] = [
         code: "K2M-P01",
         title: "the function itself reaches the brokers",
         seen_as: NO_METADATA,
-        after: &["K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02"],
+        after: &["K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T02"],
         judge: probe::way,
     },
     Check {
@@ -430,8 +430,8 @@ impl<'a> Case<'a> {
             .collect()
     }
 
-    /// `k2m deploy` of this pipeline with these options more: what was said with flags has to be said again, what k2m.yaml and the environment say
-    /// is heard by itself.
+    /// `k2m deploy` of this pipeline with these options more, which stand for what was said before: what was said with flags has to be said again,
+    /// what k2m.yaml and the environment say is heard by itself. Where the pipeline was found without them, what its function is told stands for them.
     fn deploy(&self, more: &[(&str, &str)]) -> String {
         fn heard<T>(setting: &Setting<T>) -> bool {
             matches!(setting.source, Source::File { .. } | Source::Environment(_))
@@ -450,7 +450,7 @@ impl<'a> Case<'a> {
         if let Some(path) = file {
             command = command.option("--config", path);
         }
-        for (given, name, value) in [
+        let mut options = vec![
             (!heard(&settings.stream), "--stream", settings.stream.value.as_str()),
             (!heard(&settings.cluster), "--cluster", settings.cluster.value.as_str()),
             (flag(&settings.topic), "--topic", settings.topic.value.as_str()),
@@ -468,20 +468,78 @@ impl<'a> Case<'a> {
                     .as_ref()
                     .map_or("", |topic| topic.value.as_str()),
             ),
-        ] {
-            if given {
+            (
+                flag(&settings.payload.strict_order),
+                "--strict-order",
+                if settings.payload.strict_order.value {
+                    "true"
+                } else {
+                    "false"
+                },
+            ),
+        ];
+        let found = !heard(&settings.stream) && !heard(&settings.cluster);
+        let way = said_or_told(
+            settings.authentication.as_ref(),
+            |way| way.value.name(),
+            || self.told_way().filter(|_| found),
+        );
+        let replaced = |name: &str| more.iter().any(|(more, _)| *more == name);
+        // A secret belongs to its way.
+        let secret = settings.secret.as_ref();
+        let secret = said_or_told(
+            secret,
+            |secret| secret.value.as_str(),
+            || self.variable("K2M_SECRET_ARN").filter(|_| found),
+        );
+        let secret = secret.filter(|_| !replaced("--authentication"));
+        let ca = settings.ca_secret.as_ref();
+        let ca = said_or_told(
+            ca,
+            |secret| secret.value.as_str(),
+            || self.variable("K2M_CA_SECRET_ARN").filter(|_| found),
+        );
+        let shown = [("--authentication", way), ("--secret", secret), ("--ca-secret", ca)];
+        options.extend(shown.map(|(name, value)| (value.is_some(), name, value.unwrap_or_default())));
+        for (given, name, value) in options {
+            if given && !replaced(name) {
                 command = command.option(name, value);
             }
         }
-        for (row, text, source) in settings.payload.settings() {
-            if matches!(source, Source::Flag(_)) {
-                command = command.option(&row.flag(), &text);
+        for (name, value) in self.payload(found) {
+            if !replaced(&name) {
+                command = command.option(&name, &value);
             }
         }
         for (name, value) in more {
             command = command.option(name, value);
         }
         command.to_string()
+    }
+
+    /// The payload's options: those that were said with flags, and what the function is told where nobody said anything.
+    fn payload(&self, found: bool) -> Vec<(String, String)> {
+        let settings = self.settings.payload.settings();
+        let mut options = Vec::new();
+        for row in TABLE.iter().filter(|row| Payload::NAMES.contains(&row.name)) {
+            let setting = settings.iter().find(|(one, ..)| one.name == row.name);
+            let value = match setting {
+                Some((_, text, Source::Flag(_))) => Some(text.clone()),
+                Some((_, _, Source::Default)) | None if found => self.variable(&row.variable()).map(str::to_owned),
+                _ => None,
+            };
+            options.extend(value.map(|value| (row.flag(), value)));
+        }
+        options
+    }
+
+    /// The function's authentication, where a deployment might choose another by itself.
+    fn told_way(&self) -> Option<&'a str> {
+        let told = self.variable("K2M_AUTHENTICATION")?;
+        let mut known = Authentication::ALL.into_iter();
+        known
+            .any(|way| way != Authentication::Iam && way.name() == told)
+            .then_some(told)
     }
 
     /// The deployment that gives a setting another value, and how to make that last.
@@ -528,6 +586,19 @@ impl<'a> Case<'a> {
     /// The function's authentication, as [`crate::settings::Authentication`] names it; the handler's default where it isn't told.
     fn authentication(&self) -> &'a str {
         self.variable("K2M_AUTHENTICATION").unwrap_or("tls")
+    }
+}
+
+/// What has to be said again of a setting: a flag's, or what the function is told where nobody said anything.
+fn said_or_told<'s, T>(
+    setting: Option<&'s Setting<T>>,
+    said: impl FnOnce(&'s Setting<T>) -> &'s str,
+    told: impl FnOnce() -> Option<&'s str>,
+) -> Option<&'s str> {
+    match setting {
+        Some(setting) if matches!(setting.source, Source::Flag(_)) => Some(said(setting)),
+        Some(_) => None,
+        None => told(),
     }
 }
 

@@ -1,30 +1,44 @@
 //! P: what the function itself says of its way to the brokers.
 
-use k2m_handler::probe::report::{Failure, Report, Step};
+use k2m_handler::probe::report::{Failure, Report, Right, Step};
 
+use super::drift::Drift;
 use super::{Case, Outcome, given};
-use crate::facts::{Fact, Probe};
+use crate::facts::{Fact, Probe, Unreadable};
+use crate::shell::Command;
 
 /// The error by which a function that doesn't know the probe refuses it.
 const OLDER: &str = "K2m.NotAKinesisEvent";
+/// The error by which it says that it was told something that can't be.
+const MISLED: &str = "K2m.Configuration";
+/// Lambda's words where it has no room for an invocation, and where that is the function's own share.
+const THROTTLED: &str = "TooManyRequestsException";
+const OWN_SHARE: &str = "ReservedFunctionConcurrent";
+/// Lambda's word where an inactive function has to be made ready first.
+const NOT_READY: &str = "ResourceNotReadyException";
 
 /// Whether it reaches the brokers.
 pub(super) fn way(case: &Case<'_>) -> Outcome {
     let report = match given!(answer(case)) {
         Probe::Answered(report) => report,
         Probe::Failed { kind, message } => {
-            return Outcome::fail(
-                format!("the function fails before it can look: {kind}: {message}"),
-                ["mend what it names, then deploy again:".to_owned(), case.deploy(&[])],
-            );
+            let fix = changed_variables(case).filter(|_| kind == MISLED);
+            return Outcome::Fail {
+                evidence: vec![format!("the function fails before it can look: {kind}: {message}")],
+                fix: fix.unwrap_or_else(|| vec!["mend what it names, then deploy again:".to_owned(), case.deploy(&[])]),
+            };
         }
     };
+    // Without what it shows, TLS and all that follows fail for another reason than they seem to.
+    if report.failures.iter().any(|failure| failure.step == Step::Secret) {
+        return Outcome::skip("its secret can't be read, see K2M-P02: the way is judged once it can");
+    }
     let of_the_way = |step| matches!(step, Step::Dns | Step::Tcp | Step::Tls | Step::ApiVersions);
     judge(report, of_the_way, || {
         let names: Vec<&str> = report.brokers.iter().map(|broker| broker.address.as_str()).collect();
         let tls = report.brokers.iter().find_map(|broker| broker.tls.as_ref());
         let over = tls.and_then(|tls| tls.protocol.as_deref()).unwrap_or("plaintext");
-        format!("it reaches {} over {over}", names.join(", "))
+        Outcome::pass(format!("it reaches {} over {over}", names.join(", ")))
     })
 }
 
@@ -38,10 +52,10 @@ pub(super) fn identity(case: &Case<'_>) -> Outcome {
     }
     judge(report, of_identity, || {
         let sasl = report.brokers.iter().find_map(|broker| broker.sasl.as_ref());
-        match sasl {
+        Outcome::pass(match sasl {
             Some(sasl) => format!("it is known by {} ({})", report.authentication, sasl.mechanism),
             None => format!("it is let in by {}", report.authentication),
-        }
+        })
     })
 }
 
@@ -57,20 +71,55 @@ pub(super) fn rights(case: &Case<'_>) -> Outcome {
             Step::CreateTopic | Step::Topic | Step::Write | Step::IdempotentWrite | Step::Canary
         )
     };
-    judge(report, of_the_topics, || {
-        let topics = report.topics.iter();
-        let topics = topics.map(|topic| {
-            let plural = if topic.partitions.len() == 1 { "" } else { "s" };
-            format!("{} ({} partition{plural})", topic.name, topic.partitions.len())
-        });
-        format!(
-            "it may describe and write, idempotently too: {}",
-            topics.collect::<Vec<_>>().join(", ")
-        )
-    })
+    judge(report, of_the_topics, || allowed(report))
 }
 
-/// What the function answered, or why there is nothing to judge: nobody has to let doctor invoke.
+/// What it may do, as far as the brokers said so.
+fn allowed(report: &Report) -> Outcome {
+    let idempotent = ("write idempotently".to_owned(), &report.rights.idempotent_write);
+    let rights = report.topics.iter().flat_map(|topic| {
+        let plural = if topic.partitions.len() == 1 { "" } else { "s" };
+        let shown = format!("{} ({} partition{plural})", topic.name, topic.partitions.len());
+        [
+            (format!("describe {shown}"), &topic.rights.describe),
+            (format!("write to {}", topic.name), &topic.rights.write),
+        ]
+    });
+    let (mut may, mut unknown) = (Vec::new(), Vec::new());
+    for (what, right) in rights.chain([idempotent]) {
+        match right {
+            Right::Allowed => may.push(what),
+            Right::Denied { reason } => unknown.push(format!(
+                "{what} (the brokers said {reason}, and it did not count as a failure)"
+            )),
+            Right::Unknown { reason } => unknown.push(format!("{what} ({reason})")),
+        }
+    }
+    let may = if may.is_empty() {
+        "nothing that is known".to_owned()
+    } else {
+        may.join(", ")
+    };
+    if unknown.is_empty() {
+        return Outcome::pass(format!("it may {may}"));
+    }
+    Outcome::Unknown {
+        why: format!(
+            "it may {may}; the probe could not tell whether it may {}",
+            unknown.join(", ")
+        ),
+        missing_action: None,
+    }
+}
+
+/// The commands that take back what was changed of the function's variables outside the stack, where anything was.
+fn changed_variables(case: &Case<'_>) -> Option<Vec<String>> {
+    let Drift::Known(known) = case.drift else { return None };
+    let changed = known.variables();
+    (!changed.is_empty()).then(|| known.commands(case, &changed))
+}
+
+/// What the function answered, or why there is nothing to judge. Nobody has to let doctor invoke, but who does is told where that fails.
 fn answer<'a>(case: &Case<'a>) -> Result<&'a Probe, Outcome> {
     case.function()?;
     match &case.facts.probe {
@@ -80,29 +129,84 @@ fn answer<'a>(case: &Case<'a>) -> Result<&'a Probe, Outcome> {
             "the function is older than the probe and does not know it: k2m deploy gives it the new one",
         )),
         Some(Fact::Found { value }) => Ok(value),
-        Some(Fact::Unreadable(why)) => Err(Outcome::skip(match &why.missing_action {
-            Some(action) => format!("the function was not asked: {action} is not allowed"),
-            None => format!("the function could not be asked: {}", why.message),
-        })),
-        Some(Fact::Absent) => Err(Outcome::skip("the function is gone")),
+        Some(Fact::Unreadable(why)) => Err(unanswered(case, why)),
+        Some(Fact::Absent) => Err(Outcome::Unknown {
+            why: "the function was there when AWS was asked, and gone when it was to answer itself: ask again"
+                .to_owned(),
+            missing_action: None,
+        }),
         None => Err(Outcome::skip(
             "the function was not asked: it is not ready, or --no-probe or --facts says not to",
         )),
     }
 }
 
+/// Why the function did not answer.
+fn unanswered(case: &Case<'_>, why: &Unreadable) -> Outcome {
+    let Unreadable {
+        missing_action,
+        message,
+    } = why;
+    if let Some(action) = missing_action {
+        return Outcome::skip(format!("the function was not asked: {action} is not allowed"));
+    }
+    if message.contains(THROTTLED) {
+        return throttled(case, message);
+    }
+    let why = if message.contains(NOT_READY) {
+        "the function was inactive, and being asked makes it ready: ask again in a minute".to_owned()
+    } else {
+        format!("the function could not be asked: {message}; ask again, or leave the probe out with --no-probe")
+    };
+    Outcome::Unknown {
+        why,
+        missing_action: None,
+    }
+}
+
+/// Lambda did not invoke it: that holds for the stream's batches, too.
+fn throttled(case: &Case<'_>, message: &str) -> Outcome {
+    let function = case.facts.function.found().map_or("", |function| function.arn.as_str());
+    let command = |action: &str| {
+        let command = Command::new(&format!("aws lambda {action}")).option("--function-name", function);
+        command
+            .option("--region", &case.settings.stream.value.region)
+            .to_string()
+    };
+    let evidence = format!("Lambda does not invoke the function: {message}");
+    if message.contains(OWN_SHARE) {
+        return Outcome::fail(
+            format!("{evidence}; its reserved concurrency is 0, or all of it is in use"),
+            [
+                "to see what is reserved for it:".to_owned(),
+                command("get-function-concurrency"),
+                "to let it have the account's:".to_owned(),
+                command("delete-function-concurrency"),
+            ],
+        );
+    }
+    Outcome::fail(
+        evidence,
+        "all of the account's concurrent executions are in use: find the function that takes them, or have the quota of Lambda raised",
+    )
+}
+
 fn report<'a>(case: &Case<'a>) -> Result<&'a Report, Outcome> {
-    match answer(case)? {
-        Probe::Answered(report) => Ok(report),
-        Probe::Failed { .. } => Err(Outcome::skip("the function fails before it can look, see K2M-P01")),
+    let elsewhere = |why: &str| Outcome::skip(format!("{why}, see K2M-P01"));
+    match answer(case) {
+        Ok(Probe::Answered(report)) => Ok(report),
+        Ok(Probe::Failed { .. }) => Err(elsewhere("the function fails before it can look")),
+        // Once is enough.
+        Err(Outcome::Unknown { .. } | Outcome::Fail { .. }) => Err(elsewhere("the function did not answer")),
+        Err(outcome) => Err(outcome),
     }
 }
 
 /// What failed at some of the steps, with the step that mends each; else what was seen.
-fn judge(report: &Report, step: impl Fn(Step) -> bool, seen: impl FnOnce() -> String) -> Outcome {
+fn judge(report: &Report, step: impl Fn(Step) -> bool, seen: impl FnOnce() -> Outcome) -> Outcome {
     let failures: Vec<&Failure> = report.failures.iter().filter(|failure| step(failure.step)).collect();
     if failures.is_empty() {
-        return Outcome::pass(seen());
+        return seen();
     }
     let mut evidence = Vec::new();
     let mut fix: Vec<String> = Vec::new();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k2m_handler::payload::Pointer;
-use k2m_handler::probe::report::{Failure, Step};
+use k2m_handler::probe::report::{Failure, Right, Step};
 use serde_json::json;
 
 use super::{CHECKS, Outcome, Report, examine};
@@ -354,6 +354,13 @@ fn fails(kind: &str, message: &str) -> Fact<Probe> {
     })
 }
 
+fn unanswered(facts: &mut Facts, message: &str) {
+    facts.probe = Some(Fact::Unreadable(Unreadable {
+        missing_action: None,
+        message: message.to_owned(),
+    }));
+}
+
 /// The function says that something failed at this step; where nothing was reached, no cluster answered either.
 fn says(facts: &mut Facts, step: Step, reason: &str, next: &str) {
     let Probe::Answered(mut report) = answered() else {
@@ -636,6 +643,15 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-A01",
         |_, f| {
             over_scram(f);
+            get(&mut f.cluster).scram_secrets = Some(denied("kafka:ListScramSecrets"));
+        },
+        "pass",
+        "could not be compared: User: u is not authorized to perform: kafka:ListScramSecrets",
+    ),
+    (
+        "K2M-A01",
+        |_, f| {
+            over_scram(f);
             get(&mut f.cluster).scram_secrets = Some(found(vec!["arn:another".to_owned()]));
         },
         "fail",
@@ -808,6 +824,26 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "orders-new is not in the cluster",
     ),
     (
+        "K2M-T01",
+        |s, f| {
+            mapped(s, "orders-new", Source::Default);
+            f.mapped_topics.insert("orders-new".to_owned(), denied("kafka-cluster:DescribeTopic"));
+        },
+        "unknown",
+        "orders-new could not be read",
+    ),
+    (
+        "K2M-T01",
+        |s, f| {
+            mapped(s, "orders-new", Source::Default);
+            f.mapped_topics.insert("orders-new".to_owned(), Fact::Absent);
+            blind(s, f);
+        },
+        "fail",
+        "orders could not be read",
+    ),
+    ("K2M-T01", |s, _| mapped(s, "orders-new", Source::Default), "unknown", "the facts say nothing of orders-new"),
+    (
         "K2M-T02",
         |s, _| mapped(s, "orders-new", Source::Flag("--topic-map".to_owned())),
         "warn",
@@ -945,12 +981,54 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-P01", |_, f| f.probe = Some(fails("K2m.NotAKinesisEvent", "no event")), "skip", "older than the probe"),
     ("K2M-P01", |_, f| f.probe = Some(denied("lambda:InvokeFunction")), "skip", "lambda:InvokeFunction is not allowed"),
     ("K2M-P01", |_, f| f.probe = None, "skip", "--no-probe"),
+    ("K2M-P01", |_, f| unanswered(f, "no answer to lambda:InvokeFunction in time"), "unknown", "in time; ask again, or leave the probe out"),
+    ("K2M-P01", |_, f| unanswered(f, "ResourceNotReadyException: not ready"), "unknown", "ask again in a minute"),
+    (
+        "K2M-P01",
+        |_, f| unanswered(f, "TooManyRequestsException: Rate Exceeded. (ReservedFunctionConcurrentInvocationLimitExceeded)"),
+        "fail",
+        "aws lambda delete-function-concurrency --function-name",
+    ),
+    (
+        "K2M-P01",
+        |_, f| unanswered(f, "TooManyRequestsException: Rate Exceeded. (ConcurrentInvocationLimitExceeded)"),
+        "fail",
+        "all of the account's concurrent executions",
+    ),
+    ("K2M-P01", |_, f| f.probe = Some(Fact::Absent), "unknown", "gone when it was to answer"),
+    ("K2M-P01", |_, f| says(f, Step::Secret, "the secret is not there", "make it"), "skip", "see K2M-P02"),
+    (
+        "K2M-P01",
+        |_, f| {
+            variable(f, "K2M_TOPIC", "");
+            f.probe = Some(fails("K2m.Configuration", "K2M_TOPIC is not set"));
+        },
+        "fail",
+        "aws lambda update-function-configuration",
+    ),
+    ("K2M-P02", |_, f| unanswered(f, "no answer"), "skip", "the function did not answer, see K2M-P01"),
+    ("K2M-P02", |_, f| f.probe = Some(denied("lambda:InvokeFunction")), "skip", "lambda:InvokeFunction is not allowed"),
+    ("K2M-P02", |_, f| says(f, Step::Secret, "the secret is not there", "make it"), "fail", "make it"),
     ("K2M-P01", not_deployed, "skip", "nothing is deployed"),
     ("K2M-P02", |_, _| {}, "pass", "it is known by iam (OAUTHBEARER)"),
     ("K2M-P02", |_, f| says(f, Step::Sasl, "it was refused", "allow kafka-cluster:Connect"), "fail", "allow kafka-cluster:Connect"),
     ("K2M-P02", |_, f| says(f, Step::Tcp, "it does not answer", "open the port"), "skip", "see K2M-P01"),
     ("K2M-P02", |_, f| f.probe = Some(fails("Runtime.ExitError", "it ended")), "skip", "see K2M-P01"),
-    ("K2M-P03", |_, _| {}, "pass", "orders (1 partition)"),
+    (
+        "K2M-P03",
+        |_, _| {},
+        "pass",
+        "it may describe orders (1 partition), write to orders, write idempotently",
+    ),
+    (
+        "K2M-P03",
+        |_, f| {
+            let Some(Fact::Found { value: Probe::Answered(report) }) = &mut f.probe else { panic!("it answers") };
+            report.topics[0].rights.write = Right::not_asked();
+        },
+        "unknown",
+        "it may describe orders (1 partition), write idempotently; the probe could not tell whether it may write to orders (it was not tried)",
+    ),
     ("K2M-P03", |_, f| says(f, Step::Write, "it may not write", "allow kafka-cluster:WriteData"), "fail", "allow kafka-cluster:WriteData"),
     ("K2M-P03", |_, f| says(f, Step::Sasl, "it was refused", "allow kafka-cluster:Connect"), "skip", "see K2M-P01 and K2M-P02"),
     ("K2M-E05", |_, _| {}, "pass", "OK"),
@@ -1151,6 +1229,89 @@ fn names_in_commands_are_one_word_each() {
         .filter(|step| step.starts_with("aws ") || step.starts_with("k2m "))
         .collect();
     insta::assert_snapshot!(fixes.into_iter().cloned().collect::<Vec<_>>().join("\n"));
+}
+
+/// What is printed to deploy a pipeline whose topic is gone.
+fn deployment(change: Change) -> String {
+    let (mut settings, mut facts) = (settings(), facts());
+    no_topic(&mut settings, &mut facts);
+    change(&mut settings, &mut facts);
+    let text = examine(&settings, &facts).to_string();
+    let line = text.lines().find(|line| line.contains("k2m deploy")).unwrap();
+    line.trim().to_owned()
+}
+
+#[test]
+fn a_deployment_keeps_what_was_deployed_where_nobody_says_anything() {
+    let command = deployment(|_, facts| {
+        over_scram(facts);
+        variable(
+            facts,
+            "K2M_CA_SECRET_ARN",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ca-Ab12Cd",
+        );
+        variable(facts, "K2M_DECODE", "lines");
+        variable(facts, "K2M_TOPIC_MAP", "{\"a\":\"b\"}");
+        redeployed(facts);
+    });
+    for option in [
+        "--authentication scram",
+        "--secret arn:",
+        "--ca-secret arn:",
+        "--decode lines",
+        "--topic-map '{",
+    ] {
+        assert!(command.contains(option), "{option}: {command}");
+    }
+    // What k2m.yaml says or leaves out is heard by itself.
+    let command = deployment(|settings, facts| {
+        over_scram(facts);
+        variable(facts, "K2M_DECODE", "lines");
+        redeployed(facts);
+        settings.stream.source = Source::File {
+            path: "k2m.yaml".to_owned(),
+            line: 1,
+        };
+    });
+    assert!(
+        !command.contains("--authentication") && !command.contains("--decode"),
+        "{command}"
+    );
+}
+
+#[test]
+fn a_deployment_says_again_what_flags_said_of_secrets_and_order() {
+    let command = deployment(|settings, _| {
+        let flag = |name: &str| Source::Flag(name.to_owned());
+        let secret = |end: &str| {
+            let arn = format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{end}");
+            crate::arn::SecretArn::parse(&arn).unwrap()
+        };
+        settings.authentication = Some(Setting {
+            value: crate::settings::Authentication::MutualTls,
+            source: flag("--authentication"),
+        });
+        settings.secret = Some(Setting {
+            value: secret("client-Ab12Cd"),
+            source: flag("--secret"),
+        });
+        settings.ca_secret = Some(Setting {
+            value: secret("ca-Ab12Cd"),
+            source: flag("--ca-secret"),
+        });
+        settings.payload.strict_order = Setting {
+            value: true,
+            source: flag("--strict-order"),
+        };
+    });
+    for option in [
+        "--authentication mutual_tls",
+        "--secret arn:",
+        "--ca-secret arn:",
+        "--strict-order true",
+    ] {
+        assert!(command.contains(option), "{option}: {command}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::authentication::servers;
 use super::{Case, Outcome};
-use crate::facts::{Fact, Topic};
+use crate::facts::{Fact, Topic, Unreadable};
 use crate::plan::topic::{
     DEAD_LETTER_BYTES, configs_of, create_command, dead_letter_shape, limit_of, new_shape, raise_command, too_small,
     unmakable,
@@ -25,20 +25,71 @@ struct Wanted<'a> {
 /// Whether the topic of the settings is there, and each that their map leads to.
 pub(super) fn exists(case: &Case<'_>) -> Outcome {
     let mapped = case.settings.mapped_topics().into_iter();
-    let mut missing = mapped.filter(|name| case.facts.mapped_topics.get(*name).is_some_and(Fact::is_absent));
-    match (of_pipeline(case), missing.next()) {
-        (Outcome::Pass { .. }, Some(name)) => {
-            let shards = case.facts.stream.found().map_or(1, |stream| stream.open_shards);
-            absent(
-                case,
-                &Wanted {
-                    name,
-                    shape: new_shape(case.settings, shards, brokers(case)),
-                    max_message_bytes: None,
-                },
-            )
+    let mapped = mapped.map(|name| match case.facts.mapped_topics.get(name) {
+        Some(Fact::Found { value }) => Outcome::pass(shape(name, value)),
+        Some(Fact::Absent) => absent(case, &wanted(case, name)),
+        Some(Fact::Unreadable(why)) => unreadable(name, why),
+        None => Outcome::Unknown {
+            why: format!("the facts say nothing of {name}; inspect again with the same topic_map"),
+            missing_action: None,
+        },
+    });
+    all(std::iter::once(of_pipeline(case)).chain(mapped))
+}
+
+/// One outcome of many: what is broken counts first, then what isn't known; and each is named.
+fn all(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
+    let (mut seen, mut broken, mut steps, mut unknown) = (Vec::new(), Vec::new(), Vec::<String>::new(), Vec::new());
+    let (mut fails, mut action) = (false, None);
+    for outcome in outcomes {
+        fails |= matches!(outcome, Outcome::Fail { .. });
+        match outcome {
+            Outcome::Pass { evidence } => seen.extend(evidence),
+            Outcome::Warn { evidence, fix } | Outcome::Fail { evidence, fix } => {
+                broken.extend(evidence);
+                // One deployment creates all of them.
+                let new = |step: &String| !(step.starts_with("k2m deploy") && steps.contains(step));
+                let fix: Vec<String> = fix.into_iter().filter(new).collect();
+                steps.extend(fix);
+            }
+            Outcome::Unknown { why, missing_action } => {
+                unknown.push(why);
+                action = action.or(missing_action);
+            }
+            Outcome::Skip { why } => unknown.push(why),
         }
-        (outcome, _) => outcome,
+    }
+    if broken.is_empty() && unknown.is_empty() {
+        return Outcome::Pass { evidence: seen };
+    }
+    if broken.is_empty() {
+        return Outcome::Unknown {
+            why: unknown.join("; "),
+            missing_action: action,
+        };
+    }
+    let (evidence, fix) = (broken.into_iter().chain(unknown).collect(), steps);
+    if fails {
+        Outcome::Fail { evidence, fix }
+    } else {
+        Outcome::Warn { evidence, fix }
+    }
+}
+
+/// The topic as a deployment would create it.
+fn wanted<'a>(case: &Case<'_>, name: &'a str) -> Wanted<'a> {
+    let shards = case.facts.stream.found().map_or(1, |stream| stream.open_shards);
+    Wanted {
+        name,
+        shape: new_shape(case.settings, shards, brokers(case)),
+        max_message_bytes: None,
+    }
+}
+
+fn unreadable(name: &str, why: &Unreadable) -> Outcome {
+    Outcome::Unknown {
+        why: format!("{name} could not be read: {}", why.message),
+        missing_action: why.missing_action.clone(),
     }
 }
 
@@ -46,17 +97,7 @@ fn of_pipeline(case: &Case<'_>) -> Outcome {
     let name = &case.settings.topic.value;
     match &case.facts.topic {
         Fact::Found { value } => Outcome::pass(shape(name, value)),
-        Fact::Absent => {
-            let shards = case.facts.stream.found().map_or(1, |stream| stream.open_shards);
-            absent(
-                case,
-                &Wanted {
-                    name,
-                    shape: new_shape(case.settings, shards, brokers(case)),
-                    max_message_bytes: None,
-                },
-            )
-        }
+        Fact::Absent => absent(case, &wanted(case, name)),
         // Not every cluster tells of its topics; a batch that was delivered does.
         Fact::Unreadable(why) => match case
             .facts
@@ -68,7 +109,7 @@ fn of_pipeline(case: &Case<'_>) -> Outcome {
                 "{name}: MSK does not say ({}), but the last batch was delivered to it",
                 why.message
             )),
-            _ => Outcome::unreadable(why),
+            _ => unreadable(name, why),
         },
     }
 }

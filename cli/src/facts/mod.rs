@@ -116,6 +116,12 @@ impl Facts {
             ("account".to_owned(), self.account.unreadable()),
             ("stream".to_owned(), self.stream.unreadable()),
             ("cluster".to_owned(), self.cluster.unreadable()),
+            (
+                "cluster.scramSecrets".to_owned(),
+                self.cluster
+                    .found()
+                    .and_then(|cluster| cluster.scram_secrets.as_ref()?.unreadable()),
+            ),
             ("brokers".to_owned(), self.brokers.unreadable()),
             ("configuration".to_owned(), self.configuration.unreadable()),
             ("topic".to_owned(), self.topic.unreadable()),

@@ -1,6 +1,5 @@
 //! The cluster that a run delivers to, and a look at it before anything is sent.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,6 +85,12 @@ pub enum BrokerError {
         /// Why.
         source: SecretError,
     },
+    /// A region that nothing is signed for.
+    #[error("--cluster-region takes nothing with --authentication {way}; add --authentication iam, or leave it out")]
+    UnusedRegion {
+        /// The way.
+        way: &'static str,
+    },
     /// No region for a token.
     #[error(
         "--authentication iam signs a token for the cluster's region; name it with --cluster-region, or in AWS_REGION"
@@ -103,12 +108,14 @@ pub enum BrokerError {
         source: Box<KafkaError>,
     },
     /// No answer that could be used.
-    #[error("failed to reach Kafka at {servers}: {trouble}{}", cause(.words))]
+    #[error("failed to reach Kafka at {servers}: {}{}", trouble.told(*way), cause(.words))]
     Unreachable {
         /// The brokers.
         servers: String,
-        /// What it looks like, and what to do.
+        /// What it looks like.
         trouble: Trouble,
+        /// How the brokers were spoken to.
+        way: Authentication,
         /// librdkafka's own words.
         words: String,
     },
@@ -158,7 +165,7 @@ fn cause(words: &str) -> String {
     }
 }
 
-/// What a failure to reach the brokers looks like; shown with the next step.
+/// What a failure to reach the brokers looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// The name has no address.
@@ -179,17 +186,25 @@ pub enum Trouble {
     Authentication,
     /// The broker wants a client's certificate, or another one.
     ClientCertificate,
-    /// The broker refuses the user or the password.
+    /// The broker refuses the user or the password; with IAM, the token.
     Password,
+    /// No token could be signed.
+    Token,
     /// The port takes another way of authentication.
     Mechanism,
     /// None of these.
     Other,
 }
 
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Trouble {
+    /// In words, with the next step.
+    const fn told(self, way: Authentication) -> &'static str {
+        if matches!(way, Authentication::Iam)
+            && let Some(words) = self.told_of_iam()
+        {
+            return words;
+        }
+        match self {
             Self::NotResolved => {
                 "the host's name is not known; check its spelling, and that this machine's DNS knows it"
             }
@@ -221,8 +236,32 @@ impl fmt::Display for Trouble {
             Self::Mechanism => {
                 "the port takes another way of authentication; use the port for SASL/SCRAM-SHA-512 (on MSK: 9096), or another --authentication"
             }
+            Self::Token => {
+                "no token could be signed; give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN with keys of a session"
+            }
             Self::Other => "no usable answer; check host, port and --authentication",
-        })
+        }
+    }
+
+    /// What is another matter with IAM: there is neither a user nor a secret.
+    const fn told_of_iam(self) -> Option<&'static str> {
+        match self {
+            // MSK hangs up on a token that it refuses.
+            Self::Password | Self::Authentication => Some(
+                "the broker refuses the token; allow kafka-cluster:Connect on the cluster to the owner of the keys, check that the keys have not expired, and name \
+                 the cluster's own region with --cluster-region",
+            ),
+            Self::Mechanism => Some(
+                "the port takes another way of authentication; use the port for IAM (on MSK: 9098), or another --authentication",
+            ),
+            Self::TlsToPlaintext => {
+                Some("the port does not speak TLS; use the port for IAM (on MSK: 9098), or --authentication plaintext")
+            }
+            Self::ClientCertificate => Some(
+                "the broker wants a client's certificate; use the port for IAM (on MSK: 9098), or --authentication mutual-tls",
+            ),
+            _ => None,
+        }
     }
 }
 
@@ -246,6 +285,8 @@ fn judge(words: &str) -> Trouble {
         }
     } else if says("alert bad certificate") || says("alert certificate") || says("alert unknown ca") {
         Trouble::ClientCertificate
+    } else if says("acquire SASL OAUTHBEARER token") {
+        Trouble::Token
     } else if says("mechanism handshake failed") {
         Trouble::Mechanism
     } else if says("SASL authentication error") {
@@ -307,9 +348,11 @@ impl Connection {
         };
         let authentication = args.authentication.unwrap_or(implied);
         let secret = secret(args, authentication)?;
-        let region = match authentication {
-            Authentication::Iam => Some(region(args.cluster_region.as_deref())?),
-            _ => None,
+        let named = args.cluster_region.as_deref();
+        let region = match (authentication, named) {
+            (Authentication::Iam, named) => Some(region(named)?),
+            (_, None) => None,
+            (way, Some(_)) => return Err(BrokerError::UnusedRegion { way: way.option() }),
         };
         let identity = match (&secret, authentication.shape()) {
             (Some(source), Some(shape)) => {
@@ -501,6 +544,7 @@ impl Connection {
                 return Err(BrokerError::Unreachable {
                     servers: self.bootstrap_servers.clone(),
                     trouble,
+                    way: self.authentication,
                     words,
                 });
             }
@@ -681,7 +725,7 @@ mod tests {
 
     use super::*;
 
-    fn plaintext(address: impl fmt::Display) -> Connection {
+    fn plaintext(address: impl std::fmt::Display) -> Connection {
         Connection::plaintext(address.to_string())
     }
 
@@ -748,10 +792,30 @@ mod tests {
                 "SASL SCRAM-SHA-512 mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: OAUTHBEARER",
                 Trouble::Mechanism,
             ),
+            (
+                "Failed to acquire SASL OAUTHBEARER token: AWS_ACCESS_KEY_ID is not set",
+                Trouble::Token,
+            ),
             ("", Trouble::Other),
         ] {
             assert_eq!(judge(words), trouble, "{words}");
         }
+    }
+
+    #[test]
+    fn with_iam_no_word_is_of_passwords() {
+        for trouble in [
+            Trouble::Password,
+            Trouble::Authentication,
+            Trouble::Mechanism,
+            Trouble::TlsToPlaintext,
+            Trouble::ClientCertificate,
+        ] {
+            let told = trouble.told(Authentication::Iam);
+            assert!(!told.contains("password") && !told.contains("secret"), "{told}");
+            assert!(!told.contains("909") || told.contains("9098"), "{told}");
+        }
+        assert!(Trouble::Password.told(Authentication::Scram).contains("password"));
     }
 
     #[tokio::test]
@@ -850,7 +914,8 @@ mod tests {
             authentication,
             secret_file: secret_file.map(PathBuf::from),
             secret: secret.map(str::to_owned),
-            cluster_region: Some("nowhere".to_owned()),
+            cluster_region: matches!(authentication, Some(Authentication::Iam | Authentication::Plaintext))
+                .then(|| "nowhere".to_owned()),
             ca_file: None,
         };
         let mut said = Vec::new();
@@ -863,6 +928,7 @@ mod tests {
             (Some(Authentication::Scram), Some("/no/such/secret.json"), None),
             (Some(Authentication::Iam), Some("/secret.json"), None),
             (Some(Authentication::Iam), None, None),
+            (Some(Authentication::Plaintext), None, None),
         ] {
             let error = Connection::from_args(&args(way, file, secret)).await.unwrap_err();
             said.push(error.to_string());

@@ -35,7 +35,7 @@ pub(super) fn choose(
         },
         (None, Some(best)) => {
             let best = if best.needs_secret() {
-                secret::way(settings, cluster, &possible)?
+                secret::way(settings, seen, pipeline, &possible)?
             } else {
                 *best
             };
@@ -57,7 +57,7 @@ pub(super) fn choose(
         port.to_string(),
         format!("that of the cluster's bootstrap brokers for {}", authentication.name()),
     );
-    let secrets = secret::choose(settings, seen, authentication, notes)?;
+    let secrets = secret::choose(settings, seen, pipeline, authentication, notes)?;
     if authentication == Authentication::Plaintext {
         notes.warn(
             "plaintext: records cross the network unencrypted, and whoever reaches the port may write; switch on IAM where that matters",

@@ -208,16 +208,30 @@ pub enum PlanError {
     },
     /// The handler's variables don't fit.
     #[error(
-        "the function's variables would have {bytes} bytes, but Lambda takes at most 4096: {}",
-        largest(*brokers, map.as_ref())
+        "the function's variables would have {bytes} bytes as JSON, but Lambda takes at most 4096: {largest} alone has {largest_bytes}; {next}"
     )]
     Variables {
-        /// Bytes of all names and values.
+        /// Bytes of all names and values, as the JSON that Lambda measures.
         bytes: usize,
-        /// Bytes of the bootstrap brokers.
-        brokers: usize,
-        /// Bytes of the map of topics, and who gives it.
-        map: Option<(usize, Source)>,
+        /// The largest of them: the setting with who gives it, or the variable.
+        largest: String,
+        /// Its bytes of that.
+        largest_bytes: usize,
+        /// What to do.
+        next: &'static str,
+    },
+    /// The rights of the function's role don't fit.
+    #[error(
+        "the policy of the function's role would have {characters} characters, but IAM takes at most 10240 for a role: {}",
+        rights(*topics, map.as_ref())
+    )]
+    Policy {
+        /// Characters of the policy, without white space.
+        characters: usize,
+        /// Topics of the map, each of which has an ARN in it.
+        topics: usize,
+        /// Who gives the map.
+        map: Option<Source>,
     },
     /// Order was asked for, and something that was chosen gives it up.
     #[error(
@@ -295,19 +309,19 @@ impl PlanError {
             | Self::CannotMakeTopic { .. }
             | Self::TopicSetting { .. }
             | Self::Variables { .. }
+            | Self::Policy { .. }
             | Self::Template(_) => Exit::Failed,
         }
     }
 }
 
-/// What takes most of the variables' room.
-fn largest(brokers: usize, map: Option<&(usize, Source)>) -> String {
-    match map {
-        Some((bytes, by)) if *bytes > brokers => {
-            format!("topic_map ({by}) alone has {bytes}; take entries out: what is not in the map goes to the topic")
-        }
-        _ => format!("the bootstrap brokers alone have {brokers}"),
-    }
+/// What takes most of the policy's room.
+fn rights(topics: usize, map: Option<&Source>) -> String {
+    let by = map.map(|by| format!(" ({by})")).unwrap_or_default();
+    format!(
+        "topic_map{by} leads to {topics} topics, and each has an ARN of its own in it; lead to fewer topics (what is not in the map goes to the topic), or split \
+         the records over several streams, with a pipeline for each"
+    )
 }
 
 fn list(reasons: &[String]) -> String {

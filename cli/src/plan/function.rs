@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::error::PlanError;
 use super::notes::{Notes, why};
 use super::seen::Seen;
@@ -9,7 +11,7 @@ use super::topic::least_message_bytes;
 use super::{PlannedCluster, PlannedFunction, PlannedMapping};
 use crate::settings::{Authentication, Settings, Source, StartingPosition};
 
-/// The most that Lambda takes for all names and values.
+/// The most that Lambda takes for all names and values: it measures them as JSON, whose quotes and backslashes are escaped.
 const VARIABLES_BYTES: usize = 4096;
 /// The variables that tell the handler the brokers, the topic, and the topic's limit.
 pub(super) const BOOTSTRAP_SERVERS: &str = "K2M_BOOTSTRAP_SERVERS";
@@ -279,11 +281,12 @@ fn variables(
     }
     if cluster.authentication == Authentication::Iam {
         let (least, most) = MESSAGE_BYTES;
-        // A topic that can't be seen this time is no reason to take less than was seen before: what is larger would be given up.
-        let before = seen
-            .topic
-            .unreadable()
-            .and_then(|_| deployed_message_bytes(seen, &settings.topic.value, pipeline));
+        // The limit is the least of all topics, so one that can't be seen this time makes it unknown. That is no reason to take another than was
+        // seen before: less would give up what is larger, and more would send what that topic refuses.
+        let mut topics = std::iter::once(seen.topic).chain(seen.mapped_topics.values());
+        let unseen = topics.any(|topic| topic.unreadable().is_some());
+        let before = unseen.then(|| deployed_message_bytes(seen, &settings.topic.value, pipeline));
+        let before = before.flatten();
         let bytes = before.unwrap_or_else(|| least_message_bytes(seen));
         variables.extend(named([
             ("K2M_CLUSTER_REGION", cluster.region.clone()),
@@ -291,24 +294,50 @@ fn variables(
             (MAX_MESSAGE_BYTES, bytes.clamp(least, most).to_string()),
         ]));
     }
-    let bytes = bytes_of(&variables);
-    if bytes > VARIABLES_BYTES {
-        let map = settings.payload.topic_map.as_ref();
-        return Err(PlanError::Variables {
-            bytes,
-            brokers: cluster.bootstrap_servers.len(),
-            map: map.map(|map| (map.value.text.len(), map.source.clone())),
-        });
+    let variables: BTreeMap<String, String> = variables.into_iter().collect();
+    fit(&variables, settings)?;
+    Ok(variables)
+}
+
+/// Refuses variables that Lambda would refuse, and names the largest, with what to do about it.
+fn fit(variables: &BTreeMap<String, String>, settings: &Settings) -> Result<(), PlanError> {
+    let bytes = json!(variables).to_string().len();
+    if bytes <= VARIABLES_BYTES {
+        return Ok(());
     }
-    Ok(variables.into_iter().collect())
+    // Each has its quotes, and a colon between name and value.
+    let size = |name: &str, value: &str| json!(name).to_string().len() + 1 + json!(value).to_string().len();
+    let sizes = variables.iter().map(|(name, value)| (size(name, value), name.as_str()));
+    let (largest_bytes, name) = sizes.max().unwrap_or_default();
+    let chosen = settings.payload.chosen();
+    let setting = chosen.iter().find(|(row, ..)| row.variable() == name);
+    let (largest, next) = match setting {
+        Some((row, _, source)) => (format!("{} ({source})", row.name), shorter(row.name)),
+        None => (
+            name.to_owned(),
+            "nobody chose it, so shorten what was chosen: pointers, topic_map, the names of topics",
+        ),
+    };
+    Err(PlanError::Variables {
+        bytes,
+        largest,
+        largest_bytes,
+        next,
+    })
+}
+
+/// How a setting of the payload takes less room.
+fn shorter(setting: &str) -> &'static str {
+    match setting {
+        "topic_map" => "take entries out: what is not in the map goes to the topic",
+        _ => {
+            "choose a shorter pointer: have the producer put what is meant nearer to the outside, or under a shorter name"
+        }
+    }
 }
 
 fn named<const N: usize>(variables: [(&str, String); N]) -> impl Iterator<Item = (String, String)> {
     variables.map(|(name, value)| (name.to_owned(), value)).into_iter()
-}
-
-fn bytes_of(variables: &[(String, String)]) -> usize {
-    variables.iter().map(|(name, value)| name.len() + value.len()).sum()
 }
 
 /// The topic's limit as the deployed function was told it, if it writes to this topic.

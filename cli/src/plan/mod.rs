@@ -14,7 +14,7 @@ mod place;
 mod rights;
 #[cfg(test)]
 pub(crate) mod sample;
-mod secret;
+pub(crate) mod secret;
 mod seen;
 pub(crate) mod topic;
 
@@ -69,7 +69,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
     let function = function::function(settings, &seen, &cluster, &id, &mut notes)?;
     let destination = destination(settings, &mut notes)?;
     let alarms = alarms::alarms(settings, &seen, &mut notes);
-    let statements = rights::statements(settings, &seen, &cluster, &id, &destination);
+    let statements = rights::statements(settings, &seen, &cluster, &id, &destination)?;
 
     Ok(Plan {
         stack: settings.stack.value.clone(),

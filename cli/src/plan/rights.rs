@@ -3,6 +3,7 @@
 use k2m_handler::config::Region;
 use serde_json::{Value, json};
 
+use super::error::PlanError;
 use super::seen::Seen;
 use super::{Destination, PlannedCluster, Statement};
 use crate::arn::{Arn, SecretArn};
@@ -10,6 +11,10 @@ use crate::settings::{Authentication, Settings};
 
 /// The alias of the key that AWS manages for Kinesis: every role of the account may use it, through Kinesis.
 const MANAGED_KEY: &str = "alias/aws/kinesis";
+/// The most characters, without white space, that IAM takes for all inline policies of a role; this one is the function's only one.
+const POLICY_CHARACTERS: usize = 10_240;
+/// What a reference to a thing of the stack may become: an ARN with the stack's name in it.
+const RESOLVED_CHARACTERS: usize = 350;
 
 /// The statements of the role's policy.
 pub(super) fn statements(
@@ -18,7 +23,7 @@ pub(super) fn statements(
     cluster: &PlannedCluster,
     pipeline: &str,
     destination: &Destination,
-) -> Vec<Statement> {
+) -> Result<Vec<Statement>, PlanError> {
     let stream = &settings.stream.value;
     let mut statements = vec![
         allow(
@@ -69,7 +74,23 @@ pub(super) fn statements(
         statements.extend(secret.iter().flat_map(|secret| read_secret(name, secret)));
     }
     statements.push(send_failures(pipeline, destination));
-    statements
+    let characters = characters(&statements);
+    if characters > POLICY_CHARACTERS {
+        return Err(PlanError::Policy {
+            characters,
+            topics: settings.mapped_topics().len(),
+            map: settings.payload.topic_map.as_ref().map(|map| map.source.clone()),
+        });
+    }
+    Ok(statements)
+}
+
+/// What IAM counts of a policy. Nothing in it has white space: neither ARNs nor actions can.
+fn characters(statements: &[Statement]) -> usize {
+    let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+    let resources = statements.iter().flat_map(|statement| &statement.resource);
+    let references = resources.filter(|resource| !resource.is_string()).count();
+    policy.len() + references * RESOLVED_CHARACTERS
 }
 
 /// A secret, and the key that encrypts it. Which one that is can't be told from the secret's ARN, so the right is bound to this secret, and to

@@ -11,6 +11,7 @@ use crate::arn::{Arn, SecretArn};
 use crate::facts::network::{Route, RouteTable};
 use crate::facts::{Cluster, Fact};
 use crate::settings::{Authentication, Setting, Settings};
+use crate::shell::Command;
 
 /// What MSK demands of the names of secrets for SASL/SCRAM.
 const SCRAM_PREFIX: &str = "AmazonMSK_";
@@ -21,7 +22,8 @@ const ANYWHERE: &str = "0.0.0.0/0";
 /// The way that a secret is for, where nobody chose a way and the cluster takes only those that need one.
 pub(super) fn way(
     settings: &Settings,
-    cluster: &Cluster,
+    seen: &Seen,
+    pipeline: &str,
     possible: &[Authentication],
 ) -> Result<Authentication, PlanError> {
     let is_possible = |way: Authentication| possible.contains(&way);
@@ -34,8 +36,8 @@ pub(super) fn way(
             Ok(Authentication::MutualTls)
         }
         Some(_) => Ok(Authentication::Scram),
-        None if scram && only(cluster).is_some() => Ok(Authentication::Scram),
-        None => Err(missing(cluster, possible)),
+        None if scram && user(seen, pipeline).is_some() => Ok(Authentication::Scram),
+        None => Err(missing(seen.cluster, possible)),
     }
 }
 
@@ -43,6 +45,7 @@ pub(super) fn way(
 pub(super) fn choose(
     settings: &Settings,
     seen: &Seen,
+    pipeline: &str,
     way: Authentication,
     notes: &mut Notes,
 ) -> Result<PlannedSecrets, PlanError> {
@@ -54,10 +57,19 @@ pub(super) fn choose(
             Some((setting.value.clone(), why(setting, "")))
         }
         (None, Authentication::Scram) => {
-            let found = only(seen.cluster).ok_or_else(|| missing(seen.cluster, &[way]))?;
-            Some((found, "the only one that is associated with the cluster".to_owned()))
+            let (found, reason) = user(seen, pipeline).ok_or_else(|| missing(seen.cluster, &[way]))?;
+            Some((found, reason.to_owned()))
         }
-        (Some(setting), Authentication::MutualTls) => Some((setting.value.clone(), why(setting, ""))),
+        (Some(setting), Authentication::MutualTls) => {
+            if setting.value.name.starts_with(SCRAM_PREFIX) {
+                notes.warn(format!(
+                    "the secret {} ({}) has the name of one with user and password, as MSK takes for SASL/SCRAM, but mutual TLS needs one with a certificate and its \
+                     private key: choose the authentication `scram`, or another secret",
+                    setting.value, setting.source
+                ));
+            }
+            Some((setting.value.clone(), why(setting, "")))
+        }
         (None, Authentication::MutualTls) => return Err(missing(seen.cluster, &[way])),
         (Some(setting), Authentication::Iam | Authentication::Tls | Authentication::Plaintext) => {
             notes.warn(format!(
@@ -128,11 +140,35 @@ fn unless_associated(secret: &SecretArn, seen: &Cluster, cluster: &Arn, notes: &
     let associated = seen.scram_secrets.as_ref().and_then(Fact::found);
     if associated.is_some_and(|all| !all.iter().any(|one| one == secret.as_str())) {
         notes.warn(format!(
-            "the secret {secret} is not associated with the cluster, whose brokers won't know its user: `aws kafka batch-associate-scram-secret --cluster-arn \
-             {cluster} --secret-arn-list {secret} --region {}`",
-            cluster.region
+            "the secret {secret} is not associated with the cluster, whose brokers won't know its user: `{}`",
+            associate(cluster, secret.as_str())
         ));
     }
+}
+
+/// The command that makes a secret's user known to the cluster's brokers.
+pub(crate) fn associate(cluster: &Arn, secret: &str) -> Command {
+    Command::new("aws kafka batch-associate-scram-secret")
+        .option("--cluster-arn", cluster.as_str())
+        .option("--secret-arn-list", secret)
+        .option("--region", &cluster.region)
+}
+
+/// The secret for SASL/SCRAM where nobody named one, and why it is that.
+fn user(seen: &Seen, pipeline: &str) -> Option<(SecretArn, &'static str)> {
+    let deployed = deployed(seen, pipeline).map(|secret| (secret, "that of the deployed function"));
+    deployed.or_else(|| Some((only(seen.cluster)?, "the only one that is associated with the cluster")))
+}
+
+/// The secret whose user the deployed function is, unless the cluster is known not to know it. Without this, a second secret at the cluster would
+/// leave a pipeline that works without one.
+fn deployed(seen: &Seen, pipeline: &str) -> Option<SecretArn> {
+    let stack = seen.stack.as_ref()?;
+    let is_user = stack.variable(pipeline, "K2M_AUTHENTICATION") == Some(Authentication::Scram.name());
+    let secret = stack.variable(pipeline, "K2M_SECRET_ARN").filter(|_| is_user)?;
+    let known = seen.cluster.scram_secrets.as_ref().and_then(Fact::found);
+    let gone = known.is_some_and(|known| !known.iter().any(|one| one == secret));
+    SecretArn::parse(secret).ok().filter(|_| !gone)
 }
 
 /// The only secret that is associated with the cluster.
@@ -147,7 +183,7 @@ fn missing(cluster: &Cluster, ways: &[Authentication]) -> PlanError {
     let scram = ways.contains(&Authentication::Scram);
     let known = match cluster.scram_secrets.as_ref().filter(|_| scram) {
         Some(Fact::Found { value }) if value.is_empty() => {
-            "; none is associated with the cluster yet: `aws kafka batch-associate-scram-secret`".to_owned()
+            "; none is associated with the cluster yet: docs/settings.md says how".to_owned()
         }
         Some(Fact::Found { value }) => format!("; associated with the cluster are {}", value.join(", ")),
         Some(Fact::Unreadable(why)) => {
@@ -183,7 +219,7 @@ fn elsewhere(setting: &Setting<SecretArn>, stream: &Arn, notes: &mut Notes) -> R
     }
     if secret.account != stream.account {
         notes.warn(format!(
-            "the secret {secret} is in account {}: its own policy, and that of its key, must let account {} read it too",
+            "the secret {secret} is in account {}: its own policy, and that of its KMS key, which can't be the one that AWS manages, must let account {} read it too",
             secret.account, stream.account
         ));
     }

@@ -48,6 +48,18 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// The settings that the handler is told, by their names.
+    pub const NAMES: [&str; 8] = [
+        "decode",
+        "key",
+        "topic_pointer",
+        "topic_map",
+        "value",
+        "timestamp",
+        "headers",
+        "compression",
+    ];
+
     /// The topics of the map beside `topic`, each once, in order.
     pub fn other_topics(&self, topic: &str) -> Vec<&str> {
         let names: BTreeSet<&str> = self.map().values().map(String::as_str).collect();
@@ -208,10 +220,23 @@ pub(super) fn topic_map(text: &str) -> Result<Told<BTreeMap<String, String>>, St
         parse::topic(name).map_err(|reason| format!("`{}` is for `{}`: {reason}", shown(name), shown(text)))?;
     }
     let text = serde_json::to_string(&choice).map_err(|error| error.to_string())?;
+    literal(&text)?;
     Ok(Told { choice, text })
 }
 
+/// `CloudFormation` would replace what looks like a reference, wherever in a template it stands.
+fn literal(text: &str) -> Result<(), String> {
+    const REFERENCE: &str = "{{resolve:";
+    if text.contains(REFERENCE) {
+        return Err(format!(
+            "CloudFormation takes `{REFERENCE}` for a reference to replace, and there is no way to write it as it is: choose another name"
+        ));
+    }
+    Ok(())
+}
+
 fn told<T>(text: &str, read: Result<T, String>) -> Result<Told<T>, String> {
+    literal(text)?;
     read.map_err(|takes| give(&takes)).map(|choice| Told {
         choice,
         text: text.to_owned(),

@@ -363,23 +363,42 @@ impl Sources<'_> {
         })
     }
 
-    /// The secret, unless the way of authentication shows none.
+    /// The secret, unless the way of authentication shows none, or a stronger source has chosen another way than the one that the secret is for.
     fn secret(
         &self,
         authentication: Option<&Setting<Authentication>>,
     ) -> Result<Option<Setting<SecretArn>>, SettingsError> {
-        let chosen = self.find(&table::SECRET)?;
-        let Some(way) = authentication.filter(|way| !way.value.needs_secret()) else {
-            return Ok(chosen);
+        let (Some(chosen), Some(way)) = (self.find(&table::SECRET)?, authentication) else {
+            return self.find(&table::SECRET);
         };
         // A stronger way takes the place of a weaker one with all that belongs to it.
-        match chosen.filter(|chosen| strength(&chosen.source) >= strength(&way.source)) {
-            None => Ok(None),
-            Some(chosen) => Err(SettingsError::UnusedSecret {
-                setting: named(&table::SECRET.row, &chosen.source),
-                way: way.value.name(),
-            }),
+        let outdone = strength(&chosen.source) < strength(&way.source);
+        if outdone {
+            let same = self
+                .way_beside(&chosen.source)
+                .is_none_or(|beside| beside == Ok(way.value));
+            return Ok(Some(chosen).filter(|_| way.value.needs_secret() && same));
         }
+        if way.value.needs_secret() {
+            return Ok(Some(chosen));
+        }
+        Err(SettingsError::UnusedSecret {
+            setting: named(&table::SECRET.row, &chosen.source),
+            way: way.value.name(),
+        })
+    }
+
+    /// The way of authentication that this source, which is no flag, or a weaker one chooses.
+    fn way_beside(&self, source: &Source) -> Option<Result<Authentication, String>> {
+        let (no_flags, no_environment) = (SettingsArgs::default(), Environment::new());
+        let hears = matches!(source, Source::Environment(_));
+        let sources = Sources {
+            flags: &no_flags,
+            environment: if hears { self.environment } else { &no_environment },
+            file: self.file,
+        };
+        let given = sources.given(&table::AUTHENTICATION.row);
+        given.map(|given| (table::AUTHENTICATION.parse)(&given.text))
     }
 
     /// The dead-letter topic, where poison goes there.

@@ -100,6 +100,38 @@ fn flag_beats_environment_beats_file_beats_default() {
 }
 
 #[test]
+fn a_secret_goes_with_the_way_that_is_chosen_beside_it() {
+    let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_orders-Ab12Cd";
+    for (arguments, variables, way_of_file, kept) in [
+        (&["--authentication", "scram"][..], &[][..], "scram", true),
+        (&["--authentication", "mutual-tls"], &[], "scram", false),
+        (&["--authentication", "iam"], &[], "scram", false),
+        (&["--authentication", "mutual-tls"], &[], "mutual_tls", true),
+        // Nobody said what it is for.
+        (&["--authentication", "scram"], &[], "", true),
+        (&[], &[("K2M_AUTHENTICATION", "mutual_tls")], "scram", false),
+        (
+            &["--authentication", "scram"],
+            &[("K2M_AUTHENTICATION", "mutual_tls")],
+            "scram",
+            true,
+        ),
+    ] {
+        let way = match way_of_file {
+            "" => String::new(),
+            way => format!("authentication: {way}\n"),
+        };
+        let text = format!("stream: {STREAM}\ncluster: {CLUSTER}\n{way}secret: {arn}\n");
+        let settings = resolved(arguments, variables, Some(&text)).unwrap().0;
+        assert_eq!(
+            settings.secret.is_some(),
+            kept,
+            "{arguments:?} {variables:?} {way_of_file}"
+        );
+    }
+}
+
+#[test]
 fn defaults() {
     insta::assert_json_snapshot!(with(&[]).unwrap().0);
 }
@@ -282,6 +314,16 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--decode", "lines,cloudwatch_logs"],
         &["--key", "customer"],
         &["--key", "/a~2"],
+        &["--key", "/a\u{0}b"],
+        &["--key", "/{{resolve:ssm:name}}"],
+        &["--timestamp", "/{{resolve:ssm:name}}"],
+        &[
+            "--topic-pointer",
+            "/type",
+            "--topic-map",
+            r#"{"{{resolve:ssm:name}}": "orders"}"#,
+        ],
+        &["--topic-pointer", "/type", "--topic-map", r#"{"a": "b", "a": "c"}"#],
         &["--topic-pointer", "$.type"],
         &["--topic-pointer", "/type"],
         &["--topic-map", "created=orders-created"],

@@ -519,5 +519,16 @@ fn k2m_run_signs_tokens_with_the_keys_of_the_environment() {
     // The environment's region is not the cluster's: the brokers refuse the token, before anything is sent.
     let refused = run(&[]);
     assert_eq!(refused.code, Some(69), "{}", refused.told());
-    assert!(refused.stderr.contains("the broker"), "{}", refused.stderr);
+    for word in [
+        "the broker refuses the token",
+        "kafka-cluster:Connect",
+        "--cluster-region",
+    ] {
+        assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
+    }
+    for word in ["password", "secret", "9096"] {
+        assert!(!refused.stderr.contains(word), "{word}: {}", refused.stderr);
+    }
+    let found = readback(&kafka.bootstrap_servers(), "orders").expect("the topic can be read");
+    assert_eq!((found.distinct, found.duplicates), (100, 0), "nothing more was sent");
 }

@@ -196,6 +196,19 @@ fn the_exit_code_tells_absence_from_blindness() {
 }
 
 #[test]
+fn secrets_that_can_t_be_listed_are_told_and_not_needed() {
+    let mut facts = facts();
+    let Fact::Found { value: cluster } = &mut facts.cluster else {
+        panic!("a healthy account has it")
+    };
+    cluster.scram_secrets = Some(denied("kafka:ListScramSecrets"));
+    assert_eq!(exit(&facts), Exit::Fine);
+    let shown = shown(&facts);
+    assert!(shown.contains("cluster.scramSecrets (not needed): "), "{shown}");
+    assert!(shown.contains("Missing IAM actions: kafka:ListScramSecrets"), "{shown}");
+}
+
+#[test]
 fn programs_see_the_facts_themselves() {
     let (question, mut facts) = (question(), facts());
     facts.topic = denied("kafka-cluster:DescribeTopic");

@@ -66,6 +66,7 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
             "StartingPosition": pipeline.mapping.starting_position,
             "StartingPositionTimestamp": pipeline.mapping.starting_position_timestamp,
         }},
+        format!("{}Function", pipeline.id): {"Properties": {"Environment": {"Variables": pipeline.function.variables}}},
     }});
     let mapped = pipeline.mapped_topics.iter().map(|topic| topic.id.as_str());
     let ends = std::iter::once("Topic").chain(mapped).chain(["DeadLetterTopic"]);
@@ -120,6 +121,9 @@ fn a_plan_after_the_deployment_is_the_plan_before_it() {
         ("a new topic that the data chooses", |settings, facts| {
             table::mapped(settings, facts, None);
         }),
+        ("the cluster's only secret", |_, facts| {
+            table::scram_only(facts, Some(table::secrets(&[table::USER])));
+        }),
         ("own subnets", |settings, _| {
             settings.subnets = Some(chosen(vec![PRIVATE_C.to_owned(), PRIVATE_A.to_owned()]));
         }),
@@ -166,6 +170,18 @@ fn a_plan_after_the_deployment_is_the_plan_before_it() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_second_secret_at_the_cluster_changes_nothing() {
+    let mut facts = facts();
+    table::scram_only(&mut facts, Some(table::secrets(&[table::USER])));
+    let first = plan(&settings(), &facts).unwrap();
+    let mut after = deployed(&first, &facts);
+    table::scram_only(&mut after, Some(table::secrets(&[table::OTHER_USER, table::USER])));
+    let second = plan(&settings(), &after).unwrap();
+    assert_eq!(deployable(&second), deployable(&first));
+    assert_eq!(second.pipelines[0].function.variables["K2M_SECRET_ARN"], table::USER);
 }
 
 #[test]

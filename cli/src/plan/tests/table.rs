@@ -102,27 +102,32 @@ const ENDS: &[Row] = &[
     ("no network of the region", |_, f| f.networks.clear()),
 ];
 
-const USER: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_orders-Ab12Cd";
-const OTHER_USER: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_clicks-Ef34Gh";
+pub(super) const USER: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_orders-Ab12Cd";
+pub(super) const OTHER_USER: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_clicks-Ef34Gh";
 const CERTIFICATE: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders-client-Ij56Kl";
 
 fn secret(arn: &str) -> Setting<crate::arn::SecretArn> {
     chosen(crate::arn::SecretArn::parse(arn).unwrap())
 }
 
-fn secrets(arns: &[&str]) -> Fact<Vec<String>> {
+pub(super) fn secrets(arns: &[&str]) -> Fact<Vec<String>> {
     Fact::Found {
         value: arns.iter().map(|arn| (*arn).to_owned()).collect(),
     }
 }
 
-fn scram_only(facts: &mut Facts, secrets: Option<Fact<Vec<String>>>) {
+pub(super) fn scram_only(facts: &mut Facts, secrets: Option<Fact<Vec<String>>>) {
     let cluster = cluster(facts);
     let on = &mut cluster.authentication;
     (on.iam, on.unauthenticated, on.scram) = (false, false, true);
     let brokers = "b-1:9096,b-2:9096".to_owned();
     cluster.bootstrap_brokers.insert("SaslScram".to_owned(), brokers);
     cluster.scram_secrets = secrets;
+}
+
+/// The stack's function is the user of the first secret.
+fn deployed_user(facts: &mut Facts) {
+    deployed_variables(facts, &[("K2M_AUTHENTICATION", "scram"), ("K2M_SECRET_ARN", USER)]);
 }
 
 fn mutual_tls_only(facts: &mut Facts) {
@@ -188,6 +193,30 @@ const AUTHENTICATION: &[Row] = &[
     ("SCRAM, a secret of another region", |s, f| {
         s.secret = Some(secret(&USER.replace("eu-west-1", "eu-central-1")));
         scram_only(f, None);
+    }),
+    (
+        "SCRAM only, two secrets are associated, one of them deployed",
+        |_, f| {
+            scram_only(f, Some(secrets(&[OTHER_USER, USER])));
+            deployed_user(f);
+        },
+    ),
+    ("SCRAM only, the deployed secret is not associated any more", |_, f| {
+        scram_only(f, Some(secrets(&[OTHER_USER])));
+        deployed_user(f);
+    }),
+    ("SCRAM only, the secrets can't be listed, one is deployed", |_, f| {
+        scram_only(f, Some(denied("kafka:ListScramSecrets")));
+        deployed_user(f);
+    }),
+    ("mutual TLS with a secret for SCRAM", |s, f| {
+        s.authentication = Some(chosen(Authentication::MutualTls));
+        s.secret = Some(secret(USER));
+        mutual_tls_only(f);
+    }),
+    ("a secret of another account", |s, f| {
+        s.secret = Some(secret(&CERTIFICATE.replace("123456789012", "999999999999")));
+        mutual_tls_only(f);
     }),
     ("SCRAM chosen, beside IAM", |s, f| {
         s.authentication = Some(chosen(Authentication::Scram));
@@ -620,7 +649,32 @@ const PAYLOAD: &[Row] = &[
         );
         f.mapped_topics.clear();
     }),
+    ("a pointer too large", |s, _| {
+        choose(s, &[("key", &format!("/{}", "long/".repeat(760)))]);
+    }),
+    ("a map whose quotes are too many", |s, f| map_of(s, f, 155, 1)),
+    ("a map of too many topics", |s, f| map_of(s, f, 81, 81)),
 ];
+
+/// A map of so many texts to so many topics, all of which are there.
+fn map_of(settings: &mut Settings, facts: &mut Facts, texts: usize, topics: usize) {
+    let entries: Vec<String> = (0..texts)
+        .map(|n| format!("\"{n:07}\": \"orders-{:03}\"", n % topics))
+        .collect();
+    let map = format!("{{{}}}", entries.join(","));
+    choose(settings, &[("topic_pointer", "/type"), ("topic_map", &map)]);
+    let there = found(&mut facts.topic).clone();
+    let topics = (0..topics).map(|n| format!("orders-{n:03}"));
+    facts.mapped_topics = topics
+        .map(|name| {
+            let value = Topic {
+                name: name.clone(),
+                ..there.clone()
+            };
+            (name, Fact::Found { value })
+        })
+        .collect();
+}
 
 const FUNCTION: &[Row] = &[
     ("at a time", |s, _| {
@@ -652,6 +706,12 @@ const FUNCTION: &[Row] = &[
     ("another topic that can't be seen", |_, f| {
         deployed_limit(f, "clicks");
         f.topic = denied("kafka-cluster:DescribeTopic");
+    }),
+    ("a mapped topic that can't be seen any more", |s, f| {
+        mapped(s, f, Some("1048588"));
+        deployed_limit(f, "orders");
+        f.mapped_topics
+            .insert("orders-new".to_owned(), denied("kafka-cluster:DescribeTopic"));
     }),
     ("a day of retention", |_, f| stream(f).retention_hours = 24),
     ("a year of retention", |_, f| stream(f).retention_hours = 8760),
