@@ -41,6 +41,10 @@ pub(super) enum Trouble {
     Token(String),
     /// The broker doesn't believe who the function is; its words.
     Identity(String),
+    /// The broker can't show that it knows the password itself.
+    Stranger(String),
+    /// The broker's part of the proof can't be used, and why.
+    Challenge(String),
     /// A broker's answer with an error code, and its own words where it has some.
     Code(Code, Option<String>),
     /// The broker takes no version of the request that the probe knows.
@@ -222,6 +226,8 @@ fn detail(trouble: &Trouble) -> String {
         | Trouble::ClientCertificate(said, _)
         | Trouble::Tls(said)
         | Trouble::Identity(said)
+        | Trouble::Stranger(said)
+        | Trouble::Challenge(said)
         | Trouble::Unreadable(said)
         | Trouble::System(said)
         | Trouble::Speaks(Found::Other(said)) => said.clone(),
@@ -470,6 +476,14 @@ fn sasl(trouble: &Trouble, place: &Place<'_>) -> Words {
             words(format!("the function can't say who it is: {reason}"), next)
         }
         Trouble::Identity(said) => identity(said, place),
+        Trouble::Stranger(_) => words(
+            format!("{server} is not the cluster that it should be: it does not know the password"),
+            "check host and port, and who answers there: something may pose as the broker; the password itself was not sent",
+        ),
+        Trouble::Challenge(_) => words(
+            format!("{server} does not authenticate as Kafka's brokers do: its part of {mechanism} can't be used"),
+            "check host and port, and who answers there: the detail says what is wrong with it; the password itself was not sent",
+        ),
         Trouble::Closed(_) => words(
             format!("{server} closed the connection in the middle of the authentication"),
             "the brokers' logs say why; a broker that is about to stop does so too",
@@ -755,6 +769,8 @@ mod tests {
             ),
             (Step::Sasl, Trouble::Identity("invalid credentials".to_owned()), Scram),
             (Step::Sasl, Trouble::Mechanism(vec!["OAUTHBEARER".to_owned()]), Scram),
+            (Step::Sasl, Trouble::Stranger(said()), Scram),
+            (Step::Sasl, Trouble::Challenge(said()), Scram),
             (Step::Sasl, Trouble::Closed(said()), Iam),
             (Step::Sasl, Trouble::Silent(3), Iam),
             (Step::Metadata, Trouble::WantsSasl(both()), Tls),
