@@ -187,7 +187,7 @@ async fn prepare(config: &Config, end: Instant) -> Prepared {
     let credentials = match timeout_at(end, Credentials::read(config, &Process)).await {
         Ok(Ok(credentials)) => credentials,
         Ok(Err(error)) => {
-            prepared.secret = Some(Trouble::Secret(error.to_string()));
+            prepared.secret = Some(Trouble::Secret(error.told()));
             Credentials::default()
         }
         Err(_) => {

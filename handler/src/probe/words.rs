@@ -3,12 +3,13 @@
 use kafka_protocol::ResponseError as Code;
 
 use super::report::{Failure, Step};
+use crate::secret::Told;
 
 /// What can go wrong at a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// What a secret holds can't be had; its reader's own words, with the next step.
-    Secret(String),
+    /// What a secret holds can't be had; its reader's own words.
+    Secret(Told),
     /// DNS knows no such name.
     NoSuchName(String),
     /// Nobody could be asked for the name.
@@ -217,7 +218,8 @@ pub(super) fn explain(step: Step, trouble: &Trouble, place: &Place<'_>) -> Failu
 /// What others said.
 fn detail(trouble: &Trouble) -> String {
     match trouble {
-        Trouble::NoSuchName(said)
+        Trouble::Secret(Told { said, .. })
+        | Trouble::NoSuchName(said)
         | Trouble::NoNameServer(said)
         | Trouble::Refused(said)
         | Trouble::NoRoute(said)
@@ -247,14 +249,7 @@ fn words(reason: impl Into<String>, next: impl Into<String>) -> Words {
 
 fn secret(trouble: &Trouble) -> Words {
     match trouble {
-        // The reader's own words end with the next step.
-        Trouble::Secret(said) => match said.rsplit_once("; ") {
-            Some((reason, next)) => words(reason, next),
-            None => words(
-                said.clone(),
-                "mend the secret: without it the brokers can't be spoken to",
-            ),
-        },
+        Trouble::Secret(told) => words(&*told.reason, &*told.next),
         other => anywhere(other, "reading the secret", "Secrets Manager"),
     }
 }
@@ -685,10 +680,13 @@ mod tests {
         vec![
             (
                 Step::Secret,
-                Trouble::Secret("it can't be read; give a right".to_owned()),
+                Trouble::Secret(Told {
+                    reason: "it can't be read".to_owned(),
+                    next: "give a right; then ask again".to_owned(),
+                    said: said(),
+                }),
                 Scram,
             ),
-            (Step::Secret, Trouble::Secret(said()), Scram),
             (Step::Secret, Trouble::Silent(4), Scram),
             (Step::Dns, Trouble::NoSuchName(said()), Tls),
             (Step::Dns, Trouble::NoNameServer(said()), Tls),
