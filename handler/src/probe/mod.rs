@@ -25,7 +25,7 @@ use self::crew::Crew;
 use self::report::{
     Answer, Canary, Cluster, ClusterRights, Created, Failure, Purpose, Report, Right, Said, Step, Topic,
 };
-use self::words::{Method, Place, Trouble, explain};
+use self::words::{Method, Place, Trouble, explain, short};
 use crate::config::{Authentication, Config, OnPoison};
 
 /// How long all of it may take.
@@ -198,13 +198,14 @@ async fn probe(request: Request, config: &Config, due: Instant) -> Report {
     }
     let names = topics(config);
     if let Some((metadata, elapsed)) = crew.metadata(&names, &mut probe).await {
+        let left_out = crew.meet(&metadata).await;
         probe.cluster = Some(Cluster {
-            id: metadata.cluster_id.as_ref().map(|id| id.as_str().to_owned()),
+            id: metadata.cluster_id.as_ref().map(|id| short(id.as_str())),
             asked: crew.asked().to_owned(),
             brokers: metadata.brokers.len(),
+            left_out,
             milliseconds: elapsed.into(),
         });
-        crew.meet(&metadata).await;
         look(request, &names, metadata, &mut crew, &mut probe).await;
     }
     let brokers = crew.brokers();

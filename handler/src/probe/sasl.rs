@@ -11,7 +11,10 @@ use tokio::time::Instant;
 use super::report::Sasl;
 use super::scram::{Scram, ScramError};
 use super::wire::{Wire, refused};
-use super::words::Trouble;
+use super::words::{Trouble, short};
+
+/// The most mechanisms that are told of what a port offers: Kafka knows half as many.
+const OFFERED_MAX: usize = 10;
 
 /// What the function proves itself with.
 pub(super) enum Identity {
@@ -114,7 +117,8 @@ pub(super) async fn handshake(
         Trouble::NoVersion(_) => Trouble::NoSasl,
         other => other,
     })?;
-    let offered = answer.mechanisms.iter().map(|name| name.as_str().to_owned()).collect();
+    let names = answer.mechanisms.iter().take(OFFERED_MAX);
+    let offered = names.map(|name| short(name.as_str())).collect();
     Ok((offered, refused(answer.error_code, None)))
 }
 

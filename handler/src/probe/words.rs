@@ -211,7 +211,18 @@ pub(super) fn explain(step: Step, trouble: &Trouble, place: &Place<'_>) -> Failu
         topic: place.topic.map(str::to_owned),
         reason,
         next,
-        detail: detail(trouble),
+        detail: short(&detail(trouble)),
+    }
+}
+
+/// The most characters that are told of what others said: a broker may say as much as it likes.
+const SAID: usize = 500;
+
+/// What others said, and no more of it than anybody reads.
+pub(super) fn short(said: &str) -> String {
+    match said.char_indices().nth(SAID) {
+        Some((end, _)) => format!("{}…", &said[..end]),
+        None => said.to_owned(),
     }
 }
 
@@ -652,7 +663,7 @@ fn list(names: &[String], none: &str) -> String {
     if names.is_empty() {
         none.to_owned()
     } else {
-        names.join(", ")
+        short(&names.join(", "))
     }
 }
 
@@ -660,10 +671,10 @@ fn list(names: &[String], none: &str) -> String {
 mod tests {
     use super::*;
 
-    const SAID: &str = "as they said it";
+    const WORDS: &str = "as they said it";
 
     fn said() -> String {
-        SAID.to_owned()
+        WORDS.to_owned()
     }
 
     fn rows() -> Vec<(Step, Trouble, Method)> {
@@ -816,6 +827,30 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn what_others_said_is_cut_off() {
+        assert_eq!(short("é"), "é");
+        assert_eq!(short(&"é".repeat(500)), "é".repeat(500));
+        assert_eq!(short(&"é".repeat(501)), format!("{}…", "é".repeat(500)));
+        let place = Place {
+            broker: Some("b-1:9094"),
+            topic: None,
+            method: Method::Scram,
+        };
+        let names = vec!["a name".to_owned(); 1_000_000];
+        for (step, trouble) in [
+            (Step::Sasl, Trouble::Identity("x".repeat(1 << 20))),
+            (Step::Sasl, Trouble::Mechanism(names.clone())),
+            (Step::Metadata, Trouble::WantsSasl(names)),
+        ] {
+            let failure = explain(step, &trouble, &place);
+            assert!(
+                failure.reason.len() < 1_000 && failure.detail.len() < 1_000,
+                "{failure:?}"
+            );
+        }
     }
 
     #[test]
