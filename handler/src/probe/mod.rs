@@ -209,11 +209,16 @@ async fn probe(request: Request, config: &Config, due: Instant) -> Report {
         look(request, &names, metadata, &mut crew, &mut probe).await;
     }
     let brokers = crew.brokers();
+    // What nobody was asked is not well, even where nobody says why.
+    let told = !probe.failures.is_empty() || brokers.iter().any(|broker| broker.failure.is_some());
+    if probe.cluster.is_none() && !told {
+        probe.fail(Step::Metadata, &Trouble::Nobody, None, None);
+    }
     let own = brokers.iter().filter_map(|broker| broker.failure.clone());
     let mut failures: Vec<Failure> = own.chain(probe.failures).collect();
     failures.sort_by_key(|failure| failure.step);
     Report {
-        ok: failures.is_empty(),
+        ok: failures.is_empty() && probe.cluster.is_some(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         authentication: probe.method.name().to_owned(),
         failure: failures.first().cloned(),

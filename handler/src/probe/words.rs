@@ -56,6 +56,8 @@ pub(super) enum Trouble {
     System(String),
     /// These partitions have no leader.
     Leaderless(Vec<i32>),
+    /// No broker could be asked, and none has a failure of its own.
+    Nobody,
     /// What was written is not what is read.
     Lost(String),
     /// The probe's own time ran out before this step.
@@ -541,6 +543,10 @@ fn metadata(trouble: &Trouble, place: &Place<'_>) -> Words {
             format!("{server} closed the connection when it was asked for the cluster's brokers"),
             "the brokers' logs say why; a broker that is about to stop does so too",
         ),
+        Trouble::Nobody => words(
+            "no broker could be asked for the cluster's brokers, and none says why",
+            "ask again; where it stays so it is a bug of k2m: please report it",
+        ),
         other => anywhere(other, "the question for the cluster's brokers", server),
     }
 }
@@ -787,6 +793,7 @@ mod tests {
             (Step::Metadata, Trouble::Closed(said()), Tls),
             (Step::Metadata, Trouble::NoVersion("Metadata"), Tls),
             (Step::Metadata, Trouble::Silent(3), Tls),
+            (Step::Metadata, Trouble::Nobody, Tls),
             (Step::CreateTopic, code(Code::TopicAuthorizationFailed), Iam),
             (
                 Step::CreateTopic,
