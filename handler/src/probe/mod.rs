@@ -255,6 +255,7 @@ async fn look(
     if request.canary && probe.topics.first().is_some_and(|topic| topic.exists == Some(true)) {
         canary::fly(pipeline, crew, probe).await;
     }
+    topic::settings(crew, probe).await;
 }
 
 #[cfg(test)]
