@@ -120,7 +120,48 @@ pub enum SecretError {
     Manager(#[from] ManagerError),
 }
 
+/// An error in its parts: what happened, what to do, and what others said of it, which may be nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// What happened.
+    pub(crate) reason: String,
+    /// What to do.
+    pub(crate) next: String,
+    /// What AWS or the system said.
+    pub(crate) said: String,
+}
+
+impl Told {
+    fn new(reason: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            next: next.into(),
+            said: String::new(),
+        }
+    }
+
+    fn saying(mut self, said: &str) -> Self {
+        said.clone_into(&mut self.said);
+        self
+    }
+}
+
 impl SecretError {
+    /// The error in its parts.
+    pub(crate) fn told(&self) -> Told {
+        match self {
+            Self::File { path, source } => Told::new(
+                format!("the secret's file {} can't be read: {source}", path.display()),
+                "correct its path, or its rights",
+            ),
+            Self::Shape { name, reason, shape } => Told::new(
+                format!("the secret {name} can't be used: {reason}"),
+                format!("let it hold {shape}"),
+            ),
+            Self::Manager(error) => error.told(),
+        }
+    }
+
     /// Whether it may pass when tried again.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::Manager(error) if error.may_pass())

@@ -137,6 +137,9 @@ fn credentials_and_ports() {
         "the way is tried all the same"
     );
     table.row("`scram`, a secret that is not there", &seen);
+    let seen = Ask::well("mutual_tls", &kafka).with(&missing).ask();
+    assert_eq!(seen.failure().step, Step::Secret);
+    assert_eq!(seen.report.failures.len(), 1, "nothing else: {:#?}", seen.report);
     table.check();
 }
 

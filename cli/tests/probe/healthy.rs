@@ -121,6 +121,27 @@ fn a_canary_is_written_and_read_back_or_at_least_counted() {
 }
 
 #[test]
+fn a_canary_is_known_on_topics_with_a_compression_of_their_own() {
+    for version in KafkaVersion::ALL {
+        let kafka = KafkaCluster::builder().version(version).start().expect("a broker");
+        for compression in ["zstd", "lz4", "gzip", "snappy", "uncompressed", "producer"] {
+            kafka
+                .create_topic(compression, 1, 1, &[("compression.type", compression)])
+                .expect("a topic");
+            let asked = Ask::new("plaintext", kafka.bootstrap_servers())
+                .topic(compression)
+                .with(&["--canary"]);
+            for offset in 0..2 {
+                let seen = asked.ask();
+                let canary = seen.healthy().canary.as_ref().expect("it was asked for");
+                assert_eq!(canary.offset, Some(offset), "{compression}: {canary:?}");
+                assert!(canary.read_milliseconds.is_some(), "{compression}: {canary:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_missing_topic_is_created_once() {
     for version in KafkaVersion::ALL {
         let kafka = KafkaCluster::builder()

@@ -28,6 +28,12 @@ const HEADER: &str = "k2m-canary";
 /// Bytes that are asked for when it is read back: a batch is given whole, however large.
 const READ_BYTES: i32 = 64 << 10;
 
+/// Where a record batch has its length.
+const LENGTH_AT: usize = 8;
+
+/// Where what the length counts begins.
+const BODY_AT: usize = 12;
+
 /// Milliseconds that the broker may wait for it.
 const READ_MILLIS: i32 = 1_000;
 
@@ -86,11 +92,7 @@ async fn there_and_back(canary: &mut Canary, topic: &str, wire: &mut Wire) -> Re
     }
     match fetch(wire, topic, canary.partition, offset).await {
         Ok(records) => {
-            let found = records.iter().find(|record| record.offset == offset);
-            let marked = found.and_then(|record| record.headers.get(&StrBytes::from_static_str(HEADER))?.as_ref());
-            if marked != Some(&mark) {
-                return Err(Trouble::Lost(format!("at offset {offset} is another record")));
-            }
+            know(records, offset, timestamp, &mark)?;
             canary.read_milliseconds = Some(start.elapsed().into());
             Ok(())
         }
@@ -170,8 +172,8 @@ async fn end_offset(wire: &mut Wire, topic: &str, partition: i32) -> Result<i64,
     Ok(partition.offset)
 }
 
-/// The record batch of a partition that holds this offset.
-async fn fetch(wire: &mut Wire, topic: &str, partition: i32, offset: i64) -> Result<Vec<Record>, Trouble> {
+/// What a partition holds from this offset on: record batches, the last of which may be cut off.
+async fn fetch(wire: &mut Wire, topic: &str, partition: i32, offset: i64) -> Result<Bytes, Trouble> {
     let asked = FetchPartition::default()
         .with_partition(partition)
         .with_current_leader_epoch(-1)
@@ -199,10 +201,116 @@ async fn fetch(wire: &mut Wire, topic: &str, partition: i32, offset: i64) -> Res
         .and_then(|topic| topic.partitions.into_iter().next());
     let partition = partition.ok_or_else(|| Trouble::Unreadable("the answer names no partition".to_owned()))?;
     refused(partition.error_code, None)?;
-    let mut records = partition.records.unwrap_or_default();
-    // The first batch is the canary's own: what others have written behind it may be compressed.
-    let batch = RecordBatchDecoder::decode(&mut records);
-    batch
-        .map(|batch| batch.records)
-        .map_err(|error| Trouble::Unreadable(error.to_string()))
+    Ok(partition.records.unwrap_or_default())
+}
+
+/// Sees whether the first batch of what was read is the canary's own. A topic with a compression of its own has the broker compress the batch
+/// anew: then it is known by its header, which no broker compresses and whose checksum is over all of it.
+fn know(mut records: Bytes, offset: i64, timestamp: i64, mark: &Bytes) -> Result<(), Trouble> {
+    let unreadable = |error: &dyn std::fmt::Display| Trouble::Unreadable(error.to_string());
+    let another = || Trouble::Lost(format!("at offset {offset} is another record"));
+    let mut batch = first_batch(&mut records).ok_or_else(|| unreadable(&"no whole record batch was read"))?;
+    let info = RecordBatchDecoder::decode_batch_info(&mut batch.clone()).map_err(|error| unreadable(&error))?;
+    let info = info
+        .first()
+        .ok_or_else(|| unreadable(&"the record batch is in a format from before Kafka 0.11"))?;
+    // The decoder makes room for as many records as the header says: it is asked for no more than the one.
+    if info.min_offset != offset || info.record_count != 1 {
+        return Err(another());
+    }
+    let known = if info.compression == Compression::None {
+        let batch = RecordBatchDecoder::decode(&mut batch).map_err(|error| unreadable(&error))?;
+        let header = StrBytes::from_static_str(HEADER);
+        let marked = |record: &Record| record.headers.get(&header).is_some_and(|it| it.as_ref() == Some(mark));
+        batch.records.first().is_some_and(marked)
+    } else {
+        // Of a topic that keeps the time of writing, the broker may have set it.
+        info.timestamp_type == TimestampType::LogAppend || info.min_timestamp == timestamp
+    };
+    if known { Ok(()) } else { Err(another()) }
+}
+
+/// The first batch, without what others have written behind it; none where it is not whole.
+fn first_batch(records: &mut Bytes) -> Option<Bytes> {
+    let length = records.get(LENGTH_AT..BODY_AT)?.try_into().ok()?;
+    let end = BODY_AT.checked_add(u32::from_be_bytes(length).try_into().ok()?)?;
+    (end <= records.len()).then(|| records.split_to(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFSET: i64 = 7;
+    const TIME: i64 = 1_700_000_000_000;
+
+    fn mark() -> Bytes {
+        Bytes::from_static(b"17")
+    }
+
+    /// The canary's batch as a broker stores it, which compresses it anew.
+    fn stored(compression: Compression) -> Bytes {
+        let mut sent = batch(&mark(), TIME).expect("a batch");
+        let mut records = RecordBatchDecoder::decode(&mut sent).expect("it is good").records;
+        records[0].offset = OFFSET;
+        let options = RecordEncodeOptions {
+            version: 2,
+            compression,
+        };
+        // What a real one would make of it doesn't matter: it is not looked into.
+        let press = |_: &mut BytesMut, out: &mut BytesMut, _: Compression| {
+            out.extend_from_slice(b"pressed");
+            Ok(())
+        };
+        let mut batch = BytesMut::new();
+        if compression == Compression::None {
+            RecordBatchEncoder::encode(&mut batch, &records, &options).expect("a batch");
+        } else {
+            RecordBatchEncoder::encode_with_custom_compression(&mut batch, &records, &options, Some(press))
+                .expect("a batch");
+        }
+        batch.freeze()
+    }
+
+    #[test]
+    fn the_canary_is_known_whatever_it_was_compressed_with() {
+        for compression in [
+            Compression::None,
+            Compression::Gzip,
+            Compression::Snappy,
+            Compression::Lz4,
+            Compression::Zstd,
+        ] {
+            let batch = stored(compression);
+            assert_eq!(know(batch.clone(), OFFSET, TIME, &mark()), Ok(()), "{compression:?}");
+            let and_more = [&batch[..], &batch[..20]].concat();
+            assert_eq!(
+                know(and_more.into(), OFFSET, TIME, &mark()),
+                Ok(()),
+                "cut off behind it"
+            );
+            let lost = know(batch.clone(), OFFSET + 1, TIME, &mark());
+            assert!(matches!(lost, Err(Trouble::Lost(_))), "another offset: {lost:?}");
+            let lost = know(batch.clone(), OFFSET, TIME + 1, &Bytes::from_static(b"18"));
+            assert!(matches!(lost, Err(Trouble::Lost(_))), "another record: {lost:?}");
+            let mut damaged = batch.to_vec();
+            *damaged.last_mut().expect("bytes") ^= 1;
+            let damaged = know(damaged.into(), OFFSET, TIME, &mark());
+            assert!(matches!(damaged, Err(Trouble::Unreadable(_))), "{damaged:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_batch_is_named() {
+        let batch = stored(Compression::None);
+        for bad in [
+            Bytes::new(),
+            batch.slice(..batch.len() - 1),
+            Bytes::from_static(&[0xff; 70]),
+            Bytes::from_static(&[0; 12]),
+        ] {
+            let read = know(bad.clone(), 0, TIME, &mark());
+            assert!(matches!(read, Err(Trouble::Unreadable(_))), "{bad:?}: {read:?}");
+        }
+    }
 }

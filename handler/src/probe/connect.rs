@@ -20,7 +20,7 @@ use super::report::{Broker, Failure, Step, Tcp, Timed, Tls};
 use super::sasl::{self, Identity};
 use super::sniff;
 use super::wire::{Wire, refuses_certificate, seconds};
-use super::words::{Found, Method, Place, Trouble, explain};
+use super::words::{Fault, Found, Method, Place, Trouble, explain};
 use crate::config::{Authentication, Config};
 use crate::kafka::credentials::Credentials;
 use crate::kafka::{Process, Surroundings as _, iam, tls};
@@ -145,8 +145,11 @@ async fn go(broker: &mut Broker, means: &Means) -> Result<Option<Wire>, (Step, T
         None => Wire::new(stream, client_id, means.end),
         Some(connector) => {
             let stream = encrypt(broker, connector.as_ref(), stream, peer, means).await;
-            let stream = stream.map_err(|trouble| (Step::Tls, trouble.with_end(prepared.ended.as_ref())))?;
-            Wire::new(stream, client_id, means.end)
+            match stream {
+                Ok(stream) => Wire::new(stream, client_id, means.end),
+                Err(trouble) if prepared.secret.is_some() && follows(&trouble, &means.config) => return Ok(None),
+                Err(trouble) => return Err((Step::Tls, trouble.with_end(prepared.ended.as_ref()))),
+            }
         }
     };
     if prepared.secret.is_some() {
@@ -175,6 +178,20 @@ async fn go(broker: &mut Broker, means: &Means) -> Result<Option<Wire>, (Step, T
     Ok(Some(wire))
 }
 
+/// Whether a failure of TLS is but what comes of a secret that can't be had: the secret's own failure is told, and names what to mend.
+fn follows(trouble: &Trouble, config: &Config) -> bool {
+    let no_certificate = matches!(config.authentication, Authentication::MutualTls(_));
+    match trouble {
+        Trouble::Untrusted(Fault::Authority { .. }, _) => config.ca_secret.is_some(),
+        Trouble::ClientCertificate(..) => no_certificate,
+        // What some servers say to a client that shows no certificate.
+        Trouble::Tls(said) => no_certificate && said.contains("handshake failure"),
+        // Where the system has no authorities either.
+        Trouble::Certificates(_) => no_certificate || config.ca_secret.is_some(),
+        _ => false,
+    }
+}
+
 /// Reads the secrets, and makes of them what is shown to the brokers.
 async fn prepare(config: &Config, end: Instant) -> Prepared {
     let mut prepared = Prepared {
@@ -187,7 +204,7 @@ async fn prepare(config: &Config, end: Instant) -> Prepared {
     let credentials = match timeout_at(end, Credentials::read(config, &Process)).await {
         Ok(Ok(credentials)) => credentials,
         Ok(Err(error)) => {
-            prepared.secret = Some(Trouble::Secret(error.to_string()));
+            prepared.secret = Some(Trouble::Secret(error.told()));
             Credentials::default()
         }
         Err(_) => {
@@ -436,6 +453,40 @@ mod tests {
             ("127.0.0.1:1", "127.0.0.1", 1),
         ] {
             assert_eq!(split(address), (host, port), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_comes_of_a_missing_secret_is_told_from_failures_of_their_own() {
+        const ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_orders-Ab12Cd";
+        let config = |pairs: &[(&str, &str)]| {
+            let all = [("K2M_BOOTSTRAP_SERVERS", "b-1:9094"), ("K2M_TOPIC", "t")];
+            let all = all.iter().chain(pairs);
+            Config::from_env(all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).expect("good")
+        };
+        let ca = config(&[("K2M_AUTHENTICATION", "tls"), ("K2M_CA_SECRET_ARN", ARN)]);
+        let own = config(&[("K2M_AUTHENTICATION", "mutual_tls"), ("K2M_SECRET_ARN", ARN)]);
+        let user = config(&[("K2M_AUTHENTICATION", "scram"), ("K2M_SECRET_ARN", ARN)]);
+        let unsigned = Fault::Authority { issuer: String::new() };
+        let past = Fault::Expired {
+            subject: String::new(),
+            date: String::new(),
+        };
+        let untrusted = |fault| Trouble::Untrusted(fault, String::new());
+        let refused = Trouble::ClientCertificate(String::new(), None);
+        for (trouble, expected) in [
+            (untrusted(unsigned), [true, false, false]),
+            (untrusted(past), [false; 3]),
+            (refused, [false, true, false]),
+            (
+                Trouble::Tls("sslv3 alert handshake failure".to_owned()),
+                [false, true, false],
+            ),
+            (Trouble::Closed(String::new()), [false; 3]),
+            (Trouble::Silent(3), [false; 3]),
+        ] {
+            let seen = [&ca, &own, &user].map(|config| follows(&trouble, config));
+            assert_eq!(seen, expected, "{trouble:?}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The brokers that the probe has to do with, and the connections to those that were reached.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -13,7 +14,10 @@ use super::connect::{Beside, Means, reach, side_by_side};
 use super::report::{Broker, Purpose, Step};
 use super::sasl::handshake;
 use super::wire::Wire;
-use super::words::Trouble;
+use super::words::{Trouble, short};
+
+/// The most brokers that are connected to, whatever the metadata names: MSK's largest clusters have 60.
+const BROKERS_MAX: usize = 100;
 
 /// All of them, in the order in which they were met.
 pub(super) struct Crew {
@@ -42,21 +46,17 @@ impl Crew {
         self.means.prepared().await.secret.clone()
     }
 
-    /// Reaches brokers, side by side.
-    pub(super) async fn reach(&mut self, addresses: &[&str], bootstrap: bool) {
-        let mut fresh: Vec<&str> = Vec::new();
-        for address in addresses {
-            let known = self.members.iter().any(|(broker, _)| broker.address == *address);
-            if !known && !fresh.contains(address) {
-                fresh.push(address);
-            }
-        }
+    /// Reaches brokers, side by side; returns how many were left out because they are too many.
+    pub(super) async fn reach(&mut self, addresses: &[&str], bootstrap: bool) -> usize {
+        let known = self.members.iter().map(|(broker, _)| broker.address.as_str());
+        let (fresh, left_out) = choose(known.collect(), addresses);
         let means = &self.means;
         let ways = fresh
             .into_iter()
             .map(|address| -> Beside<'_, _> { Box::pin(reach(address, bootstrap, means)) });
         let met = side_by_side(ways.collect()).await;
         self.members.extend(met);
+        left_out
     }
 
     /// Asks for the cluster's brokers and these topics: the first broker that answers is the speaker from then on.
@@ -99,8 +99,8 @@ impl Crew {
         }
     }
 
-    /// Takes note of the brokers that the metadata names, and reaches those that are new.
-    pub(super) async fn meet(&mut self, metadata: &MetadataResponse) {
+    /// Takes note of the brokers that the metadata names, and reaches those that are new; returns how many were left out.
+    pub(super) async fn meet(&mut self, metadata: &MetadataResponse) -> usize {
         let named: Vec<(String, i32)> = metadata
             .brokers
             .iter()
@@ -108,7 +108,7 @@ impl Crew {
             .collect();
         let addresses: Vec<&str> = named.iter().map(|(address, _)| address.as_str()).collect();
         let before = self.members.len();
-        self.reach(&addresses, false).await;
+        let left_out = self.reach(&addresses, false).await;
         for (broker, _) in &mut self.members {
             let found = named.iter().find(|(address, _)| *address == broker.address);
             broker.id = found.map(|(_, id)| *id);
@@ -118,6 +118,7 @@ impl Crew {
                 failure.reason += " (the cluster names this broker itself, in its metadata)";
             }
         }
+        left_out
     }
 
     /// The address of the speaker.
@@ -148,6 +149,23 @@ impl Crew {
     }
 }
 
+/// The addresses that are not known yet, each once and as many as there may be, and how many are left out.
+fn choose<'a>(mut known: HashSet<&'a str>, addresses: &[&'a str]) -> (Vec<&'a str>, usize) {
+    let mut fresh: Vec<&str> = Vec::new();
+    let mut left_out = 0;
+    for address in addresses {
+        if !known.insert(address) {
+            continue;
+        }
+        if known.len() <= BROKERS_MAX {
+            fresh.push(address);
+        } else {
+            left_out += 1;
+        }
+    }
+    (fresh, left_out)
+}
+
 /// The question for the cluster's brokers and these topics.
 pub(super) fn metadata_request(topics: &[(String, Purpose)]) -> MetadataRequest {
     let topic = |(name, _): &(String, Purpose)| MetadataRequestTopic::default().with_name(Some(topic_name(name)));
@@ -162,10 +180,27 @@ pub(super) fn topic_name(name: &str) -> TopicName {
 }
 
 fn address(broker: &MetadataResponseBroker) -> String {
-    let host = broker.host.as_str();
+    let host = short(broker.host.as_str());
     if host.contains(':') {
         format!("[{host}]:{}", broker.port)
     } else {
         format!("{host}:{}", broker.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_a_hundred_brokers_are_gone_to() {
+        let named: Vec<String> = (0..5_000).map(|number| format!("b-{number}:9092")).collect();
+        let named: Vec<&str> = named.iter().map(String::as_str).collect();
+        let (fresh, left_out) = choose(HashSet::new(), &named);
+        assert_eq!((fresh.len(), left_out), (100, 4_900));
+        let (fresh, left_out) = choose(named[..3].iter().copied().collect(), &named);
+        assert_eq!((fresh[0], fresh.len(), left_out), ("b-3:9092", 97, 4_900));
+        let (fresh, left_out) = choose(HashSet::from(["b-1:9092"]), &["b-1:9092", "b-2:9092", "b-2:9092"]);
+        assert_eq!((fresh, left_out), (vec!["b-2:9092"], 0));
     }
 }

@@ -25,7 +25,7 @@ use self::crew::Crew;
 use self::report::{
     Answer, Canary, Cluster, ClusterRights, Created, Failure, Purpose, Report, Right, Said, Step, Topic,
 };
-use self::words::{Method, Place, Trouble, explain};
+use self::words::{Method, Place, Trouble, explain, short};
 use crate::config::{Authentication, Config, OnPoison};
 
 /// How long all of it may take.
@@ -198,21 +198,27 @@ async fn probe(request: Request, config: &Config, due: Instant) -> Report {
     }
     let names = topics(config);
     if let Some((metadata, elapsed)) = crew.metadata(&names, &mut probe).await {
+        let left_out = crew.meet(&metadata).await;
         probe.cluster = Some(Cluster {
-            id: metadata.cluster_id.as_ref().map(|id| id.as_str().to_owned()),
+            id: metadata.cluster_id.as_ref().map(|id| short(id.as_str())),
             asked: crew.asked().to_owned(),
             brokers: metadata.brokers.len(),
+            left_out,
             milliseconds: elapsed.into(),
         });
-        crew.meet(&metadata).await;
         look(request, &names, metadata, &mut crew, &mut probe).await;
     }
     let brokers = crew.brokers();
+    // What nobody was asked is not well, even where nobody says why.
+    let told = !probe.failures.is_empty() || brokers.iter().any(|broker| broker.failure.is_some());
+    if probe.cluster.is_none() && !told {
+        probe.fail(Step::Metadata, &Trouble::Nobody, None, None);
+    }
     let own = brokers.iter().filter_map(|broker| broker.failure.clone());
     let mut failures: Vec<Failure> = own.chain(probe.failures).collect();
     failures.sort_by_key(|failure| failure.step);
     Report {
-        ok: failures.is_empty(),
+        ok: failures.is_empty() && probe.cluster.is_some(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         authentication: probe.method.name().to_owned(),
         failure: failures.first().cloned(),
@@ -249,6 +255,7 @@ async fn look(
     if request.canary && probe.topics.first().is_some_and(|topic| topic.exists == Some(true)) {
         canary::fly(pipeline, crew, probe).await;
     }
+    topic::settings(crew, probe).await;
 }
 
 #[cfg(test)]

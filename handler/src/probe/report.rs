@@ -251,8 +251,16 @@ pub struct Cluster {
     pub asked: String,
     /// How many brokers it has.
     pub brokers: usize,
+    /// How many of them were left out: the probe goes to a hundred at the most.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: usize,
     /// How long the question took.
     pub milliseconds: Millis,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What a topic is to the function.

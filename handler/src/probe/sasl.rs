@@ -11,7 +11,10 @@ use tokio::time::Instant;
 use super::report::Sasl;
 use super::scram::{Scram, ScramError};
 use super::wire::{Wire, refused};
-use super::words::Trouble;
+use super::words::{Trouble, short};
+
+/// The most mechanisms that are told of what a port offers: Kafka knows half as many.
+const OFFERED_MAX: usize = 10;
 
 /// What the function proves itself with.
 pub(super) enum Identity {
@@ -82,14 +85,25 @@ async fn show(wire: &mut Wire, token: &str, said: &mut Sasl) -> Result<(), Troub
 
 /// Shows that the password is known, without showing it, and sees that the broker knows it too.
 async fn calculate(wire: &mut Wire, username: &str, password: &str, said: &mut Sasl) -> Result<(), Trouble> {
-    let unreadable = |error: ScramError| Trouble::Unreadable(error.to_string());
     let mut nonce = [0; 24];
     openssl::rand::rand_bytes(&mut nonce).map_err(|error| Trouble::System(error.to_string()))?;
     let exchange = Scram::new(MessageDigest::sha512(), username, &STANDARD.encode(nonce));
     let challenge = authenticate(wire, exchange.first(), said).await?;
-    let last = exchange.answer(password, &challenge).map_err(unreadable)?;
+    let last = exchange
+        .answer(password, &challenge)
+        .map_err(|error| not_proven(&error))?;
     let verdict = authenticate(wire, last.message.clone(), said).await?;
-    last.check(&verdict).map_err(unreadable)
+    last.check(&verdict).map_err(|error| not_proven(&error))
+}
+
+/// What it means that an exchange could not go on.
+fn not_proven(error: &ScramError) -> Trouble {
+    let said = error.to_string();
+    match error {
+        ScramError::Stranger => Trouble::Stranger(said),
+        ScramError::Message(_) | ScramError::Rounds(_) => Trouble::Challenge(said),
+        ScramError::OpenSsl(_) => Trouble::System(said),
+    }
 }
 
 /// Asks for a mechanism: what the port offers, and whether it takes this one.
@@ -103,7 +117,8 @@ pub(super) async fn handshake(
         Trouble::NoVersion(_) => Trouble::NoSasl,
         other => other,
     })?;
-    let offered = answer.mechanisms.iter().map(|name| name.as_str().to_owned()).collect();
+    let names = answer.mechanisms.iter().take(OFFERED_MAX);
+    let offered = names.map(|name| short(name.as_str())).collect();
     Ok((offered, refused(answer.error_code, None)))
 }
 

@@ -1,5 +1,7 @@
 //! SCRAM (RFC 5802) from the client's side: shows that the password is known without showing it. Pure: messages in, messages out.
 
+use std::ops::RangeInclusive;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::error::ErrorStack;
@@ -9,8 +11,8 @@ use openssl::pkcs5::pbkdf2_hmac;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
 
-/// The most rounds that a broker may ask for: Kafka's own most is 16,384, and these take a second.
-const ROUNDS_MAX: usize = 1_000_000;
+/// The rounds that Kafka's brokers may ask for. Fewer would make the proof a cheap means to guess the password by; more would only take time.
+const ROUNDS: RangeInclusive<usize> = 4_096..=16_384;
 
 /// What `n,,`, the beginning of the first message, is in base64: no channel binding.
 const NO_BINDING: &str = "biws";
@@ -21,8 +23,13 @@ pub(super) enum ScramError {
     /// The broker's message isn't one.
     #[error("the broker's SCRAM message can't be used: {0}")]
     Message(&'static str),
+    /// The broker asks for so many rounds.
+    #[error(
+        "the broker asks for {0} rounds of SCRAM, and Kafka's brokers for 4096 to 16384: no proof of the password was sent"
+    )]
+    Rounds(usize),
     /// The broker doesn't know the password.
-    #[error("the broker does not know the password itself: it is not the cluster that it should be")]
+    #[error("the broker's own proof of the password is wrong")]
     Stranger,
     /// OpenSSL refuses.
     #[error("SCRAM can't be calculated: {0}")]
@@ -67,15 +74,18 @@ impl Scram {
             found.ok_or(ScramError::Message(missing))
         };
         let nonce = field("r=", "it has no nonce")?;
-        if !nonce.starts_with(&self.nonce) {
-            return Err(ScramError::Message("its nonce does not begin with ours"));
+        match nonce.strip_prefix(&self.nonce) {
+            None => return Err(ScramError::Message("its nonce does not begin with ours")),
+            // Without a part of the broker's own, an answer of before could be shown again.
+            Some("") => return Err(ScramError::Message("its nonce adds nothing to ours")),
+            Some(_) => {}
         }
         let salt = STANDARD.decode(field("s=", "it has no salt")?);
         let salt = salt.map_err(|_| ScramError::Message("its salt is no base64"))?;
         let rounds = field("i=", "it has no number of rounds")?.parse();
         let rounds = rounds.map_err(|_| ScramError::Message("its number of rounds is none"))?;
-        if rounds > ROUNDS_MAX {
-            return Err(ScramError::Message("it asks for more than a million rounds"));
+        if !ROUNDS.contains(&rounds) {
+            return Err(ScramError::Rounds(rounds));
         }
         let mut salted = vec![0; self.digest.size()];
         pbkdf2_hmac(password.as_bytes(), &salt, rounds, self.digest, &mut salted)?;
@@ -128,9 +138,10 @@ mod tests {
             last.message,
             "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
         );
+        let stranger = last.check("v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+        assert!(matches!(stranger, Err(ScramError::Stranger)));
         last.check("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
             .expect("the broker knows the password");
-        assert!(last.check("v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=").is_err());
         assert!(last.check("e=other-error").is_err());
     }
 
@@ -138,15 +149,29 @@ mod tests {
     fn what_can_t_be_a_challenge_is_refused() {
         let exchange = Scram::new(MessageDigest::sha512(), "a=b,c", NONCE);
         assert_eq!(exchange.first(), "n,,n=a=3Db=2Cc,r=rOprNGfwEbeRWgbNEkqO");
-        for bad in [
-            "",
-            "r=another,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
-            "r=rOprNGfwEbeRWgbNEkqOx,i=4096",
-            "r=rOprNGfwEbeRWgbNEkqOx,s=%,i=4096",
-            "r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i=many",
-            "r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i=99999999",
+        for (bad, why) in [
+            ("", "no nonce"),
+            ("r=another,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "begin with ours"),
+            ("r=rOprNGfwEbeRWgbNEkq,s=AAAA,i=4096", "begin with ours"),
+            ("r=rOprNGfwEbeRWgbNEkqO,s=AAAA,i=4096", "adds nothing to ours"),
+            ("r=rOprNGfwEbeRWgbNEkqOx,i=4096", "no salt"),
+            ("r=rOprNGfwEbeRWgbNEkqOx,s=%,i=4096", "no base64"),
+            ("r=rOprNGfwEbeRWgbNEkqOx,s=AAAA", "no number of rounds"),
+            ("r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i=many", "is none"),
+            ("r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i=-4096", "is none"),
+            ("r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i=99999999999999999999", "is none"),
+            ("r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i=1", "asks for 1 rounds"),
+            ("r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i=4095", "brokers for 4096 to 16384"),
+            ("r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i=16385", "asks for 16385 rounds"),
         ] {
-            assert!(exchange.answer("p", bad).is_err(), "{bad:?}");
+            let Err(error) = exchange.answer("p", bad) else {
+                panic!("{bad:?} is taken")
+            };
+            assert!(error.to_string().contains(why), "{bad:?}: {error}");
+        }
+        for rounds in [4_096, 16_384] {
+            let good = format!("r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i={rounds}");
+            assert!(exchange.answer("p", &good).is_ok(), "{good}");
         }
     }
 }

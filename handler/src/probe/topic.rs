@@ -134,15 +134,32 @@ pub(super) async fn look(
         rights: TopicRights::not_asked(),
     };
     describe(&mut topic, metadata, probe);
-    if let Some(wire) = crew.speaker() {
-        write(&mut topic, wire, probe).await;
-    }
-    if topic.exists != Some(false)
-        && let Some(wire) = crew.speaker()
-    {
-        configs(&mut topic, wire).await;
+    match crew.speaker() {
+        Some(wire) => write(&mut topic, wire, probe).await,
+        None => topic.rights.write = after_silence(),
     }
     probe.topics.push(topic);
+}
+
+/// Asks for the settings of the topics that are there. Comes after all that delivery needs: behind a question without an answer nothing more can be
+/// asked, and that one alone is no failure.
+pub(super) async fn settings(crew: &mut Crew, probe: &mut Probe) {
+    for topic in &mut probe.topics {
+        if topic.exists == Some(false) {
+            continue;
+        }
+        match crew.speaker() {
+            Some(wire) => configs(topic, wire).await,
+            None => topic.rights.describe_configs = after_silence(),
+        }
+    }
+}
+
+/// What could not be asked any more.
+fn after_silence() -> Right {
+    Right::Unknown {
+        reason: "it was not tried: the broker left a question before it without an answer".to_owned(),
+    }
 }
 
 fn describe(topic: &mut Topic, metadata: &MetadataResponse, probe: &mut Probe) {
@@ -271,7 +288,10 @@ async fn configs(topic: &mut Topic, wire: &mut Wire) {
 
 /// Finds out whether the function may write idempotently: by asking for a producer's id, as every such producer does first.
 pub(super) async fn idempotence(crew: &mut Crew, probe: &mut Probe) {
-    let Some(wire) = crew.speaker() else { return };
+    let Some(wire) = crew.speaker() else {
+        probe.rights.idempotent_write = after_silence();
+        return;
+    };
     let request = InitProducerIdRequest::default()
         .with_transactional_id(None)
         .with_transaction_timeout_ms(60_000)

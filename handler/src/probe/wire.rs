@@ -17,13 +17,13 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Message, Str
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::words::{Found, Trouble};
+use super::words::{Found, Trouble, short};
 
 /// How long one request may take.
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// Bytes of the largest answer that is read: metadata of thousands of partitions is far smaller.
-const LARGEST: usize = 16 << 20;
+const LARGEST: usize = 4 << 20;
 
 /// How long to wait for more of what isn't Kafka's, to show how it begins.
 const MORE: Duration = Duration::from_millis(200);
@@ -36,33 +36,68 @@ pub(super) trait Api: Encodable + Message + HeaderVersion {
     const NAME: &'static str;
     /// The newest version that the probe speaks, where that isn't the newest that there is.
     const NEWEST: i16;
+    /// Where its answer's first array is.
+    const FIRST: &'static [First];
     /// What answers it.
     type Answer: Decodable + HeaderVersion;
 }
 
+/// The first array of an answer, from a version on.
+pub(super) struct First {
+    /// The version.
+    from: i16,
+    /// The bytes in front of it, all of them of a fixed size.
+    at: usize,
+    /// Whether its count is a varint, one more than there are elements, in place of four bytes.
+    compact: bool,
+    /// The fewest bytes that an element takes.
+    least: usize,
+}
+
+/// An array with a count of four bytes.
+const fn wide(from: i16, at: usize, least: usize) -> First {
+    First {
+        from,
+        at,
+        compact: false,
+        least,
+    }
+}
+
+/// An array with a count of one to five bytes.
+const fn compact(from: i16, at: usize, least: usize) -> First {
+    First {
+        from,
+        at,
+        compact: true,
+        least,
+    }
+}
+
 macro_rules! api {
-    ($($key:ident: $request:ty => $answer:ty, $newest:expr;)*) => {$(
+    ($($key:ident: $request:ty => $answer:ty, $newest:expr, $first:expr;)*) => {$(
         impl Api for $request {
             const KEY: ApiKey = ApiKey::$key;
             const NAME: &'static str = stringify!($key);
             const NEWEST: i16 = $newest;
+            const FIRST: &'static [First] = &$first;
             type Answer = $answer;
         }
     )*};
 }
 
 api! {
-    ApiVersions: ApiVersionsRequest => ApiVersionsResponse, 3;
-    SaslHandshake: SaslHandshakeRequest => SaslHandshakeResponse, 1;
-    SaslAuthenticate: SaslAuthenticateRequest => SaslAuthenticateResponse, 2;
-    Metadata: MetadataRequest => MetadataResponse, 12;
-    DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse, 4;
-    InitProducerId: InitProducerIdRequest => InitProducerIdResponse, 4;
-    CreateTopics: CreateTopicsRequest => CreateTopicsResponse, 7;
+    ApiVersions: ApiVersionsRequest => ApiVersionsResponse, 3, [wide(0, 2, 6), compact(3, 2, 7)];
+    SaslHandshake: SaslHandshakeRequest => SaslHandshakeResponse, 1, [wide(0, 2, 2)];
+    SaslAuthenticate: SaslAuthenticateRequest => SaslAuthenticateResponse, 2, [];
+    Metadata: MetadataRequest => MetadataResponse, 12, [wide(0, 0, 10), wide(3, 4, 10), compact(9, 4, 11)];
+    DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse, 4, [wide(0, 4, 11), compact(4, 4, 7)];
+    InitProducerId: InitProducerIdRequest => InitProducerIdResponse, 4, [];
+    CreateTopics: CreateTopicsRequest => CreateTopicsResponse, 7, [wide(2, 4, 4), compact(5, 4, 6)];
     // The versions after these name topics by their ids.
-    Produce: ProduceRequest => ProduceResponse, 11;
-    Fetch: FetchRequest => FetchResponse, 12;
-    ListOffsets: ListOffsetsRequest => ListOffsetsResponse, 7;
+    Produce: ProduceRequest => ProduceResponse, 11, [wide(0, 0, 6), compact(9, 0, 3)];
+    Fetch: FetchRequest => FetchResponse, 12, [wide(1, 4, 6), wide(7, 10, 6), compact(12, 10, 3)];
+    ListOffsets: ListOffsetsRequest => ListOffsetsResponse, 7, [wide(0, 0, 6), wide(2, 4, 6), compact(6, 4, 3)];
 }
 
 /// What a connection has to be able to do.
@@ -110,7 +145,7 @@ impl Wire {
         let mut body = self.exchange(&request, newest).await?;
         // A broker that doesn't know this version answers in the oldest one, and says so in the first two bytes.
         let unknown = body.get(..2) == Some(&Code::UnsupportedVersion.code().to_be_bytes());
-        let answer = decode::<ApiVersionsResponse>(&mut body, if unknown { 0 } else { newest })?;
+        let answer = understand::<ApiVersionsRequest>(&mut body, if unknown { 0 } else { newest })?;
         if !unknown {
             refused(answer.error_code, None)?;
         }
@@ -120,7 +155,7 @@ impl Wire {
             .collect();
         if self.versions.is_empty() {
             let mut body = self.exchange(&request, 0).await?;
-            let answer = decode::<ApiVersionsResponse>(&mut body, 0)?;
+            let answer = understand::<ApiVersionsRequest>(&mut body, 0)?;
             refused(answer.error_code, None)?;
             let known = answer.api_keys.into_iter();
             self.versions = known
@@ -134,7 +169,7 @@ impl Wire {
     pub(super) async fn ask<A: Api>(&mut self, request: &A) -> Result<A::Answer, Trouble> {
         let version = self.version::<A>().ok_or(Trouble::NoVersion(A::NAME))?;
         let mut body = self.exchange(request, version).await?;
-        decode::<A::Answer>(&mut body, version)
+        understand::<A>(&mut body, version)
     }
 
     /// The version of a request that both sides know best.
@@ -262,6 +297,50 @@ pub(super) fn recognize(begin: &[u8]) -> Found {
     }
 }
 
+/// Decodes an answer, once its first array can be as long as it says: the decoder makes room for so many before it reads any.
+fn understand<A: Api>(body: &mut Bytes, version: i16) -> Result<A::Answer, Trouble> {
+    if let Some(first) = A::FIRST.iter().rev().find(|first| first.from <= version) {
+        holds(first, body)?;
+    }
+    decode(body, version)
+}
+
+/// Whether a body can hold as many elements as its first array says.
+fn holds(first: &First, body: &[u8]) -> Result<(), Trouble> {
+    let cut_off = || Trouble::Unreadable("the answer ends where an array should begin".to_owned());
+    let rest = body.get(first.at..).ok_or_else(cut_off)?;
+    let (count, size) = if first.compact {
+        varint(rest).map(|(count, size)| (count.saturating_sub(1), size))
+    } else {
+        // A negative one says that there is no array.
+        rest.first_chunk()
+            .map(|count| (u32::try_from(i32::from_be_bytes(*count)).unwrap_or_default(), 4))
+    }
+    .ok_or_else(cut_off)?;
+    let room = rest.len() - size;
+    let elements = usize::try_from(count).unwrap_or(usize::MAX);
+    if elements <= room / first.least {
+        Ok(())
+    } else {
+        Err(Trouble::Unreadable(format!(
+            "the answer says that an array of {count} begins, and {room} bytes follow"
+        )))
+    }
+}
+
+/// An unsigned number in pieces of seven bits, and how many bytes it took; as the decoder has it, which stops after five.
+fn varint(bytes: &[u8]) -> Option<(u32, usize)> {
+    let mut value = 0;
+    for (place, byte) in bytes.iter().take(5).enumerate() {
+        value |= u32::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return Some((value, place + 1));
+        }
+    }
+    // Without an end after five bytes: the decoder takes it as it is.
+    (bytes.len() >= 5).then_some((value, 5))
+}
+
 fn decode<T: Decodable>(body: &mut Bytes, version: i16) -> Result<T, Trouble> {
     T::decode(body, version).map_err(|error| Trouble::Unreadable(error.to_string()))
 }
@@ -270,7 +349,7 @@ fn decode<T: Decodable>(body: &mut Bytes, version: i16) -> Result<T, Trouble> {
 pub(super) fn refused(code: i16, message: Option<&StrBytes>) -> Result<(), Trouble> {
     match Code::try_from_code(code) {
         None => Ok(()),
-        Some(code) => Err(Trouble::Code(code, message.map(|text| text.as_str().to_owned()))),
+        Some(code) => Err(Trouble::Code(code, message.map(|text| short(text.as_str())))),
     }
 }
 
@@ -310,6 +389,58 @@ mod tests {
         assert_eq!(read(b"HTTP/1.1 400").await, Err(Trouble::Speaks(Found::Http)));
         assert!(matches!(read(b"\0\0\0\x09ab").await, Err(Trouble::Closed(_))));
         assert!(matches!(read(b"\x02\x01").await, Err(Trouble::Speaks(Found::Other(_)))));
+    }
+
+    #[test]
+    fn an_array_that_claims_more_than_there_is_gets_no_room() {
+        let claims = |body: &[u8], version| {
+            let answered = understand::<ApiVersionsRequest>(&mut Bytes::copy_from_slice(body), version);
+            matches!(answered, Err(Trouble::Unreadable(_)))
+        };
+        for (body, version) in [
+            (b"\0\0\x7f\xff\xff\xff".as_slice(), 0),
+            (b"\0\0\0\0\0\x02\0\x03\0\0\0\x0c", 0),
+            (b"\0\0\xff\xff\xff\xff\x0f", 3),
+            (b"\0\0\xff\xff\xff\xff\xff", 3),
+            (b"\0\0\x03\0\x03\0\0\0\x0c\0\0\0\0\0\0", 3),
+            (b"\0\0", 3),
+            (b"", 0),
+        ] {
+            assert!(claims(body, version), "{body:?}");
+        }
+        assert!(!claims(b"\0\0\0\0\0\x01\0\x03\0\0\0\x0c", 0));
+        assert!(!claims(b"\0\0\x02\0\x03\0\0\0\x0c\0\0\0\0\0\0", 3));
+    }
+
+    /// The answer's first array says that it has as many elements as can be said, in every version that is ever read.
+    fn is_guarded<A: Api>() {
+        for version in A::VERSIONS.min..=A::NEWEST {
+            let Some(first) = A::FIRST.iter().rev().find(|first| first.from <= version) else {
+                panic!("{} {version}", A::NAME)
+            };
+            let count: &[u8] = if first.compact {
+                b"\xff\xff\xff\xff\x0f"
+            } else {
+                b"\x7f\xff\xff\xff"
+            };
+            let body = [&vec![0; first.at], count, &[0; 64]].concat();
+            let Err(Trouble::Unreadable(said)) = understand::<A>(&mut body.into(), version) else {
+                panic!("{} {version}", A::NAME)
+            };
+            assert!(said.contains("says that an array of"), "{} {version}: {said}", A::NAME);
+        }
+    }
+
+    #[test]
+    fn the_first_array_of_every_answer_is_looked_at() {
+        is_guarded::<ApiVersionsRequest>();
+        is_guarded::<SaslHandshakeRequest>();
+        is_guarded::<MetadataRequest>();
+        is_guarded::<DescribeConfigsRequest>();
+        is_guarded::<CreateTopicsRequest>();
+        is_guarded::<ProduceRequest>();
+        is_guarded::<FetchRequest>();
+        is_guarded::<ListOffsetsRequest>();
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use kafka_protocol::ResponseError as Code;
 
 use super::report::{Failure, Step};
+use crate::secret::Told;
 
 /// What can go wrong at a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// What a secret holds can't be had; its reader's own words, with the next step.
-    Secret(String),
+    /// What a secret holds can't be had; its reader's own words.
+    Secret(Told),
     /// DNS knows no such name.
     NoSuchName(String),
     /// Nobody could be asked for the name.
@@ -41,6 +42,10 @@ pub(super) enum Trouble {
     Token(String),
     /// The broker doesn't believe who the function is; its words.
     Identity(String),
+    /// The broker can't show that it knows the password itself.
+    Stranger(String),
+    /// The broker's part of the proof can't be used, and why.
+    Challenge(String),
     /// A broker's answer with an error code, and its own words where it has some.
     Code(Code, Option<String>),
     /// The broker takes no version of the request that the probe knows.
@@ -51,6 +56,8 @@ pub(super) enum Trouble {
     System(String),
     /// These partitions have no leader.
     Leaderless(Vec<i32>),
+    /// No broker could be asked, and none has a failure of its own.
+    Nobody,
     /// What was written is not what is read.
     Lost(String),
     /// The probe's own time ran out before this step.
@@ -206,14 +213,26 @@ pub(super) fn explain(step: Step, trouble: &Trouble, place: &Place<'_>) -> Failu
         topic: place.topic.map(str::to_owned),
         reason,
         next,
-        detail: detail(trouble),
+        detail: short(&detail(trouble)),
+    }
+}
+
+/// The most characters that are told of what others said: a broker may say as much as it likes.
+const SAID: usize = 500;
+
+/// What others said, and no more of it than anybody reads.
+pub(super) fn short(said: &str) -> String {
+    match said.char_indices().nth(SAID) {
+        Some((end, _)) => format!("{}…", &said[..end]),
+        None => said.to_owned(),
     }
 }
 
 /// What others said.
 fn detail(trouble: &Trouble) -> String {
     match trouble {
-        Trouble::NoSuchName(said)
+        Trouble::Secret(Told { said, .. })
+        | Trouble::NoSuchName(said)
         | Trouble::NoNameServer(said)
         | Trouble::Refused(said)
         | Trouble::NoRoute(said)
@@ -222,6 +241,8 @@ fn detail(trouble: &Trouble) -> String {
         | Trouble::ClientCertificate(said, _)
         | Trouble::Tls(said)
         | Trouble::Identity(said)
+        | Trouble::Stranger(said)
+        | Trouble::Challenge(said)
         | Trouble::Unreadable(said)
         | Trouble::System(said)
         | Trouble::Speaks(Found::Other(said)) => said.clone(),
@@ -241,14 +262,7 @@ fn words(reason: impl Into<String>, next: impl Into<String>) -> Words {
 
 fn secret(trouble: &Trouble) -> Words {
     match trouble {
-        // The reader's own words end with the next step.
-        Trouble::Secret(said) => match said.rsplit_once("; ") {
-            Some((reason, next)) => words(reason, next),
-            None => words(
-                said.clone(),
-                "mend the secret: without it the brokers can't be spoken to",
-            ),
-        },
+        Trouble::Secret(told) => words(&*told.reason, &*told.next),
         other => anywhere(other, "reading the secret", "Secrets Manager"),
     }
 }
@@ -470,6 +484,14 @@ fn sasl(trouble: &Trouble, place: &Place<'_>) -> Words {
             words(format!("the function can't say who it is: {reason}"), next)
         }
         Trouble::Identity(said) => identity(said, place),
+        Trouble::Stranger(_) => words(
+            format!("{server} is not the cluster that it should be: it does not know the password"),
+            "check host and port, and who answers there: something may pose as the broker; the password itself was not sent",
+        ),
+        Trouble::Challenge(_) => words(
+            format!("{server} does not authenticate as Kafka's brokers do: its part of {mechanism} can't be used"),
+            "check host and port, and who answers there: the detail says what is wrong with it; the password itself was not sent",
+        ),
         Trouble::Closed(_) => words(
             format!("{server} closed the connection in the middle of the authentication"),
             "the brokers' logs say why; a broker that is about to stop does so too",
@@ -520,6 +542,10 @@ fn metadata(trouble: &Trouble, place: &Place<'_>) -> Words {
         Trouble::Closed(_) => words(
             format!("{server} closed the connection when it was asked for the cluster's brokers"),
             "the brokers' logs say why; a broker that is about to stop does so too",
+        ),
+        Trouble::Nobody => words(
+            "no broker could be asked for the cluster's brokers, and none says why",
+            "ask again; where it stays so it is a bug of k2m: please report it",
         ),
         other => anywhere(other, "the question for the cluster's brokers", server),
     }
@@ -643,7 +669,7 @@ fn list(names: &[String], none: &str) -> String {
     if names.is_empty() {
         none.to_owned()
     } else {
-        names.join(", ")
+        short(&names.join(", "))
     }
 }
 
@@ -651,10 +677,10 @@ fn list(names: &[String], none: &str) -> String {
 mod tests {
     use super::*;
 
-    const SAID: &str = "as they said it";
+    const WORDS: &str = "as they said it";
 
     fn said() -> String {
-        SAID.to_owned()
+        WORDS.to_owned()
     }
 
     fn rows() -> Vec<(Step, Trouble, Method)> {
@@ -671,10 +697,13 @@ mod tests {
         vec![
             (
                 Step::Secret,
-                Trouble::Secret("it can't be read; give a right".to_owned()),
+                Trouble::Secret(Told {
+                    reason: "it can't be read".to_owned(),
+                    next: "give a right; then ask again".to_owned(),
+                    said: said(),
+                }),
                 Scram,
             ),
-            (Step::Secret, Trouble::Secret(said()), Scram),
             (Step::Secret, Trouble::Silent(4), Scram),
             (Step::Dns, Trouble::NoSuchName(said()), Tls),
             (Step::Dns, Trouble::NoNameServer(said()), Tls),
@@ -755,6 +784,8 @@ mod tests {
             ),
             (Step::Sasl, Trouble::Identity("invalid credentials".to_owned()), Scram),
             (Step::Sasl, Trouble::Mechanism(vec!["OAUTHBEARER".to_owned()]), Scram),
+            (Step::Sasl, Trouble::Stranger(said()), Scram),
+            (Step::Sasl, Trouble::Challenge(said()), Scram),
             (Step::Sasl, Trouble::Closed(said()), Iam),
             (Step::Sasl, Trouble::Silent(3), Iam),
             (Step::Metadata, Trouble::WantsSasl(both()), Tls),
@@ -762,6 +793,7 @@ mod tests {
             (Step::Metadata, Trouble::Closed(said()), Tls),
             (Step::Metadata, Trouble::NoVersion("Metadata"), Tls),
             (Step::Metadata, Trouble::Silent(3), Tls),
+            (Step::Metadata, Trouble::Nobody, Tls),
             (Step::CreateTopic, code(Code::TopicAuthorizationFailed), Iam),
             (
                 Step::CreateTopic,
@@ -802,6 +834,30 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn what_others_said_is_cut_off() {
+        assert_eq!(short("é"), "é");
+        assert_eq!(short(&"é".repeat(500)), "é".repeat(500));
+        assert_eq!(short(&"é".repeat(501)), format!("{}…", "é".repeat(500)));
+        let place = Place {
+            broker: Some("b-1:9094"),
+            topic: None,
+            method: Method::Scram,
+        };
+        let names = vec!["a name".to_owned(); 1_000_000];
+        for (step, trouble) in [
+            (Step::Sasl, Trouble::Identity("x".repeat(1 << 20))),
+            (Step::Sasl, Trouble::Mechanism(names.clone())),
+            (Step::Metadata, Trouble::WantsSasl(names)),
+        ] {
+            let failure = explain(step, &trouble, &place);
+            assert!(
+                failure.reason.len() < 1_000 && failure.detail.len() < 1_000,
+                "{failure:?}"
+            );
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 
+use super::Told;
 use crate::config::Region;
 use crate::kafka::Surroundings;
 use crate::kafka::iam::{TokenError, credentials};
@@ -32,6 +33,15 @@ const ALL: Duration = Duration::from_secs(4);
 
 /// Bytes of the largest answer that is read: a secret has 64 KiB at the most.
 const ANSWER_MAX: usize = 1 << 20;
+
+/// What to do where the function may not read a secret.
+const ALLOW: &str = "allow its role secretsmanager:GetSecretValue on it, and kms:Decrypt on the key that encrypts it";
+
+/// What to do about a secret that is not there.
+const CREATE: &str = "correct its ARN, or create it";
+
+/// What to do about a secret that holds bytes.
+const AS_TEXT: &str = "store it as text, which is JSON";
 
 /// Why Secrets Manager did not give a secret, with the next step.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +71,7 @@ pub enum ManagerError {
         source: TlsError,
     },
     /// No answer.
-    #[error(
-        "Secrets Manager can't be reached at {host} ({reason}): give the function's subnets a NAT gateway or an interface endpoint {endpoint}, and let the \
-         function's security group out to port 443"
-    )]
+    #[error("Secrets Manager can't be reached at {host} ({reason}): {}", way(endpoint))]
     Unreachable {
         /// Where it was looked for.
         host: String,
@@ -74,10 +81,7 @@ pub enum ManagerError {
         endpoint: String,
     },
     /// The function may not read it.
-    #[error(
-        "the function may not read the secret {arn}: allow its role secretsmanager:GetSecretValue on it, and kms:Decrypt on the key that encrypts it; AWS \
-         says: {said}"
-    )]
+    #[error("the function may not read the secret {arn}: {}; AWS says: {said}", ALLOW)]
     Denied {
         /// The secret.
         arn: String,
@@ -85,7 +89,7 @@ pub enum ManagerError {
         said: String,
     },
     /// There is none of this name.
-    #[error("there is no secret {arn}: correct its ARN, or create it; AWS says: {said}")]
+    #[error("there is no secret {arn}: {}; AWS says: {said}", CREATE)]
     NotFound {
         /// The secret.
         arn: String,
@@ -103,13 +107,16 @@ pub enum ManagerError {
         said: String,
     },
     /// It holds bytes.
-    #[error("the secret {arn} is binary: store it as text, which is JSON")]
+    #[error("the secret {arn} is binary: {}", AS_TEXT)]
     Binary {
         /// The secret.
         arn: String,
     },
     /// The answer is none of Secrets Manager's.
-    #[error("what answers at {host} is not Secrets Manager (status {status}): check {}", ENDPOINTS.join(" and "))]
+    #[error(
+        "what answers at {host} is not Secrets Manager (status {status}): {}",
+        check_endpoints()
+    )]
     Strange {
         /// Who answered.
         host: String,
@@ -127,6 +134,75 @@ impl ManagerError {
             Self::Refused { code, .. } => code.contains("Throttling") || code.contains("InternalService"),
             _ => false,
         }
+    }
+
+    /// What happened, and apart from it what to do and what AWS said.
+    pub(super) fn told(&self) -> Told {
+        let not_asked = |arn: &str, reason: &str| format!("the secret {arn} can't be asked for: {reason}");
+        match self {
+            Self::NoCredentials { arn, source } => match source {
+                TokenError::NoCredentials(variable) => Told::new(
+                    not_asked(
+                        arn,
+                        &format!("{variable} is not set: Lambda sets it from the function's role"),
+                    ),
+                    "give the function a role, or set credentials where it runs",
+                ),
+                TokenError::Signing(_) => Told::new(not_asked(arn, &source.to_string()), "check the function's role"),
+            },
+            Self::Request { arn, reason } => Told::new(
+                not_asked(arn, reason),
+                format!("correct its ARN, and {}", check_endpoints()),
+            ),
+            Self::Tls { arn, source } => Told::new(
+                match source {
+                    TlsError::NoAuthorities => not_asked(arn, "no certificate authorities were found on the system"),
+                    other => not_asked(arn, &other.to_string()),
+                },
+                "let SSL_CERT_FILE name a PEM file with the certificate authorities of the system",
+            ),
+            Self::Unreachable { host, reason, endpoint } => {
+                Told::new(format!("Secrets Manager can't be reached at {host}"), way(endpoint)).saying(reason)
+            }
+            Self::Denied { arn, said } => {
+                Told::new(format!("the function may not read the secret {arn}"), ALLOW).saying(said)
+            }
+            Self::NotFound { arn, said } => Told::new(format!("there is no secret {arn}"), CREATE).saying(said),
+            Self::Refused { arn, code, said } => Told::new(
+                format!("Secrets Manager refused to give the secret {arn}: {code}"),
+                refusal(code, self.may_pass()),
+            )
+            .saying(said),
+            Self::Binary { arn } => Told::new(format!("the secret {arn} is binary"), AS_TEXT),
+            Self::Strange { host, status } => Told::new(
+                format!("what answers at {host} is not Secrets Manager (status {status})"),
+                check_endpoints(),
+            ),
+        }
+    }
+}
+
+/// How to make a way to Secrets Manager.
+fn way(endpoint: &str) -> String {
+    format!(
+        "give the function's subnets a NAT gateway or an interface endpoint {endpoint}, and let the function's security group out to port 443"
+    )
+}
+
+/// What to look at where something else answers.
+fn check_endpoints() -> String {
+    format!("check {}", ENDPOINTS.join(" and "))
+}
+
+/// What to do about a refusal of this kind.
+fn refusal(code: &str, passes: bool) -> &'static str {
+    match code {
+        "DecryptionFailure" => {
+            "see that the key that encrypts the secret is enabled, and that the function's role may use it"
+        }
+        "InvalidRequestException" => "see that the secret is not about to be deleted, and has a value",
+        _ if passes => "this may pass: ask again",
+        _ => "look at the secret in Secrets Manager: what AWS says names the cause",
     }
 }
 
@@ -202,7 +278,7 @@ fn request(
 ) -> Result<Request<Full<Bytes>>, ManagerError> {
     let failed = |reason: &dyn std::error::Error| ManagerError::Request {
         arn: arn.to_owned(),
-        reason: format!("{reason}: check {}", ENDPOINTS.join(" and ")),
+        reason: format!("{reason}: {}", check_endpoints()),
     };
     let credentials =
         credentials(|name| surroundings.variable(name)).map_err(|source| ManagerError::NoCredentials {
@@ -433,5 +509,60 @@ print(request.headers["Authorization"])
             })
             .collect();
         insta::assert_snapshot!(said.join("\n"));
+    }
+
+    #[test]
+    fn what_happened_and_what_to_do_are_told_apart() {
+        let arn = || ARN.to_owned();
+        let said = || "AWS's words; with a semicolon".to_owned();
+        let refused = |code: &str| ManagerError::Refused {
+            arn: arn(),
+            code: code.to_owned(),
+            said: said(),
+        };
+        let rows = [
+            ManagerError::NoCredentials {
+                arn: arn(),
+                source: TokenError::NoCredentials("AWS_ACCESS_KEY_ID"),
+            },
+            ManagerError::Request {
+                arn: arn(),
+                reason: "its ARN names no region".to_owned(),
+            },
+            ManagerError::Tls {
+                arn: arn(),
+                source: TlsError::NoAuthorities,
+            },
+            ManagerError::Unreachable {
+                host: "host".to_owned(),
+                reason: "no answer in 4 seconds".to_owned(),
+                endpoint: "com.amazonaws.eu-central-1.secretsmanager".to_owned(),
+            },
+            ManagerError::Denied {
+                arn: arn(),
+                said: said(),
+            },
+            ManagerError::NotFound {
+                arn: arn(),
+                said: said(),
+            },
+            refused("DecryptionFailure"),
+            refused("InvalidRequestException"),
+            refused("ThrottlingException"),
+            refused("SomethingNew"),
+            ManagerError::Binary { arn: arn() },
+            ManagerError::Strange {
+                host: "host".to_owned(),
+                status: 200,
+            },
+        ];
+        let told: Vec<String> = rows
+            .iter()
+            .map(|error| {
+                let Told { reason, next, said } = error.told();
+                format!("{reason}\n    next: {next}\n    said: {said}")
+            })
+            .collect();
+        insta::assert_snapshot!(told.join("\n"));
     }
 }

@@ -150,9 +150,13 @@ async fn a_file_that_does_not_do_is_named_and_none_of_it_is_told() {
             folder.display()
         )
     );
+    let told = error.told();
+    assert_eq!(told.next, r#"let it hold {"username": "…", "password": "…"}"#);
+    assert!(told.reason.ends_with("is missing, empty or no text"), "{told:?}");
     let gone = read(&source, Shape::Scram, &Nothing).await.expect_err("there is none");
     assert!(
         gone.to_string().ends_with("; correct its path, or its rights"),
         "{gone}"
     );
+    assert_eq!(gone.told().next, "correct its path, or its rights");
 }
