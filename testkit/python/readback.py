@@ -15,6 +15,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 # Without a message for so long, the broker is taken to be gone.
 STALLED_AFTER_S = 30
+PAUSE_S = 0.02
+# What is answered for a partition whose leader is not known yet.
+PASSING = {
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+}
 
 
 def arguments():
@@ -42,14 +50,21 @@ def consumer(args):
 
 
 def partitions_of(client, topic):
-    """The topic's partitions, each with its first and its end offset."""
-    found = client.list_topics(topic, timeout=20).topics[topic]
-    if found.error is not None:
-        raise KafkaException(found.error)
-    return {
-        number: client.get_watermark_offsets(TopicPartition(topic, number), timeout=20, cached=False)
-        for number in sorted(found.partitions)
-    }
+    """The topic's partitions, each with its first and its end offset. A broker that has just come back may not lead them yet."""
+    give_up = time.monotonic() + STALLED_AFTER_S
+    while True:
+        try:
+            found = client.list_topics(topic, timeout=20).topics[topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+            return {
+                number: client.get_watermark_offsets(TopicPartition(topic, number), timeout=20, cached=False)
+                for number in sorted(found.partitions)
+            }
+        except KafkaException as error:
+            if error.args[0].code() not in PASSING or time.monotonic() >= give_up:
+                raise
+            time.sleep(PAUSE_S)
 
 
 def messages(client, topic, offsets):
