@@ -37,6 +37,14 @@ fn run(kafka: &KafkaCluster, arguments: &[&str], lines: &str) -> Ended {
     run.end()
 }
 
+/// All of a topic, by partition and offset.
+fn all_of(kafka: &KafkaCluster, topic: &str) -> Vec<Message> {
+    let clerk = Clerk::start().expect("the clerk");
+    clerk
+        .read(&kafka.bootstrap_servers(), topic)
+        .expect("the topic can be read")
+}
+
 fn header<'m>(message: &'m Message, name: &str) -> Option<&'m str> {
     message.headers.get(name)?.as_deref()
 }
@@ -69,10 +77,7 @@ fn records_of_an_aggregate_arrive_with_their_own_keys_in_order() {
         "{}",
         ended.told()
     );
-    let messages = Clerk::start()
-        .expect("the clerk")
-        .read(&kafka.bootstrap_servers(), "orders")
-        .expect("the topic can be read");
+    let messages = all_of(&kafka, "orders");
     assert_eq!(messages.len(), 10_002);
     let mut last: BTreeMap<&str, u32> = BTreeMap::new();
     for message in &messages {
@@ -112,17 +117,14 @@ fn one_record_of_an_aggregate_that_is_too_large_is_diverted_alone() {
         "{}",
         ended.told()
     );
-    let clerk = Clerk::start().expect("the clerk");
-    let messages = clerk.read(&kafka.bootstrap_servers(), "orders").expect("the topic");
+    let messages = all_of(&kafka, "orders");
     assert_eq!(values(&messages), ["first", "last"]);
     assert!(
         messages.iter().all(|it| it.timestamp == 1_700_000_000_000),
         "{messages:?}"
     );
     assert_eq!(header(&messages[0], "k2m-log-group"), Some("group"));
-    let letters = clerk
-        .read(&kafka.bootstrap_servers(), "orders-dead-letter")
-        .expect("the topic");
+    let letters = all_of(&kafka, "orders-dead-letter");
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].value.as_ref().map(String::len), Some(50_000));
     assert_eq!(header(&letters[0], "k2m-subsequence"), Some("1"));
@@ -130,7 +132,7 @@ fn one_record_of_an_aggregate_that_is_too_large_is_diverted_alone() {
     // With `block` Lambda knows the record only: it is given up as a whole, and named. What is good in it is not sent at each retry.
     let ended = run(&kafka, &[&decode[..], &["--retries", "3"]].concat(), &record);
     assert_eq!((ended.code, ended.count("diverted")), (Some(0), 1), "{}", ended.told());
-    let messages = clerk.read(&kafka.bootstrap_servers(), "orders").expect("the topic");
+    let messages = all_of(&kafka, "orders");
     assert_eq!(values(&messages), ["first", "last", "first"]);
 }
 
@@ -160,10 +162,7 @@ fn a_bomb_is_a_poison_and_no_outage() {
         "{}",
         ended.told()
     );
-    let messages = Clerk::start()
-        .expect("the clerk")
-        .read(&kafka.bootstrap_servers(), "orders")
-        .expect("the topic");
+    let messages = all_of(&kafka, "orders");
     let values = values(&messages);
     assert_eq!(values[..2], ["before", "behind"], "{values:?}");
 }
@@ -199,12 +198,9 @@ fn lines_without_end_are_diverted_as_they_came_and_so_is_a_time_that_no_broker_t
     let records = [times.as_bytes(), &bomb, mixed.as_bytes()].map(|data| bytes_line("own", data));
     let ended = run(&kafka, &arguments, &records.concat());
     assert_eq!((ended.code, ended.count("retried")), (Some(0), 0), "{}", ended.told());
-    let clerk = Clerk::start().expect("the clerk");
-    let messages = clerk.read(&kafka.bootstrap_servers(), "orders").expect("the topic");
+    let messages = all_of(&kafka, "orders");
     assert_eq!(messages.len(), 1_002, "those of the first and of the last record");
-    let letters = clerk
-        .read(&kafka.bootstrap_servers(), "orders-dead-letter")
-        .expect("the topic");
+    let letters = all_of(&kafka, "orders-dead-letter");
     assert_eq!(letters.len(), 1_002, "one time, one bomb, and what is no JSON");
     let about = |words: &str| -> Vec<&Message> {
         let of = |letter: &&Message| header(letter, "k2m-reason").is_some_and(|reason| reason.contains(words));
@@ -219,6 +215,45 @@ fn lines_without_end_are_diverted_as_they_came_and_so_is_a_time_that_no_broker_t
     };
     assert_eq!(header(whole, "k2m-subsequence"), None, "it was not taken apart");
     assert_eq!(about("its value is no JSON").len(), 1_000);
+}
+
+#[test]
+fn what_stands_before_a_poison_arrives_though_the_dead_letter_topic_takes_nothing() {
+    let kafka = KafkaCluster::builder().brokers(3).start().expect("brokers");
+    kafka.create_topic("orders", 1, 3, &[]).expect("a topic");
+    kafka.create_topic("orders-dead-letter", 1, 1, &[]).expect("a topic");
+    let only = kafka.leader("orders-dead-letter", 0).expect("it has a leader");
+    kafka
+        .kill(only)
+        .expect("it is gone, with all that the dead-letter topic has");
+    let data = |id: usize| json!({"id": id.to_string()}).to_string();
+    let good: String = (0..100).map(|id| line("own", &data(id))).collect();
+    let poison = [line("own", "no JSON"), line("own", "no JSON either")].concat();
+    let arguments = [
+        "--key",
+        "/id",
+        "--on-poison",
+        "divert",
+        "--retries",
+        "0",
+        "--no-bisect",
+        "--timeout",
+        "10",
+    ];
+    let ended = run(&kafka, &arguments, &[good, poison].concat());
+    assert_eq!(
+        (
+            ended.count("acknowledged"),
+            ended.count("dead_lettered"),
+            ended.count("diverted")
+        ),
+        (100, 0, 2),
+        "{}",
+        ended.told()
+    );
+    let running = kafka.bootstrap_servers();
+    let found = k2m_testkit::readback(&running, "orders").expect("the topic can be read");
+    assert_eq!((found.distinct, found.duplicates), (100, 0), "{}", ended.told());
 }
 
 #[test]
@@ -244,10 +279,7 @@ fn what_becomes_far_more_than_it_was_is_sent_in_pieces() {
         "{}",
         ended.told()
     );
-    let messages = Clerk::start()
-        .expect("the clerk")
-        .read(&kafka.bootstrap_servers(), "orders")
-        .expect("the topic");
+    let messages = all_of(&kafka, "orders");
     assert!(messages.iter().all(|it| it.partition == messages[0].partition));
     let numbers: Vec<usize> = values(&messages)
         .iter()
@@ -277,13 +309,12 @@ fn a_topic_is_chosen_through_the_map_and_the_rest_goes_to_the_default() {
         "{}",
         ended.told()
     );
-    let clerk = Clerk::start().expect("the clerk");
     for (topic, places) in [
         ("orders-created", &[0, 3][..]),
         ("orders-paid", &[1]),
         ("orders", &[2, 4]),
     ] {
-        let messages = clerk.read(&kafka.bootstrap_servers(), topic).expect("the topic");
+        let messages = all_of(&kafka, topic);
         assert_eq!(messages.len(), places.len() * 100, "{topic}");
         let mut last: BTreeMap<&str, u64> = BTreeMap::new();
         for message in &messages {
@@ -310,10 +341,7 @@ fn every_compression_can_be_read_by_others() {
         );
         assert_eq!(ended.code, Some(0), "{codec}: {}", ended.told());
     }
-    let messages = Clerk::start()
-        .expect("the clerk")
-        .read(&kafka.bootstrap_servers(), "orders")
-        .expect("the topic");
+    let messages = all_of(&kafka, "orders");
     let read: Vec<Value> = values(&messages)
         .iter()
         .map(|value| serde_json::from_str(value).expect("JSON"))
@@ -353,10 +381,7 @@ fn keys_land_where_other_clients_put_them() {
     let ended = run(&kafka, &["--key", "/key"], &lines);
     assert_eq!(ended.code, Some(0), "{}", ended.told());
     let bootstrap = kafka.bootstrap_servers();
-    let clerk = Clerk::start().expect("the clerk");
-    let ours: BTreeMap<String, i32> = clerk
-        .read(&bootstrap, "orders")
-        .expect("the topic")
+    let ours: BTreeMap<String, i32> = all_of(&kafka, "orders")
         .into_iter()
         .map(|message| (message.key.expect("a key"), message.partition))
         .collect();
@@ -377,7 +402,7 @@ fn keys_land_where_other_clients_put_them() {
         run.feed(&numbers);
         let ended = run.end();
         assert_eq!(ended.code, Some(0), "{}", ended.told());
-        let messages = clerk.read(&bootstrap, "none").expect("the topic");
+        let messages = all_of(&kafka, "none");
         assert!(messages.iter().all(|message| message.key.is_none()));
         let of_value = |message: Message| (message.value.expect("a value"), message.partition);
         places.push(messages.into_iter().map(of_value).collect::<BTreeSet<_>>());

@@ -307,7 +307,7 @@ impl KafkaProducer {
         let unfolding = Arc::clone(&self.unfolding);
         let mut segments = Segments::new(records, &unfolding);
         let mut chances = Chances::default();
-        while let Some(parcels) = segments.next(ledger, |record| self.memory.recall(record)) {
+        while let Some(parcels) = segments.next(ledger, |record| self.memory.recall(record, Instant::now())) {
             if Instant::now() >= deadline {
                 return Err(Failure::deadline(None, ledger.messages > 0));
             }
@@ -332,10 +332,8 @@ impl KafkaProducer {
         let config = Arc::clone(&self.config);
         let topic = config.topic.as_str();
         let mut rounds = Rounds::new(segment.parcels.len());
-        let flawed = segment.flawed();
-        self.divert_flawed(segment, &flawed, &mut rounds, ledger, deadline)
-            .await?;
-        rounds.refuse(flawed, true);
+        rounds.refuse(segment.flawed(), true);
+        let mut flawed_together = false;
         loop {
             if Instant::now() >= deadline {
                 return Err(Failure::deadline(None, ledger.messages > 0));
@@ -344,8 +342,15 @@ impl KafkaProducer {
                 Next::Done => return Ok(()),
                 Next::Send { places, alone } => (places, alone),
                 Next::Poison(poison) => {
+                    // Not before: what stands in front of the first has to arrive, also where the dead-letter topic takes nothing.
+                    if segment.parcels[poison.place].flaw.is_some() && !std::mem::replace(&mut flawed_together, true) {
+                        self.divert_flawed(segment, &mut rounds, ledger, deadline).await?;
+                        continue;
+                    }
                     if let Err(failure) = self.divert(segment, &poison, deadline).await {
-                        self.memory.keep(segment, &poison);
+                        if config.on_poison == OnPoison::Block {
+                            self.memory.keep(segment, &poison, Instant::now());
+                        }
                         return Err(failure);
                     }
                     rounds.settle(poison.place);

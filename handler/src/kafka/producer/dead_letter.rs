@@ -21,7 +21,6 @@ impl KafkaProducer {
     pub(super) async fn divert_flawed(
         &mut self,
         segment: &Segment<'_>,
-        flawed: &[Refusal],
         rounds: &mut Rounds,
         ledger: &mut Ledger,
         deadline: Instant,
@@ -30,6 +29,7 @@ impl KafkaProducer {
         let OnPoison::Divert(dead_letter_topic) = &config.on_poison else {
             return Ok(());
         };
+        let flawed = segment.flawed();
         let mut left: Vec<usize> = flawed.iter().map(|refusal| refusal.place).collect();
         if left.len() < 2 {
             return Ok(());
@@ -65,6 +65,8 @@ impl KafkaProducer {
             left.retain(|place| !rounds.is_settled(*place));
             goes_on = told.is_clean();
             uncertain = told.uncertain() > 0;
+            // What is left is sent once more, one after the other.
+            ledger.resent += told.unacknowledged();
         }
         if goes_on {
             self.live = Some(live);
