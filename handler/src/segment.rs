@@ -1,4 +1,4 @@
-//! A batch in segments: as many messages at once as memory allows. Pure.
+//! A batch in segments: so many messages at once that a small function has room for them. Pure.
 //!
 //! librdkafka copies what it is handed, key and headers with each message, and a record of a few kilobytes can be megabytes of messages. An ordinary batch is
 //! one segment. Between two of them somebody looks at the clock.
@@ -37,8 +37,8 @@ impl<'a> Segments<'a> {
         }
     }
 
-    /// The next segment, in the batch's order; `None` at its end. It may be empty, where much was gone through that nothing came of. What is in each record is noted in `ledger`. `known`: why a record can never be sent,
-    /// where that is known from before.
+    /// The next segment, in the batch's order; `None` at its end. It may be empty, where much was gone through that nothing came of. What is in each
+    /// record is noted in `ledger`. `known`: why a record can't be sent, where that is known from before.
     pub(crate) fn next(
         &mut self,
         ledger: &mut Ledger,

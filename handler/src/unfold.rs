@@ -85,37 +85,45 @@ impl Unfolding {
 
     /// Opens `record`, which stands at `place` of its batch. `known`: why it can't be sent, where that is known from before.
     pub fn open<'a>(&'a self, place: usize, record: &'a Record<'a>, known: Option<Box<str>>) -> Opened<'a> {
-        let opened = |inside| Opened {
+        let opened = |inside, work| Opened {
             unfolding: self,
             place,
             record,
             messages: 1,
             controls: 0,
-            work: 0,
+            work,
             inside,
         };
-        let whole = |flaw| opened(Inside::Whole(flaw));
+        let whole = |flaw, work| {
+            let key = match self.payload.key {
+                Key::None => KeyPart::None,
+                Key::PartitionKey | Key::ExplicitHashKey | Key::Pointer(_) => KeyPart::Partition,
+            };
+            let whole = Parcel::whole(place, record, key);
+            opened(Inside::Made(Some(Parcel { flaw, ..whole })), work)
+        };
         if known.is_some() {
-            return whole(known);
+            return whole(known, 0);
         }
         let mut data = Vec::new();
         // What isn't base64 is told by whoever sends it.
         if !self.concerns(record) || record.data_into(&mut data).is_err() {
-            return whole(None);
+            return whole(None, 0);
         }
         let parts = Parts::new(data, self.payload.decode);
-        let mut looked_through = opened(Inside::Parts(parts.clone()));
-        let Looked { messages, flaw } = looked_through.look(parts.may_be_several());
-        let (controls, work) = (looked_through.controls, looked_through.work);
-        let inside = match flaw {
-            Some(flaw) => Inside::Whole(Some(flaw)),
-            None => Inside::Parts(parts),
-        };
+        let mut looked_through = opened(Inside::Parts(parts.clone()), 0);
+        if !parts.may_be_several() {
+            let only = looked_through.next();
+            return opened(Inside::Made(only), looked_through.work);
+        }
+        let Looked { messages, flaw } = looked_through.look();
+        if flaw.is_some() {
+            return whole(flaw, looked_through.work);
+        }
         Opened {
             messages,
-            controls,
-            work,
-            ..opened(inside)
+            controls: looked_through.controls,
+            ..opened(Inside::Parts(parts), looked_through.work)
         }
     }
 }
@@ -143,10 +151,8 @@ pub struct Opened<'a> {
 }
 
 enum Inside {
-    /// The record as it is, with why it can never be sent.
-    Whole(Option<Box<str>>),
-    /// Nothing more.
-    Nothing,
+    /// The only message.
+    Made(Option<Parcel>),
     Parts(Parts),
 }
 
@@ -154,21 +160,8 @@ impl Iterator for Opened<'_> {
     type Item = Parcel;
 
     fn next(&mut self) -> Option<Parcel> {
-        let payload = &self.unfolding.payload;
         match &mut self.inside {
-            Inside::Nothing => None,
-            Inside::Whole(flaw) => {
-                let key = match payload.key {
-                    Key::None => KeyPart::None,
-                    Key::PartitionKey | Key::ExplicitHashKey | Key::Pointer(_) => KeyPart::Partition,
-                };
-                let flaw = flaw.take();
-                self.inside = Inside::Nothing;
-                Some(Parcel {
-                    flaw,
-                    ..Parcel::whole(self.place, self.record, key)
-                })
-            }
+            Inside::Made(parcel) => parcel.take(),
             Inside::Parts(parts) => {
                 let part = parts.next();
                 (self.controls, self.work) = (parts.controls(), parts.work());
@@ -180,14 +173,14 @@ impl Iterator for Opened<'_> {
 
 impl Opened<'_> {
     /// Looks through all that is in it.
-    fn look(&mut self, is_several: bool) -> Looked {
+    fn look(&mut self) -> Looked {
         let payload = &self.unfolding.payload;
         let (mut messages, mut bytes, mut first_flaw) = (0, 0_usize, None);
         while let Some(parcel) = self.next() {
             bytes = bytes.saturating_add(parcel.batch_bytes(self.record, payload));
             let excess = if messages == MESSAGES_LIMIT {
                 Some(format!("it holds more than {MESSAGES_LIMIT} messages"))
-            } else if is_several && bytes > MESSAGES_BYTES_LIMIT {
+            } else if bytes > MESSAGES_BYTES_LIMIT {
                 Some(format!(
                     "its messages have more than {MESSAGES_BYTES_LIMIT} bytes together"
                 ))
@@ -197,7 +190,7 @@ impl Opened<'_> {
             if let Some(excess) = excess {
                 let reason = format!("{excess}, the most that one record's may");
                 return Looked {
-                    messages: 1,
+                    messages,
                     flaw: Some(self.flaw(&reason)),
                 };
             }
@@ -206,15 +199,12 @@ impl Opened<'_> {
             }
             messages += 1;
         }
-        let flaw = first_flaw.filter(|_| is_several && self.unfolding.all_or_nothing);
+        let flaw = first_flaw.filter(|_| self.unfolding.all_or_nothing);
         let flaw = flaw.map(|(at, flaw)| match messages {
             1 => flaw,
             _ => format!("{flaw} (the message at {at} of those in it)").into(),
         });
-        Looked {
-            messages: if flaw.is_some() { 1 } else { messages },
-            flaw,
-        }
+        Looked { messages, flaw }
     }
 
     /// Why the record, or something in it, can never be sent.
