@@ -34,13 +34,17 @@ impl Display for Shown {
         if let Some(cluster) = &report.cluster {
             let id = cluster.id.as_deref().unwrap_or("without an id");
             let brokers = count(cluster.brokers, "broker");
+            let left_out = match cluster.left_out {
+                0 => String::new(),
+                left_out => format!(" ({left_out} of them not tried)"),
+            };
             writeln!(f, "\ncluster {id}")?;
             line(
                 f,
                 "pass",
                 "metadata",
                 Some(cluster.milliseconds),
-                &format!("{brokers}, asked of {}", cluster.asked),
+                &format!("{brokers}{left_out}, asked of {}", cluster.asked),
             )?;
             right(f, "idempotent write", &report.rights.idempotent_write)?;
         }
