@@ -139,14 +139,7 @@ impl Failure {
 
     /// Whether a certificate was refused, by the brokers or by us.
     pub fn is_about_certificates(&self) -> bool {
-        [
-            "alert bad certificate",
-            "alert certificate",
-            "alert unknown ca",
-            "certificate verify failed",
-        ]
-        .iter()
-        .any(|words| self.librdkafka.contains(words))
+        refuses_certificate(&self.librdkafka) || self.librdkafka.contains("certificate verify failed")
     }
 
     /// The same failure, with what a closer look found: why the certificate of a broker is not trusted, in OpenSSL's words, and when our own

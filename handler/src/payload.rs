@@ -106,6 +106,19 @@ pub struct Payload {
     pub compression: Compression,
 }
 
+impl Payload {
+    /// The topics that messages may go to, each once: `own`, the pipeline's, first.
+    pub fn topics<'a>(&'a self, own: &'a str) -> Vec<&'a str> {
+        let mut topics = vec![own];
+        for name in self.topic.iter().flat_map(|choice| choice.topics.values()) {
+            if !topics.contains(&name.as_str()) {
+                topics.push(name);
+            }
+        }
+        topics
+    }
+}
+
 impl Default for Payload {
     fn default() -> Self {
         Self {

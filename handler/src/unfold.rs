@@ -40,15 +40,9 @@ pub struct Unfolding {
 impl Unfolding {
     /// For a pipeline into `topic`.
     pub fn new(payload: &Payload, topic: &str) -> Self {
-        let mut topics = vec![topic.to_owned()];
-        for name in payload.topic.iter().flat_map(|choice| choice.topics.values()) {
-            if !topics.contains(name) {
-                topics.push(name.clone());
-            }
-        }
         Self {
+            topics: payload.topics(topic).into_iter().map(str::to_owned).collect(),
             payload: payload.clone(),
-            topics,
             all_or_nothing: false,
         }
     }

@@ -135,19 +135,11 @@ fn method(authentication: &Authentication) -> Method {
 
 /// The topics that the function may write to, the pipeline's first, each once.
 fn topics(config: &Config) -> Vec<(String, Purpose)> {
-    let mut topics = vec![(config.topic.clone(), Purpose::Pipeline)];
-    let mut add = |name: &String, purpose| {
-        if !topics.iter().any(|(known, _)| known == name) {
-            topics.push((name.clone(), purpose));
-        }
-    };
-    if let Some(choice) = &config.payload.topic {
-        for name in choice.topics.values() {
-            add(name, Purpose::Chosen);
-        }
-    }
+    let purposes = std::iter::once(Purpose::Pipeline).chain(std::iter::repeat(Purpose::Chosen));
+    let names = config.payload.topics(&config.topic).into_iter().map(str::to_owned);
+    let mut topics: Vec<(String, Purpose)> = names.zip(purposes).collect();
     if let OnPoison::Divert(name) = &config.on_poison {
-        add(name, Purpose::DeadLetter);
+        topics.push((name.clone(), Purpose::DeadLetter));
     }
     topics
 }
