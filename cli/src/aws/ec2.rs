@@ -10,7 +10,8 @@ use super::number;
 use super::owner::Claims;
 use crate::facts::Network;
 use crate::facts::network::{
-    AclEntry, NetworkAcl, PrefixList, Route, RouteTable, Rule, RulePeer, SecurityGroup, Subnet, Vpc,
+    AclEntry, Endpoint, NetworkAcl, Peering, PeeringSide, PrefixList, Route, RouteTable, Rule, RulePeer, SecurityGroup,
+    Subnet, TransitGatewayAttachment, Vpc,
 };
 
 /// AWS takes up to 200 values a filter.
@@ -27,22 +28,34 @@ pub(super) async fn network(
         Ok(subnets) => vpcs_of(client, subnets).await,
         Err(trouble) => Err(trouble.clone()),
     };
-    let (vpcs, subnets, route_tables, network_acls, security_groups) = match &vpcs {
-        Ok(ids) => tokio::join!(
-            self::vpcs(client, ids),
-            self::subnets(client, ids),
-            route_tables(client, ids, claims),
-            network_acls(client, ids),
-            security_groups(client, groups, claims),
-        ),
-        Err(trouble) => (
-            Err(trouble.clone()),
-            Err(trouble.clone()),
-            Err(trouble.clone()),
-            Err(trouble.clone()),
-            security_groups(client, groups, claims).await,
-        ),
+    let security_groups = security_groups(client, groups, claims);
+    let ids = match vpcs {
+        Ok(ids) => ids,
+        Err(trouble) => {
+            let security_groups = security_groups.await;
+            return Network {
+                vpcs: fact(Err(trouble.clone())),
+                subnets: fact(Err(trouble.clone())),
+                route_tables: fact(Err(trouble.clone())),
+                network_acls: fact(Err(trouble.clone())),
+                prefix_lists: fact(prefix_lists(client, &named_lists(&Err(trouble.clone()), &security_groups)).await),
+                security_groups: fact(security_groups),
+                peerings: fact(Err(trouble.clone())),
+                transit_gateway_attachments: fact(Err(trouble.clone())),
+                endpoints: fact(Err(trouble)),
+            };
+        }
     };
+    let (vpcs, subnets, route_tables, network_acls, security_groups, peerings, attachments, endpoints) = tokio::join!(
+        self::vpcs(client, &ids),
+        self::subnets(client, &ids),
+        route_tables(client, &ids, claims),
+        network_acls(client, &ids),
+        security_groups,
+        peerings(client, &ids, claims),
+        transit_gateway_attachments(client, &ids),
+        endpoints(client, &ids, claims),
+    );
     let prefix_lists = prefix_lists(client, &named_lists(&route_tables, &security_groups)).await;
     Network {
         vpcs: fact(vpcs),
@@ -51,6 +64,9 @@ pub(super) async fn network(
         network_acls: fact(network_acls),
         security_groups: fact(security_groups),
         prefix_lists: fact(prefix_lists),
+        peerings: fact(peerings),
+        transit_gateway_attachments: fact(attachments),
+        endpoints: fact(endpoints),
     }
 }
 
@@ -119,7 +135,14 @@ fn vpc(vpc: sdk::Vpc) -> Vpc {
         id: vpc.vpc_id.unwrap_or_default(),
         cidrs,
         ipv6_cidrs,
+        name: name(vpc.tags.unwrap_or_default()),
     }
+}
+
+/// The value of the tag `Name`.
+fn name(tags: Vec<sdk::Tag>) -> Option<String> {
+    let tag = tags.into_iter().find(|tag| tag.key() == Some("Name"))?;
+    tag.value.filter(|name| !name.is_empty())
 }
 
 fn associated(state: Option<&sdk::VpcCidrBlockState>) -> bool {
@@ -179,6 +202,7 @@ fn route_table(table: sdk::RouteTable, claims: &Claims<'_>) -> RouteTable {
             Some(Route {
                 owner: claims.route(&id, &destination, &target),
                 active: route.state != Some(sdk::RouteState::Blackhole),
+                propagated: route.origin == Some(sdk::RouteOrigin::EnableVgwRoutePropagation),
                 destination,
                 target,
             })
@@ -196,6 +220,146 @@ fn route_table(table: sdk::RouteTable, claims: &Claims<'_>) -> RouteTable {
         main: associations.iter().any(|association| association.main == Some(true)),
         subnets,
         routes,
+    }
+}
+
+/// Peering connections that are over: AWS shows them for some hours.
+const OVER: [sdk::VpcPeeringConnectionStateReasonCode; 4] = [
+    sdk::VpcPeeringConnectionStateReasonCode::Deleted,
+    sdk::VpcPeeringConnectionStateReasonCode::Deleting,
+    sdk::VpcPeeringConnectionStateReasonCode::Expired,
+    sdk::VpcPeeringConnectionStateReasonCode::Rejected,
+];
+
+async fn peerings(client: &Client, vpcs: &[String], claims: &Claims<'_>) -> Answer<Vec<Peering>> {
+    let of = |filter: &'static str| async move {
+        let mut found = Vec::new();
+        for values in vpcs.chunks(MOST_VALUES) {
+            let items = client
+                .describe_vpc_peering_connections()
+                .set_filters(Some(filters(filter, values)))
+                .into_paginator()
+                .items()
+                .send();
+            let items: Vec<sdk::VpcPeeringConnection> = items
+                .try_collect()
+                .await
+                .map_err(|error| trouble(&error, "ec2:DescribeVpcPeeringConnections", &[]))?;
+            found.extend(items);
+        }
+        Ok::<_, Trouble>(found)
+    };
+    let (asked, was_asked) = tokio::try_join!(of("requester-vpc-info.vpc-id"), of("accepter-vpc-info.vpc-id"))?;
+    let mut peerings: Vec<Peering> = asked
+        .into_iter()
+        .chain(was_asked)
+        .filter(|peering| {
+            let code = peering.status().and_then(|status| status.code());
+            code.is_none_or(|code| !OVER.contains(code))
+        })
+        .map(|connection| peering(connection, claims))
+        .collect();
+    peerings.sort_by(|one, other| one.id.cmp(&other.id));
+    // One between two of the VPCs came twice.
+    peerings.dedup_by(|one, other| one.id == other.id);
+    Ok(peerings)
+}
+
+fn peering(connection: sdk::VpcPeeringConnection, claims: &Claims<'_>) -> Peering {
+    let status = connection.status().and_then(|status| status.code());
+    let status = status.map_or("unknown", |code| code.as_str()).to_owned();
+    let id = connection.vpc_peering_connection_id.unwrap_or_default();
+    let tags = connection.tags.unwrap_or_default();
+    let tags = tags.iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+    Peering {
+        owner: claims.tagged(&id, tags),
+        id,
+        status,
+        requester: peering_side(connection.requester_vpc_info),
+        accepter: peering_side(connection.accepter_vpc_info),
+    }
+}
+
+fn peering_side(side: Option<sdk::VpcPeeringConnectionVpcInfo>) -> PeeringSide {
+    let (mut cidrs, vpc, region, account) = side
+        .map(|side| {
+            let blocks = side.cidr_block_set.unwrap_or_default().into_iter();
+            let mut cidrs: Vec<String> = blocks.filter_map(|block| block.cidr_block).collect();
+            if cidrs.is_empty() {
+                cidrs.extend(side.cidr_block);
+            }
+            (cidrs, side.vpc_id, side.region, side.owner_id)
+        })
+        .unwrap_or_default();
+    cidrs.sort();
+    PeeringSide {
+        vpc: vpc.unwrap_or_default(),
+        region: region.unwrap_or_default(),
+        account: account.unwrap_or_default(),
+        cidrs,
+    }
+}
+
+async fn transit_gateway_attachments(client: &Client, vpcs: &[String]) -> Answer<Vec<TransitGatewayAttachment>> {
+    let found: Vec<sdk::TransitGatewayVpcAttachment> = all!(
+        client.describe_transit_gateway_vpc_attachments(),
+        "DescribeTransitGatewayVpcAttachments",
+        "vpc-id",
+        vpcs
+    );
+    let text = Option::unwrap_or_default;
+    let mut attachments: Vec<TransitGatewayAttachment> = found
+        .into_iter()
+        .map(|attachment| {
+            let state = attachment.state.as_ref().map_or("unknown", |state| state.as_str());
+            let state = state.to_owned();
+            let mut subnets = attachment.subnet_ids.unwrap_or_default();
+            subnets.sort();
+            TransitGatewayAttachment {
+                id: text(attachment.transit_gateway_attachment_id),
+                gateway: text(attachment.transit_gateway_id),
+                vpc: text(attachment.vpc_id),
+                subnets,
+                state,
+            }
+        })
+        .filter(|attachment| {
+            !matches!(
+                attachment.state.as_str(),
+                "deleted" | "deleting" | "rejected" | "failed"
+            )
+        })
+        .collect();
+    attachments.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(attachments)
+}
+
+async fn endpoints(client: &Client, vpcs: &[String], claims: &Claims<'_>) -> Answer<Vec<Endpoint>> {
+    let found: Vec<sdk::VpcEndpoint> = all!(client.describe_vpc_endpoints(), "DescribeVpcEndpoints", "vpc-id", vpcs);
+    let mut endpoints: Vec<Endpoint> = found.into_iter().map(|found| endpoint(found, claims)).collect();
+    endpoints.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(endpoints)
+}
+
+fn endpoint(endpoint: sdk::VpcEndpoint, claims: &Claims<'_>) -> Endpoint {
+    let tags = endpoint.tags.unwrap_or_default();
+    let id = endpoint.vpc_endpoint_id.unwrap_or_default();
+    let groups = endpoint.groups.unwrap_or_default().into_iter();
+    let mut security_groups: Vec<String> = groups.filter_map(|group| group.group_id).collect();
+    let mut subnets = endpoint.subnet_ids.unwrap_or_default();
+    security_groups.sort();
+    subnets.sort();
+    let word = |word: Option<&str>| word.unwrap_or("unknown").to_owned();
+    Endpoint {
+        owner: claims.tagged(&id, tags.iter().filter_map(|tag| Some((tag.key()?, tag.value()?)))),
+        id,
+        vpc: endpoint.vpc_id.unwrap_or_default(),
+        service: endpoint.service_name.unwrap_or_default(),
+        kind: word(endpoint.vpc_endpoint_type.as_ref().map(|kind| kind.as_str())),
+        state: word(endpoint.state.as_ref().map(|state| state.as_str())),
+        subnets,
+        security_groups,
+        private_dns: endpoint.private_dns_enabled.unwrap_or_default(),
     }
 }
 

@@ -122,6 +122,7 @@ fn network() -> Network {
             id: "vpc-1".to_owned(),
             cidrs: vec!["10.0.0.0/16".to_owned()],
             ipv6_cidrs: Vec::new(),
+            name: None,
         }]),
         subnets: found(
             subnets
@@ -144,6 +145,7 @@ fn network() -> Network {
                 destination: "10.0.0.0/16".to_owned(),
                 target: "local".to_owned(),
                 active: true,
+                propagated: false,
                 owner: Owner::Foreign,
             }],
         }]),
@@ -159,6 +161,9 @@ fn network() -> Network {
             group("sg-function", vec![rule("sgr-out", true, "sg-brokers")]),
         ]),
         prefix_lists: found(Vec::new()),
+        peerings: found(Vec::new()),
+        transit_gateway_attachments: found(Vec::new()),
+        endpoints: found(Vec::new()),
     }
 }
 

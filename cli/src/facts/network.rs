@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fact, Owner};
+use super::{Fact, Owner, Unreadable};
 
 /// What was seen in one region. Each list is what AWS answered for the VPCs that matter, in the order of ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,23 @@ pub struct Network {
     pub security_groups: Fact<Vec<SecurityGroup>>,
     /// Prefix lists that their rules and routes name.
     pub prefix_lists: Fact<Vec<PrefixList>>,
+    /// Peering connections that one of the VPCs is a side of; those that are deleted, rejected or expired are left out.
+    #[serde(default = "unasked")]
+    pub peerings: Fact<Vec<Peering>>,
+    /// What joins the VPCs to transit gateways.
+    #[serde(default = "unasked")]
+    pub transit_gateway_attachments: Fact<Vec<TransitGatewayAttachment>>,
+    /// VPC endpoints in the VPCs.
+    #[serde(default = "unasked")]
+    pub endpoints: Fact<Vec<Endpoint>>,
+}
+
+/// What a document says of a list that the k2m which wrote it did not ask for.
+fn unasked<T>() -> Fact<Vec<T>> {
+    Fact::Unreadable(Unreadable {
+        missing_action: None,
+        message: "these facts are of a k2m that did not ask: inspect again".to_owned(),
+    })
 }
 
 /// A VPC.
@@ -33,6 +50,9 @@ pub struct Vpc {
     /// All its IPv6 CIDR blocks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ipv6_cidrs: Vec<String>,
+    /// The value of its tag `Name`: any text, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// A subnet.
@@ -77,6 +97,9 @@ pub struct Route {
     pub target: String,
     /// Whether its target is there; AWS calls one whose target is gone a blackhole.
     pub active: bool,
+    /// Whether a virtual private gateway put it there: such a route gives way to others for the same destination.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub propagated: bool,
     /// Who made it.
     pub owner: Owner,
 }
@@ -171,4 +194,102 @@ pub struct PrefixList {
     pub id: String,
     /// Its CIDR blocks.
     pub cidrs: Vec<String>,
+}
+
+/// A VPC peering connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Peering {
+    /// Such as `pcx-0a…`; the same in both regions.
+    pub id: String,
+    /// `active`, `pending-acceptance`, `provisioning`, `initiating-request`, `failed` and so on. Only an active one carries packets.
+    pub status: String,
+    /// The side that asked for it.
+    pub requester: PeeringSide,
+    /// The side that was asked.
+    pub accepter: PeeringSide,
+    /// Who made it.
+    pub owner: Owner,
+}
+
+/// One side of a peering connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PeeringSide {
+    /// The VPC's id.
+    pub vpc: String,
+    /// The VPC's region.
+    pub region: String,
+    /// The VPC's account, twelve digits.
+    pub account: String,
+    /// The VPC's IPv4 CIDR blocks; AWS says none before the connection is active.
+    pub cidrs: Vec<String>,
+}
+
+impl Peering {
+    /// Whether it carries packets.
+    pub fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+
+    /// The side that is this VPC.
+    pub fn side(&self, vpc: &str) -> Option<&PeeringSide> {
+        [&self.requester, &self.accepter]
+            .into_iter()
+            .find(|side| side.vpc == vpc)
+    }
+
+    /// The side opposite of this VPC, where this VPC is one of the sides.
+    pub fn other_side(&self, vpc: &str) -> Option<&PeeringSide> {
+        match (self.requester.vpc == vpc, self.accepter.vpc == vpc) {
+            (true, false) => Some(&self.accepter),
+            (false, true) => Some(&self.requester),
+            (true, true) | (false, false) => None,
+        }
+    }
+
+    /// Whether both sides are in one region: only there do rules of security groups name groups of the other side.
+    pub fn in_one_region(&self) -> bool {
+        self.requester.region == self.accepter.region
+    }
+}
+
+/// What joins a VPC to a transit gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TransitGatewayAttachment {
+    /// Such as `tgw-attach-0a…`.
+    pub id: String,
+    /// The transit gateway's id, such as `tgw-0a…`.
+    pub gateway: String,
+    /// The VPC's id.
+    pub vpc: String,
+    /// The subnets that hold its network interfaces, one a zone. Only zones that have one reach the gateway.
+    pub subnets: Vec<String>,
+    /// `available`, `pendingAcceptance`, `modifying` and so on.
+    pub state: String,
+}
+
+/// A VPC endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Endpoint {
+    /// Such as `vpce-0a…`.
+    pub id: String,
+    /// The VPC's id.
+    pub vpc: String,
+    /// The service, such as `com.amazonaws.eu-west-1.secretsmanager`.
+    pub service: String,
+    /// `Interface`, `Gateway` and so on.
+    pub kind: String,
+    /// `available`, `pendingAcceptance` and so on.
+    pub state: String,
+    /// Subnets with a network interface of an interface endpoint.
+    pub subnets: Vec<String>,
+    /// Security groups of those network interfaces.
+    pub security_groups: Vec<String>,
+    /// Whether the service's own name leads here inside the VPC.
+    pub private_dns: bool,
+    /// Who made it.
+    pub owner: Owner,
 }

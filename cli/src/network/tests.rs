@@ -27,6 +27,7 @@ fn vpc(id: &str, cidr: &str) -> Vpc {
         id: id.to_owned(),
         cidrs: vec![cidr.to_owned()],
         ipv6_cidrs: vec![],
+        name: None,
     }
 }
 
@@ -55,6 +56,7 @@ fn route(destination: &str, target: &str) -> Route {
         destination: destination.to_owned(),
         target: target.to_owned(),
         active: true,
+        propagated: false,
         owner: Owner::Foreign,
     }
 }

@@ -96,6 +96,7 @@ fn facts() -> Facts {
                     id: "vpc-1".to_owned(),
                     cidrs: vec!["10.0.0.0/16".to_owned()],
                     ipv6_cidrs: Vec::new(),
+                    name: None,
                 }]),
                 subnets: found(vec![Subnet {
                     id: "subnet-1".to_owned(),
@@ -114,6 +115,9 @@ fn facts() -> Facts {
                     owner: Owner::Foreign,
                 }]),
                 prefix_lists: found(Vec::new()),
+                peerings: found(Vec::new()),
+                transit_gateway_attachments: found(Vec::new()),
+                endpoints: found(Vec::new()),
             },
         )]),
         stack: Fact::Absent,

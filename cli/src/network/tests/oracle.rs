@@ -75,6 +75,9 @@ impl Case {
             network_acls: found(random_acls(rng)),
             security_groups: found(groups),
             prefix_lists: found((0..2).map(|nth| random_list(rng, nth)).collect()),
+            peerings: found(Vec::new()),
+            transit_gateway_attachments: found(Vec::new()),
+            endpoints: found(Vec::new()),
         };
         let address = (rng.u8(..3) == 0).then(|| format!("10.0.0.{}", rng.u8(..8)));
         let more = if rng.bool() { &["sg-0", "sg-2"][..] } else { &["sg-0"] };

@@ -49,6 +49,9 @@ impl World {
                 "pl-fn",
                 &["10.0.1.0/25", "10.0.1.128/25", "fd00::/8"],
             )]),
+            peerings: found(Vec::new()),
+            transit_gateway_attachments: found(Vec::new()),
+            endpoints: found(Vec::new()),
         };
         Self {
             network,

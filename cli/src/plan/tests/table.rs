@@ -371,6 +371,7 @@ const PLACE: &[Row] = &[
                 destination: "10.20.0.0/18".to_owned(),
                 target: "tgw-1".to_owned(),
                 active: true,
+                propagated: false,
                 owner: Owner::Foreign,
             });
         }
