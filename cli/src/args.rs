@@ -252,7 +252,7 @@ pub struct SettingsArgs {
 
     /// Kinesis data stream to read
     #[arg(long, value_name = "ARN", help_heading = "AWS")]
-    pub stream: Option<String>,
+    pub stream: Vec<String>,
     /// CloudFormation stack of the pipeline [default: k2m-<stream>]
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     pub stack: Option<String>,

@@ -96,6 +96,8 @@ impl Serialize for Template {
 #[derive(Serialize)]
 struct Context<'a> {
     stack: &'a str,
+    description: String,
+    brief: bool,
     cluster: &'a PlannedCluster,
     network: &'a PlannedNetwork,
     pipelines: &'a [Pipeline],
@@ -106,12 +108,32 @@ struct Context<'a> {
 pub fn render(plan: &Plan) -> Result<String, TemplateError> {
     let context = serde_json::to_value(Context {
         stack: &plan.stack,
+        description: description(&plan.pipelines),
+        brief: plan.brief_outputs,
         cluster: &plan.cluster,
         network: &plan.network,
         pipelines: &plan.pipelines,
     })?;
     refuse_dynamic_references(&context)?;
     Ok(environment()?.get_template(STACK)?.render(Serde(context))?)
+}
+
+/// Most bytes that CloudFormation takes of a description.
+const DESCRIPTION_BYTES: usize = 1024;
+
+/// What the stack is for, in as many words as there is room for.
+fn description(pipelines: &[Pipeline]) -> String {
+    let joined = |of: fn(&Pipeline) -> &str| pipelines.iter().map(of).collect::<Vec<_>>().join(", ");
+    let whole = format!(
+        "k2m: Kinesis stream {} to Kafka topic {}",
+        joined(|pipeline| &pipeline.stream_name),
+        joined(|pipeline| &pipeline.topic)
+    );
+    if whole.len() <= DESCRIPTION_BYTES {
+        whole
+    } else {
+        format!("k2m: {} Kinesis streams to Kafka topics", pipelines.len())
+    }
 }
 
 fn environment() -> Result<Environment<'static>, Error> {

@@ -5,9 +5,9 @@
 use std::process::{Command, Stdio};
 
 use k2m::arn::{Arn, Kind};
-use k2m::doctor::{Health, Outcome, Report, examine};
+use k2m::doctor::{Health, Outcome, PipelineReport, examine};
 use k2m::facts::Facts;
-use k2m::settings::{OnPoison, Payload, Setting, Settings, Source, StartingPosition};
+use k2m::settings::{Home, OnPoison, Payload, PipelineSettings, Setting, Settings, Source, StartingPosition};
 use k2m_testkit::AwsEmulator;
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
@@ -22,35 +22,40 @@ fn settings(cluster: &str) -> Settings {
         let source = Source::Default;
         Setting { value, source }
     }
+    let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
-        payload: Payload::default(),
-        stream: default(Arn::parse(Kind::Stream, STREAM).unwrap()),
+        home: Home::of(&stream.value),
         cluster: default(Arn::parse(Kind::Cluster, cluster).unwrap()),
-        topic: default("orders".to_owned()),
         stack: default("k2m-orders".to_owned()),
         authentication: None,
         secret: None,
         ca_secret: None,
         all_broker_ports: default(false),
         subnets: None,
-        create_topic: None,
-        topic_partitions: None,
-        topic_replication_factor: None,
-        on_poison: default(OnPoison::Block),
-        dead_letter_topic: None,
-        starting_position: default(StartingPosition::TrimHorizon),
-        batch_size: default(1000),
-        batching_window: default(1),
-        parallelization_factor: default(1),
-        retries: default(100),
-        maximum_record_age: None,
-        bisect: default(true),
-        enabled: default(true),
-        failure_destination: None,
-        alarm_topic: None,
-        memory: default(256),
-        timeout: default(60),
-        log_retention: default(30),
+        pipelines: vec![PipelineSettings {
+            payload: Payload::default(),
+            stream,
+            topic: default("orders".to_owned()),
+            create_topic: None,
+            topic_partitions: None,
+            topic_replication_factor: None,
+            on_poison: default(OnPoison::Block),
+            dead_letter_topic: None,
+            starting_position: default(StartingPosition::TrimHorizon),
+            batch_size: default(1000),
+            batching_window: default(1),
+            parallelization_factor: default(1),
+            retries: default(100),
+            maximum_record_age: None,
+            bisect: default(true),
+            enabled: default(true),
+            failure_destination: None,
+            alarm_topic: None,
+            memory: default(256),
+            timeout: default(60),
+            log_retention: default(30),
+        }],
+        left_out: Vec::new(),
     }
 }
 
@@ -74,7 +79,10 @@ fn each_broken_thing_is_named_first_and_a_healthy_pipeline_has_none() {
     let act = |actions: &[&str]| emulator.python(PIPELINE, actions).unwrap();
     let cluster = act(&["deploy"]).as_str().unwrap().to_owned();
     let settings = settings(&cluster);
-    let look = || -> Report { examine(&settings, &facts(&emulator, &cluster)) };
+    let look = || -> PipelineReport {
+        let report = examine(&settings, &facts(&emulator, &cluster));
+        report.pipelines.into_iter().next().unwrap().report
+    };
     let healthy = || {
         let report = look();
         // Inspecting invokes nothing, so that the function has said nothing.
@@ -107,7 +115,7 @@ fn each_broken_thing_is_named_first_and_a_healthy_pipeline_has_none() {
         assert_eq!(causes, [code], "{broken}: {report}");
         let explains = &report.causes[0].explains;
         assert!(explains.contains(&"K2M-E05"), "{broken}: {report}");
-        assert_eq!(report.exit().code(), 1);
+        assert_eq!(report.health.exit().code(), 1);
 
         // What doctor prints is all that it takes, and what no deployment would do.
         let cause = report.checks.iter().find(|check| check.code == code).unwrap();

@@ -104,6 +104,14 @@ pub(super) async fn stack(client: &Client, name: &str) -> Answer<Seen> {
     })
 }
 
+/// Physical ids of the stack's resources by logical ids.
+pub(super) async fn ids(client: &Client, name: &str) -> Answer<BTreeMap<String, String>> {
+    let resources = resources(client, name).await?.into_iter();
+    Ok(resources
+        .filter_map(|resource| Some((resource.logical_resource_id?, resource.physical_resource_id?)))
+        .collect())
+}
+
 async fn resources(client: &Client, name: &str) -> Answer<Vec<StackResourceSummary>> {
     let items = client
         .list_stack_resources()

@@ -11,38 +11,57 @@ use serde::Deserialize;
 
 use super::answer::{Answer, Trouble, trouble};
 use super::number;
-use crate::facts::{Function, Mapping, Probe};
+use crate::facts::{Concurrency, Function, Mapping, Probe};
 
 const NOT_FOUND: &[&str] = &["ResourceNotFoundException"];
 
-/// Looks at the one of these mappings that reads the stream; the function's name or ARN comes with it.
-pub(super) async fn mapping(client: &Client, uuids: &[String], stream: &str) -> Answer<(Mapping, String)> {
-    for uuid in uuids {
-        let answer = client.get_event_source_mapping().uuid(uuid).send().await;
-        let found = match answer.map_err(|error| trouble(&error, "lambda:GetEventSourceMapping", NOT_FOUND)) {
-            Ok(found) => found,
-            Err(Trouble::Absent) => continue,
-            Err(trouble) => return Err(trouble),
-        };
-        if found.event_source_arn() != Some(stream) {
-            continue;
-        }
-        let partial_failures = found
-            .function_response_types()
-            .contains(&FunctionResponseType::ReportBatchItemFailures);
-        let mapping = Mapping {
-            uuid: uuid.clone(),
-            state: found.state.unwrap_or_default(),
-            last_result: found.last_processing_result,
-            batch_size: number(found.batch_size.unwrap_or_default()),
-            partial_failures,
-            destination: found
-                .destination_config
-                .and_then(|destinations| destinations.on_failure?.destination),
-        };
-        return Ok((mapping, found.function_arn.unwrap_or_default()));
-    }
-    Err(Trouble::Absent)
+/// What a mapping is between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reads {
+    /// The stream's ARN, where it names one.
+    pub(super) stream: Option<String>,
+    /// The function's name or ARN.
+    pub(super) function: String,
+}
+
+/// Looks at a mapping.
+pub(super) async fn mapping(client: &Client, uuid: &str) -> Answer<(Mapping, Reads)> {
+    let answer = client.get_event_source_mapping().uuid(uuid).send().await;
+    let found = answer.map_err(|error| trouble(&error, "lambda:GetEventSourceMapping", NOT_FOUND))?;
+    let partial_failures = found
+        .function_response_types()
+        .contains(&FunctionResponseType::ReportBatchItemFailures);
+    let mapping = Mapping {
+        uuid: uuid.to_owned(),
+        state: found.state.unwrap_or_default(),
+        last_result: found.last_processing_result,
+        batch_size: number(found.batch_size.unwrap_or_default()),
+        partial_failures,
+        destination: found
+            .destination_config
+            .and_then(|destinations| destinations.on_failure?.destination),
+    };
+    let reads = Reads {
+        stream: found.event_source_arn,
+        function: found.function_arn.unwrap_or_default(),
+    };
+    Ok((mapping, reads))
+}
+
+/// Looks at what the account may run at the same time.
+pub(super) async fn concurrency(client: &Client) -> Answer<Concurrency> {
+    const ACTION: &str = "lambda:GetAccountSettings";
+    let answer = client.get_account_settings().send().await;
+    let answer = answer.map_err(|error| trouble(&error, ACTION, &[]))?;
+    let limit = answer.account_limit.ok_or_else(|| super::incomplete(ACTION))?;
+    Ok(Concurrency {
+        limit: number(limit.concurrent_executions),
+        unreserved: number(
+            limit
+                .unreserved_concurrent_executions
+                .unwrap_or(limit.concurrent_executions),
+        ),
+    })
 }
 
 /// Looks at a function by its name or ARN.

@@ -14,12 +14,13 @@ mod owner;
 pub mod stacks;
 mod sts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
 
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::ProvideCredentials as _;
@@ -28,32 +29,34 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
+use futures_util::StreamExt as _;
 use thiserror::Error;
 
 use self::answer::{Answer, Trouble, chain, fact};
 pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
 use crate::arn::Arn;
-use crate::facts::{Fact, Facts, Function, Mapping, Probe, SCHEMA};
+use crate::facts::deployed::pipeline_id;
+use crate::facts::{Fact, Facts, Function, Mapping, PipelineFacts, Probe, SCHEMA};
 
-/// Longest wait for a connection, and for the answer to one try of a call. The SDK tries three times.
+/// How often a call is tried: enough for a service that throttles to take it in the end.
+const ATTEMPTS: u32 = 5;
+/// Longest wait for a connection, and for the answer to one try of a call.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What to look at.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// The stream to read.
-    pub stream: Arn,
+    /// The streams' region.
+    pub region: String,
+    /// The streams to read, each once.
+    pub streams: Vec<Arn>,
     /// The cluster to write to.
     pub cluster: Arn,
-    /// The topic.
-    pub topic: String,
-    /// The dead-letter topic, where poison goes to one.
-    pub dead_letter_topic: Option<String>,
-    /// The topics that the data chooses among, beside the topic.
-    pub mapped_topics: Vec<String>,
-    /// The stack, in the stream's region.
+    /// Every topic that may be written to.
+    pub topics: BTreeSet<String>,
+    /// The stack, in the streams' region.
     pub stack: String,
 }
 
@@ -124,6 +127,7 @@ impl Aws {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
             .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .region(Region::new(region.to_owned()));
         if let Some(profile) = profile {
             // A profile that is named beats keys in the environment, as it does for AWS's own command line; the SDK's chain has it the other way.
@@ -178,12 +182,30 @@ impl Aws {
         })
     }
 
-    /// The event source mapping of the pipeline, as it is now.
-    pub fn mapping<'a>(&'a self, question: &'a Question) -> Pin<Box<dyn Future<Output = Fact<Mapping>> + Send + 'a>> {
+    /// Physical ids of a stack's resources by logical ids.
+    pub fn resources<'a>(
+        &'a self,
+        region: &'a str,
+        stack: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Fact<BTreeMap<String, String>>> + Send + 'a>> {
         Box::pin(async move {
-            deployed(&self.in_region(&question.stream.region), question)
-                .await
-                .mapping
+            let client = aws_sdk_cloudformation::Client::new(&self.in_region(region));
+            fact(cloudformation::ids(&client, stack).await)
+        })
+    }
+
+    /// The event source mappings of these, as they are now; in their order.
+    pub fn mappings<'a>(
+        &'a self,
+        region: &'a str,
+        uuids: &'a [String],
+    ) -> Pin<Box<dyn Future<Output = Vec<Fact<Mapping>>> + Send + 'a>> {
+        Box::pin(async move {
+            let client = aws_sdk_lambda::Client::new(&self.in_region(region));
+            let seen = paced(uuids, LAMBDA, |uuid| lambda::mapping(&client, uuid)).await;
+            seen.into_iter()
+                .map(|answer| fact(answer.map(|(mapping, _)| mapping)))
+                .collect()
         })
     }
 
@@ -225,40 +247,40 @@ impl Aws {
         }
     }
 
-    /// Looks at everything that matters for one pipeline. `taken_at` is the time, RFC 3339.
+    /// Looks at everything that matters for the pipelines of a stack. `taken_at` is the time, RFC 3339.
     pub fn look<'a>(&'a self, question: &'a Question, taken_at: String) -> Pending<'a, Facts> {
         Box::pin(self.look_around(question, taken_at))
     }
 
     async fn look_around(&self, question: &Question, taken_at: String) -> Result<Facts, LookError> {
-        let Question { stream, cluster, .. } = question;
-        let (here, there) = (self.in_region(&stream.region), self.in_region(&cluster.region));
+        let Question {
+            region,
+            streams,
+            cluster,
+            topics,
+            stack,
+        } = question;
+        let (here, there) = (self.in_region(region), self.in_region(&cluster.region));
         let kafka = aws_sdk_kafka::Client::new(&there);
-        let (account, stream_seen, deployed, cluster_seen, brokers, topic, dead_letter_topic, mapped_topics) = tokio::join!(
+        let topics: Vec<&String> = topics.iter().collect();
+        let (account, streams_seen, deployed, concurrency, cluster_seen, brokers, topics_seen) = tokio::join!(
             async { sts::account(&aws_sdk_sts::Client::new(&here)).await },
-            async { kinesis::stream(&aws_sdk_kinesis::Client::new(&here), stream.as_str()).await },
-            deployed(&here, question),
+            async {
+                let kinesis = aws_sdk_kinesis::Client::new(&here);
+                paced(streams, KINESIS, |arn| kinesis::stream(&kinesis, arn.as_str())).await
+            },
+            deployed(&here, stack, streams),
+            async { lambda::concurrency(&aws_sdk_lambda::Client::new(&here)).await },
             kafka::cluster(&kafka, cluster.as_str()),
             kafka::brokers(&kafka, cluster.as_str()),
-            kafka::topic(&kafka, cluster.as_str(), &question.topic),
-            async {
-                let name = question.dead_letter_topic.as_ref()?;
-                Some(kafka::topic(&kafka, cluster.as_str(), name).await)
-            },
-            async {
-                let mut topics = BTreeMap::new();
-                // One after the other: MSK throttles soon.
-                for name in &question.mapped_topics {
-                    let topic = kafka::topic(&kafka, cluster.as_str(), name).await;
-                    topics.insert(name.clone(), fact(topic));
-                }
-                topics
-            },
+            paced(&topics, MSK, |name| kafka::topic(&kafka, cluster.as_str(), name)),
         );
-        self.reachable(&stream.region, &account, stream_seen.as_ref().err())?;
+        let first = streams_seen.first().and_then(|seen| seen.as_ref().err());
+        self.reachable(region, &account, first)?;
 
-        let claims = Claims::new(&question.stack, &deployed.stack);
-        let groups = groups(&cluster_seen, deployed.function.found(), &claims);
+        let claims = Claims::new(stack, &deployed.stack);
+        let (function_subnets, function_groups) = places(deployed.pipelines.iter().map(|(function, _)| function));
+        let groups = groups(&cluster_seen, &function_groups, &claims);
         let (configuration, networks) = tokio::join!(
             async {
                 match &cluster_seen.configuration {
@@ -276,16 +298,12 @@ impl Aws {
                         ec2::network(&ec2, subnets, &groups, &claims).await,
                     );
                 }
-                // A function elsewhere has a network of its own.
-                let function = deployed
-                    .function
-                    .found()
-                    .filter(|function| !function.subnets.is_empty());
-                if let Some(function) = function.filter(|_| stream.region != cluster.region) {
+                // Functions elsewhere have a network of their own.
+                if !function_subnets.is_empty() && *region != cluster.region {
                     let ec2 = aws_sdk_ec2::Client::new(&here);
-                    let subnets = Ok(function.subnets.clone());
-                    let network = ec2::network(&ec2, &subnets, &function.security_groups, &claims).await;
-                    networks.insert(stream.region.clone(), network);
+                    let subnets = Ok(function_subnets.clone());
+                    let network = ec2::network(&ec2, &subnets, &function_groups, &claims).await;
+                    networks.insert(region.clone(), network);
                 }
                 networks
             },
@@ -294,7 +312,7 @@ impl Aws {
             schema: SCHEMA,
             taken_at,
             account: fact(account),
-            stream: fact(stream_seen),
+            concurrency: Some(fact(concurrency)),
             brokers: if cluster_seen.has_brokers {
                 fact(brokers)
             } else {
@@ -302,14 +320,27 @@ impl Aws {
             },
             cluster: fact(cluster_seen.cluster),
             configuration: fact(configuration),
-            topic: fact(topic),
-            dead_letter_topic: dead_letter_topic.map(fact),
-            mapped_topics,
+            topics: topics
+                .into_iter()
+                .cloned()
+                .zip(topics_seen.into_iter().map(fact))
+                .collect(),
             networks,
             stack: deployed.stack,
-            function: deployed.function,
-            mapping: deployed.mapping,
-            probe: None,
+            pipelines: streams
+                .iter()
+                .zip(streams_seen)
+                .zip(deployed.pipelines)
+                .map(|((arn, stream), (function, mapping))| {
+                    let pipeline = PipelineFacts {
+                        stream: fact(stream),
+                        function,
+                        mapping,
+                        probe: None,
+                    };
+                    (arn.to_string(), pipeline)
+                })
+                .collect(),
         })
     }
 
@@ -338,51 +369,121 @@ fn http_client() -> SharedHttpClient {
     })
 }
 
-/// The stack with its function and mapping.
+/// How many calls of a service may begin in a second, and how many may be under way at once.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    a_second: u32,
+    at_once: usize,
+}
+
+/// `DescribeStreamSummary` is taken 20 times a second of an account.
+const KINESIS: Pace = Pace {
+    a_second: 20,
+    at_once: 8,
+};
+/// Lambda takes 15 calls a second of those that are neither invocations nor `GetFunction`.
+const LAMBDA: Pace = Pace {
+    a_second: 15,
+    at_once: 8,
+};
+/// MSK names no rate for topics, and throttles soon.
+const MSK: Pace = Pace {
+    a_second: 10,
+    at_once: 4,
+};
+
+/// Asks for each, in order, at a rate that the service takes: half of what it takes in a second begins at once, and half in each second after that,
+/// so that no second ever sees more.
+async fn paced<'a, T, R, F: Future<Output = R>>(items: &'a [T], pace: Pace, ask: impl Fn(&'a T) -> F) -> Vec<R> {
+    let half = pace.a_second.div_ceil(2).max(1);
+    let begin = tokio::time::Instant::now();
+    let asked = items.iter().zip(0_u32..).map(|(item, number)| {
+        let answer = ask(item);
+        async move {
+            let wait = Duration::from_secs(1) * number.saturating_sub(half.saturating_sub(1)) / half;
+            tokio::time::sleep_until(begin + wait).await;
+            answer.await
+        }
+    });
+    // Not lazily: a closure within a future is more than the compiler can prove to be sendable.
+    let asked: Vec<_> = asked.collect();
+    futures_util::stream::iter(asked).buffered(pace.at_once).collect().await
+}
+
+/// The stack, and the function and mapping of each stream, in their order.
 #[derive(Debug)]
 struct Deployed {
     stack: Fact<crate::facts::Stack>,
-    function: Fact<Function>,
-    mapping: Fact<Mapping>,
+    pipelines: Vec<(Fact<Function>, Fact<Mapping>)>,
 }
 
-async fn deployed(config: &SdkConfig, question: &Question) -> Deployed {
-    let seen = match cloudformation::stack(&aws_sdk_cloudformation::Client::new(config), &question.stack).await {
+async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn]) -> Deployed {
+    let seen = match cloudformation::stack(&aws_sdk_cloudformation::Client::new(config), stack).await {
         Ok(seen) => seen,
         Err(trouble) => {
+            let unknown = || (fact(Err(trouble.clone())), fact(Err(trouble.clone())));
             return Deployed {
-                stack: fact(Err(trouble.clone())),
-                function: fact(Err(trouble.clone())),
-                mapping: fact(Err(trouble)),
+                pipelines: streams.iter().map(|_| unknown()).collect(),
+                stack: fact(Err(trouble)),
             };
         }
     };
     let client = aws_sdk_lambda::Client::new(config);
-    let mapping = lambda::mapping(&client, &seen.mappings, question.stream.as_str()).await;
-    // The mapping knows its function; without one the stack's only function is meant.
-    let named = match &mapping {
-        Ok((_, function)) => Some(function.as_str()),
-        Err(_) => seen.functions.first().map(String::as_str),
-    };
-    let function = match named {
+    let mappings = paced(&seen.mappings, LAMBDA, |uuid| lambda::mapping(&client, uuid)).await;
+    let of_stream = |stream: &Arn| of_stream(&mappings, stream.as_str());
+    // The mapping knows its function; without one the stack's list does.
+    let named: Vec<Option<String>> = streams
+        .iter()
+        .map(|stream| match of_stream(stream) {
+            Ok((_, read)) => Some(read.function.clone()),
+            Err(_) => {
+                let listed = seen.stack.resources.get(&format!("{}Function", pipeline_id(stream)));
+                let only = seen.functions.first().filter(|_| seen.functions.len() == 1);
+                listed.or(only).cloned()
+            }
+        })
+        .collect();
+    let functions = paced(&named, LAMBDA, async |name| match name {
         Some(name) => lambda::function(&client, name).await,
         None => Err(Trouble::Absent),
-    };
+    })
+    .await;
+    let mappings = streams
+        .iter()
+        .map(|stream| of_stream(stream).map(|(mapping, _)| mapping));
     Deployed {
         stack: Fact::Found { value: seen.stack },
-        function: fact(function),
-        mapping: fact(mapping.map(|(mapping, _)| mapping)),
+        pipelines: functions.into_iter().map(fact).zip(mappings.map(fact)).collect(),
     }
 }
 
-/// Security groups that matter in the cluster's region: the cluster's, the function's, the stack's.
-fn groups(cluster: &kafka::Seen, function: Option<&Function>, claims: &Claims<'_>) -> Vec<String> {
+/// The one of the stack's mappings that reads this stream. Where none is known to, one that could not be read may.
+fn of_stream(mappings: &[Answer<(Mapping, lambda::Reads)>], stream: &str) -> Answer<(Mapping, lambda::Reads)> {
+    let reads = |answer: &&Answer<(Mapping, lambda::Reads)>| match answer {
+        Ok((_, reads)) => reads.stream.as_deref() == Some(stream),
+        Err(_) => false,
+    };
+    let unread = mappings
+        .iter()
+        .find(|answer| !matches!(answer, Ok(_) | Err(Trouble::Absent)));
+    let found = mappings.iter().find(reads).or(unread);
+    found.cloned().unwrap_or(Err(Trouble::Absent))
+}
+
+/// Subnets and groups of functions, each once, in order.
+fn places<'a>(functions: impl Iterator<Item = &'a Fact<Function>>) -> (Vec<String>, Vec<String>) {
+    let (mut subnets, mut groups) = (BTreeSet::new(), BTreeSet::new());
+    for function in functions.filter_map(Fact::found) {
+        subnets.extend(function.subnets.iter().cloned());
+        groups.extend(function.security_groups.iter().cloned());
+    }
+    (subnets.into_iter().collect(), groups.into_iter().collect())
+}
+
+/// Security groups that matter in the cluster's region: the cluster's, the functions', the stack's.
+fn groups(cluster: &kafka::Seen, functions: &[String], claims: &Claims<'_>) -> Vec<String> {
     let mut groups = cluster.security_groups.clone();
-    groups.extend(
-        function
-            .into_iter()
-            .flat_map(|function| function.security_groups.clone()),
-    );
+    groups.extend_from_slice(functions);
     groups.extend(claims.ids("sg-").map(str::to_owned));
     groups.sort();
     groups.dedup();

@@ -346,8 +346,7 @@ async fn what_the_service_does_not_find_is_absent() {
     let script = Script::always(404, &json_error("ResourceNotFoundException", "no such function"));
     let lambda = client!(aws_sdk_lambda, script);
     assert_eq!(lambda::function(&lambda, "f").await, Err(Trouble::Absent));
-    let uuids = ["u".to_owned()];
-    assert_eq!(lambda::mapping(&lambda, &uuids, STREAM).await, Err(Trouble::Absent));
+    assert_eq!(lambda::mapping(&lambda, "u").await, Err(Trouble::Absent));
     let answer = "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id k2m-orders does not exist</Message></Error></ErrorResponse>";
     let cloudformation = client!(aws_sdk_cloudformation, Script::always(400, answer));
     let stack = cloudformation::stack(&cloudformation, "k2m-orders").await;

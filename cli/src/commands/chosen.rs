@@ -13,13 +13,13 @@ use crate::settings::{
 /// The file of settings that is read where none is named.
 pub(super) const DEFAULT_FILE: &str = "k2m.yaml";
 
-/// Resolves the settings of a pipeline.
+/// Resolves the settings of a stack.
 pub(super) fn chosen(args: &SettingsArgs) -> Result<(Settings, Access), CommandError> {
     let (environment, file) = (environment(), given_file(args)?);
     Ok(resolve(sources(args, &environment, file.as_ref()))?)
 }
 
-/// Resolves the settings of a pipeline that has a stack: the ends that nobody names are the stack's.
+/// Resolves the settings of pipelines that have a stack: the ends that nobody names are the stack's.
 pub(super) fn completed(args: &SettingsArgs, stack: &StackOutputs) -> Result<(Settings, Access), CommandError> {
     let (environment, file) = (environment(), given_file(args)?);
     Ok(resolve_deployed(sources(args, &environment, file.as_ref()), stack)?)

@@ -1,15 +1,16 @@
 //! `k2m deploy`: what was chosen becomes a stack, or the change of one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use super::attended::Attended;
 use super::chosen::chosen;
-use super::look::{connect, look, question};
+use super::look::{connect, look};
 use super::{CommandError, health, output};
 use crate::args::DeployArgs;
 use crate::arn::PlaceError;
-use crate::aws::{Aws, LookError, Question};
+use crate::aws::{Aws, LookError};
 use crate::deploy::artifacts::Place;
 use crate::deploy::bundle::{self, Bundle, Origin};
 use crate::deploy::machine::{Job, Machine};
@@ -17,6 +18,7 @@ use crate::deploy::port::{User as _, World as _};
 use crate::deploy::state::{Goal, Step};
 use crate::deploy::{DeployError, outcome::Deployed};
 use crate::exit::Exit;
+use crate::facts::Fact;
 use crate::plan::{Pipeline, Plan};
 use crate::report::Reporter;
 use crate::settings::{Settings, Source};
@@ -43,11 +45,10 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
         Origin::Checkout(_) => None,
     };
 
-    let stream = &settings.stream.value;
     let place = Place {
-        account: stream.account.clone(),
-        region: stream.region.clone(),
-        partition: stream.partition.clone(),
+        account: settings.home.account.clone(),
+        region: settings.home.region.clone(),
+        partition: settings.home.partition.clone(),
     };
     let aws = attended.unless_stopped(name, connect(&settings, &access)).await?;
     // Before anything is waited for or deleted: not in another account.
@@ -76,7 +77,13 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
     let mut plan = crate::plan::plan(&settings, &facts)?;
     let template = crate::template::render(&plan)?;
     for decision in &plan.decisions {
-        attended.tell(&format!("{}: {}", decision.about, decision.choice));
+        let of = decision.pipeline.as_ref().map(|stream| format!("{stream}: "));
+        attended.tell(&format!(
+            "{}{}: {}",
+            of.unwrap_or_default(),
+            decision.about,
+            decision.choice
+        ));
     }
     plan.warnings.extend(health::warnings(&settings, &facts));
     // Before the question: afterwards they come too late.
@@ -103,15 +110,15 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
     let mut deployed = deploy_plan(&machine, &plan, &template, &handler, replaces).await?;
     deployed.plan_warnings = plan.warnings.clone();
     let waited = attended.unless_stopped(name, async {
-        Ok::<_, LookError>(mapping_trouble(&aws, attended, &question(&settings), &plan).await)
+        Ok::<_, LookError>(mapping_trouble(&aws, attended, &plan).await)
     });
     let exit = match waited.await {
-        Ok(trouble) => {
-            deployed.warnings.extend(trouble);
+        Ok(troubles) => {
+            deployed.warnings.extend(troubles);
             Exit::Fine
         }
         Err(stopped) => {
-            let words = "stopped while the event source mapping was waited for; the stack is deployed";
+            let words = "stopped while the event source mappings were waited for; the stack is deployed";
             deployed.warnings.push(words.to_owned());
             stopped.exit()
         }
@@ -120,19 +127,26 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
     Ok((deployed, exit))
 }
 
-/// The command that looks at this very pipeline. No name in it means anything to a shell.
+/// The command that looks at these very pipelines. No name in it means anything to a shell.
 fn doctor(settings: &Settings) -> String {
+    let [pipeline] = settings.pipelines.as_slice() else {
+        // The stack knows them all.
+        return format!(
+            "k2m doctor --stack {} --region {}",
+            settings.stack.value, settings.home.region
+        );
+    };
     let mut command = format!(
         "k2m doctor --stream {} --cluster {}",
-        settings.stream.value, settings.cluster.value
+        pipeline.stream.value, settings.cluster.value
     );
-    for (flag, setting) in [("--topic", &settings.topic), ("--stack", &settings.stack)] {
+    for (flag, setting) in [("--topic", &pipeline.topic), ("--stack", &settings.stack)] {
         if setting.source != Source::Default {
             command.extend([" ", flag, " ", &setting.value]);
         }
     }
-    if let Some(topic) = &settings.dead_letter_topic {
-        command.extend([" --on-poison ", settings.on_poison.value.name()]);
+    if let Some(topic) = &pipeline.dead_letter_topic {
+        command.extend([" --on-poison ", pipeline.on_poison.value.name()]);
         if topic.source != Source::Default {
             command.extend([" --dead-letter-topic ", &topic.value]);
         }
@@ -159,6 +173,7 @@ async fn deploy_plan(
 
 /// What the confirmation is asked for beside the changes themselves.
 fn conditions(plan: &Plan) -> Vec<String> {
+    let removed = plan.removed.iter().map(ToString::to_string);
     let topics = plan.pipelines.iter().flat_map(Pipeline::topics);
     let unconfirmed = topics.filter_map(|(name, topic)| {
         let topic = topic.filter(|topic| topic.unconfirmed && !topic.exists)?;
@@ -167,29 +182,80 @@ fn conditions(plan: &Plan) -> Vec<String> {
             topic.partitions, topic.replication_factor
         ))
     });
-    unconfirmed.collect()
+    removed.chain(unconfirmed).collect()
 }
 
-/// Waits until the mapping is as the plan has it. What is to be said when it is not.
-async fn mapping_trouble(aws: &Aws, attended: &Attended<'_>, question: &Question, plan: &Plan) -> Option<String> {
-    let enabled = plan.pipelines.first().is_none_or(|pipeline| pipeline.mapping.enabled);
-    let wanted = if enabled { "Enabled" } else { "Disabled" };
-    let start = attended.elapsed();
-    loop {
-        let mapping = aws.mapping(question).await;
-        let state = match (mapping.found(), mapping.unreadable()) {
-            (Some(mapping), _) if mapping.state == wanted => return None,
-            (Some(mapping), _) => mapping.state.clone(),
-            (None, Some(why)) => return Some(format!("the event source mapping can't be looked at: {}", why.message)),
-            (None, None) => "absent".to_owned(),
-        };
-        if attended.elapsed().saturating_sub(start) > MAPPING_LIMIT {
-            return Some(format!(
-                "the event source mapping is {state} and not yet {wanted}: look again with `k2m doctor`"
-            ));
+/// A mapping that is waited for.
+struct Awaited {
+    /// How it is called.
+    what: String,
+    /// Its UUID, where the stack has it.
+    uuid: String,
+    /// The state that it is to reach.
+    wanted: &'static str,
+    /// The state that it was last seen in.
+    state: String,
+}
+
+/// Waits until the mappings are as the plan has them. What is to be said when they are not.
+async fn mapping_trouble(aws: &Aws, attended: &Attended<'_>, plan: &Plan) -> Vec<String> {
+    let resources = match aws.resources(&plan.region, &plan.stack).await {
+        Fact::Found { value } => value,
+        Fact::Absent => BTreeMap::new(),
+        Fact::Unreadable(why) => return vec![format!("the event source mappings can't be looked at: {}", why.message)],
+    };
+    let several = plan.pipelines.len() > 1;
+    let (mut awaited, mut troubles) = (Vec::new(), Vec::new());
+    for pipeline in &plan.pipelines {
+        let of = several.then(|| format!(" of {}", pipeline.stream_name));
+        let what = format!("the event source mapping{}", of.unwrap_or_default());
+        match resources.get(&format!("{}Mapping", pipeline.id)) {
+            Some(uuid) => awaited.push(Awaited {
+                what,
+                uuid: uuid.clone(),
+                wanted: if pipeline.mapping.enabled {
+                    "Enabled"
+                } else {
+                    "Disabled"
+                },
+                state: String::new(),
+            }),
+            None => troubles.push(format!("{what} is absent: look again with `k2m doctor`")),
         }
-        attended.sleep(MAPPING_WAIT).await;
     }
+    let start = attended.elapsed();
+    while !awaited.is_empty() {
+        let uuids: Vec<String> = awaited.iter().map(|one| one.uuid.clone()).collect();
+        let seen = aws.mappings(&plan.region, &uuids).await;
+        let late = attended.elapsed().saturating_sub(start) > MAPPING_LIMIT;
+        for (mut one, seen) in std::mem::take(&mut awaited).into_iter().zip(seen) {
+            one.state = match seen {
+                Fact::Found { value } => value.state,
+                Fact::Absent => "absent".to_owned(),
+                Fact::Unreadable(why) => {
+                    troubles.push(format!("{} can't be looked at: {}", one.what, why.message));
+                    continue;
+                }
+            };
+            if one.state == one.wanted {
+                continue;
+            }
+            if late {
+                let Awaited {
+                    what, wanted, state, ..
+                } = one;
+                troubles.push(format!(
+                    "{what} is {state} and not yet {wanted}: look again with `k2m doctor`"
+                ));
+            } else {
+                awaited.push(one);
+            }
+        }
+        if !awaited.is_empty() {
+            attended.sleep(MAPPING_WAIT).await;
+        }
+    }
+    troubles
 }
 
 fn executable() -> Result<std::path::PathBuf, CommandError> {

@@ -1,5 +1,7 @@
 //! `k2m doctor`: says which hop, right or topic is broken, and how to mend it.
 
+use futures_util::StreamExt as _;
+
 use super::chosen::{chosen, chosen_stack, completed};
 use super::{CommandError, look, output};
 use crate::args::{DoctorArgs, PlanArgs};
@@ -22,7 +24,7 @@ pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, Comm
         let aws = look::connect(&settings, &access).await?;
         let mut facts = look::look(&aws, &settings).await?;
         if !no_probe {
-            facts.probe = probe(&facts, &settings.stream.value.region, &aws).await;
+            probe(&mut facts, &settings.home.region, &aws).await;
         }
         facts
     };
@@ -43,15 +45,25 @@ impl Ask for Aws {
     }
 }
 
-/// What the pipeline's function says. Another's is not invoked, nor one that is not ready.
-async fn probe(facts: &Facts, region: &str, aws: &impl Ask) -> Option<Fact<Probe>> {
-    facts.stack.found().filter(|stack| stack.made_by_k2m)?;
-    let function = facts.function.found()?;
-    // An inactive one is made ready by being invoked.
-    if !matches!(function.state.as_str(), "Active" | "Inactive") {
-        return None;
+/// How many functions are asked at once.
+const ASKED_AT_ONCE: usize = 8;
+
+/// Adds what the pipelines' functions say. Another's is not invoked, nor one that is not ready.
+async fn probe(facts: &mut Facts, region: &str, aws: &impl Ask) {
+    if facts.stack.found().is_none_or(|stack| !stack.made_by_k2m) {
+        return;
     }
-    Some(aws.ask(region, &function.arn).await)
+    // An inactive one is made ready by being invoked.
+    let ready = facts.pipelines.values_mut().filter_map(|pipeline| {
+        let function = pipeline.function.found()?;
+        let ready = matches!(function.state.as_str(), "Active" | "Inactive");
+        ready.then_some((&function.arn, &mut pipeline.probe))
+    });
+    let asked = ready.map(async |(function, probe)| *probe = Some(aws.ask(region, function).await));
+    futures_util::stream::iter(asked)
+        .buffer_unordered(ASKED_AT_ONCE)
+        .collect::<()>()
+        .await;
 }
 
 /// The settings. The ends of the pipeline that nobody names are those of its stack.
@@ -122,10 +134,12 @@ mod tests {
 
     async fn asked(change: impl FnOnce(&mut Facts)) -> Vec<String> {
         let (mut facts, script) = (facts(), Scripted::default());
+        facts.one().probe = None;
         change(&mut facts);
-        let told = probe(&facts, "eu-west-1", &script).await;
+        probe(&mut facts, "eu-west-1", &script).await;
         let asked = script.0.into_inner().unwrap();
-        assert_eq!(told.is_some(), !asked.is_empty());
+        let told = facts.pipelines.values().filter(|pipeline| pipeline.probe.is_some());
+        assert_eq!(told.count(), asked.len());
         asked
     }
 
@@ -133,7 +147,7 @@ mod tests {
     async fn only_the_pipeline_s_own_function_is_asked_and_only_when_it_is_ready() {
         let function = "arn:aws:lambda:eu-west-1:123456789012:function:orders";
         let state = |state: &'static str| {
-            move |facts: &mut Facts| match &mut facts.function {
+            move |facts: &mut Facts| match &mut facts.one().function {
                 Fact::Found { value } => state.clone_into(&mut value.state),
                 _ => panic!("a healthy pipeline has it"),
             }
@@ -143,7 +157,7 @@ mod tests {
         for not_ready in ["Pending", "Failed"] {
             assert!(asked(state(not_ready)).await.is_empty(), "{not_ready}");
         }
-        assert!(asked(|facts| facts.function = Fact::Absent).await.is_empty());
+        assert!(asked(|facts| facts.one().function = Fact::Absent).await.is_empty());
         assert!(asked(|facts| facts.stack = Fact::Absent).await.is_empty());
         let of_another = |facts: &mut Facts| match &mut facts.stack {
             Fact::Found { value } => value.made_by_k2m = false,

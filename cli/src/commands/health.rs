@@ -1,15 +1,30 @@
 //! What doctor says of the stack that stands, for commands that would else call it fine because its template has not changed.
 
-use crate::doctor::{self, Outcome};
+use crate::arn::Arn;
+use crate::doctor::{self, Examined, Outcome, PipelineReport};
 use crate::facts::Facts;
 use crate::settings::Settings;
 
 /// A line for each cause that is broken now, and for what was changed outside the stack; none where nothing is deployed.
 pub(super) fn warnings(settings: &Settings, facts: &Facts) -> Vec<String> {
-    if facts.function.found().is_none() && facts.mapping.found().is_none() {
-        return Vec::new();
-    }
+    let deployed = |stream: &Arn| {
+        let seen = facts.pipelines.get(stream.as_str());
+        seen.is_some_and(|seen| seen.function.found().is_some() || seen.mapping.found().is_some())
+    };
+    let several = settings.pipelines.len() > 1;
     let report = doctor::examine(settings, facts);
+    let examined = settings.pipelines.iter().zip(&report.pipelines);
+    // What is to be created is not broken.
+    let examined = examined.filter(|(pipeline, _)| deployed(&pipeline.stream.value));
+    examined
+        .flat_map(|(_, Examined { stream, report })| {
+            let of = if several { format!("{stream}: ") } else { String::new() };
+            lines(report).into_iter().map(move |line| format!("{of}{line}"))
+        })
+        .collect()
+}
+
+fn lines(report: &PipelineReport) -> Vec<String> {
     let lines = report.checks.iter().filter_map(|check| {
         let of_itself = report.causes.iter().any(|cause| cause.code == check.code);
         let evidence = match &check.outcome {

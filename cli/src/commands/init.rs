@@ -201,7 +201,7 @@ impl Asking<'_> {
         let cluster = self.arn(Kind::Cluster, file, Some(&stream), reporter).await?;
         let topic = self.topic(file, &stream, &cluster, reporter).await?;
         let flags = SettingsArgs {
-            stream: Some(stream.to_string()),
+            stream: vec![stream.to_string()],
             cluster: Some(cluster.to_string()),
             topic: Some(topic),
             ..self.args.settings.clone()

@@ -6,7 +6,7 @@ use super::chosen::chosen;
 use super::{CommandError, look, output};
 use crate::args::InspectArgs;
 use crate::exit::Exit;
-use crate::facts::Facts;
+use crate::facts::{Fact, Facts};
 use crate::report::Reporter;
 use digest::Digest;
 
@@ -23,9 +23,10 @@ pub async fn run(args: InspectArgs, reporter: &mut Reporter) -> Result<Exit, Com
     Ok(exit)
 }
 
-/// Whether the pipeline's ends are there, and whether all that is needed could be seen.
+/// Whether the pipelines' ends are there, and whether all that is needed could be seen.
 fn exit(facts: &Facts) -> Exit {
-    if facts.stream.is_absent() || facts.cluster.is_absent() {
+    let mut streams = facts.pipelines.values().map(|pipeline| &pipeline.stream);
+    if streams.any(Fact::is_absent) || facts.cluster.is_absent() {
         Exit::Failed
     } else if facts.unreadable().iter().any(|(name, _)| needed(name)) {
         Exit::CouldNotTell
@@ -34,10 +35,10 @@ fn exit(facts: &Facts) -> Exit {
     }
 }
 
-/// Not every cluster tells of its topics through AWS, the ARNs name the account too, and a secret can be named: none stands in the way.
+/// Not every cluster tells of its topics through AWS, the ARNs name the account too, a secret can be named, and what the account has room for is only
+/// compared: none stands in the way.
 fn needed(name: &str) -> bool {
-    !matches!(name, "topic" | "deadLetterTopic" | "account" | "cluster.scramSecrets")
-        && !name.starts_with("mappedTopics.")
+    !matches!(name, "account" | "concurrency" | "cluster.scramSecrets") && !name.starts_with("topics.")
 }
 
 #[cfg(test)]

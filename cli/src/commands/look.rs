@@ -6,17 +6,17 @@ use super::CommandError;
 use crate::arn::PlaceError;
 use crate::aws::{Aws, Question};
 use crate::facts::{Facts, file};
-use crate::plan::same_pipeline;
-use crate::settings::{Access, Settings};
+use crate::plan::same_pipelines;
+use crate::settings::{Access, PipelineSettings, Settings};
 
 /// What the settings ask about.
 pub(super) fn question(settings: &Settings) -> Question {
+    let topics = settings.pipelines.iter().flat_map(PipelineSettings::topics);
     Question {
-        stream: settings.stream.value.clone(),
+        region: settings.home.region.clone(),
+        streams: settings.pipelines.iter().map(|one| one.stream.value.clone()).collect(),
         cluster: settings.cluster.value.clone(),
-        topic: settings.topic.value.clone(),
-        dead_letter_topic: settings.dead_letter_topic.as_ref().map(|topic| topic.value.clone()),
-        mapped_topics: settings.mapped_topics().into_iter().map(str::to_owned).collect(),
+        topics: topics.map(str::to_owned).collect(),
         stack: settings.stack.value.clone(),
     }
 }
@@ -26,16 +26,16 @@ pub(super) async fn facts(settings: &Settings, access: &Access, path: Option<&Pa
     match path {
         Some(path) => {
             let facts = file::read(path)?;
-            same_pipeline(settings, &facts)?;
+            same_pipelines(settings, &facts)?;
             Ok(facts)
         }
         None => look(&connect(settings, access).await?, settings).await,
     }
 }
 
-/// A way to AWS in the region of the stream.
+/// A way to AWS in the region of the streams.
 pub(super) async fn connect(settings: &Settings, access: &Access) -> Result<Aws, CommandError> {
-    Ok(Aws::connect(access.profile.as_deref(), &settings.stream.value.region).await?)
+    Ok(Aws::connect(access.profile.as_deref(), &settings.home.region).await?)
 }
 
 /// Looks at AWS.
@@ -43,7 +43,7 @@ pub(super) async fn look(aws: &Aws, settings: &Settings) -> Result<Facts, Comman
     let facts = aws
         .look(&question(settings), jiff::Timestamp::now().to_string())
         .await?;
-    let account = &settings.stream.value.account;
+    let account = &settings.home.account;
     match facts.account.found().filter(|caller| *caller != account) {
         Some(caller) => Err(CommandError::Place(PlaceError::Caller {
             caller: caller.clone(),

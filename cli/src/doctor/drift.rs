@@ -8,7 +8,7 @@ use serde_json::json;
 use serde_yaml::Value;
 
 use super::{Case, Outcome, given};
-use crate::facts::{Fact, Facts, Function, Mapping, Stack};
+use crate::facts::{Fact, Facts, Function, Mapping, PipelineFacts, Stack};
 use crate::shell::Command;
 
 /// What is known of changes outside the stack.
@@ -80,9 +80,9 @@ pub(super) fn none(case: &Case<'_>) -> Outcome {
 
 impl Drift {
     /// Compares.
-    pub(super) fn of(facts: &Facts) -> Self {
+    pub(super) fn of(facts: &Facts, seen: &PipelineFacts) -> Self {
         match read(&facts.stack) {
-            Ok((stack, template)) => Self::Known(Known::new(stack, template, facts)),
+            Ok((stack, template)) => Self::Known(Known::new(stack, template, seen)),
             Err(outcome) => Self::Unknown(outcome),
         }
     }
@@ -122,16 +122,16 @@ fn read(stack: &Fact<Stack>) -> Result<(&Stack, Value), Outcome> {
 }
 
 impl Known {
-    fn new(stack: &Stack, template: Value, facts: &Facts) -> Self {
+    fn new(stack: &Stack, template: Value, seen: &PipelineFacts) -> Self {
         let mut known = Self {
             variables: None,
             differences: Vec::new(),
             template,
         };
-        if let Some(function) = facts.function.found() {
+        if let Some(function) = seen.function.found() {
             known.compare_function(stack, function);
         }
-        if let Some(mapping) = facts.mapping.found() {
+        if let Some(mapping) = seen.mapping.found() {
             known.compare_mapping(stack, mapping);
         }
         known
@@ -235,18 +235,18 @@ impl Known {
         self.differences.len()
     }
 
-    /// The facts as they would be if these were as the template says.
-    pub(super) fn undone(&self, facts: &Facts, which: impl Fn(usize) -> bool) -> Facts {
-        let mut facts = facts.clone();
+    /// What was seen as it would be if these were as the template says.
+    pub(super) fn undone(&self, seen: &PipelineFacts, which: impl Fn(usize) -> bool) -> PipelineFacts {
+        let mut seen = seen.clone();
         for (_, difference) in self.differences.iter().enumerate().filter(|(index, _)| which(*index)) {
-            if let Fact::Found { value: function } = &mut facts.function {
+            if let Fact::Found { value: function } = &mut seen.function {
                 difference.template.give_function(function);
             }
-            if let Fact::Found { value: mapping } = &mut facts.mapping {
+            if let Fact::Found { value: mapping } = &mut seen.mapping {
                 difference.template.give_mapping(mapping);
             }
         }
-        facts
+        seen
     }
 
     /// These differences, a line each.
@@ -258,7 +258,7 @@ impl Known {
     /// Commands that take these differences back: one for the function, since Lambda refuses a second while the first is under way, and one for
     /// the mapping.
     pub(super) fn commands(&self, case: &Case<'_>, which: &[usize]) -> Vec<String> {
-        let region = &case.settings.stream.value.region;
+        let region = &case.settings.home.region;
         let these = || {
             which
                 .iter()
@@ -266,7 +266,7 @@ impl Known {
                 .map(|difference| &difference.template)
         };
         let mut commands = Vec::new();
-        if let Some(function) = case.facts.function.found()
+        if let Some(function) = case.seen.function.found()
             && these().any(Property::is_function_s)
         {
             let command = Command::new("aws lambda update-function-configuration")
@@ -277,7 +277,7 @@ impl Known {
                     .to_string(),
             );
         }
-        if let Some(mapping) = case.facts.mapping.found()
+        if let Some(mapping) = case.seen.mapping.found()
             && these().any(|property| !property.is_function_s())
         {
             let command = Command::new("aws lambda update-event-source-mapping").option("--uuid", &mapping.uuid);

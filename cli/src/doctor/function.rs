@@ -94,16 +94,16 @@ fn events(case: &Case<'_>) -> String {
 fn of_stack(case: &Case<'_>, action: &str) -> String {
     Command::new(&format!("aws cloudformation {action}"))
         .option("--stack-name", &case.settings.stack.value)
-        .option("--region", &case.settings.stream.value.region)
+        .option("--region", &case.settings.home.region)
         .to_string()
 }
 
 /// Whether the function can be invoked, with what was last deployed.
 pub(super) fn ready(case: &Case<'_>) -> Outcome {
     given!(case.stack());
-    let function = match &case.facts.function {
+    let function = match &case.seen.function {
         Fact::Found { value } => value,
-        Fact::Absent if case.stack_has("Function") => {
+        Fact::Absent if case.resource("Function").is_some() => {
             return case.anew("the stack's function is gone".to_owned());
         }
         Fact::Absent => return Outcome::fail("the stack has no function", case.deploy(&[])),

@@ -18,9 +18,10 @@ use serde::Serialize;
 use self::drift::Drift;
 pub(crate) use self::report::DRIFT;
 use self::report::Judged;
-pub use self::report::{Cause, Checked, Health, Report};
-use crate::facts::{Cluster, Fact, Facts, Function, Mapping, Stack, Unreadable};
-use crate::settings::{Authentication, Payload, Setting, Settings, Source, TABLE};
+pub use self::report::{Cause, Checked, Examined, Health, PipelineReport, Report};
+use crate::facts::deployed::pipeline_id;
+use crate::facts::{Cluster, Fact, Facts, Function, Mapping, PipelineFacts, Stack, Topic, Unreadable};
+use crate::settings::{Authentication, Payload, PipelineSettings, Setting, Settings, Source, TABLE};
 use crate::shell::Command;
 
 /// What a check says.
@@ -299,22 +300,39 @@ const CHECKS: [Check; 21] = [
     },
 ];
 
-/// Judges a pipeline by the facts that were taken of it.
+/// Judges each pipeline by the facts that were taken of it.
 pub fn examine(settings: &Settings, facts: &Facts) -> Report {
-    let drift = Drift::of(facts);
+    let pipelines = settings.pipelines.iter().map(|pipeline| Examined {
+        stream: pipeline.stream.value.name().to_owned(),
+        report: examine_one(settings, pipeline, facts),
+    });
+    Report::new(pipelines.collect())
+}
+
+fn examine_one(settings: &Settings, pipeline: &PipelineSettings, facts: &Facts) -> PipelineReport {
+    const UNSEEN: &PipelineFacts = &PipelineFacts {
+        stream: Fact::Absent,
+        function: Fact::Absent,
+        mapping: Fact::Absent,
+        probe: None,
+    };
+    let seen = facts.pipelines.get(pipeline.stream.value.as_str()).unwrap_or(UNSEEN);
+    let drift = Drift::of(facts, seen);
     let case = Case {
         settings,
+        pipeline,
         facts,
+        seen,
         drift: &drift,
     };
-    Report::new(CHECKS.iter().map(|check| judged(check, &case)).collect())
+    PipelineReport::new(CHECKS.iter().map(|check| judged(check, &case)).collect())
 }
 
 /// Makes a check. Where all was well if the stack's template still held, what was changed outside the stack is what is said, and the fix takes
 /// that back: a deployment would not.
 fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
-    let judge = |facts: &Facts| (check.judge)(&Case { facts, ..*case });
-    let mut outcome = judge(case.facts);
+    let judge = |seen: &PipelineFacts| (check.judge)(&Case { seen, ..*case });
+    let mut outcome = judge(case.seen);
     let mut changes = Vec::new();
     let trouble = outcome.trouble();
     let (Outcome::Warn { evidence, fix } | Outcome::Fail { evidence, fix }) = &mut outcome else {
@@ -326,7 +344,7 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
     };
     match case.drift {
         Drift::Known(known) if known.count() > 0 => {
-            let undone = |which: &dyn Fn(usize) -> bool| judge(&known.undone(case.facts, which)).trouble();
+            let undone = |which: &dyn Fn(usize) -> bool| judge(&known.undone(case.seen, which)).trouble();
             let cured = undone(&|_| true);
             if cured.is_some() && cured < trouble {
                 let all = 0..known.count();
@@ -364,7 +382,10 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
 #[derive(Clone, Copy)]
 struct Case<'a> {
     settings: &'a Settings,
+    pipeline: &'a PipelineSettings,
     facts: &'a Facts,
+    /// What of the facts is the pipeline's.
+    seen: &'a PipelineFacts,
     drift: &'a Drift,
 }
 
@@ -382,7 +403,7 @@ impl<'a> Case<'a> {
     /// The function, else why nothing of it can be judged.
     fn function(&self) -> Result<&'a Function, Outcome> {
         self.stack()?;
-        match &self.facts.function {
+        match &self.seen.function {
             Fact::Found { value } => Ok(value),
             Fact::Absent => Err(Outcome::skip("the stack has no function")),
             Fact::Unreadable(_) => Err(Outcome::skip("the function could not be read, see K2M-L02")),
@@ -392,7 +413,7 @@ impl<'a> Case<'a> {
     /// The mapping, else why nothing of it can be judged.
     fn mapping(&self) -> Result<&'a Mapping, Outcome> {
         self.stack()?;
-        match &self.facts.mapping {
+        match &self.seen.mapping {
             Fact::Found { value } => Ok(value),
             Fact::Absent => Err(Outcome::skip("the stack has no event source mapping")),
             Fact::Unreadable(_) => Err(Outcome::skip("the event source mapping could not be read, see K2M-E02")),
@@ -410,7 +431,7 @@ impl<'a> Case<'a> {
 
     /// A variable of the function that holds something.
     fn variable(&self, name: &str) -> Option<&'a str> {
-        let variables: &BTreeMap<String, String> = &self.facts.function.found()?.variables;
+        let variables: &BTreeMap<String, String> = &self.seen.function.found()?.variables;
         variables
             .get(name)
             .map(String::as_str)
@@ -430,7 +451,7 @@ impl<'a> Case<'a> {
             .collect()
     }
 
-    /// `k2m deploy` of this pipeline with these options more, which stand for what was said before: what was said with flags has to be said again,
+    /// `k2m deploy` of the stack with these options more, which stand for what was said before: what was said with flags has to be said again,
     /// what k2m.yaml and the environment say is heard by itself. Where the pipeline was found without them, what its function is told stands for them.
     fn deploy(&self, more: &[(&str, &str)]) -> String {
         fn heard<T>(setting: &Setting<T>) -> bool {
@@ -439,9 +460,9 @@ impl<'a> Case<'a> {
         fn flag<T>(setting: &Setting<T>) -> bool {
             matches!(setting.source, Source::Flag(_))
         }
-        let settings = self.settings;
+        let (settings, pipeline) = (self.settings, self.pipeline);
         let mut command = Command::new("k2m deploy");
-        let file = [&settings.stream.source, &settings.cluster.source]
+        let file = [&pipeline.stream.source, &settings.cluster.source]
             .into_iter()
             .find_map(|source| match source {
                 Source::File { path, .. } if path != "k2m.yaml" => Some(path),
@@ -450,35 +471,39 @@ impl<'a> Case<'a> {
         if let Some(path) = file {
             command = command.option("--config", path);
         }
+        // What is not said anew for all pipelines of the stack would take them away.
+        let streams = settings.pipelines.iter().map(|one| &one.stream);
+        for stream in streams.filter(|stream| !heard(stream)) {
+            command = command.option("--stream", stream.value.as_str());
+        }
         let mut options = vec![
-            (!heard(&settings.stream), "--stream", settings.stream.value.as_str()),
             (!heard(&settings.cluster), "--cluster", settings.cluster.value.as_str()),
-            (flag(&settings.topic), "--topic", settings.topic.value.as_str()),
+            (flag(&pipeline.topic), "--topic", pipeline.topic.value.as_str()),
             (flag(&settings.stack), "--stack", settings.stack.value.as_str()),
             (
-                flag(&settings.on_poison),
+                flag(&pipeline.on_poison),
                 "--on-poison",
-                settings.on_poison.value.name(),
+                pipeline.on_poison.value.name(),
             ),
             (
-                settings.dead_letter_topic.as_ref().is_some_and(flag),
+                pipeline.dead_letter_topic.as_ref().is_some_and(flag),
                 "--dead-letter-topic",
-                settings
+                pipeline
                     .dead_letter_topic
                     .as_ref()
                     .map_or("", |topic| topic.value.as_str()),
             ),
             (
-                flag(&settings.payload.strict_order),
+                flag(&pipeline.payload.strict_order),
                 "--strict-order",
-                if settings.payload.strict_order.value {
+                if pipeline.payload.strict_order.value {
                     "true"
                 } else {
                     "false"
                 },
             ),
         ];
-        let found = !heard(&settings.stream) && !heard(&settings.cluster);
+        let found = !heard(&pipeline.stream) && !heard(&settings.cluster);
         let way = said_or_told(
             settings.authentication.as_ref(),
             |way| way.value.name(),
@@ -519,7 +544,7 @@ impl<'a> Case<'a> {
 
     /// The payload's options: those that were said with flags, and what the function is told where nobody said anything.
     fn payload(&self, found: bool) -> Vec<(String, String)> {
-        let settings = self.settings.payload.settings();
+        let settings = self.pipeline.payload.settings();
         let mut options = Vec::new();
         for row in TABLE.iter().filter(|row| Payload::NAMES.contains(&row.name)) {
             let setting = settings.iter().find(|(one, ..)| one.name == row.name);
@@ -555,7 +580,7 @@ impl<'a> Case<'a> {
     fn destroy(&self) -> String {
         Command::new("k2m destroy")
             .option("--stack", &self.settings.stack.value)
-            .option("--region", &self.settings.stream.value.region)
+            .option("--region", &self.settings.home.region)
             .to_string()
     }
 
@@ -577,10 +602,23 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whether the stack has a resource whose logical id ends so.
-    fn stack_has(&self, suffix: &str) -> bool {
-        let mut resources = self.facts.stack.found().into_iter().flat_map(|stack| &stack.resources);
-        resources.any(|(logical, _)| logical.ends_with(suffix))
+    /// The physical id of a resource of this pipeline, by the end of its logical id; where it is the stack's only pipeline, whatever that begins with.
+    fn resource(&self, end: &str) -> Option<&'a String> {
+        let resources = &self.facts.stack.found()?.resources;
+        let own = resources.get(&format!("{}{end}", pipeline_id(&self.pipeline.stream.value)));
+        let only = self.settings.pipelines.len() == 1;
+        own.or_else(|| {
+            resources
+                .iter()
+                .filter(|_| only)
+                .find(|(logical, _)| logical.ends_with(end))
+                .map(|(_, id)| id)
+        })
+    }
+
+    /// What is known of a topic, by its name.
+    fn topic(&self, name: &str) -> Option<&'a Fact<Topic>> {
+        self.facts.topics.get(name)
     }
 
     /// The function's authentication, as [`crate::settings::Authentication`] names it; the handler's default where it isn't told.

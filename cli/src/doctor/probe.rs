@@ -122,7 +122,7 @@ fn changed_variables(case: &Case<'_>) -> Option<Vec<String>> {
 /// What the function answered, or why there is nothing to judge. Nobody has to let doctor invoke, but who does is told where that fails.
 fn answer<'a>(case: &Case<'a>) -> Result<&'a Probe, Outcome> {
     case.function()?;
-    match &case.facts.probe {
+    match &case.seen.probe {
         Some(Fact::Found {
             value: Probe::Failed { kind, .. },
         }) if kind == OLDER => Err(Outcome::skip(
@@ -166,12 +166,10 @@ fn unanswered(case: &Case<'_>, why: &Unreadable) -> Outcome {
 
 /// Lambda did not invoke it: that holds for the stream's batches, too.
 fn throttled(case: &Case<'_>, message: &str) -> Outcome {
-    let function = case.facts.function.found().map_or("", |function| function.arn.as_str());
+    let function = case.seen.function.found().map_or("", |function| function.arn.as_str());
     let command = |action: &str| {
         let command = Command::new(&format!("aws lambda {action}")).option("--function-name", function);
-        command
-            .option("--region", &case.settings.stream.value.region)
-            .to_string()
+        command.option("--region", &case.settings.home.region).to_string()
     };
     let evidence = format!("Lambda does not invoke the function: {message}");
     if message.contains(OWN_SHARE) {

@@ -3,15 +3,35 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Check, Outcome};
 use crate::exit::Exit;
 
+/// Each pipeline with its checks, and the whole in a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The worst of the pipelines.
+    pub health: Health,
+    /// Each pipeline, in the user's order; never empty.
+    pub pipelines: Vec<Examined>,
+}
+
+/// A pipeline that was examined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Examined {
+    /// The stream's name.
+    pub stream: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub report: PipelineReport,
+}
+
 /// Every check with its outcome, and what follows from them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct PipelineReport {
     /// The whole in a word.
     pub health: Health,
     /// What is broken of itself, in the order of the way: the first is the first to mend. Empty unless something is broken.
@@ -30,6 +50,17 @@ pub enum Health {
     Unknown,
     /// A check failed.
     Broken,
+}
+
+impl Health {
+    /// The exit code for it.
+    pub const fn exit(self) -> Exit {
+        match self {
+            Self::Healthy => Exit::Fine,
+            Self::Broken => Exit::Failed,
+            Self::Unknown => Exit::CouldNotTell,
+        }
+    }
 }
 
 /// A check that failed of itself.
@@ -84,6 +115,80 @@ impl Report {
         ),
     ];
 
+    pub(super) fn new(pipelines: Vec<Examined>) -> Self {
+        let any = |health| pipelines.iter().any(|examined| examined.report.health == health);
+        let health = if any(Health::Broken) {
+            Health::Broken
+        } else if any(Health::Unknown) {
+            Health::Unknown
+        } else {
+            Health::Healthy
+        };
+        Self { health, pipelines }
+    }
+
+    /// The exit code that it ends with.
+    pub const fn exit(&self) -> Exit {
+        self.health.exit()
+    }
+}
+
+/// One pipeline alone is told as if there could be no other.
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Several<'a> {
+            health: Health,
+            pipelines: &'a [Examined],
+        }
+        match self.pipelines.as_slice() {
+            [one] => one.report.serialize(serializer),
+            many => Several {
+                health: self.health,
+                pipelines: many,
+            }
+            .serialize(serializer),
+        }
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [one] = self.pipelines.as_slice() {
+            return one.report.fmt(f);
+        }
+        for Examined { stream, report } in &self.pipelines {
+            writeln!(f, "== the pipeline of {stream}")?;
+            report.fmt(f)?;
+            writeln!(f)?;
+        }
+        let count = |health| {
+            let of_it = self
+                .pipelines
+                .iter()
+                .filter(|examined| examined.report.health == health);
+            of_it.count()
+        };
+        let each = [
+            (Health::Healthy, "healthy"),
+            (Health::Broken, "broken"),
+            (Health::Unknown, "not known to be broken, but not all could be judged"),
+        ];
+        let each = each.map(|(health, word)| (count(health), word));
+        let each = each
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}"));
+        writeln!(
+            f,
+            "{} pipelines: {}.",
+            self.pipelines.len(),
+            each.collect::<Vec<_>>().join(", ")
+        )
+    }
+}
+
+impl PipelineReport {
     pub(super) fn new(judged: Vec<Judged>) -> Self {
         let failed: Vec<&Check> = judged
             .iter()
@@ -139,15 +244,6 @@ impl Report {
         }
     }
 
-    /// The exit code that it ends with.
-    pub fn exit(&self) -> Exit {
-        match self.health {
-            Health::Healthy => Exit::Fine,
-            Health::Broken => Exit::Failed,
-            Health::Unknown => Exit::CouldNotTell,
-        }
-    }
-
     fn check(&self, code: &str) -> Option<&Checked> {
         self.checks.iter().find(|check| check.code == code)
     }
@@ -187,7 +283,7 @@ impl Outcome {
     }
 }
 
-impl Display for Report {
+impl Display for PipelineReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for check in &self.checks {
             check.fmt(f)?;

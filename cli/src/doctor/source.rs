@@ -9,8 +9,8 @@ const SMALL_BATCH: u32 = 100;
 
 /// Whether the stream is there and can be read.
 pub(super) fn stream(case: &Case<'_>) -> Outcome {
-    let name = case.settings.stream.value.name();
-    match &case.facts.stream {
+    let name = case.pipeline.stream.value.name();
+    match &case.seen.stream {
         Fact::Found { value } if matches!(value.status.as_str(), "ACTIVE" | "UPDATING") => Outcome::pass(format!(
             "{name} is {}, open shards: {}, keeps records for {} h",
             value.status, value.open_shards, value.retention_hours
@@ -20,7 +20,7 @@ pub(super) fn stream(case: &Case<'_>) -> Outcome {
             "wait until it is ACTIVE, or create it again",
         ),
         Fact::Absent => Outcome::fail(
-            format!("there is no stream {}", case.settings.stream.value),
+            format!("there is no stream {}", case.pipeline.stream.value),
             "correct --stream (`stream` in k2m.yaml), or create the stream",
         ),
         Fact::Unreadable(why) => Outcome::unreadable(why),
@@ -30,9 +30,9 @@ pub(super) fn stream(case: &Case<'_>) -> Outcome {
 /// Whether the mapping is there and switched on.
 pub(super) fn mapping(case: &Case<'_>) -> Outcome {
     given!(case.stack());
-    let mapping = match &case.facts.mapping {
+    let mapping = match &case.seen.mapping {
         Fact::Found { value } => value,
-        Fact::Absent if case.stack_has("Mapping") => {
+        Fact::Absent if case.resource("Mapping").is_some() => {
             return case.anew("the stack's event source mapping is gone: nobody reads the stream".to_owned());
         }
         Fact::Absent => {
@@ -49,10 +49,10 @@ pub(super) fn mapping(case: &Case<'_>) -> Outcome {
         "Creating" | "Enabling" | "Updating" => {
             Outcome::warn(format!("{uuid} is {state}"), "wait a minute, then ask again")
         }
-        "Disabled" | "Disabling" if !case.settings.enabled.value => Outcome::warn(
+        "Disabled" | "Disabling" if !case.pipeline.enabled.value => Outcome::warn(
             format!(
                 "{uuid} is {state}, as the settings say ({})",
-                case.settings.enabled.source
+                case.pipeline.enabled.source
             ),
             ["to let it read:".to_owned(), case.deploy(&[("--enabled", "true")])],
         ),
@@ -67,7 +67,7 @@ pub(super) fn mapping(case: &Case<'_>) -> Outcome {
                 "wait a minute, then ask again; what Lambda says of it:".to_owned(),
                 Command::new("aws lambda get-event-source-mapping")
                     .option("--uuid", uuid)
-                    .option("--region", &case.settings.stream.value.region)
+                    .option("--region", &case.settings.home.region)
                     .to_string(),
             ],
         ),
@@ -135,14 +135,12 @@ fn explained(result: &str) -> &'static str {
 
 /// The command that shows the reasons that the handler logs.
 fn log_command(case: &Case<'_>) -> String {
-    let resources = case.facts.stack.found().into_iter().flat_map(|stack| &stack.resources);
-    let mut groups = resources.filter(|(logical, _)| logical.ends_with("LogGroup"));
-    match groups.next() {
-        Some((_, group)) => Command::new("aws logs tail")
+    match case.resource("LogGroup") {
+        Some(group) => Command::new("aws logs tail")
             .word(group)
             .option("--since", "1h")
             .option("--filter-pattern", "reason")
-            .option("--region", &case.settings.stream.value.region)
+            .option("--region", &case.settings.home.region)
             .to_string(),
         None => "CloudWatch Logs, the log group of the function".to_owned(),
     }

@@ -6,19 +6,22 @@ use k2m_handler::payload::Pointer;
 use k2m_handler::probe::report::{Failure, Right, Step};
 use serde_json::json;
 
-use super::{CHECKS, Outcome, Report, examine};
+use super::{CHECKS, Outcome, PipelineReport};
 use crate::arn::{Arn, Kind};
 use crate::exit::Exit;
 use crate::facts::cluster::Authentication;
 use crate::facts::network::{AclEntry, NetworkAcl, Route, RouteTable, Rule, RulePeer, SecurityGroup, Subnet, Vpc};
 use crate::facts::{
-    Broker, Cluster, Fact, Facts, Function, Mapping, Network, Owner, Probe, SCHEMA, Stack, Stream, Topic, Unreadable,
+    Broker, Cluster, Fact, Facts, Function, Mapping, Network, Owner, PipelineFacts, Probe, SCHEMA, Stack, Stream,
+    Topic, Unreadable,
 };
-use crate::settings::{OnPoison, Payload, Setting, Settings, Source, StartingPosition, Told};
+use crate::settings::{Home, OnPoison, Payload, PipelineSettings, Setting, Settings, Source, StartingPosition, Told};
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
 const REGION: &str = "eu-west-1";
+const TOPIC: &str = "orders";
+const DEAD_LETTERS: &str = "orders-dead-letter";
 
 fn default<T>(value: T) -> Setting<T> {
     Setting {
@@ -28,36 +31,48 @@ fn default<T>(value: T) -> Setting<T> {
 }
 
 fn settings() -> Settings {
+    let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
-        stream: default(Arn::parse(Kind::Stream, STREAM).unwrap()),
+        home: Home::of(&stream.value),
         cluster: default(Arn::parse(Kind::Cluster, CLUSTER).unwrap()),
-        topic: default("orders".to_owned()),
         stack: default("k2m-orders".to_owned()),
         authentication: None,
         secret: None,
         ca_secret: None,
         all_broker_ports: default(false),
         subnets: None,
-        create_topic: None,
-        topic_partitions: None,
-        topic_replication_factor: None,
-        on_poison: default(OnPoison::Block),
-        dead_letter_topic: None,
-        starting_position: default(StartingPosition::TrimHorizon),
-        batch_size: default(1000),
-        batching_window: default(1),
-        parallelization_factor: default(1),
-        retries: default(100),
-        maximum_record_age: None,
-        bisect: default(true),
-        enabled: default(true),
-        failure_destination: None,
-        alarm_topic: None,
-        memory: default(256),
-        timeout: default(60),
-        log_retention: default(30),
-        payload: Payload::default(),
+        pipelines: vec![PipelineSettings {
+            stream,
+            topic: default("orders".to_owned()),
+            create_topic: None,
+            topic_partitions: None,
+            topic_replication_factor: None,
+            on_poison: default(OnPoison::Block),
+            dead_letter_topic: None,
+            starting_position: default(StartingPosition::TrimHorizon),
+            batch_size: default(1000),
+            batching_window: default(1),
+            parallelization_factor: default(1),
+            retries: default(100),
+            maximum_record_age: None,
+            bisect: default(true),
+            enabled: default(true),
+            failure_destination: None,
+            alarm_topic: None,
+            memory: default(256),
+            timeout: default(60),
+            log_retention: default(30),
+            payload: Payload::default(),
+        }],
+        left_out: Vec::new(),
     }
+}
+
+/// What is found of the only pipeline.
+fn examine(settings: &Settings, facts: &Facts) -> PipelineReport {
+    let mut pipelines = super::examine(settings, facts).pipelines;
+    assert_eq!(pipelines.len(), 1);
+    pipelines.remove(0).report
 }
 
 fn found<T>(value: T) -> Fact<T> {
@@ -169,7 +184,10 @@ fn network() -> Network {
 
 /// The stack's template, as far as doctor looks at it, as it was when this was deployed.
 fn template(facts: &mut Facts) -> String {
-    let (function, mapping) = (get(&mut facts.function).clone(), get(&mut facts.mapping).clone());
+    let (function, mapping) = (
+        get(&mut facts.one().function).clone(),
+        get(&mut facts.one().mapping).clone(),
+    );
     let response_types: &[&str] = if mapping.partial_failures {
         &["ReportBatchItemFailures"]
     } else {
@@ -234,14 +252,7 @@ fn looked_at() -> Facts {
         schema: SCHEMA,
         taken_at: "2026-01-02T03:04:05Z".to_owned(),
         account: found("123456789012".to_owned()),
-        stream: found(Stream {
-            arn: STREAM.to_owned(),
-            status: "ACTIVE".to_owned(),
-            open_shards: 2,
-            retention_hours: 24,
-            kms_key: None,
-            max_record_kib: None,
-        }),
+        concurrency: None,
         cluster: found(Cluster {
             arn: CLUSTER.to_owned(),
             kind: "PROVISIONED".to_owned(),
@@ -267,14 +278,15 @@ fn looked_at() -> Facts {
             broker(2, "subnet-2", "10.0.1.10"),
         ]),
         configuration: Fact::Absent,
-        topic: found(Topic {
-            name: "orders".to_owned(),
-            partitions: 6,
-            replication_factor: 3,
-            settings: map(&[]),
-        }),
-        dead_letter_topic: None,
-        mapped_topics: BTreeMap::new(),
+        topics: BTreeMap::from([(
+            TOPIC.to_owned(),
+            found(Topic {
+                name: TOPIC.to_owned(),
+                partitions: 6,
+                replication_factor: 3,
+                settings: map(&[]),
+            }),
+        )]),
         networks: [(REGION.to_owned(), network())].into(),
         stack: found(Stack {
             name: "k2m-orders".to_owned(),
@@ -293,31 +305,44 @@ fn looked_at() -> Facts {
             template: None,
             template_unreadable: None,
         }),
-        function: found(Function {
-            arn: "arn:aws:lambda:eu-west-1:123456789012:function:orders".to_owned(),
-            state: "Active".to_owned(),
-            state_reason: None,
-            last_update: Some("Successful".to_owned()),
-            last_update_reason: None,
-            timeout_seconds: 60,
-            memory_mb: 256,
-            subnets: vec!["subnet-1".to_owned(), "subnet-2".to_owned()],
-            security_groups: vec!["sg-function".to_owned()],
-            variables: map(&[
-                ("K2M_AUTHENTICATION", "iam"),
-                ("K2M_BOOTSTRAP_SERVERS", "b-1.events:9098,b-2.events:9098"),
-                ("K2M_TOPIC", "orders"),
-            ]),
-        }),
-        mapping: found(Mapping {
-            uuid: "u-2".to_owned(),
-            state: "Enabled".to_owned(),
-            last_result: Some("OK".to_owned()),
-            batch_size: 1000,
-            partial_failures: true,
-            destination: Some("arn:aws:sns:eu-west-1:123456789012:failures".to_owned()),
-        }),
-        probe: Some(found(answered())),
+        pipelines: BTreeMap::from([(
+            STREAM.to_owned(),
+            PipelineFacts {
+                stream: found(Stream {
+                    arn: STREAM.to_owned(),
+                    status: "ACTIVE".to_owned(),
+                    open_shards: 2,
+                    retention_hours: 24,
+                    kms_key: None,
+                    max_record_kib: None,
+                }),
+                function: found(Function {
+                    arn: "arn:aws:lambda:eu-west-1:123456789012:function:orders".to_owned(),
+                    state: "Active".to_owned(),
+                    state_reason: None,
+                    last_update: Some("Successful".to_owned()),
+                    last_update_reason: None,
+                    timeout_seconds: 60,
+                    memory_mb: 256,
+                    subnets: vec!["subnet-1".to_owned(), "subnet-2".to_owned()],
+                    security_groups: vec!["sg-function".to_owned()],
+                    variables: map(&[
+                        ("K2M_AUTHENTICATION", "iam"),
+                        ("K2M_BOOTSTRAP_SERVERS", "b-1.events:9098,b-2.events:9098"),
+                        ("K2M_TOPIC", "orders"),
+                    ]),
+                }),
+                mapping: found(Mapping {
+                    uuid: "u-2".to_owned(),
+                    state: "Enabled".to_owned(),
+                    last_result: Some("OK".to_owned()),
+                    batch_size: 1000,
+                    partial_failures: true,
+                    destination: Some("arn:aws:sns:eu-west-1:123456789012:failures".to_owned()),
+                }),
+                probe: Some(found(answered())),
+            },
+        )]),
     }
 }
 
@@ -360,7 +385,7 @@ fn fails(kind: &str, message: &str) -> Fact<Probe> {
 }
 
 fn unanswered(facts: &mut Facts, message: &str) {
-    facts.probe = Some(Fact::Unreadable(Unreadable {
+    facts.one().probe = Some(Fact::Unreadable(Unreadable {
         missing_action: None,
         message: message.to_owned(),
     }));
@@ -385,13 +410,13 @@ fn says(facts: &mut Facts, step: Step, reason: &str, next: &str) {
     });
     report.failure = report.failures.first().cloned();
     report.ok = false;
-    facts.probe = Some(found(Probe::Answered(report)));
+    facts.one().probe = Some(found(Probe::Answered(report)));
 }
 
 /// A change of a healthy pipeline.
 type Change = fn(&mut Settings, &mut Facts);
 
-fn changed(change: Change) -> Report {
+fn changed(change: Change) -> PipelineReport {
     let (mut settings, mut facts) = (settings(), facts());
     change(&mut settings, &mut facts);
     examine(&settings, &facts)
@@ -411,11 +436,11 @@ fn word(outcome: &Outcome) -> &'static str {
 fn mapped(settings: &mut Settings, name: &str, source: Source) {
     let map = BTreeMap::from([("created".to_owned(), name.to_owned())]);
     let text = serde_json::to_string(&map).unwrap();
-    settings.payload.topic_map = Some(Setting {
+    settings.one().payload.topic_map = Some(Setting {
         value: Told { choice: map, text },
         source: source.clone(),
     });
-    settings.payload.topic_pointer = Some(Setting {
+    settings.one().payload.topic_pointer = Some(Setting {
         value: Told {
             choice: Pointer::parse("/type").unwrap(),
             text: "/type".to_owned(),
@@ -425,7 +450,7 @@ fn mapped(settings: &mut Settings, name: &str, source: Source) {
 }
 
 fn variable(facts: &mut Facts, name: &str, value: &str) {
-    let variables = &mut get(&mut facts.function).variables;
+    let variables = &mut get(&mut facts.one().function).variables;
     variables.insert(name.to_owned(), value.to_owned());
 }
 
@@ -435,22 +460,22 @@ fn the_network(facts: &mut Facts) -> &mut Network {
 
 /// Deployed with a dead-letter topic.
 fn divert(settings: &mut Settings, facts: &mut Facts) {
-    settings.on_poison = Setting {
+    settings.one().on_poison = Setting {
         value: OnPoison::Divert,
         source: Source::Flag("--on-poison".to_owned()),
     };
-    settings.dead_letter_topic = Some(Setting {
+    settings.one().dead_letter_topic = Some(Setting {
         value: "orders-dead-letter".to_owned(),
         source: Source::Flag("--dead-letter-topic".to_owned()),
     });
     variable(facts, "K2M_ON_POISON", "divert");
     variable(facts, "K2M_DEAD_LETTER_TOPIC", "orders-dead-letter");
-    facts.dead_letter_topic = Some(found(Topic {
+    *facts.topic_named(DEAD_LETTERS) = found(Topic {
         name: "orders-dead-letter".to_owned(),
         partitions: 1,
         replication_factor: 3,
         settings: map(&[("max.message.bytes", "11534336")]),
-    }));
+    });
     redeployed(facts);
 }
 
@@ -461,7 +486,7 @@ fn no_ingress(_: &mut Settings, facts: &mut Facts) {
 }
 
 fn no_topic(_: &mut Settings, facts: &mut Facts) {
-    facts.topic = Fact::Absent;
+    *facts.topic_named(TOPIC) = Fact::Absent;
     failing(facts);
 }
 
@@ -488,25 +513,25 @@ fn wrong_port(_: &mut Settings, facts: &mut Facts) {
 }
 
 fn five_seconds(_: &mut Settings, facts: &mut Facts) {
-    get(&mut facts.function).timeout_seconds = 5;
+    get(&mut facts.one().function).timeout_seconds = 5;
     failing(facts);
 }
 
 fn not_deployed(_: &mut Settings, facts: &mut Facts) {
     facts.stack = Fact::Absent;
-    facts.function = Fact::Absent;
-    facts.mapping = Fact::Absent;
+    facts.one().function = Fact::Absent;
+    facts.one().mapping = Fact::Absent;
 }
 
 fn failing(facts: &mut Facts) {
-    get(&mut facts.mapping).last_result = Some("PROBLEM: Function call failed".to_owned());
+    get(&mut facts.one().mapping).last_result = Some("PROBLEM: Function call failed".to_owned());
 }
 
 fn blind(_: &mut Settings, facts: &mut Facts) {
     the_network(facts).security_groups = denied("ec2:DescribeSecurityGroups");
-    facts.function = denied("lambda:GetFunctionConfiguration");
-    facts.topic = denied("kafka-cluster:DescribeTopic");
-    get(&mut facts.mapping).last_result = None;
+    facts.one().function = denied("lambda:GetFunctionConfiguration");
+    *facts.topic_named(TOPIC) = denied("kafka-cluster:DescribeTopic");
+    get(&mut facts.one().mapping).last_result = None;
 }
 
 fn another_s_stack(_: &mut Settings, facts: &mut Facts) {
@@ -529,60 +554,60 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-L01", |_, f| get(&mut f.stack).status = "UPDATE_IN_PROGRESS".into(), "warn", "at work"),
     ("K2M-L01", |_, f| get(&mut f.stack).status = "UPDATE_ROLLBACK_COMPLETE".into(), "warn", "taken back"),
     ("K2M-E01", |_, _| {}, "pass", "orders is ACTIVE, open shards: 2"),
-    ("K2M-E01", |_, f| get(&mut f.stream).status = "DELETING".into(), "fail", "DELETING"),
-    ("K2M-E01", |_, f| f.stream = Fact::Absent, "fail", STREAM),
-    ("K2M-E01", |_, f| f.stream = denied("kinesis:DescribeStreamSummary"), "unknown", "kinesis:DescribeStreamSummary"),
+    ("K2M-E01", |_, f| get(&mut f.one().stream).status = "DELETING".into(), "fail", "DELETING"),
+    ("K2M-E01", |_, f| f.one().stream = Fact::Absent, "fail", STREAM),
+    ("K2M-E01", |_, f| f.one().stream = denied("kinesis:DescribeStreamSummary"), "unknown", "kinesis:DescribeStreamSummary"),
     ("K2M-E02", |_, _| {}, "pass", "u-2 is Enabled"),
-    ("K2M-E02", |_, f| f.mapping = Fact::Absent, "fail", "k2m destroy --stack k2m-orders --region eu-west-1"),
+    ("K2M-E02", |_, f| f.one().mapping = Fact::Absent, "fail", "k2m destroy --stack k2m-orders --region eu-west-1"),
     (
         "K2M-E02",
         |_, f| {
-            f.mapping = Fact::Absent;
+            f.one().mapping = Fact::Absent;
             get(&mut f.stack).resources.remove("OrdersMapping");
         },
         "fail",
         "nobody reads it",
     ),
-    ("K2M-E02", |_, f| f.mapping = denied("lambda:GetEventSourceMapping"), "unknown", "lambda:GetEventSourceMapping"),
-    ("K2M-E02", |_, f| get(&mut f.mapping).state = "Creating".into(), "warn", "wait a minute"),
-    ("K2M-E02", |_, f| get(&mut f.mapping).state = "Disabled".into(), "fail", "--uuid u-2 --enabled --region eu-west-1"),
+    ("K2M-E02", |_, f| f.one().mapping = denied("lambda:GetEventSourceMapping"), "unknown", "lambda:GetEventSourceMapping"),
+    ("K2M-E02", |_, f| get(&mut f.one().mapping).state = "Creating".into(), "warn", "wait a minute"),
+    ("K2M-E02", |_, f| get(&mut f.one().mapping).state = "Disabled".into(), "fail", "--uuid u-2 --enabled --region eu-west-1"),
     (
         "K2M-E02",
         |s, f| {
-            s.enabled.value = false;
-            get(&mut f.mapping).state = "Disabled".into();
+            s.one().enabled.value = false;
+            get(&mut f.one().mapping).state = "Disabled".into();
         },
         "warn",
         "as the settings say",
     ),
-    ("K2M-E02", |_, f| get(&mut f.mapping).state = "Deleting".into(), "fail", "Deleting"),
+    ("K2M-E02", |_, f| get(&mut f.one().mapping).state = "Deleting".into(), "fail", "Deleting"),
     ("K2M-E02", not_deployed, "skip", "nothing is deployed"),
     ("K2M-E03", |_, _| {}, "pass", "is on"),
-    ("K2M-E03", |_, f| get(&mut f.mapping).partial_failures = false, "fail", "they are lost"),
+    ("K2M-E03", |_, f| get(&mut f.one().mapping).partial_failures = false, "fail", "they are lost"),
     ("K2M-E03", another_s_stack, "skip", "not of k2m"),
     ("K2M-E04", |_, _| {}, "pass", "1000"),
-    ("K2M-E04", |_, f| get(&mut f.mapping).batch_size = 10, "warn", "at most 10 records"),
-    ("K2M-E04", |_, f| f.mapping = Fact::Absent, "skip", "no event source mapping"),
+    ("K2M-E04", |_, f| get(&mut f.one().mapping).batch_size = 10, "warn", "at most 10 records"),
+    ("K2M-E04", |_, f| f.one().mapping = Fact::Absent, "skip", "no event source mapping"),
     ("K2M-L02", |_, _| {}, "pass", "Active"),
-    ("K2M-L02", |_, f| f.function = Fact::Absent, "fail", "changed outside the stack: it was deleted"),
+    ("K2M-L02", |_, f| f.one().function = Fact::Absent, "fail", "changed outside the stack: it was deleted"),
     (
         "K2M-L02",
         |_, f| {
-            f.function = Fact::Absent;
+            f.one().function = Fact::Absent;
             get(&mut f.stack).resources.remove("OrdersFunction");
         },
         "fail",
         "has no function",
     ),
     ("K2M-L02", blind, "unknown", "lambda:GetFunctionConfiguration"),
-    ("K2M-L02", |_, f| get(&mut f.function).state = "Pending".into(), "warn", "Pending"),
-    ("K2M-L02", |_, f| get(&mut f.function).last_update = Some("InProgress".into()), "warn", "an update is under way"),
-    ("K2M-L02", |_, f| get(&mut f.function).state = "Inactive".into(), "warn", "put a record"),
+    ("K2M-L02", |_, f| get(&mut f.one().function).state = "Pending".into(), "warn", "Pending"),
+    ("K2M-L02", |_, f| get(&mut f.one().function).last_update = Some("InProgress".into()), "warn", "an update is under way"),
+    ("K2M-L02", |_, f| get(&mut f.one().function).state = "Inactive".into(), "warn", "put a record"),
     (
         "K2M-L02",
         |_, f| {
-            get(&mut f.function).state = "Failed".into();
-            get(&mut f.function).state_reason = Some("subnet is out of addresses".into());
+            get(&mut f.one().function).state = "Failed".into();
+            get(&mut f.one().function).state_reason = Some("subnet is out of addresses".into());
         },
         "fail",
         "subnet is out of addresses",
@@ -590,8 +615,8 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     (
         "K2M-L02",
         |_, f| {
-            get(&mut f.function).last_update = Some("Failed".into());
-            get(&mut f.function).last_update_reason = Some("EniLimitExceeded".into());
+            get(&mut f.one().function).last_update = Some("Failed".into());
+            get(&mut f.one().function).last_update_reason = Some("EniLimitExceeded".into());
         },
         "fail",
         "EniLimitExceeded",
@@ -760,7 +785,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "--cidr-block 10.0.1.0/24 --rule-action allow --rule-number 47",
     ),
     ("K2M-N02", |_, f| get(&mut the_network(f).route_tables)[0].routes.clear(), "fail", "rtb-1 has no route to 10.0.1.10/32; add one"),
-    ("K2M-N02", |_, f| get(&mut f.function).subnets.clear(), "fail", "in no VPC"),
+    ("K2M-N02", |_, f| get(&mut f.one().function).subnets.clear(), "fail", "in no VPC"),
     ("K2M-N02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", "b-1.events:9198"), "skip", "internet"),
     ("K2M-N02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", ""), "skip", "told of no brokers"),
     ("K2M-N02", |_, f| f.brokers = Fact::Absent, "skip", "shows no brokers"),
@@ -814,7 +839,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "fail",
         "could not be read",
     ),
-    ("K2M-T01", |_, f| f.topic = denied("kafka-cluster:DescribeTopic"), "pass", "the last batch was delivered"),
+    ("K2M-T01", |_, f| *f.topic_named(TOPIC) = denied("kafka-cluster:DescribeTopic"), "pass", "the last batch was delivered"),
     ("K2M-T01", blind, "unknown", "kafka-cluster:DescribeTopic"),
     ("K2M-T02", |_, _| {}, "pass", "K2M_TOPIC is orders"),
     ("K2M-T02", |_, f| variable(f, "K2M_TOPIC", "clicks"), "warn", "writes to clicks (K2M_TOPIC), the settings say orders"),
@@ -823,7 +848,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-T01",
         |s, f| {
             mapped(s, "orders-new", Source::Default);
-            f.mapped_topics.insert("orders-new".to_owned(), Fact::Absent);
+            f.topics.insert("orders-new".to_owned(), Fact::Absent);
         },
         "fail",
         "orders-new is not in the cluster",
@@ -832,7 +857,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-T01",
         |s, f| {
             mapped(s, "orders-new", Source::Default);
-            f.mapped_topics.insert("orders-new".to_owned(), denied("kafka-cluster:DescribeTopic"));
+            f.topics.insert("orders-new".to_owned(), denied("kafka-cluster:DescribeTopic"));
         },
         "unknown",
         "orders-new could not be read",
@@ -841,7 +866,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-T01",
         |s, f| {
             mapped(s, "orders-new", Source::Default);
-            f.mapped_topics.insert("orders-new".to_owned(), Fact::Absent);
+            f.topics.insert("orders-new".to_owned(), Fact::Absent);
             blind(s, f);
         },
         "fail",
@@ -877,8 +902,8 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-T02",
         |s, f| {
             divert(s, f);
-            s.on_poison = default(OnPoison::Block);
-            s.dead_letter_topic = None;
+            s.one().on_poison = default(OnPoison::Block);
+            s.one().dead_letter_topic = None;
         },
         "warn",
         "the settings say to block it (default)",
@@ -900,7 +925,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-T03",
         |s, f| {
             divert(s, f);
-            f.dead_letter_topic = Some(Fact::Absent);
+            *f.topic_named(DEAD_LETTERS) = Fact::Absent;
         },
         "fail",
         "--on-poison divert --dead-letter-topic orders-dead-letter --create-topic true",
@@ -909,7 +934,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-T03",
         |s, f| {
             divert(s, f);
-            f.dead_letter_topic = Some(Fact::Absent);
+            *f.topic_named(DEAD_LETTERS) = Fact::Absent;
         },
         "fail",
         "--topic orders-dead-letter --partitions 1 --replication-factor 2 --config 'max.message.bytes=11534336'",
@@ -918,7 +943,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-T03",
         |s, f| {
             divert(s, f);
-            f.dead_letter_topic = Some(Fact::Absent);
+            *f.topic_named(DEAD_LETTERS) = Fact::Absent;
             let stack = get(&mut f.stack);
             let mut template: serde_json::Value = serde_json::from_str(stack.template.as_ref().unwrap()).unwrap();
             template["Resources"]["OrdersDeadLetterTopic"] = json!({
@@ -934,7 +959,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-T03",
         |s, f| {
             divert(s, f);
-            let topic = f.dead_letter_topic.as_mut().map(get).unwrap();
+            let topic = get(f.topic_named(DEAD_LETTERS));
             topic.settings = map(&[("max.message.bytes", "1000000")]);
         },
         "warn",
@@ -944,7 +969,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-T03",
         |s, f| {
             divert(s, f);
-            f.dead_letter_topic = Some(denied("kafka-cluster:DescribeTopic"));
+            *f.topic_named(DEAD_LETTERS) = denied("kafka-cluster:DescribeTopic");
         },
         "unknown",
         "kafka-cluster:DescribeTopic",
@@ -953,7 +978,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-T03",
         |s, f| {
             divert(s, f);
-            f.dead_letter_topic = None;
+            f.topics.remove(DEAD_LETTERS);
         },
         "unknown",
         "inspect again",
@@ -961,31 +986,31 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-L03", |_, f| variable(f, "K2M_TIMEOUT_MS", "60000"), "pass", "60 s"),
     ("K2M-L03", |_, f| variable(f, "K2M_TIMEOUT_MS", "30000"), "warn", "K2M_TIMEOUT_MS is 30000"),
     ("K2M-L03", |_, _| {}, "pass", "60 s: the handler answers 1000 ms before its end, so 59000 ms"),
-    ("K2M-L03", |_, f| get(&mut f.function).timeout_seconds = 29, "warn", "29 s"),
-    ("K2M-L03", |_, f| get(&mut f.function).timeout_seconds = 15, "warn", "15 s"),
-    ("K2M-L03", |_, f| get(&mut f.function).timeout_seconds = 14, "fail", "14 s"),
+    ("K2M-L03", |_, f| get(&mut f.one().function).timeout_seconds = 29, "warn", "29 s"),
+    ("K2M-L03", |_, f| get(&mut f.one().function).timeout_seconds = 15, "warn", "15 s"),
+    ("K2M-L03", |_, f| get(&mut f.one().function).timeout_seconds = 14, "fail", "14 s"),
     ("K2M-L03", five_seconds, "fail", "answers 500 ms before its end, so 4500 ms are left"),
     ("K2M-L03", |_, f| variable(f, "K2M_DEADLINE_MARGIN_MS", "60000"), "fail", "K2M_DEADLINE_MARGIN_MS"),
     ("K2M-L03", blind, "skip", "see K2M-L02"),
     ("K2M-L04", |_, _| {}, "pass", "256 MB"),
-    ("K2M-L04", |_, f| get(&mut f.function).memory_mb = 128, "warn", "--memory-size 256"),
-    ("K2M-L04", |_, f| get(&mut f.mapping).batch_size = 10_000, "warn", "--batch-size 1000"),
+    ("K2M-L04", |_, f| get(&mut f.one().function).memory_mb = 128, "warn", "--memory-size 256"),
+    ("K2M-L04", |_, f| get(&mut f.one().mapping).batch_size = 10_000, "warn", "--batch-size 1000"),
     (
         "K2M-L04",
         |_, f| {
-            get(&mut f.mapping).batch_size = 10_000;
+            get(&mut f.one().mapping).batch_size = 10_000;
             redeployed(f);
         },
         "warn",
         "--memory 512",
     ),
-    ("K2M-L04", |_, f| f.mapping = Fact::Absent, "skip", "no event source mapping"),
+    ("K2M-L04", |_, f| f.one().mapping = Fact::Absent, "skip", "no event source mapping"),
     ("K2M-P01", |_, _| {}, "pass", "it reaches b-1.events:9098, b-2.events:9098 over TLSv1.3"),
     ("K2M-P01", |_, f| says(f, Step::Tcp, "b-1.events:9098 does not answer", "open the port"), "fail", "open the port"),
-    ("K2M-P01", |_, f| f.probe = Some(fails("K2m.Configuration", "K2M_TOPIC is not set")), "fail", "K2M_TOPIC is not set"),
-    ("K2M-P01", |_, f| f.probe = Some(fails("K2m.NotAKinesisEvent", "no event")), "skip", "older than the probe"),
-    ("K2M-P01", |_, f| f.probe = Some(denied("lambda:InvokeFunction")), "skip", "lambda:InvokeFunction is not allowed"),
-    ("K2M-P01", |_, f| f.probe = None, "skip", "--no-probe"),
+    ("K2M-P01", |_, f| f.one().probe = Some(fails("K2m.Configuration", "K2M_TOPIC is not set")), "fail", "K2M_TOPIC is not set"),
+    ("K2M-P01", |_, f| f.one().probe = Some(fails("K2m.NotAKinesisEvent", "no event")), "skip", "older than the probe"),
+    ("K2M-P01", |_, f| f.one().probe = Some(denied("lambda:InvokeFunction")), "skip", "lambda:InvokeFunction is not allowed"),
+    ("K2M-P01", |_, f| f.one().probe = None, "skip", "--no-probe"),
     ("K2M-P01", |_, f| unanswered(f, "no answer to lambda:InvokeFunction in time"), "unknown", "in time; ask again, or leave the probe out"),
     ("K2M-P01", |_, f| unanswered(f, "ResourceNotReadyException: not ready"), "unknown", "ask again in a minute"),
     (
@@ -1000,25 +1025,25 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "fail",
         "all of the account's concurrent executions",
     ),
-    ("K2M-P01", |_, f| f.probe = Some(Fact::Absent), "unknown", "gone when it was to answer"),
+    ("K2M-P01", |_, f| f.one().probe = Some(Fact::Absent), "unknown", "gone when it was to answer"),
     ("K2M-P01", |_, f| says(f, Step::Secret, "the secret is not there", "make it"), "skip", "see K2M-P02"),
     (
         "K2M-P01",
         |_, f| {
             variable(f, "K2M_TOPIC", "");
-            f.probe = Some(fails("K2m.Configuration", "K2M_TOPIC is not set"));
+            f.one().probe = Some(fails("K2m.Configuration", "K2M_TOPIC is not set"));
         },
         "fail",
         "aws lambda update-function-configuration",
     ),
     ("K2M-P02", |_, f| unanswered(f, "no answer"), "skip", "the function did not answer, see K2M-P01"),
-    ("K2M-P02", |_, f| f.probe = Some(denied("lambda:InvokeFunction")), "skip", "lambda:InvokeFunction is not allowed"),
+    ("K2M-P02", |_, f| f.one().probe = Some(denied("lambda:InvokeFunction")), "skip", "lambda:InvokeFunction is not allowed"),
     ("K2M-P02", |_, f| says(f, Step::Secret, "the secret is not there", "make it"), "fail", "make it"),
     ("K2M-P01", not_deployed, "skip", "nothing is deployed"),
     ("K2M-P02", |_, _| {}, "pass", "it is known by iam (OAUTHBEARER)"),
     ("K2M-P02", |_, f| says(f, Step::Sasl, "it was refused", "allow kafka-cluster:Connect"), "fail", "allow kafka-cluster:Connect"),
     ("K2M-P02", |_, f| says(f, Step::Tcp, "it does not answer", "open the port"), "skip", "see K2M-P01"),
-    ("K2M-P02", |_, f| f.probe = Some(fails("Runtime.ExitError", "it ended")), "skip", "see K2M-P01"),
+    ("K2M-P02", |_, f| f.one().probe = Some(fails("Runtime.ExitError", "it ended")), "skip", "see K2M-P01"),
     (
         "K2M-P03",
         |_, _| {},
@@ -1028,7 +1053,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     (
         "K2M-P03",
         |_, f| {
-            let Some(Fact::Found { value: Probe::Answered(report) }) = &mut f.probe else { panic!("it answers") };
+            let Some(Fact::Found { value: Probe::Answered(report) }) = &mut f.one().probe else { panic!("it answers") };
             report.topics[0].rights.write = Right::not_asked();
         },
         "unknown",
@@ -1037,23 +1062,23 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-P03", |_, f| says(f, Step::Write, "it may not write", "allow kafka-cluster:WriteData"), "fail", "allow kafka-cluster:WriteData"),
     ("K2M-P03", |_, f| says(f, Step::Sasl, "it was refused", "allow kafka-cluster:Connect"), "skip", "see K2M-P01 and K2M-P02"),
     ("K2M-E05", |_, _| {}, "pass", "OK"),
-    ("K2M-E05", |_, f| get(&mut f.mapping).last_result = None, "skip", "no batch"),
-    ("K2M-E05", |_, f| get(&mut f.mapping).last_result = Some("No records processed".into()), "pass", "nothing came"),
+    ("K2M-E05", |_, f| get(&mut f.one().mapping).last_result = None, "skip", "no batch"),
+    ("K2M-E05", |_, f| get(&mut f.one().mapping).last_result = Some("No records processed".into()), "pass", "nothing came"),
     ("K2M-E05", |_, f| failing(f), "fail", "aws logs tail k2m-orders-OrdersLogGroup-1"),
-    ("K2M-E05", |_, f| f.mapping = denied("lambda:GetEventSourceMapping"), "skip", "see K2M-E02"),
+    ("K2M-E05", |_, f| f.one().mapping = denied("lambda:GetEventSourceMapping"), "skip", "see K2M-E02"),
     ("K2M-D01", |_, _| {}, "pass", "failures"),
-    ("K2M-D01", |_, f| get(&mut f.mapping).destination = None, "warn", "gone without a word"),
+    ("K2M-D01", |_, f| get(&mut f.one().mapping).destination = None, "warn", "gone without a word"),
     ("K2M-D01", not_deployed, "skip", "nothing is deployed"),
     ("K2M-L05", |_, _| {}, "pass", "as the template of k2m-orders says"),
     ("K2M-L05", five_seconds, "warn", "Timeout is 5, the template says 60"),
     ("K2M-L05", |_, f| variable(f, "K2M_LOG", "debug"), "warn", "K2M_LOG is debug, and the template does not have it"),
     (
         "K2M-L05",
-        |_, f| drop(get(&mut f.function).variables.remove("K2M_TOPIC")),
+        |_, f| drop(get(&mut f.one().function).variables.remove("K2M_TOPIC")),
         "warn",
         "K2M_TOPIC is not set, the template says orders",
     ),
-    ("K2M-L05", |_, f| get(&mut f.function).security_groups = vec!["sg-9".into()], "warn", "SecurityGroupIds is sg-9, the template says sg-function"),
+    ("K2M-L05", |_, f| get(&mut f.one().function).security_groups = vec!["sg-9".into()], "warn", "SecurityGroupIds is sg-9, the template says sg-function"),
     ("K2M-L05", |_, f| get(&mut f.stack).template = None, "skip", "inspect again"),
     ("K2M-L05", |_, f| get(&mut f.stack).template = Some("{".into()), "skip", "no YAML"),
     ("K2M-L05", no_template, "unknown", "cloudformation:GetTemplate"),
@@ -1081,7 +1106,7 @@ const FIXES: &[Fix] = &[
     ),
     (
         "K2M-L04",
-        |_, f| get(&mut f.function).memory_mb = 128,
+        |_, f| get(&mut f.one().function).memory_mb = 128,
         "aws lambda update-function-configuration --function-name orders --memory-size 256 --region eu-west-1",
         "--memory 256",
     ),
@@ -1101,7 +1126,7 @@ const FIXES: &[Fix] = &[
     ),
     (
         "K2M-N02",
-        |_, f| get(&mut f.function).subnets.clear(),
+        |_, f| get(&mut f.one().function).subnets.clear(),
         "aws lambda update-function-configuration --function-name orders --vpc-config \
          '{\"SecurityGroupIds\":[\"sg-function\"],\"SubnetIds\":[\"subnet-1\",\"subnet-2\"]}' --region eu-west-1",
         "",
@@ -1115,19 +1140,19 @@ const FIXES: &[Fix] = &[
     ),
     (
         "K2M-E02",
-        |_, f| get(&mut f.mapping).state = "Disabled".into(),
+        |_, f| get(&mut f.one().mapping).state = "Disabled".into(),
         "aws lambda update-event-source-mapping --uuid u-2 --enabled --region eu-west-1",
         "--enabled true",
     ),
     (
         "K2M-E03",
-        |_, f| get(&mut f.mapping).partial_failures = false,
+        |_, f| get(&mut f.one().mapping).partial_failures = false,
         "aws lambda update-event-source-mapping --uuid u-2 --function-response-types '[\"ReportBatchItemFailures\"]' --region eu-west-1",
         "",
     ),
     (
         "K2M-E04",
-        |_, f| get(&mut f.mapping).batch_size = 10,
+        |_, f| get(&mut f.one().mapping).batch_size = 10,
         "aws lambda update-event-source-mapping --uuid u-2 --batch-size 1000 --region eu-west-1",
         "--batch-size 1000",
     ),
@@ -1145,10 +1170,11 @@ fn a_deployment_mends_what_was_deployed_and_a_direct_command_what_was_not() {
             }
             examine(&settings, &facts)
         };
-        let of = |report: &Report| match &report.checks.iter().find(|check| check.code == *code).unwrap().outcome {
-            Outcome::Warn { evidence, fix } | Outcome::Fail { evidence, fix } => (evidence.join("\n"), fix.clone()),
-            other => panic!("{code}: {other:?}"),
-        };
+        let of =
+            |report: &PipelineReport| match &report.checks.iter().find(|check| check.code == *code).unwrap().outcome {
+                Outcome::Warn { evidence, fix } | Outcome::Fail { evidence, fix } => (evidence.join("\n"), fix.clone()),
+                other => panic!("{code}: {other:?}"),
+            };
         let outside = seen(false);
         let (evidence, fix) = of(&outside);
         assert!(evidence.contains("changed outside the stack"), "{code}: {evidence}");
@@ -1173,7 +1199,7 @@ fn a_deployment_mends_what_was_deployed_and_a_direct_command_what_was_not() {
     }
 }
 
-fn list_passes(report: &Report) -> bool {
+fn list_passes(report: &PipelineReport) -> bool {
     let list = report.checks.iter().find(|check| check.code == "K2M-L05").unwrap();
     matches!(list.outcome, Outcome::Pass { .. })
 }
@@ -1208,7 +1234,7 @@ fn without_the_template_a_fix_says_what_it_may_not_mend() {
 fn names_in_commands_are_one_word_each() {
     let report = changed(|_, facts| {
         let name = "it's $(harm)";
-        get(&mut facts.function).arn = format!("arn:aws:lambda:eu-west-1:123456789012:function:{name}");
+        get(&mut facts.one().function).arn = format!("arn:aws:lambda:eu-west-1:123456789012:function:{name}");
         get(&mut facts.stack)
             .resources
             .insert("OrdersFunction".to_owned(), name.to_owned());
@@ -1273,7 +1299,7 @@ fn a_deployment_keeps_what_was_deployed_where_nobody_says_anything() {
         over_scram(facts);
         variable(facts, "K2M_DECODE", "lines");
         redeployed(facts);
-        settings.stream.source = Source::File {
+        settings.one().stream.source = Source::File {
             path: "k2m.yaml".to_owned(),
             line: 1,
         };
@@ -1304,7 +1330,7 @@ fn a_deployment_says_again_what_flags_said_of_secrets_and_order() {
             value: secret("ca-Ab12Cd"),
             source: flag("--ca-secret"),
         });
-        settings.payload.strict_order = Setting {
+        settings.one().payload.strict_order = Setting {
             value: true,
             source: flag("--strict-order"),
         };
@@ -1323,12 +1349,12 @@ fn a_deployment_says_again_what_flags_said_of_secrets_and_order() {
 fn a_deployment_says_again_what_flags_said() {
     let flag = |name: &str| Source::Flag(name.to_owned());
     let (mut settings, facts) = (settings(), facts());
-    settings.stream.source = Source::Environment("K2M_STREAM".to_owned());
+    settings.one().stream.source = Source::Environment("K2M_STREAM".to_owned());
     settings.cluster.source = Source::File {
         path: "my pipelines/orders.yaml".to_owned(),
         line: 2,
     };
-    settings.topic = Setting {
+    settings.one().topic = Setting {
         value: "-orders".to_owned(),
         source: flag("--topic"),
     };
@@ -1411,14 +1437,14 @@ fn the_root_comes_first_and_what_follows_is_folded_under_it() {
             .collect();
         assert_eq!(causes, wanted, "row {number}");
         let exit = if wanted.is_empty() { Exit::Fine } else { Exit::Failed };
-        assert_eq!(report.exit(), exit, "row {number}");
+        assert_eq!(report.health.exit(), exit, "row {number}");
     }
-    assert_eq!(changed(blind).exit(), Exit::CouldNotTell);
+    assert_eq!(changed(blind).health.exit(), Exit::CouldNotTell);
     let both: Change = |settings, facts| {
         blind(settings, facts);
-        facts.stream = Fact::Absent;
+        facts.one().stream = Fact::Absent;
     };
-    assert_eq!(changed(both).exit(), Exit::Failed, "what is certain comes first");
+    assert_eq!(changed(both).health.exit(), Exit::Failed, "what is certain comes first");
 }
 
 #[test]
@@ -1441,7 +1467,7 @@ fn what_people_see() {
         .iter()
         .map(|(name, change)| {
             let report = changed(*change);
-            format!("== {name}\n{report}exit {}\n", report.exit().code())
+            format!("== {name}\n{report}exit {}\n", report.health.exit().code())
         })
         .collect();
     insta::assert_snapshot!(text.join("\n"));
@@ -1459,7 +1485,7 @@ fn documentation_has_every_check_and_exit_code() {
         let row = format!("| `{}` | {} |", check.code, check.title);
         assert!(documented.contains(&row), "docs/doctor.md lacks `{row}`");
     }
-    for (exit, meaning) in Report::EXITS {
+    for (exit, meaning) in super::Report::EXITS {
         let row = format!("| {} | {meaning} |", exit.code());
         assert!(documented.contains(&row), "docs/doctor.md lacks `{row}`");
     }
@@ -1474,7 +1500,7 @@ fn the_documentation_s_example_of_a_probe_is_what_is_printed() {
     says(&mut facts, Step::Tcp, reason, next);
     let Some(Fact::Found {
         value: Probe::Answered(report),
-    }) = &mut facts.probe
+    }) = &mut facts.one().probe
     else {
         panic!("it answers")
     };

@@ -24,8 +24,8 @@ struct Wanted<'a> {
 
 /// Whether the topic of the settings is there, and each that their map leads to.
 pub(super) fn exists(case: &Case<'_>) -> Outcome {
-    let mapped = case.settings.mapped_topics().into_iter();
-    let mapped = mapped.map(|name| match case.facts.mapped_topics.get(name) {
+    let mapped = case.pipeline.mapped_topics().into_iter();
+    let mapped = mapped.map(|name| match case.topic(name) {
         Some(Fact::Found { value }) => Outcome::pass(shape(name, value)),
         Some(Fact::Absent) => absent(case, &wanted(case, name)),
         Some(Fact::Unreadable(why)) => unreadable(name, why),
@@ -78,10 +78,10 @@ fn all(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
 
 /// The topic as a deployment would create it.
 fn wanted<'a>(case: &Case<'_>, name: &'a str) -> Wanted<'a> {
-    let shards = case.facts.stream.found().map_or(1, |stream| stream.open_shards);
+    let shards = case.seen.stream.found().map_or(1, |stream| stream.open_shards);
     Wanted {
         name,
-        shape: new_shape(case.settings, shards, brokers(case)),
+        shape: new_shape(case.pipeline, shards, brokers(case)),
         max_message_bytes: None,
     }
 }
@@ -94,13 +94,17 @@ fn unreadable(name: &str, why: &Unreadable) -> Outcome {
 }
 
 fn of_pipeline(case: &Case<'_>) -> Outcome {
-    let name = &case.settings.topic.value;
-    match &case.facts.topic {
-        Fact::Found { value } => Outcome::pass(shape(name, value)),
-        Fact::Absent => absent(case, &wanted(case, name)),
+    let name = &case.pipeline.topic.value;
+    match case.topic(name) {
+        None => Outcome::Unknown {
+            why: format!("the facts say nothing of {name}; inspect again"),
+            missing_action: None,
+        },
+        Some(Fact::Found { value }) => Outcome::pass(shape(name, value)),
+        Some(Fact::Absent) => absent(case, &wanted(case, name)),
         // Not every cluster tells of its topics; a batch that was delivered does.
-        Fact::Unreadable(why) => match case
-            .facts
+        Some(Fact::Unreadable(why)) => match case
+            .seen
             .mapping
             .found()
             .and_then(|mapping| mapping.last_result.as_deref())
@@ -116,7 +120,7 @@ fn of_pipeline(case: &Case<'_>) -> Outcome {
 
 /// Whether the dead-letter topic of the settings is there, and takes what the topic can't.
 pub(super) fn dead_letter(case: &Case<'_>) -> Outcome {
-    let Some(topic) = &case.settings.dead_letter_topic else {
+    let Some(topic) = &case.pipeline.dead_letter_topic else {
         return Outcome::pass("on_poison is block: what the topic can never take goes to the failure destination");
     };
     let name = &topic.value;
@@ -126,8 +130,8 @@ pub(super) fn dead_letter(case: &Case<'_>) -> Outcome {
             .and_then(|properties| properties.get(name))
             .map(String::as_str)
     };
-    let of_topic = limit_of(case.facts.topic.found(), property);
-    match &case.facts.dead_letter_topic {
+    let of_topic = limit_of(case.topic(&case.pipeline.topic.value).and_then(Fact::found), property);
+    match case.topic(name) {
         None => Outcome::Unknown {
             why: format!("the facts say nothing of {name}; inspect again with on_poison divert"),
             missing_action: None,
@@ -150,7 +154,7 @@ pub(super) fn dead_letter(case: &Case<'_>) -> Outcome {
             case,
             &Wanted {
                 name,
-                shape: dead_letter_shape(case.settings, brokers(case)),
+                shape: dead_letter_shape(case.pipeline, brokers(case)),
                 max_message_bytes: Some(DEAD_LETTER_BYTES.max(of_topic)),
             },
         ),
@@ -201,7 +205,7 @@ fn absent(case: &Case<'_>, wanted: &Wanted<'_>) -> Outcome {
         Fact::Absent => Some(AUTO_CREATE_DEFAULT),
         Fact::Unreadable(_) => None,
     };
-    let iam = case.authentication() == "iam" && case.facts.function.found().is_some();
+    let iam = case.authentication() == "iam" && case.seen.function.found().is_some();
     let (deploys, create) = creation(case, wanted);
     let steps = |evidence: String| Outcome::Fail {
         evidence: match &deploys {
@@ -295,13 +299,13 @@ pub(super) fn same(case: &Case<'_>) -> Outcome {
     if let Err(outcome) = case.function() {
         return outcome;
     }
-    let wanted = &case.settings.topic.value;
+    let wanted = &case.pipeline.topic.value;
     match case.variable("K2M_TOPIC") {
         Some(topic) if topic == wanted => same_dead_letter(case, topic),
         Some(topic) => Outcome::warn(
             format!(
                 "the function writes to {topic} (K2M_TOPIC), the settings say {wanted} ({})",
-                case.settings.topic.source
+                case.pipeline.topic.source
             ),
             [
                 case.deploy(&[]),
@@ -314,7 +318,7 @@ pub(super) fn same(case: &Case<'_>) -> Outcome {
 
 /// Whether the function, which writes to the right topic, does with poison what the settings say.
 fn same_dead_letter(case: &Case<'_>, topic: &str) -> Outcome {
-    let wanted = case.settings.dead_letter_topic.as_ref();
+    let wanted = case.pipeline.dead_letter_topic.as_ref();
     let deployed = case
         .variable("K2M_DEAD_LETTER_TOPIC")
         .filter(|_| case.variable("K2M_ON_POISON") == Some("divert"));
@@ -330,8 +334,8 @@ fn same_dead_letter(case: &Case<'_>, topic: &str) -> Outcome {
         |name| format!("diverts what the topic can never take to {name} (K2M_DEAD_LETTER_TOPIC)"),
     );
     let say = match wanted {
-        None => format!("to block it ({})", case.settings.on_poison.source),
-        Some(wanted) => format!("to divert it to {} ({})", wanted.value, case.settings.on_poison.source),
+        None => format!("to block it ({})", case.pipeline.on_poison.source),
+        Some(wanted) => format!("to divert it to {} ({})", wanted.value, case.pipeline.on_poison.source),
     };
     Outcome::warn(
         format!("the function {does}, the settings say {say}"),
@@ -344,7 +348,7 @@ fn same_dead_letter(case: &Case<'_>, topic: &str) -> Outcome {
 
 /// What the function is told of the payload against what somebody chose; what nobody chose is the function's.
 fn other_payload(case: &Case<'_>) -> Option<Outcome> {
-    let settings = case.settings.payload.settings();
+    let settings = case.pipeline.payload.settings();
     let chosen = settings.iter().filter(|(_, _, source)| **source != Source::Default);
     let mut evidence = Vec::new();
     for (row, wanted, source) in chosen {
@@ -368,5 +372,5 @@ fn other_payload(case: &Case<'_>) -> Option<Outcome> {
 }
 
 fn same_topic(case: &Case<'_>) -> bool {
-    case.variable("K2M_TOPIC") == Some(case.settings.topic.value.as_str())
+    case.variable("K2M_TOPIC") == Some(case.pipeline.topic.value.as_str())
 }

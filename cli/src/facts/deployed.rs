@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::Unreadable;
+use crate::arn::Arn;
+
+/// Longest part of a stream's name in logical ids, which may have 255 characters.
+const NAME_IN_ID: usize = 64;
 
 /// The tag that says which stack of k2m a thing belongs to: its value is the stack's name. On the stack itself and on each of its resources that
 /// takes tags.
@@ -20,11 +25,34 @@ pub fn default_stack_name(stream: &str) -> String {
     "k2m-".chars().chain(fitting).take(128).collect()
 }
 
+/// What the logical ids of a stream's resources begin with: its name, for people, and a hash of its ARN, since two names may have the same
+/// letters and digits.
+pub fn pipeline_id(stream: &Arn) -> String {
+    let mut id = String::new();
+    for word in stream.name().split(|c: char| !c.is_ascii_alphanumeric()) {
+        let mut letters = word.chars();
+        id.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        id.extend(letters);
+    }
+    if !id.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        id.insert_str(0, "Stream");
+    }
+    id.truncate(NAME_IN_ID);
+    id += &short_hash(stream.as_str());
+    id
+}
+
+/// Eight characters that tell texts apart where a logical id can't have them.
+pub fn short_hash(text: &str) -> String {
+    let [one, two, three, four, ..]: [u8; 32] = Sha256::digest(text).into();
+    format!("{:08x}", u32::from_be_bytes([one, two, three, four]))
+}
+
 /// Who made a thing, and so who may change it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Owner {
-    /// The stack of this pipeline.
+    /// The stack of these pipelines.
     ThisStack,
     /// Another stack of k2m, by its name.
     K2mStack(String),

@@ -19,7 +19,7 @@ pub use probe::Probe;
 pub use stream::Stream;
 
 /// The version of the document's shape: raised when an older k2m could misread a newer document.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What is known of one thing. A missing right to look never looks like a missing thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl<T> Fact<T> {
     }
 }
 
-/// Everything that was seen for one pipeline.
+/// Everything that was seen for the pipelines of a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Facts {
@@ -80,41 +80,82 @@ pub struct Facts {
     pub taken_at: String,
     /// The account that asked, twelve digits; unreadable where the credentials don't say.
     pub account: Fact<String>,
-    /// The stream to read.
-    pub stream: Fact<Stream>,
+    /// What the account has room for in Lambda; left out where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Fact<Concurrency>>,
     /// The cluster to write to.
     pub cluster: Fact<Cluster>,
     /// Its brokers.
     pub brokers: Fact<Vec<Broker>>,
     /// Its server properties, such as `auto.create.topics.enable`.
     pub configuration: Fact<BTreeMap<String, String>>,
-    /// The topic.
-    pub topic: Fact<Topic>,
-    /// The dead-letter topic, where poison goes to one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dead_letter_topic: Option<Fact<Topic>>,
-    /// By name, the topics that the data chooses among, beside the topic.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub mapped_topics: BTreeMap<String, Fact<Topic>>,
+    /// By name, every topic that a pipeline may write to: its own, those that the data chooses among, its dead-letter topic.
+    pub topics: BTreeMap<String, Fact<Topic>>,
     /// By region, what of the networks matters: that of the cluster, and that of the function where it is another.
     pub networks: BTreeMap<String, Network>,
-    /// The stack of this pipeline's name.
+    /// The stack of the settings' name.
     pub stack: Fact<Stack>,
-    /// The function of that stack.
+    /// By the stream's ARN, what is of one pipeline alone.
+    pub pipelines: BTreeMap<String, PipelineFacts>,
+}
+
+/// What was seen of one pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PipelineFacts {
+    /// The stream to read.
+    pub stream: Fact<Stream>,
+    /// The stack's function for it.
     pub function: Fact<Function>,
-    /// Its event source mapping.
+    /// The stack's event source mapping that reads it.
     pub mapping: Fact<Mapping>,
     /// What the function answered when it was asked how its way to the brokers is; left out where it was not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Fact<Probe>>,
 }
 
+/// What an account may run at the same time in Lambda, in a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Concurrency {
+    /// Invocations of all functions.
+    pub limit: u32,
+    /// What of it no function has reserved for itself.
+    pub unreserved: u32,
+}
+
+/// A stream's name out of its ARN, as its facts are named for people.
+pub fn stream_name(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
 impl Facts {
+    /// The functions that are there, in the order of their streams.
+    pub fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.pipelines.values().filter_map(|pipeline| pipeline.function.found())
+    }
+
+    /// What is of the only pipeline.
+    #[cfg(test)]
+    pub fn one(&mut self) -> &mut PipelineFacts {
+        assert_eq!(self.pipelines.len(), 1, "it is not the only one");
+        self.pipelines.values_mut().next().unwrap()
+    }
+
+    /// The fact of a topic, absent before it was known.
+    #[cfg(test)]
+    pub fn topic_named(&mut self, name: &str) -> &mut Fact<Topic> {
+        self.topics.entry(name.to_owned()).or_insert(Fact::Absent)
+    }
+
     /// What could not be read, each with its name in the document, in the document's order.
     pub fn unreadable(&self) -> Vec<(String, &Unreadable)> {
         let mut found: Vec<(String, Option<&Unreadable>)> = vec![
             ("account".to_owned(), self.account.unreadable()),
-            ("stream".to_owned(), self.stream.unreadable()),
+            (
+                "concurrency".to_owned(),
+                self.concurrency.as_ref().and_then(Fact::unreadable),
+            ),
             ("cluster".to_owned(), self.cluster.unreadable()),
             (
                 "cluster.scramSecrets".to_owned(),
@@ -124,14 +165,9 @@ impl Facts {
             ),
             ("brokers".to_owned(), self.brokers.unreadable()),
             ("configuration".to_owned(), self.configuration.unreadable()),
-            ("topic".to_owned(), self.topic.unreadable()),
-            (
-                "deadLetterTopic".to_owned(),
-                self.dead_letter_topic.as_ref().and_then(Fact::unreadable),
-            ),
         ];
-        let mapped = self.mapped_topics.iter();
-        found.extend(mapped.map(|(name, topic)| (format!("mappedTopics.{name}"), topic.unreadable())));
+        let topics = self.topics.iter();
+        found.extend(topics.map(|(name, topic)| (format!("topics.{name}"), topic.unreadable())));
         for (region, network) in &self.networks {
             found.extend([
                 (format!("networks.{region}.vpcs"), network.vpcs.unreadable()),
@@ -160,10 +196,16 @@ impl Facts {
                 "stack.template".to_owned(),
                 self.stack.found().and_then(|stack| stack.template_unreadable.as_ref()),
             ),
-            ("function".to_owned(), self.function.unreadable()),
-            ("mapping".to_owned(), self.mapping.unreadable()),
-            ("probe".to_owned(), self.probe.as_ref().and_then(Fact::unreadable)),
         ]);
+        for (arn, pipeline) in &self.pipelines {
+            let name = |part| format!("pipelines.{}.{part}", stream_name(arn));
+            found.extend([
+                (name("stream"), pipeline.stream.unreadable()),
+                (name("function"), pipeline.function.unreadable()),
+                (name("mapping"), pipeline.mapping.unreadable()),
+                (name("probe"), pipeline.probe.as_ref().and_then(Fact::unreadable)),
+            ]);
+        }
         found.into_iter().filter_map(|(name, why)| Some((name, why?))).collect()
     }
 }

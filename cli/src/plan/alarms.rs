@@ -1,16 +1,17 @@
 //! Alarms: what must not happen unseen, each with what it means.
 
 use super::notes::{Notes, why};
-use super::seen::Seen;
+use super::seen::One;
 use super::{Alarm, Dimension};
-use crate::settings::{OnPoison, Settings};
+use crate::settings::OnPoison;
 
 /// The alarms of a pipeline.
-pub(super) fn alarms(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Vec<Alarm> {
-    let hours = u64::from(seen.stream.retention_hours);
+pub(super) fn alarms(one: &One, notes: &mut Notes) -> Vec<Alarm> {
+    let One { settings, stream, .. } = one;
+    let hours = u64::from(stream.retention_hours);
     // A quarter of the time has passed when somebody is told, and three are left to mend it.
     let late = hours * 3_600_000 / 4;
-    let late_hours = f64::from(seen.stream.retention_hours) / 4.0;
+    let late_hours = f64::from(stream.retention_hours) / 4.0;
     let topic = settings.alarm_topic.as_ref();
     let alarm = |id, metric, of, description: String| Alarm {
         id,

@@ -7,15 +7,11 @@ use super::notes::{Notes, why};
 use super::secret;
 use super::seen::Seen;
 use crate::facts::Cluster;
-use crate::settings::{Authentication, Settings};
+use crate::settings::Authentication;
 
 /// Chooses the way, and with it the brokers' addresses and their port.
-pub(super) fn choose(
-    settings: &Settings,
-    seen: &Seen,
-    pipeline: &str,
-    notes: &mut Notes,
-) -> Result<PlannedCluster, PlanError> {
+pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<PlannedCluster, PlanError> {
+    let settings = seen.settings;
     let cluster = seen.cluster;
     let possible: Vec<Authentication> = Authentication::ALL
         .into_iter()
@@ -35,7 +31,7 @@ pub(super) fn choose(
         },
         (None, Some(best)) => {
             let best = if best.needs_secret() {
-                secret::way(settings, seen, pipeline, &possible)?
+                secret::way(seen, &possible)?
             } else {
                 *best
             };
@@ -50,14 +46,14 @@ pub(super) fn choose(
     let given = cluster.bootstrap_brokers.get(key(authentication));
     let given = given.map(String::as_str).unwrap_or_default();
     let port = common_port(given)?;
-    let servers = deployed_servers(seen, pipeline, given).unwrap_or(given).to_owned();
+    let servers = deployed_servers(seen, given).unwrap_or(given).to_owned();
     notes.decide("authentication", authentication.name(), reason);
     notes.decide(
         "port",
         port.to_string(),
         format!("that of the cluster's bootstrap brokers for {}", authentication.name()),
     );
-    let secrets = secret::choose(settings, seen, pipeline, authentication, notes)?;
+    let secrets = secret::choose(seen, authentication, notes)?;
     if authentication == Authentication::Plaintext {
         notes.warn(
             "plaintext: records cross the network unencrypted, and whoever reaches the port may write; switch on IAM where that matters",
@@ -75,8 +71,8 @@ pub(super) fn choose(
 
 /// The brokers that the deployed function was told, as long as they are as good as those that are given now. Of more than three brokers AWS names
 /// three, others each time, and without this each deployment would change the function.
-fn deployed_servers<'s>(seen: &'s Seen, pipeline: &str, given: &str) -> Option<&'s str> {
-    let deployed = seen.stack.as_ref()?.variable(pipeline, BOOTSTRAP_SERVERS)?;
+fn deployed_servers<'s>(seen: &'s Seen, given: &str) -> Option<&'s str> {
+    let deployed = seen.deployed_variable(BOOTSTRAP_SERVERS)?;
     let (_, port) = given.split(',').next()?.rsplit_once(':')?;
     let of_cluster = |host: &str| {
         let mut endpoints = seen.brokers.iter().flat_map(|broker| &broker.endpoints);

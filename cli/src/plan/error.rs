@@ -90,6 +90,17 @@ pub enum PlanError {
         /// Its region.
         region: String,
     },
+    /// A pipeline of the stack that the settings have too, but that a flag leaves out.
+    #[error(
+        "the stack {name} has the pipeline of {stream}, which k2m.yaml has too and --stream leaves out, and an update would take it away: leave --stream (or \
+         K2M_STREAM) out, or take the pipeline out of k2m.yaml"
+    )]
+    LeftOut {
+        /// The stack's name.
+        name: String,
+        /// The stream's ARN.
+        stream: String,
+    },
     /// The chosen way of authentication is not the cluster's.
     #[error("authentication `{chosen}` ({by}) does not fit the cluster: {reason}; choose {possible}")]
     Authentication {
@@ -282,6 +293,7 @@ impl PlanError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::OtherFacts { .. }
+            | Self::LeftOut { .. }
             | Self::TooManySubnets { .. }
             | Self::Time { .. }
             | Self::Destination { .. }

@@ -6,10 +6,11 @@ use serde_json::json;
 
 use super::error::PlanError;
 use super::notes::{Notes, why};
-use super::seen::Seen;
+use super::seen::{One, Seen};
 use super::topic::least_message_bytes;
 use super::{PlannedCluster, PlannedFunction, PlannedMapping};
-use crate::settings::{Authentication, Settings, Source, StartingPosition};
+use crate::facts::Concurrency;
+use crate::settings::{Authentication, PipelineSettings, Source, StartingPosition};
 
 /// The most that Lambda takes for all names and values: it measures them as JSON, whose quotes and backslashes are escaped.
 const VARIABLES_BYTES: usize = 4096;
@@ -31,14 +32,10 @@ const NEW_CONNECTIONS: u64 = 100;
 const NEW_CONNECTIONS_T3: u64 = 4;
 
 /// Decides the event source mapping.
-pub(super) fn mapping(
-    settings: &Settings,
-    seen: &Seen,
-    pipeline: &str,
-    notes: &mut Notes,
-) -> Result<PlannedMapping, PlanError> {
-    let (starting_position, starting_position_timestamp) = starting_position(settings, seen, pipeline, notes)?;
-    let maximum_record_age_seconds = maximum_record_age(settings, seen, notes);
+pub(super) fn mapping(one: &One, seen: &Seen, notes: &mut Notes) -> Result<PlannedMapping, PlanError> {
+    let settings = one.settings;
+    let (starting_position, starting_position_timestamp) = starting_position(one, seen, notes)?;
+    let maximum_record_age_seconds = maximum_record_age(one, notes);
     let size = &settings.batch_size;
     notes.decide(
         "batches",
@@ -79,13 +76,8 @@ pub(super) fn mapping(
 
 /// Where the mapping begins: AWS's word, and seconds since 1970 with `AT_TIMESTAMP`. One that is deployed has begun, and can't begin anew
 /// elsewhere: `CloudFormation` would make a second one before it takes the first away, and Lambda refuses two of one stream to one function.
-fn starting_position(
-    settings: &Settings,
-    seen: &Seen,
-    pipeline: &str,
-    notes: &mut Notes,
-) -> Result<(&'static str, Option<i64>), PlanError> {
-    let position = &settings.starting_position;
+fn starting_position(one: &One, seen: &Seen, notes: &mut Notes) -> Result<(&'static str, Option<i64>), PlanError> {
+    let position = &one.settings.starting_position;
     let timestamp = match &position.value {
         StartingPosition::AtTimestamp(text) => Some(
             text.parse::<jiff::Timestamp>()
@@ -103,7 +95,7 @@ fn starting_position(
         StartingPosition::AtTimestamp(time) => format!("{} {time}", chosen.0),
         StartingPosition::TrimHorizon | StartingPosition::Latest => chosen.0.to_owned(),
     };
-    let Some(kept) = deployed_position(seen, pipeline).filter(|deployed| *deployed != chosen) else {
+    let Some(kept) = deployed_position(seen, &one.id).filter(|deployed| *deployed != chosen) else {
         notes.decide(
             "starting position",
             shown,
@@ -141,9 +133,9 @@ fn deployed_position(seen: &Seen, pipeline: &str) -> Option<(&'static str, Optio
     whole.then_some((word, time))
 }
 
-fn maximum_record_age(settings: &Settings, seen: &Seen, notes: &mut Notes) -> i32 {
-    let retention = seen.stream.retention_hours.saturating_mul(3600);
-    let Some(setting) = &settings.maximum_record_age else {
+fn maximum_record_age(one: &One, notes: &mut Notes) -> i32 {
+    let retention = one.stream.retention_hours.saturating_mul(3600);
+    let Some(setting) = &one.settings.maximum_record_age else {
         let oldest = i32::try_from(retention).unwrap_or(i32::MAX).min(OLDEST_SECONDS);
         notes.decide(
             "maximum record age",
@@ -172,17 +164,36 @@ fn age(seconds: i32) -> String {
     }
 }
 
-/// Warns where the function would open more connections than the brokers take.
-pub(super) fn connections(mapping: &PlannedMapping, cluster: &PlannedCluster, seen: &Seen, notes: &mut Notes) {
-    if cluster.authentication != Authentication::Iam {
-        return;
-    }
+/// Warns where the functions would open more connections than the brokers take, or run more at once than the account lets them.
+pub(super) fn capacity(cluster: &PlannedCluster, seen: &Seen, notes: &mut Notes) {
     // Each batch in work has a sandbox of its own, and each sandbox a connection to each broker.
-    let sandboxes = u64::from(seen.stream.open_shards) * u64::from(mapping.parallelization_factor);
-    let origin = format!(
-        "{} shards with a parallelization factor of {}",
-        seen.stream.open_shards, mapping.parallelization_factor
-    );
+    let sandboxes: u64 = seen.pipelines.iter().map(One::sandboxes).sum();
+    let shards: u64 = seen.pipelines.iter().map(|one| u64::from(one.stream.open_shards)).sum();
+    let origin = match seen.pipelines.as_slice() {
+        [one] => format!(
+            "{shards} shards with a parallelization factor of {}",
+            one.settings.parallelization_factor.value
+        ),
+        many => format!(
+            "{shards} shards of {} streams, each with its parallelization factor,",
+            many.len()
+        ),
+    };
+    if cluster.authentication == Authentication::Iam {
+        connections(sandboxes, &origin, seen, notes);
+    }
+    if let Some(Concurrency { limit, unreserved }) =
+        seen.concurrency.filter(|room| sandboxes > u64::from(room.unreserved))
+    {
+        notes.warn(format!(
+            "{origin} have up to {sandboxes} invocations at the same time, and the account has {unreserved} in {} that no function has reserved (of {limit}): Lambda \
+             throttles what is more, and every other function of the account with it; lower the factor, or have the quota of concurrent executions raised",
+            seen.settings.home.region
+        ));
+    }
+}
+
+fn connections(sandboxes: u64, origin: &str, seen: &Seen, notes: &mut Notes) {
     if sandboxes > CONNECTIONS {
         notes.warn(format!(
             "{origin} take {sandboxes} connections to each of {} brokers, and MSK allows {CONNECTIONS} with IAM: lower the factor, or add brokers and \
@@ -199,12 +210,12 @@ pub(super) fn connections(mapping: &PlannedMapping, cluster: &PlannedCluster, se
 
 /// Decides the function.
 pub(super) fn function(
-    settings: &Settings,
+    one: &One,
     seen: &Seen,
     cluster: &PlannedCluster,
-    pipeline: &str,
     notes: &mut Notes,
 ) -> Result<PlannedFunction, PlanError> {
+    let settings = one.settings;
     let (memory, timeout) = (&settings.memory, &settings.timeout);
     notes.decide(
         "function",
@@ -233,7 +244,7 @@ pub(super) fn function(
             timeout.value, timeout.source
         ));
     }
-    let variables = variables(settings, seen, cluster, pipeline)?;
+    let variables = variables(one, seen, cluster)?;
     Ok(PlannedFunction {
         memory_mb: memory.value,
         timeout_seconds: timeout.value,
@@ -252,12 +263,8 @@ pub(crate) const fn fitting_memory(batch_size: u32) -> u32 {
     }
 }
 
-fn variables(
-    settings: &Settings,
-    seen: &Seen,
-    cluster: &PlannedCluster,
-    pipeline: &str,
-) -> Result<BTreeMap<String, String>, PlanError> {
+fn variables(one: &One, seen: &Seen, cluster: &PlannedCluster) -> Result<BTreeMap<String, String>, PlanError> {
+    let settings = one.settings;
     let mut variables = settings.payload.variables();
     variables.extend(named([
         ("K2M_AUTHENTICATION", cluster.authentication.name().to_owned()),
@@ -283,11 +290,11 @@ fn variables(
         let (least, most) = MESSAGE_BYTES;
         // The limit is the least of all topics, so one that can't be seen this time makes it unknown. That is no reason to take another than was
         // seen before: less would give up what is larger, and more would send what that topic refuses.
-        let mut topics = std::iter::once(seen.topic).chain(seen.mapped_topics.values());
+        let mut topics = std::iter::once(one.topic).chain(one.mapped_topics.values().copied());
         let unseen = topics.any(|topic| topic.unreadable().is_some());
-        let before = unseen.then(|| deployed_message_bytes(seen, &settings.topic.value, pipeline));
+        let before = unseen.then(|| deployed_message_bytes(seen, &settings.topic.value, &one.id));
         let before = before.flatten();
-        let bytes = before.unwrap_or_else(|| least_message_bytes(seen));
+        let bytes = before.unwrap_or_else(|| least_message_bytes(one, seen));
         variables.extend(named([
             ("K2M_CLUSTER_REGION", cluster.region.clone()),
             // Over IAM the handler can't ask the cluster.
@@ -300,7 +307,7 @@ fn variables(
 }
 
 /// Refuses variables that Lambda would refuse, and names the largest, with what to do about it.
-fn fit(variables: &BTreeMap<String, String>, settings: &Settings) -> Result<(), PlanError> {
+fn fit(variables: &BTreeMap<String, String>, settings: &PipelineSettings) -> Result<(), PlanError> {
     let bytes = json!(variables).to_string().len();
     if bytes <= VARIABLES_BYTES {
         return Ok(());

@@ -25,104 +25,162 @@ pub use error::{Obstacle, PlanError};
 pub(crate) use function::fitting_memory;
 pub use model::{
     Alarm, DeadLetterTopic, Decision, Destination, Dimension, MappedTopic, NewTopic, Pipeline, Plan, PlannedCluster,
-    PlannedFunction, PlannedMapping, PlannedNetwork, PlannedSecrets, Statement,
+    PlannedFunction, PlannedMapping, PlannedNetwork, PlannedSecrets, Removed, Statement,
 };
-pub(crate) use seen::same_pipeline;
+pub(crate) use seen::same_pipelines;
 
-use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::arn::Arn;
 use crate::facts::Facts;
-use crate::settings::Settings;
+use crate::settings::{PipelineSettings, Settings};
 use notes::{Notes, why};
-use seen::Seen;
+use seen::{One, Seen};
 
-/// Longest part of a stream's name in logical ids, which may have 255 characters.
-const NAME_IN_ID: usize = 64;
-
-/// Decides what one pipeline needs, and proves that its function will reach every broker. The same settings and facts give the same plan.
+/// Decides what the pipelines of a stack need, and proves that their functions will reach every broker. The same settings and facts give the same
+/// plan.
 pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
     let mut notes = Notes::default();
-    let stream = &settings.stream.value;
-    let id = pipeline_id(stream);
     let seen = Seen::check(settings, facts, &mut notes)?;
 
-    notes.decide(
-        "stream",
-        stream.name(),
-        format!(
-            "{}; open shards: {}, records are kept for {} hours",
-            why(&settings.stream, "it was named"),
-            seen.stream.open_shards,
-            seen.stream.retention_hours
-        ),
-    );
-    let mapping = function::mapping(settings, &seen, &id, &mut notes)?;
-    let cluster = authentication::choose(settings, &seen, &id, &mut notes)?;
+    let mappings = each(&seen, &mut notes, |one, notes| {
+        notes.decide(
+            "stream",
+            one.settings.stream.value.name(),
+            format!(
+                "{}; open shards: {}, records are kept for {} hours",
+                why(&one.settings.stream, "it was named"),
+                one.stream.open_shards,
+                one.stream.retention_hours
+            ),
+        );
+        function::mapping(one, &seen, notes)
+    })?;
+    let cluster = authentication::choose(&seen, &mut notes)?;
     let place = place::choose(settings, &seen, cluster.port, &mut notes)?;
-    secret::reach(settings, &cluster.secrets, &place.network, &seen, &mut notes);
-    function::connections(&mapping, &cluster, &seen, &mut notes);
-    payload::choose(settings, &seen, &mut notes)?;
-    let new_topic = topic::choose(settings, &seen, &cluster, &id, &mut notes)?;
-    let mapped_topics = topic::mapped(settings, &seen, &cluster, &id, &mut notes)?;
-    let dead_letter_topic = topic::dead_letter(settings, &seen, &cluster, &id, &mut notes)?;
-    let function = function::function(settings, &seen, &cluster, &id, &mut notes)?;
-    let destination = destination(settings, &mut notes)?;
-    let alarms = alarms::alarms(settings, &seen, &mut notes);
-    let statements = rights::statements(settings, &seen, &cluster, &id, &destination)?;
+    secret::reach(&cluster.secrets, &place.network, &seen, &mut notes);
+    function::capacity(&cluster, &seen, &mut notes);
+    let mut mappings = mappings.into_iter();
+    let mut pipelines = each(&seen, &mut notes, |one, notes| {
+        pipeline(one, &seen, &cluster, mappings.next(), notes)
+    })?;
+    wait_for_topics(&mut pipelines);
+    notes.in_order(&pipelines);
 
     Ok(Plan {
         stack: settings.stack.value.clone(),
-        region: stream.region.clone(),
-        account: stream.account.clone(),
-        partition: stream.partition.clone(),
+        region: settings.home.region.clone(),
+        account: settings.home.account.clone(),
+        partition: settings.home.partition.clone(),
         cluster,
         network: place.network,
-        pipelines: vec![Pipeline {
-            id,
-            stream: stream.to_string(),
-            stream_name: stream.name().to_owned(),
-            topic: settings.topic.value.clone(),
-            new_topic,
-            mapped_topics,
-            dead_letter_topic,
-            function,
-            mapping,
-            destination,
-            statements,
-            alarms,
-        }],
+        removed: removed(&seen),
+        brief_outputs: outputs(&pipelines) > MOST_OUTPUTS,
+        pipelines,
         decisions: notes.decisions,
         proofs: place.proofs,
         warnings: notes.warnings,
     })
 }
 
-/// What the logical ids of a stream's resources begin with: its name, for people, and a hash of its ARN, since two names may have the same
-/// letters and digits.
-fn pipeline_id(stream: &Arn) -> String {
-    let mut id = String::new();
-    for word in stream.name().split(|c: char| !c.is_ascii_alphanumeric()) {
-        let mut letters = word.chars();
-        id.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        id.extend(letters);
-    }
-    if !id.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        id.insert_str(0, "Stream");
-    }
-    id.truncate(NAME_IN_ID);
-    id += &short_hash(stream.as_str());
-    id
+/// Most outputs that CloudFormation takes of a stack.
+const MOST_OUTPUTS: usize = 200;
+
+/// How many outputs the stack has when each pipeline tells all of itself.
+fn outputs(pipelines: &[Pipeline]) -> usize {
+    let each = pipelines.iter().map(|pipeline| {
+        let own = usize::from(pipeline.destination == Destination::Own);
+        7 + own + usize::from(pipeline.dead_letter_topic.is_some())
+    });
+    1 + each.sum::<usize>()
 }
 
-/// Eight characters that tell texts apart where a logical id can't have them.
-fn short_hash(text: &str) -> String {
-    let [one, two, three, four, ..]: [u8; 32] = Sha256::digest(text).into();
-    format!("{:08x}", u32::from_be_bytes([one, two, three, four]))
+/// Decides something for each pipeline, which the notes name where there are several.
+fn each<'a, T>(
+    seen: &Seen<'a>,
+    notes: &mut Notes,
+    mut decide: impl FnMut(&One<'a>, &mut Notes) -> Result<T, PlanError>,
+) -> Result<Vec<T>, PlanError> {
+    let mut decided = Vec::new();
+    for one in &seen.pipelines {
+        notes.of = seen.several().then(|| one.settings.stream.value.name().to_owned());
+        decided.push(decide(one, notes)?);
+    }
+    notes.of = None;
+    Ok(decided)
+}
+
+/// Decides what one pipeline needs beside its mapping.
+fn pipeline(
+    one: &One,
+    seen: &Seen,
+    cluster: &PlannedCluster,
+    mapping: Option<PlannedMapping>,
+    notes: &mut Notes,
+) -> Result<Pipeline, PlanError> {
+    let stream = &one.settings.stream.value;
+    let mapping = mapping.ok_or_else(|| PlanError::Missing {
+        what: format!("the mapping of {}", stream.name()),
+    })?;
+    payload::choose(one, seen, notes)?;
+    let new_topic = topic::choose(one, seen, cluster, notes)?;
+    let mapped_topics = topic::mapped(one, seen, cluster, notes)?;
+    let dead_letter_topic = topic::dead_letter(one, seen, cluster, notes)?;
+    let function = function::function(one, seen, cluster, notes)?;
+    let destination = destination(one.settings, notes)?;
+    let alarms = alarms::alarms(one, notes);
+    let statements = rights::statements(one, seen, cluster, &destination)?;
+    Ok(Pipeline {
+        id: one.id.clone(),
+        stream: stream.to_string(),
+        stream_name: stream.name().to_owned(),
+        topic: one.settings.topic.value.clone(),
+        new_topic,
+        mapped_topics,
+        dead_letter_topic,
+        after: Vec::new(),
+        function,
+        mapping,
+        destination,
+        statements,
+        alarms,
+    })
+}
+
+/// Lets a pipeline begin after the topics that another one brings are there.
+fn wait_for_topics(pipelines: &mut [Pipeline]) {
+    let made: BTreeMap<String, String> = pipelines
+        .iter()
+        .flat_map(|pipeline| pipeline.made().map(|(id, name)| (name.to_owned(), id)))
+        .collect();
+    for pipeline in pipelines {
+        let own: BTreeSet<String> = pipeline.made().map(|(id, _)| id).collect();
+        let others: BTreeSet<String> = pipeline
+            .topics()
+            .filter_map(|(name, _)| made.get(name).cloned())
+            .filter(|id| !own.contains(id))
+            .collect();
+        pipeline.after = others.into_iter().collect();
+    }
+}
+
+/// Pipelines that the stack has and the settings don't: the update takes them away.
+fn removed(seen: &Seen) -> Vec<Removed> {
+    let Some(stack) = &seen.stack else { return Vec::new() };
+    let wanted = |stream: &str| {
+        seen.pipelines
+            .iter()
+            .any(|one| one.settings.stream.value.as_str() == stream)
+    };
+    let gone = stack.streams().into_iter().filter(|(_, stream)| !wanted(stream));
+    gone.map(|(id, stream)| Removed {
+        stream: stream.to_owned(),
+        topic: stack.output(&format!("{id}Topic")).map(str::to_owned),
+    })
+    .collect()
 }
 
 /// Where what is given up goes: a queue or topic that was named, else the stack's own.
-fn destination(settings: &Settings, notes: &mut Notes) -> Result<Destination, PlanError> {
+fn destination(settings: &PipelineSettings, notes: &mut Notes) -> Result<Destination, PlanError> {
     let Some(setting) = &settings.failure_destination else {
         notes.decide(
             "failure destination",

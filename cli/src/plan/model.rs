@@ -1,11 +1,13 @@
 //! What k2m will create, as plain data: all that the templates print, and why each choice was made. Holds no secret.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::arn::SecretArn;
+use crate::facts::stream_name;
 use crate::network::Proof;
 use crate::settings::{Authentication, StartingPosition};
 
@@ -27,6 +29,12 @@ pub struct Plan {
     pub network: PlannedNetwork,
     /// What moves records; each has its own function. Never empty.
     pub pipelines: Vec<Pipeline>,
+    /// Pipelines that the stack has and that this takes away.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Removed>,
+    /// Whether the stack tells of each pipeline only what can't be told otherwise: CloudFormation has no room for more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub brief_outputs: bool,
     /// What was decided, in the order of the way from the stream to the topic.
     pub decisions: Vec<Decision>,
     /// Each chosen subnet to each broker, through the network as it will be: all reachable, else there would be no plan.
@@ -35,10 +43,37 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
+/// A pipeline that is taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Removed {
+    /// The stream's ARN.
+    pub stream: String,
+    /// The topic that it wrote to, where the stack says.
+    pub topic: Option<String>,
+}
+
+impl fmt::Display for Removed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let topic = match &self.topic {
+            Some(topic) => format!("the topic {topic} stays"),
+            None => "its topic stays".to_owned(),
+        };
+        write!(
+            f,
+            "removes the pipeline of the stream {}: its function, event source mapping, role, alarms and logs, and its failure queue with what is in it; {topic}",
+            stream_name(&self.stream)
+        )
+    }
+}
+
 /// A decision, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
+    /// The name of the stream whose pipeline it is of, in a plan of several; left out where it is of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
     /// What it is about: `subnets`, `port` and so on.
     pub about: &'static str,
     /// What was chosen.
@@ -119,6 +154,9 @@ pub struct Pipeline {
     pub mapped_topics: Vec<MappedTopic>,
     /// The dead-letter topic, where poison goes to one.
     pub dead_letter_topic: Option<DeadLetterTopic>,
+    /// Logical ids of topics that another pipeline of the stack brings, and that have to be there first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
     /// The function.
     pub function: PlannedFunction,
     /// Its event source mapping.
@@ -132,6 +170,19 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// The topics that it brings: logical id and name.
+    pub fn made(&self) -> impl Iterator<Item = (String, &str)> {
+        let own = self
+            .new_topic
+            .iter()
+            .map(|_| (format!("{}Topic", self.id), self.topic.as_str()));
+        let mapped = self.mapped_topics.iter().filter(|topic| topic.new_topic.is_some());
+        let mapped = mapped.map(|topic| (format!("{}{}", self.id, topic.id), topic.name.as_str()));
+        let dead_letter = self.dead_letter_topic.iter().filter(|topic| topic.new_topic.is_some());
+        let dead_letter = dead_letter.map(|topic| (format!("{}DeadLetterTopic", self.id), topic.name.as_str()));
+        own.chain(mapped).chain(dead_letter)
+    }
+
     /// All topics that it writes to, each with what the stack makes of it.
     pub fn topics(&self) -> impl Iterator<Item = (&str, Option<&NewTopic>)> {
         let mapped = self.mapped_topics.iter();

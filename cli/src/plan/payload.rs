@@ -4,15 +4,15 @@ use k2m_handler::payload::{Compression, Key, Split};
 
 use super::error::PlanError;
 use super::notes::Notes;
-use super::seen::Seen;
+use super::seen::{One, Seen};
 use super::topic::{compacted, numbers};
-use crate::settings::Settings;
 
 /// Brokers know Zstandard from this version on.
 const FIRST_ZSTD: (u32, u32) = (2, 1);
 
 /// Notes what is not as it is by default, refuses disorder where order was asked for, and warns of it elsewhere.
-pub(super) fn choose(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Result<(), PlanError> {
+pub(super) fn choose(one: &One, seen: &Seen, notes: &mut Notes) -> Result<(), PlanError> {
+    let settings = one.settings;
     let payload = &settings.payload;
     for (row, text, source) in payload.chosen() {
         let disorder = payload.disorder_by_key().filter(|_| row.name == "key");
@@ -36,18 +36,18 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Res
     if let Some(warning) = payload.disorder_by_lanes(&settings.parallelization_factor) {
         notes.warn(warning);
     }
-    compaction(settings, seen, notes);
-    zstd(settings, seen, notes);
+    compaction(one, seen, notes);
+    zstd(one, seen, notes);
     Ok(())
 }
 
 /// Warns where Kafka's compaction of a topic takes messages for older versions of each other, or refuses them.
-fn compaction(settings: &Settings, seen: &Seen, notes: &mut Notes) {
-    let topics = compacted(settings, seen);
+fn compaction(one: &One, seen: &Seen, notes: &mut Notes) {
+    let topics = compacted(one, seen);
     if topics.is_empty() {
         return;
     }
-    let (topics, payload) = (topics.join(", "), &settings.payload);
+    let (topics, payload) = (topics.join(", "), &one.settings.payload);
     match payload.key.value.choice {
         Key::None => notes.warn(format!(
             "key is none ({}), and {topics} is compacted (cleanup.policy): Kafka refuses every message without a key there, and each would be poison; choose \
@@ -65,8 +65,8 @@ fn compaction(settings: &Settings, seen: &Seen, notes: &mut Notes) {
     }
 }
 
-fn zstd(settings: &Settings, seen: &Seen, notes: &mut Notes) {
-    let compression = &settings.payload.compression;
+fn zstd(one: &One, seen: &Seen, notes: &mut Notes) {
+    let compression = &one.settings.payload.compression;
     let version = seen.cluster.kafka_version.as_deref();
     let old = version.filter(|version| numbers(version).is_some_and(|version| version < FIRST_ZSTD));
     if let (Compression::Zstd, Some(version)) = (compression.value.choice, old) {

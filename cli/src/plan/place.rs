@@ -183,8 +183,9 @@ fn judge<'a>(subnet: &'a Subnet, seen: &Seen, view: &View, port: u16) -> Candida
         })
         .collect();
     let deployed = seen
-        .function
-        .is_some_and(|function| function.subnets.contains(&subnet.id));
+        .functions
+        .iter()
+        .any(|function| function.subnets.contains(&subnet.id));
     let full = (subnet.free_addresses == 0).then_some(Obstacle::Full);
     Candidate {
         subnet,

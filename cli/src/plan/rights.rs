@@ -4,10 +4,10 @@ use k2m_handler::config::Region;
 use serde_json::{Value, json};
 
 use super::error::PlanError;
-use super::seen::Seen;
+use super::seen::{One, Seen};
 use super::{Destination, PlannedCluster, Statement};
 use crate::arn::{Arn, SecretArn};
-use crate::settings::{Authentication, Settings};
+use crate::settings::Authentication;
 
 /// The alias of the key that AWS manages for Kinesis: every role of the account may use it, through Kinesis.
 const MANAGED_KEY: &str = "alias/aws/kinesis";
@@ -18,12 +18,15 @@ const RESOLVED_CHARACTERS: usize = 350;
 
 /// The statements of the role's policy.
 pub(super) fn statements(
-    settings: &Settings,
+    one: &One,
     seen: &Seen,
     cluster: &PlannedCluster,
-    pipeline: &str,
     destination: &Destination,
 ) -> Result<Vec<Statement>, PlanError> {
+    let One {
+        settings, id: pipeline, ..
+    } = one;
+    let cluster_arn = &seen.settings.cluster.value;
     let stream = &settings.stream.value;
     let mut statements = vec![
         allow(
@@ -40,7 +43,7 @@ pub(super) fn statements(
         // It has no resource level, and Lambda asks for it when the mapping is made.
         allow("ListStreams", &["kinesis:ListStreams"], json!("*")),
     ];
-    statements.extend(seen.stream.kms_key.as_deref().and_then(|key| decrypt(stream, key)));
+    statements.extend(one.stream.kms_key.as_deref().and_then(|key| decrypt(stream, key)));
     // Lambda checks these without naming an interface, and EC2 describes on `*` only: there is no ARN before the interface exists.
     statements.push(allow(
         "ManageNetworkInterfaces",
@@ -61,13 +64,13 @@ pub(super) fn statements(
         json!({"Fn::GetAtt": [format!("{pipeline}LogGroup"), "Arn"]}),
     ));
     if cluster.authentication == Authentication::Iam {
-        statements.extend(write_topic(&settings.cluster.value, &settings.topic.value));
+        statements.extend(write_topic(cluster_arn, &settings.topic.value));
         let mapped = settings.mapped_topics();
         if !mapped.is_empty() {
-            statements.push(write("WriteMappedTopics", &settings.cluster.value, &mapped));
+            statements.push(write("WriteMappedTopics", cluster_arn, &mapped));
         }
         if let Some(topic) = &settings.dead_letter_topic {
-            statements.push(write("WriteDeadLetterTopic", &settings.cluster.value, &[&topic.value]));
+            statements.push(write("WriteDeadLetterTopic", cluster_arn, &[&topic.value]));
         }
     }
     for (name, secret) in [("Secret", &cluster.secrets.identity), ("CaSecret", &cluster.secrets.ca)] {

@@ -57,6 +57,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
             stream: stream.clone(),
             stream_name: "orders".to_owned(),
             topic: "orders".to_owned(),
+            after: Vec::new(),
             new_topic: None,
             mapped_topics: Vec::new(),
             dead_letter_topic: None,
@@ -144,10 +145,13 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
             ],
         }],
         decisions: vec![Decision {
+            pipeline: None,
             about: "port",
             choice: "9098".to_owned(),
             why: "the cluster's port for SASL/IAM".to_owned(),
         }],
+        removed: Vec::new(),
+        brief_outputs: false,
         proofs: Vec::new(),
         warnings: Vec::new(),
     }

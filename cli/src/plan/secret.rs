@@ -10,7 +10,7 @@ use super::{PlannedNetwork, PlannedSecrets};
 use crate::arn::{Arn, SecretArn};
 use crate::facts::network::{Route, RouteTable};
 use crate::facts::{Cluster, Fact};
-use crate::settings::{Authentication, Setting, Settings};
+use crate::settings::{Authentication, Home, Setting};
 use crate::shell::Command;
 
 /// What MSK demands of the names of secrets for SASL/SCRAM.
@@ -20,35 +20,25 @@ const SCRAM_PREFIX: &str = "AmazonMSK_";
 const ANYWHERE: &str = "0.0.0.0/0";
 
 /// The way that a secret is for, where nobody chose a way and the cluster takes only those that need one.
-pub(super) fn way(
-    settings: &Settings,
-    seen: &Seen,
-    pipeline: &str,
-    possible: &[Authentication],
-) -> Result<Authentication, PlanError> {
+pub(super) fn way(seen: &Seen, possible: &[Authentication]) -> Result<Authentication, PlanError> {
     let is_possible = |way: Authentication| possible.contains(&way);
     let (scram, mutual_tls) = (
         is_possible(Authentication::Scram),
         is_possible(Authentication::MutualTls),
     );
-    match &settings.secret {
+    match &seen.settings.secret {
         Some(secret) if mutual_tls && !(scram && secret.value.name.starts_with(SCRAM_PREFIX)) => {
             Ok(Authentication::MutualTls)
         }
         Some(_) => Ok(Authentication::Scram),
-        None if scram && user(seen, pipeline).is_some() => Ok(Authentication::Scram),
+        None if scram && user(seen).is_some() => Ok(Authentication::Scram),
         None => Err(missing(seen.cluster, possible)),
     }
 }
 
 /// Decides which secrets are read.
-pub(super) fn choose(
-    settings: &Settings,
-    seen: &Seen,
-    pipeline: &str,
-    way: Authentication,
-    notes: &mut Notes,
-) -> Result<PlannedSecrets, PlanError> {
+pub(super) fn choose(seen: &Seen, way: Authentication, notes: &mut Notes) -> Result<PlannedSecrets, PlanError> {
+    let settings = seen.settings;
     let cluster = &settings.cluster.value;
     let identity = match (&settings.secret, way) {
         (Some(setting), Authentication::Scram) => {
@@ -57,7 +47,7 @@ pub(super) fn choose(
             Some((setting.value.clone(), why(setting, "")))
         }
         (None, Authentication::Scram) => {
-            let (found, reason) = user(seen, pipeline).ok_or_else(|| missing(seen.cluster, &[way]))?;
+            let (found, reason) = user(seen).ok_or_else(|| missing(seen.cluster, &[way]))?;
             Some((found, reason.to_owned()))
         }
         (Some(setting), Authentication::MutualTls) => {
@@ -104,7 +94,7 @@ pub(super) fn choose(
     let used = |setting: &&Setting<SecretArn>| secrets.all().any(|secret| *secret == setting.value);
     let named = settings.secret.iter().chain(&settings.ca_secret);
     for setting in named.filter(used) {
-        elsewhere(setting, &settings.stream.value, notes)?;
+        elsewhere(setting, &settings.home, notes)?;
     }
     Ok(secrets)
 }
@@ -155,17 +145,16 @@ pub(crate) fn associate(cluster: &Arn, secret: &str) -> Command {
 }
 
 /// The secret for SASL/SCRAM where nobody named one, and why it is that.
-fn user(seen: &Seen, pipeline: &str) -> Option<(SecretArn, &'static str)> {
-    let deployed = deployed(seen, pipeline).map(|secret| (secret, "that of the deployed function"));
+fn user(seen: &Seen) -> Option<(SecretArn, &'static str)> {
+    let deployed = deployed(seen).map(|secret| (secret, "that of the deployed function"));
     deployed.or_else(|| Some((only(seen.cluster)?, "the only one that is associated with the cluster")))
 }
 
 /// The secret whose user the deployed function is, unless the cluster is known not to know it. Without this, a second secret at the cluster would
 /// leave a pipeline that works without one.
-fn deployed(seen: &Seen, pipeline: &str) -> Option<SecretArn> {
-    let stack = seen.stack.as_ref()?;
-    let is_user = stack.variable(pipeline, "K2M_AUTHENTICATION") == Some(Authentication::Scram.name());
-    let secret = stack.variable(pipeline, "K2M_SECRET_ARN").filter(|_| is_user)?;
+fn deployed(seen: &Seen) -> Option<SecretArn> {
+    let is_user = seen.deployed_variable("K2M_AUTHENTICATION") == Some(Authentication::Scram.name());
+    let secret = seen.deployed_variable("K2M_SECRET_ARN").filter(|_| is_user)?;
     let known = seen.cluster.scram_secrets.as_ref().and_then(Fact::found);
     let gone = known.is_some_and(|known| !known.iter().any(|one| one == secret));
     SecretArn::parse(secret).ok().filter(|_| !gone)
@@ -205,7 +194,7 @@ fn missing(cluster: &Cluster, ways: &[Authentication]) -> PlanError {
 }
 
 /// Checks where a secret is, against where the function is.
-fn elsewhere(setting: &Setting<SecretArn>, stream: &Arn, notes: &mut Notes) -> Result<(), PlanError> {
+fn elsewhere(setting: &Setting<SecretArn>, stream: &Home, notes: &mut Notes) -> Result<(), PlanError> {
     let secret = &setting.value;
     if secret.partition != stream.partition {
         return Err(PlanError::Secret {
@@ -227,13 +216,7 @@ fn elsewhere(setting: &Setting<SecretArn>, stream: &Arn, notes: &mut Notes) -> R
 }
 
 /// Says whether the function's subnets lead to Secrets Manager, as far as their routes tell.
-pub(super) fn reach(
-    settings: &Settings,
-    secrets: &PlannedSecrets,
-    network: &PlannedNetwork,
-    seen: &Seen,
-    notes: &mut Notes,
-) {
+pub(super) fn reach(secrets: &PlannedSecrets, network: &PlannedNetwork, seen: &Seen, notes: &mut Notes) {
     let mut regions: Vec<&str> = secrets.all().map(|secret| secret.region.as_str()).collect();
     regions.sort_unstable();
     regions.dedup();
@@ -255,7 +238,7 @@ pub(super) fn reach(
         return;
     }
     // An interface endpoint leads to the secrets of its own region alone.
-    let own = settings.cluster.value.region.as_str();
+    let own = seen.settings.cluster.value.region.as_str();
     let endpoint = Region::new("region", own)
         .ok()
         .filter(|_| regions.iter().all(|region| *region == own))

@@ -1,4 +1,4 @@
-//! What a plan stands on: the facts it needs, found and fit to be used, and of the pipeline that the settings name.
+//! What a plan stands on: the facts it needs, found and fit to be used, and of the pipelines that the settings name.
 
 use std::collections::BTreeMap;
 
@@ -7,31 +7,45 @@ use serde_yaml::Value;
 use super::error::PlanError;
 use super::notes::Notes;
 use crate::arn::Arn;
+use crate::facts::deployed::pipeline_id;
 use crate::facts::network::{SecurityGroup, Subnet};
-use crate::facts::{Broker, Cluster, Fact, Facts, Function, Network, Stack, Stream, Topic, Unreadable};
-use crate::settings::Settings;
+use crate::facts::{Broker, Cluster, Concurrency, Fact, Facts, Function, Network, Stack, Stream, Topic, Unreadable};
+use crate::settings::{PipelineSettings, Settings};
 
-/// Facts that can be built on.
+/// Facts that can be built on, and the settings of the whole stack.
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
-    pub(super) stream: &'a Stream,
+    pub(super) settings: &'a Settings,
     pub(super) cluster: &'a Cluster,
     /// Never empty; each has a subnet.
     pub(super) brokers: &'a [Broker],
     pub(super) network: &'a Network,
     pub(super) subnets: &'a [Subnet],
     pub(super) groups: &'a [SecurityGroup],
+    /// Server properties, as far as somebody changed them.
+    pub(super) properties: Option<&'a BTreeMap<String, String>>,
+    /// What the account has room for, where it is known.
+    pub(super) concurrency: Option<&'a Concurrency>,
+    /// The stack, where it stands.
+    pub(super) stack: Option<Standing<'a>>,
+    /// The deployed functions of the stack, where it stands.
+    pub(super) functions: Vec<&'a Function>,
+    /// Each pipeline, in the user's order; never empty.
+    pub(super) pipelines: Vec<One<'a>>,
+}
+
+/// What is of one pipeline alone.
+#[derive(Debug)]
+pub(super) struct One<'a> {
+    pub(super) settings: &'a PipelineSettings,
+    /// What its logical ids begin with.
+    pub(super) id: String,
+    pub(super) stream: &'a Stream,
     pub(super) topic: &'a Fact<Topic>,
     /// Absent where nobody asked for one.
     pub(super) dead_letter_topic: Option<&'a Fact<Topic>>,
-    /// As many as were asked for.
-    pub(super) mapped_topics: &'a BTreeMap<String, Fact<Topic>>,
-    /// Server properties, as far as somebody changed them.
-    pub(super) properties: Option<&'a BTreeMap<String, String>>,
-    /// The stack, where it stands.
-    pub(super) stack: Option<Standing<'a>>,
-    /// The function, where the stack stands.
-    pub(super) function: Option<&'a Function>,
+    /// Each topic that its data chooses among, beside the topic.
+    pub(super) mapped_topics: BTreeMap<&'a str, &'a Fact<Topic>>,
 }
 
 /// A stack of k2m that the next deployment changes, rather than creates.
@@ -43,35 +57,45 @@ pub(super) struct Standing<'a> {
 
 impl<'a> Seen<'a> {
     /// Looks through the facts.
-    pub(super) fn check(settings: &Settings, facts: &'a Facts, notes: &mut Notes) -> Result<Self, PlanError> {
-        same_pipeline(settings, facts)?;
-        let (stream_arn, cluster_arn) = (&settings.stream.value, &settings.cluster.value);
-        if stream_arn.region != cluster_arn.region {
+    pub(super) fn check(settings: &'a Settings, facts: &'a Facts, notes: &mut Notes) -> Result<Self, PlanError> {
+        same_pipelines(settings, facts)?;
+        let cluster_arn = &settings.cluster.value;
+        if settings.home.region != cluster_arn.region {
+            let streams = match settings.pipelines.as_slice() {
+                [_] => "the stream is",
+                _ => "the streams are",
+            };
             return Err(PlanError::NotYet {
                 what: format!(
-                    "the stream is in {}, the cluster in {}",
-                    stream_arn.region, cluster_arn.region
+                    "{streams} in {}, the cluster in {}",
+                    settings.home.region, cluster_arn.region
                 ),
                 next: "name a stream and a cluster of one region",
             });
         }
         // What is certain comes before what nobody could read.
-        for (arn, absent) in [
-            (stream_arn, facts.stream.is_absent()),
-            (cluster_arn, facts.cluster.is_absent()),
-        ] {
-            if absent {
-                return Err(absence(arn));
-            }
+        let streams = || {
+            let pipelines = settings.pipelines.iter().map(|pipeline| &pipeline.stream.value);
+            pipelines.map(|arn| (arn, facts.pipelines.get(arn.as_str()).map(|seen| &seen.stream)))
+        };
+        if let Some((arn, _)) = streams().find(|(_, stream)| stream.is_some_and(Fact::is_absent)) {
+            return Err(absence(arn));
+        }
+        if facts.cluster.is_absent() {
+            return Err(absence(cluster_arn));
         }
         // A cluster that is being created has no brokers to tell of, and that is all there is to say.
-        let (stream, cluster) = (facts.stream.found(), facts.cluster.found());
-        stream.map_or(Ok(()), |stream| stream_usable(stream_arn, stream))?;
+        for (arn, stream) in streams() {
+            let stream = stream.and_then(Fact::found);
+            stream.map_or(Ok(()), |stream| stream_usable(arn, stream))?;
+        }
+        let cluster = facts.cluster.found();
         cluster.map_or(Ok(()), |cluster| cluster_usable(cluster_arn, cluster, notes))?;
         let network = facts.networks.get(&cluster_arn.region);
-        blind(facts, network, &cluster_arn.region)?;
+        blind(settings, facts, network, &cluster_arn.region)?;
         let missing = |what: String| move || PlanError::Missing { what };
-        let stream = stream.ok_or_else(missing(stream_name(stream_arn)))?;
+        let pipelines = settings.pipelines.iter().map(|pipeline| One::check(pipeline, facts));
+        let pipelines = pipelines.collect::<Result<Vec<One<'_>>, PlanError>>()?;
         let cluster = cluster.ok_or_else(missing(cluster_name(cluster_arn)))?;
         let stack = standing(settings, &facts.stack, notes)?;
         let network = network.ok_or_else(missing(format!("the network in {}", cluster_arn.region)))?;
@@ -87,19 +111,31 @@ impl<'a> Seen<'a> {
             });
         }
         Ok(Self {
-            stream,
+            settings,
             cluster,
             brokers,
             network,
             subnets: network.subnets.found().map_or(&[], Vec::as_slice),
             groups: network.security_groups.found().map_or(&[], Vec::as_slice),
-            topic: &facts.topic,
-            dead_letter_topic: facts.dead_letter_topic.as_ref(),
-            mapped_topics: &facts.mapped_topics,
             properties: facts.configuration.found(),
-            function: facts.function.found().filter(|_| stack.is_some()),
+            concurrency: facts.concurrency.as_ref().and_then(Fact::found),
+            functions: facts.functions().filter(|_| stack.is_some()).collect(),
             stack,
+            pipelines,
         })
+    }
+
+    /// A variable of the deployed functions, as the first that has it was told it.
+    pub(super) fn deployed_variable(&self, name: &str) -> Option<&str> {
+        let stack = self.stack.as_ref()?;
+        let wanted = self.pipelines.iter().map(|one| one.id.as_str());
+        let deployed = stack.streams().into_iter().map(|(id, _)| id);
+        wanted.chain(deployed).find_map(|id| stack.variable(id, name))
+    }
+
+    /// Whether what is said of a pipeline has to say of which.
+    pub(super) fn several(&self) -> bool {
+        self.pipelines.len() > 1
     }
 
     /// The value of a server property.
@@ -108,7 +144,48 @@ impl<'a> Seen<'a> {
     }
 }
 
-impl Standing<'_> {
+impl<'a> One<'a> {
+    fn check(settings: &'a PipelineSettings, facts: &'a Facts) -> Result<Self, PlanError> {
+        let arn = &settings.stream.value;
+        let missing = |what: String| move || PlanError::Missing { what };
+        let stream = facts.pipelines.get(arn.as_str()).and_then(|seen| seen.stream.found());
+        let topic = |name: &str, what: &str| {
+            let topic = facts.topics.get(name);
+            topic.ok_or_else(missing(format!("the {what} {name}")))
+        };
+        let mapped = settings.mapped_topics().into_iter();
+        let dead_letter = settings.dead_letter_topic.as_ref();
+        Ok(Self {
+            settings,
+            id: pipeline_id(arn),
+            stream: stream.ok_or_else(missing(stream_name(arn)))?,
+            topic: topic(&settings.topic.value, "topic")?,
+            mapped_topics: mapped
+                .map(|name| Ok((name, topic(name, "mapped topic")?)))
+                .collect::<Result<_, PlanError>>()?,
+            dead_letter_topic: dead_letter
+                .map(|name| topic(&name.value, "dead-letter topic"))
+                .transpose()?,
+        })
+    }
+
+    /// Shards that are open, each with so many batches in work at the same time: each has a sandbox of its own.
+    pub(super) fn sandboxes(&self) -> u64 {
+        u64::from(self.stream.open_shards) * u64::from(self.settings.parallelization_factor.value)
+    }
+}
+
+impl<'a> Standing<'a> {
+    /// An output, as it was deployed.
+    pub(super) fn output(&self, name: &str) -> Option<&'a str> {
+        self.stack.outputs.get(name).map(String::as_str)
+    }
+
+    /// Streams of the stack's pipelines, each with what its logical ids begin with.
+    pub(super) fn streams(&self) -> Vec<(&'a str, &'a str)> {
+        streams(self.stack)
+    }
+
     /// Whether the stack has this resource, and this property of it is this text. Its physical id decides where the template isn't known: an
     /// ARN that ends with the text.
     pub(super) fn has(&self, logical_id: &str, property: &str, text: &str) -> bool {
@@ -147,6 +224,13 @@ pub(super) fn stands(stack: &Stack) -> bool {
     stack.made_by_k2m && !gone && !stack.status.starts_with("DELETE_")
 }
 
+/// Streams of a stack's pipelines, each with what its logical ids begin with.
+fn streams(stack: &Stack) -> Vec<(&str, &str)> {
+    let outputs = stack.outputs.iter();
+    let ids = outputs.filter_map(|(key, arn)| Some((key.strip_suffix("Stream")?, arn.as_str())));
+    ids.collect()
+}
+
 fn standing<'a>(
     settings: &Settings,
     stack: &'a Fact<Stack>,
@@ -168,16 +252,26 @@ fn standing<'a>(
         return Ok(None);
     }
     // Two streams can lead to one name (`a.b` and `a-b`), and an update takes away what its template lacks.
-    let wanted = settings.stream.value.as_str();
-    let streams = || {
-        let outputs = stack.outputs.iter().filter(|(key, _)| key.ends_with("Stream"));
-        outputs.map(|(_, arn)| arn.as_str())
-    };
-    if let Some(other) = streams().next().filter(|_| streams().all(|arn| arn != wanted)) {
+    let wanted = |stream: &str| settings.pipelines.iter().any(|one| one.stream.value.as_str() == stream);
+    let deployed = streams(stack);
+    if let Some((_, other)) = deployed
+        .first()
+        .filter(|_| !deployed.iter().any(|(_, arn)| wanted(arn)))
+    {
         return Err(PlanError::OtherStream {
             name: stack.name.clone(),
-            stream: other.to_owned(),
-            region: settings.stream.value.region.clone(),
+            stream: (*other).to_owned(),
+            region: settings.home.region.clone(),
+        });
+    }
+    let left_out = settings
+        .left_out
+        .iter()
+        .find(|stream| deployed.iter().any(|(_, arn)| *arn == stream.as_str()));
+    if let Some(stream) = left_out {
+        return Err(PlanError::LeftOut {
+            name: stack.name.clone(),
+            stream: stream.to_string(),
         });
     }
     if stack.status.ends_with("_IN_PROGRESS") {
@@ -195,15 +289,9 @@ fn standing<'a>(
     }))
 }
 
-/// Refuses facts of another pipeline: they prove nothing about this one.
-pub(crate) fn same_pipeline(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
-    let stream = &settings.stream.value;
+/// Refuses facts of other pipelines: they prove nothing about these.
+pub(crate) fn same_pipelines(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
     let seen = [
-        (
-            "stream",
-            facts.stream.found().map(|stream| stream.arn.as_str()),
-            stream.as_str(),
-        ),
         (
             "cluster",
             facts.cluster.found().map(|cluster| cluster.arn.as_str()),
@@ -212,26 +300,7 @@ pub(crate) fn same_pipeline(settings: &Settings, facts: &Facts) -> Result<(), Pl
         (
             "account",
             facts.account.found().map(String::as_str),
-            stream.account.as_str(),
-        ),
-        (
-            "topic",
-            facts.topic.found().map(|topic| topic.name.as_str()),
-            &settings.topic.value,
-        ),
-        (
-            "dead-letter topic",
-            // Nobody minds one that is not asked for.
-            facts
-                .dead_letter_topic
-                .as_ref()
-                .and_then(Fact::found)
-                .filter(|_| settings.dead_letter_topic.is_some())
-                .map(|topic| topic.name.as_str()),
-            settings
-                .dead_letter_topic
-                .as_ref()
-                .map_or("", |topic| topic.value.as_str()),
+            settings.home.account.as_str(),
         ),
         (
             "stack",
@@ -239,10 +308,31 @@ pub(crate) fn same_pipeline(settings: &Settings, facts: &Facts) -> Result<(), Pl
             &settings.stack.value,
         ),
     ];
-    let mapped = facts.mapped_topics.iter();
-    let mapped =
-        mapped.filter_map(|(name, topic)| Some(("mapped topic", Some(topic.found()?.name.as_str()), name.as_str())));
-    for (what, seen, wanted) in seen.into_iter().chain(mapped) {
+    let known = |names: Vec<&str>| names.join(", ");
+    let (streams_known, topics_known) = (
+        known(facts.pipelines.keys().map(String::as_str).collect()),
+        known(facts.topics.keys().map(String::as_str).collect()),
+    );
+    let streams = settings.pipelines.iter().map(|pipeline| {
+        let arn = pipeline.stream.value.as_str();
+        match facts.pipelines.get(arn) {
+            Some(seen) => ("stream", seen.stream.found().map(|stream| stream.arn.as_str()), arn),
+            None => ("stream", Some(streams_known.as_str()), arn),
+        }
+    });
+    // Facts that were taken without a topic of a map, or the dead-letter topic, are of the same pipeline, and know too little.
+    let own = settings.pipelines.iter().map(|pipeline| pipeline.topic.value.as_str());
+    let own = own.filter(|name| !facts.topics.contains_key(*name));
+    let own = own.map(|name| ("topic", Some(topics_known.as_str()), name));
+    let topics = settings.pipelines.iter().flat_map(PipelineSettings::topics);
+    let topics = topics.filter_map(|name| {
+        Some((
+            "topic",
+            facts.topics.get(name)?.found().map(|topic| topic.name.as_str()),
+            name,
+        ))
+    });
+    for (what, seen, wanted) in seen.into_iter().chain(streams).chain(own).chain(topics) {
         if let Some(seen) = seen.filter(|seen| *seen != wanted) {
             return Err(PlanError::OtherFacts {
                 what,
@@ -255,14 +345,21 @@ pub(crate) fn same_pipeline(settings: &Settings, facts: &Facts) -> Result<(), Pl
 }
 
 /// All that is needed and could not be read, at once.
-fn blind(facts: &Facts, network: Option<&Network>, region: &str) -> Result<(), PlanError> {
+fn blind(settings: &Settings, facts: &Facts, network: Option<&Network>, region: &str) -> Result<(), PlanError> {
     let mut needed: Vec<(String, Option<&Unreadable>)> = vec![
-        ("stream".to_owned(), facts.stream.unreadable()),
         ("cluster".to_owned(), facts.cluster.unreadable()),
         ("brokers".to_owned(), facts.brokers.unreadable()),
         ("stack".to_owned(), facts.stack.unreadable()),
-        ("function".to_owned(), facts.function.unreadable()),
     ];
+    for pipeline in &settings.pipelines {
+        let arn = &pipeline.stream.value;
+        let seen = facts.pipelines.get(arn.as_str());
+        let name = |part| format!("pipelines.{}.{part}", arn.name());
+        needed.extend([
+            (name("stream"), seen.and_then(|seen| seen.stream.unreadable())),
+            (name("function"), seen.and_then(|seen| seen.function.unreadable())),
+        ]);
+    }
     if let Some(network) = network {
         let name = |list| format!("networks.{region}.{list}");
         needed.extend([

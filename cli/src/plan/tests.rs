@@ -6,14 +6,15 @@ mod table;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::arn::Kind;
+use crate::arn::{Arn, Kind};
 use crate::facts::network::{RouteTable, Subnet};
 use crate::facts::{Cluster, Fact, Function, Network, Owner, Stack, Stream, Topic, Unreadable};
-use crate::settings::{OnPoison, Payload, Setting, Source, StartingPosition};
+use crate::settings::{Home, OnPoison, Payload, Setting, Source, StartingPosition};
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0-3";
 const REGION: &str = "eu-west-1";
+const ORDERS: &str = "orders";
 /// The cluster's group, and the brokers' subnets by zone; that of zone c has one free address.
 const GROUP: &str = "sg-0c1d2e3f4a5b6c701";
 const BROKERS_A: &str = "subnet-01a2b3c4d5e6f7a01";
@@ -26,35 +27,40 @@ const PUBLIC_B: &str = "subnet-08b9c0d1e2f3a4b08";
 
 /// The defaults, for the pipeline of the example.
 pub(crate) fn settings() -> Settings {
+    let stream = chosen(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
-        stream: chosen(Arn::parse(Kind::Stream, STREAM).unwrap()),
+        home: Home::of(&stream.value),
         cluster: chosen(Arn::parse(Kind::Cluster, CLUSTER).unwrap()),
-        topic: default("orders".to_owned()),
         stack: default("k2m-orders".to_owned()),
         authentication: None,
         secret: None,
         ca_secret: None,
         all_broker_ports: default(false),
         subnets: None,
-        create_topic: None,
-        topic_partitions: None,
-        topic_replication_factor: None,
-        on_poison: default(OnPoison::Block),
-        dead_letter_topic: None,
-        starting_position: default(StartingPosition::TrimHorizon),
-        batch_size: default(1000),
-        batching_window: default(1),
-        parallelization_factor: default(1),
-        retries: default(100),
-        maximum_record_age: None,
-        bisect: default(true),
-        enabled: default(true),
-        failure_destination: None,
-        alarm_topic: None,
-        memory: default(256),
-        timeout: default(60),
-        log_retention: default(30),
-        payload: Payload::default(),
+        pipelines: vec![PipelineSettings {
+            stream,
+            topic: default("orders".to_owned()),
+            create_topic: None,
+            topic_partitions: None,
+            topic_replication_factor: None,
+            on_poison: default(OnPoison::Block),
+            dead_letter_topic: None,
+            starting_position: default(StartingPosition::TrimHorizon),
+            batch_size: default(1000),
+            batching_window: default(1),
+            parallelization_factor: default(1),
+            retries: default(100),
+            maximum_record_age: None,
+            bisect: default(true),
+            enabled: default(true),
+            failure_destination: None,
+            alarm_topic: None,
+            memory: default(256),
+            timeout: default(60),
+            log_retention: default(30),
+            payload: Payload::default(),
+        }],
+        left_out: Vec::new(),
     }
 }
 
@@ -95,7 +101,7 @@ fn denied<T>(action: &str) -> Fact<T> {
 }
 
 fn stream(facts: &mut Facts) -> &mut Stream {
-    found(&mut facts.stream)
+    found(&mut facts.one().stream)
 }
 
 fn cluster(facts: &mut Facts) -> &mut Cluster {

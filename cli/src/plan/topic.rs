@@ -7,10 +7,11 @@ use serde_json::json;
 
 use super::error::PlanError;
 use super::notes::{Notes, why};
-use super::seen::{Seen, Standing};
-use super::{DeadLetterTopic, MappedTopic, NewTopic, PlannedCluster, short_hash};
+use super::seen::{One, Seen, Standing};
+use super::{DeadLetterTopic, MappedTopic, NewTopic, PlannedCluster};
+use crate::facts::deployed::short_hash;
 use crate::facts::{Cluster, Fact, Topic};
-use crate::settings::{Authentication, OnPoison, Setting, Settings, StartingPosition};
+use crate::settings::{Authentication, OnPoison, PipelineSettings, Setting, StartingPosition};
 use crate::shell::Command;
 
 /// Kafka's own default of `max.message.bytes`: 1 MiB and the batch header.
@@ -44,48 +45,45 @@ struct Wanted<'a> {
 
 /// Decides what becomes of the topic: `None` where it is there and not the stack's.
 pub(super) fn choose(
-    settings: &Settings,
+    one: &One,
     seen: &Seen,
     cluster: &PlannedCluster,
-    pipeline: &str,
     notes: &mut Notes,
 ) -> Result<Option<NewTopic>, PlanError> {
-    limits(settings, seen, notes);
-    let (shards, brokers) = (seen.stream.open_shards, brokers(seen));
+    let settings = one.settings;
+    limits(one, seen, notes);
+    let (shards, brokers) = (shards(seen, &settings.topic.value), brokers(seen));
     let wanted = Wanted {
         about: "topic",
         name: &settings.topic.value,
         why: why(&settings.topic, "the stream's name"),
-        logical_id: format!("{pipeline}Topic"),
-        fact: seen.topic,
+        logical_id: topic_id(one),
+        fact: one.topic,
         chosen_partitions: settings.topic_partitions.as_ref(),
         shape: new_shape(settings, shards, brokers),
         partitions_why: partitions_why(settings, shards, brokers),
         max_message_bytes: None,
     };
-    wanted.settle(settings, seen, cluster, notes)
+    wanted.settle(one, seen, cluster, notes)
 }
 
 /// Decides what becomes of each topic that the data chooses, by the same rule.
 pub(super) fn mapped(
-    settings: &Settings,
+    one: &One,
     seen: &Seen,
     cluster: &PlannedCluster,
-    pipeline: &str,
     notes: &mut Notes,
 ) -> Result<Vec<MappedTopic>, PlanError> {
-    let (shards, brokers) = (seen.stream.open_shards, brokers(seen));
-    let decide = |name: &str| {
-        let fact = seen.mapped_topics.get(name).ok_or_else(|| PlanError::Missing {
-            what: format!("the topic {name} of topic_map"),
-        })?;
-        let id = format!("MappedTopic{}", short_hash(name));
+    let settings = one.settings;
+    let decide = |(&name, &fact): (&&str, &&Fact<Topic>)| {
+        let (shards, brokers) = (shards(seen, name), brokers(seen));
+        let id = mapped_id(name);
         let texts: Vec<String> = settings.payload.texts_of(name).into_iter().map(quoted).collect();
         let wanted = Wanted {
             about: "mapped topic",
             name,
             why: format!("topic_map gives it to {}", texts.join(", ")),
-            logical_id: format!("{pipeline}{id}"),
+            logical_id: format!("{}{id}", one.id),
             fact,
             chosen_partitions: settings.topic_partitions.as_ref(),
             shape: new_shape(settings, shards, brokers),
@@ -93,14 +91,14 @@ pub(super) fn mapped(
             max_message_bytes: None,
         };
         let limit = limit_of(fact.found(), |name| seen.property(name));
-        room(settings, seen, name, limit, notes);
+        room(one, name, limit, notes);
         Ok(MappedTopic {
             name: name.to_owned(),
             id,
-            new_topic: wanted.settle(settings, seen, cluster, notes)?,
+            new_topic: wanted.settle(one, seen, cluster, notes)?,
         })
     };
-    settings.mapped_topics().into_iter().map(decide).collect()
+    one.mapped_topics.iter().map(decide).collect()
 }
 
 /// A text out of the user's data, fit for one line.
@@ -108,7 +106,7 @@ fn quoted(text: &str) -> String {
     format!("`{}`", text.escape_debug())
 }
 
-fn partitions_why(settings: &Settings, shards: u32, brokers: u32) -> String {
+fn partitions_why(settings: &PipelineSettings, shards: u32, brokers: u32) -> String {
     match &settings.topic_partitions {
         Some(setting) => format!("partitions {}", why(setting, "")),
         None => {
@@ -119,12 +117,12 @@ fn partitions_why(settings: &Settings, shards: u32, brokers: u32) -> String {
 
 /// Decides what becomes of poison, and of the dead-letter topic where it goes to one.
 pub(super) fn dead_letter(
-    settings: &Settings,
+    one: &One,
     seen: &Seen,
     cluster: &PlannedCluster,
-    pipeline: &str,
     notes: &mut Notes,
 ) -> Result<Option<DeadLetterTopic>, PlanError> {
+    let settings = one.settings;
     let on_poison = &settings.on_poison;
     let (Some(topic), OnPoison::Divert) = (&settings.dead_letter_topic, on_poison.value) else {
         notes.decide(
@@ -140,21 +138,32 @@ pub(super) fn dead_letter(
         format!("divert: what the topic can never take goes to {name} whole, and the shard goes on"),
         why(on_poison, ""),
     );
-    let fact = seen.dead_letter_topic.ok_or_else(|| PlanError::Missing {
+    let fact = one.dead_letter_topic.ok_or_else(|| PlanError::Missing {
         what: format!("the dead-letter topic {name}"),
     })?;
-    let of_topic = max_message_bytes(seen);
+    let of_topic = max_message_bytes(one, seen);
     let wanted = Wanted {
         about: "dead-letter topic",
         name,
         why: why(topic, "the topic's name, and -dead-letter"),
-        logical_id: format!("{pipeline}DeadLetterTopic"),
+        logical_id: dead_letter_id(one),
         fact,
         chosen_partitions: None,
         shape: dead_letter_shape(settings, brokers(seen)),
         partitions_why: "one partition: dead letters are few, and so stay in order".to_owned(),
         max_message_bytes: Some(DEAD_LETTER_BYTES.max(of_topic)),
     };
+    let delivered_to = |other: &&One| {
+        let settings = other.settings;
+        settings.topic.value == *name || settings.mapped_topics().contains(&name.as_str())
+    };
+    if let Some(other) = seen.pipelines.iter().find(delivered_to) {
+        notes.warn(format!(
+            "the dead-letter topic {name} ({}) is one that the pipeline of {} delivers to: who reads it gets both",
+            topic.source,
+            other.settings.stream.value.name()
+        ));
+    }
     if let Fact::Found { value } = fact {
         let limit = topic_max_message_bytes(value, seen);
         if too_small(limit, of_topic) {
@@ -168,13 +177,62 @@ pub(super) fn dead_letter(
     }
     Ok(Some(DeadLetterTopic {
         name: name.clone(),
-        new_topic: wanted.settle(settings, seen, cluster, notes)?,
+        new_topic: wanted.settle(one, seen, cluster, notes)?,
     }))
 }
 
 /// Whether a dead-letter topic with this limit can't take what is too large for the topic.
 pub(crate) const fn too_small(dead_letter: u64, topic: u64) -> bool {
     dead_letter <= topic && dead_letter < DEAD_LETTER_BYTES
+}
+
+fn topic_id(one: &One) -> String {
+    format!("{}Topic", one.id)
+}
+
+fn mapped_id(name: &str) -> String {
+    format!("MappedTopic{}", short_hash(name))
+}
+
+fn dead_letter_id(one: &One) -> String {
+    format!("{}DeadLetterTopic", one.id)
+}
+
+/// Which pipeline brings the topic of this name, of all that write to it: that of whose parts the stack has it already, else the first. Its logical id
+/// comes with it, and whether the stack has it.
+fn maker<'s, 'a>(seen: &'s Seen<'a>, name: &str) -> Option<(&'s One<'a>, String, bool)> {
+    let candidates = seen.pipelines.iter().flat_map(|one| {
+        let settings = one.settings;
+        let own = (settings.topic.value == name).then(|| topic_id(one));
+        let mapped = one
+            .mapped_topics
+            .contains_key(name)
+            .then(|| format!("{}{}", one.id, mapped_id(name)));
+        let dead_letter = settings.dead_letter_topic.as_ref().filter(|topic| topic.value == name);
+        let ids = own
+            .into_iter()
+            .chain(mapped)
+            .chain(dead_letter.map(|_| dead_letter_id(one)));
+        ids.map(move |id| (one, id))
+    });
+    let candidates: Vec<(&One, String)> = candidates.collect();
+    let stands = |id: &str| {
+        seen.stack
+            .as_ref()
+            .is_some_and(|stack| stack.has(id, "TopicName", name))
+    };
+    let standing = candidates.iter().position(|(_, id)| stands(id));
+    let (one, id) = candidates.into_iter().nth(standing.unwrap_or_default())?;
+    Some((one, id, standing.is_some()))
+}
+
+/// Open shards of all streams whose records go to this topic.
+fn shards(seen: &Seen, name: &str) -> u32 {
+    let writing = seen
+        .pipelines
+        .iter()
+        .filter(|one| one.settings.topic.value == name || one.mapped_topics.contains_key(name));
+    writing.fold(0, |sum, one| sum.saturating_add(one.stream.open_shards))
 }
 
 fn brokers(seen: &Seen) -> u32 {
@@ -185,12 +243,20 @@ impl Wanted<'_> {
     /// What becomes of it: `None` where it is there and not the stack's.
     fn settle(
         &self,
-        settings: &Settings,
+        one: &One,
         seen: &Seen,
         cluster: &PlannedCluster,
         notes: &mut Notes,
     ) -> Result<Option<NewTopic>, PlanError> {
         let name = self.name;
+        let settings = one.settings;
+        if let Some((maker, id, stands)) = maker(seen, name)
+            && id != self.logical_id
+            && (stands || self.fact.is_absent())
+        {
+            self.brought_by(maker, notes);
+            return Ok(None);
+        }
         let own = seen
             .stack
             .as_ref()
@@ -241,10 +307,28 @@ impl Wanted<'_> {
         }
     }
 
+    /// A topic that another pipeline of the stack brings.
+    fn brought_by(&self, maker: &One, notes: &mut Notes) {
+        let name = self.name;
+        let stream = maker.settings.stream.value.name();
+        notes.decide(
+            self.about,
+            format!("{name}, which the pipeline of {stream} brings"),
+            self.why.clone(),
+        );
+        let of_maker = maker.settings.topic_partitions.as_ref().map(|setting| setting.value);
+        if let Some(setting) = self.chosen_partitions.filter(|setting| Some(setting.value) != of_maker) {
+            notes.warn(format!(
+                "topic_partitions {} ({}) has no effect: the pipeline of {stream} brings the topic {name}, and decides",
+                setting.value, setting.source
+            ));
+        }
+    }
+
     /// A topic that the stack has: it stays there, or CloudFormation would take it for one to let go.
     fn kept(
         &self,
-        settings: &Settings,
+        settings: &PipelineSettings,
         stack: &Standing,
         cluster: &PlannedCluster,
         notes: &mut Notes,
@@ -318,7 +402,7 @@ impl Wanted<'_> {
     /// A topic that nobody has.
     fn made(
         &self,
-        settings: &Settings,
+        settings: &PipelineSettings,
         seen: &Seen,
         cluster: &PlannedCluster,
         notes: &mut Notes,
@@ -411,7 +495,7 @@ impl Wanted<'_> {
 }
 
 /// Partitions and replicas of a topic that is made.
-pub(crate) fn new_shape(settings: &Settings, shards: u32, brokers: u32) -> (u32, u32) {
+pub(crate) fn new_shape(settings: &PipelineSettings, shards: u32, brokers: u32) -> (u32, u32) {
     let chosen = |setting: &Option<Setting<u32>>| setting.as_ref().map(|setting| setting.value);
     (
         chosen(&settings.topic_partitions).unwrap_or(shards.max(brokers).max(1)),
@@ -420,7 +504,7 @@ pub(crate) fn new_shape(settings: &Settings, shards: u32, brokers: u32) -> (u32,
 }
 
 /// Partitions and replicas of a dead-letter topic that is made.
-pub(crate) fn dead_letter_shape(settings: &Settings, brokers: u32) -> (u32, u32) {
+pub(crate) fn dead_letter_shape(settings: &PipelineSettings, brokers: u32) -> (u32, u32) {
     (1, new_shape(settings, 1, brokers).1)
 }
 
@@ -530,22 +614,21 @@ fn shape(partitions: u32, replication_factor: u32) -> String {
 }
 
 /// The smallest limit of all topics that messages go to: the handler knows one.
-pub(super) fn least_message_bytes(seen: &Seen) -> u64 {
-    let mapped = seen.mapped_topics.values();
+pub(super) fn least_message_bytes(one: &One, seen: &Seen) -> u64 {
+    let mapped = one.mapped_topics.values();
     let mapped = mapped.map(|topic| limit_of(topic.found(), |name| seen.property(name)));
-    mapped.fold(max_message_bytes(seen), u64::min)
+    mapped.fold(max_message_bytes(one, seen), u64::min)
 }
 
 /// Bytes of the largest batch of records that the topic takes, as far as anybody says.
-fn max_message_bytes(seen: &Seen) -> u64 {
-    limit_of(seen.topic.found(), |name| seen.property(name))
+fn max_message_bytes(one: &One, seen: &Seen) -> u64 {
+    limit_of(one.topic.found(), |name| seen.property(name))
 }
 
 /// The topics that messages go to whose old messages are compacted.
-pub(super) fn compacted<'a>(settings: &'a Settings, seen: &Seen<'a>) -> Vec<&'a str> {
-    let mapped = settings.mapped_topics().into_iter();
-    let mapped = mapped.filter_map(|name| Some((name, seen.mapped_topics.get(name)?)));
-    let all = std::iter::once((settings.topic.value.as_str(), seen.topic)).chain(mapped);
+pub(super) fn compacted<'a>(one: &One<'a>, seen: &Seen<'a>) -> Vec<&'a str> {
+    let mapped = one.mapped_topics.iter().map(|(name, topic)| (*name, *topic));
+    let all = std::iter::once((one.settings.topic.value.as_str(), one.topic)).chain(mapped);
     let compacts = |fact: &Fact<Topic>| {
         let of_topic = fact.found().and_then(|topic| topic.settings.get("cleanup.policy"));
         let policy = of_topic
@@ -571,8 +654,8 @@ pub(crate) fn limit_of<'a>(topic: Option<&'a Topic>, property: impl FnOnce(&str)
 }
 
 /// Hours that the topic keeps a message; none where it keeps them for ever, or where the time of arrival doesn't matter.
-fn retention_hours(seen: &Seen) -> Option<u64> {
-    let topic = seen.topic.found().map(|topic| &topic.settings);
+fn retention_hours(one: &One, seen: &Seen) -> Option<u64> {
+    let topic = one.topic.found().map(|topic| &topic.settings);
     let of_topic = |name: &str| topic.and_then(|settings| settings.get(name)).map(String::as_str);
     let timestamps = of_topic("message.timestamp.type").or_else(|| seen.property("log.message.timestamp.type"));
     let policy = of_topic("cleanup.policy").or_else(|| seen.property("log.cleanup.policy"));
@@ -596,24 +679,25 @@ fn retention_hours(seen: &Seen) -> Option<u64> {
 }
 
 /// Warns where the topic can't hold what the stream does.
-fn limits(settings: &Settings, seen: &Seen, notes: &mut Notes) {
+fn limits(one: &One, seen: &Seen, notes: &mut Notes) {
+    let settings = one.settings;
     let name = &settings.topic.value;
-    let kept = u64::from(seen.stream.retention_hours);
+    let kept = u64::from(one.stream.retention_hours);
     let from_the_start = settings.starting_position.value != StartingPosition::Latest;
-    if let Some(hours) = retention_hours(seen).filter(|hours| *hours < kept && from_the_start) {
+    if let Some(hours) = retention_hours(one, seen).filter(|hours| *hours < kept && from_the_start) {
         notes.warn(format!(
             "the topic {name} keeps messages for {hours} hours, the stream for {kept}: a message has the time of its record, so Kafka deletes what is \
              older than {hours} hours soon after it arrives; raise retention.ms of the topic, or begin at LATEST"
         ));
     }
-    room(settings, seen, name, max_message_bytes(seen), notes);
+    room(one, name, max_message_bytes(one, seen), notes);
 }
 
 /// Warns where a topic with this limit can't take what the stream has.
-fn room(settings: &Settings, seen: &Seen, name: &str, limit: u64, notes: &mut Notes) {
-    let record = u64::from(seen.stream.max_record_kib.unwrap_or(MAX_RECORD_KIB)) * 1024;
+fn room(one: &One, name: &str, limit: u64, notes: &mut Notes) {
+    let record = u64::from(one.stream.max_record_kib.unwrap_or(MAX_RECORD_KIB)) * 1024;
     if limit < record {
-        let to = match &settings.dead_letter_topic {
+        let to = match &one.settings.dead_letter_topic {
             None => "failure destination".to_owned(),
             Some(topic) => format!("dead-letter topic {}", topic.value),
         };

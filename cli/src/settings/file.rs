@@ -16,6 +16,9 @@ use thiserror::Error as ThisError;
 
 use super::table::{Row, Shape, TABLE};
 
+/// What lists pipelines in a file: beside the settings, since a pipeline has some of them itself.
+pub(super) const PIPELINES: &str = "pipelines";
+
 /// More than this is no file of settings; and in a longer one, brackets without end would keep the YAML reader busy for minutes.
 pub const SIZE_LIMIT: usize = 64 << 10;
 
@@ -27,6 +30,15 @@ const MOST_ENTRIES: usize = 256;
 pub struct File {
     /// The file's name as it was given.
     pub path: String,
+    /// By name.
+    pub entries: BTreeMap<&'static str, Entry>,
+    /// Each of its pipelines; empty where it lists none.
+    pub pipelines: Vec<FilePipeline>,
+}
+
+/// The settings of one pipeline of a file, as they are written; its stream is among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePipeline {
     /// By name.
     pub entries: BTreeMap<&'static str, Entry>,
 }
@@ -62,10 +74,11 @@ impl File {
             reason,
         };
         let text = decode(bytes).map_err(|(place, reason)| wrong(place, reason))?;
-        entries(text)
-            .map(|entries| Self {
+        content(text)
+            .map(|(entries, pipelines)| Self {
                 path: path.to_owned(),
                 entries,
+                pipelines,
             })
             .map_err(|(place, reason)| wrong(place, reason))
     }
@@ -76,6 +89,8 @@ impl File {
 struct Place {
     line: usize,
     column: usize,
+    /// In characters from the beginning.
+    index: usize,
     /// What stands there.
     character: Option<char>,
 }
@@ -86,6 +101,7 @@ impl Place {
     const START: Self = Self {
         line: 1,
         column: 1,
+        index: 0,
         character: None,
     };
 
@@ -95,6 +111,7 @@ impl Place {
         Self {
             line: text.matches('\n').count() + 1,
             column: last.chars().count() + 1,
+            index: text.chars().count(),
             character: None,
         }
     }
@@ -104,6 +121,7 @@ impl Place {
         error.location().map_or(Self::START, |location| Self {
             line: location.line(),
             column: location.column(),
+            index: location.index(),
             // The reader's index is of characters.
             character: text.chars().nth(location.index()),
         })
@@ -143,136 +161,267 @@ fn is_printable(c: char) -> bool {
         && c != '\u{feff}'
 }
 
-fn entries(text: &str) -> Result<BTreeMap<&'static str, Entry>, Wrong> {
+/// What a file holds.
+type Content = (BTreeMap<&'static str, Entry>, Vec<FilePipeline>);
+
+fn content(text: &str) -> Result<Content, Wrong> {
     one_document(text)?;
-    let at = |error: Error| Place::of(&error, text);
     let root = whole(text, PhantomData::<Nothing>)
-        .map_err(at)
+        .map_err(|error| Place::of(&error, text))
         .err()
         .unwrap_or(Place::START);
     plain(root)?;
     match whole(text, PhantomData::<Kind>).map_err(|error| wrong(&error, text))? {
         Kind::Mapping => {}
         // All of it may be comments.
-        Kind::Null => return Ok(BTreeMap::new()),
+        Kind::Null => return Ok(Content::default()),
         found @ (Kind::Scalar | Kind::List) => {
             let reason =
                 format!("this is {found}: write settings as `name: value`, one a line, such as `batch_size: 1000`");
             return Err((root, reason));
         }
     }
-    let Keys(names) = whole(text, PhantomData::<Keys>).map_err(|error| {
-        let reason = "the name of a setting stands here, such as `topic`: nothing else can";
-        (at(error), reason.to_owned())
-    })?;
-    let mut entries = BTreeMap::new();
-    let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
-    for (index, name) in names.iter().enumerate() {
-        let locate = |part| {
-            nth(text, index, part, PhantomData::<Nothing>)
-                .map_err(at)
-                .err()
-                .unwrap_or(root)
-        };
-        let (key, value) = (locate(Part::Key), locate(Part::Value));
-        plain(key)?;
-        let Some(row) = TABLE.iter().find(|row| row.name == name) else {
-            return Err((key, unknown(name)));
-        };
-        if let Some(line) = first_lines.insert(row.name, key.line) {
-            return Err((key, format!("`{name}` is in line {line} already: leave one of them")));
-        }
-        plain(value)?;
-        let read = read(text, index, row, value)?;
-        entries.insert(
-            row.name,
-            Entry {
-                text: read,
-                line: value.line,
-                column: value.column,
-            },
-        );
-    }
-    Ok(entries)
-}
-
-/// The value of a setting, as text.
-fn read(text: &str, index: usize, row: &Row, place: Place) -> Result<String, Wrong> {
-    let kind = nth(text, index, Part::Value, PhantomData::<Kind>).map_err(|error| wrong(&error, text))?;
-    let name = row.name;
-    match (kind, row.shape) {
-        (Kind::Null, _) => Err((
-            place,
-            format!("`{name}` has no value: give it one, or take the line out"),
-        )),
-        (Kind::Scalar, _) => nth(text, index, Part::Value, PhantomData::<String>).map_err(|error| wrong(&error, text)),
-        (Kind::List, Shape::List) => match nth(text, index, Part::Value, PhantomData::<Vec<String>>) {
-            Ok(items) => Ok(items.join(",")),
-            Err(error) => Err((
-                Place::of(&error, text),
-                format!("`{name}` is a list of texts: {}", row.values),
-            )),
-        },
-        (Kind::Mapping, Shape::Map) => mapping(text, index, row, place),
-        (found @ (Kind::List | Kind::Mapping), _) => Err((
-            place,
-            format!("this is {found}, and `{name}` can't be one: {}", row.values),
-        )),
-    }
-}
-
-/// The value of a setting that is a mapping of texts to texts, as a JSON object.
-fn mapping(text: &str, index: usize, row: &Row, start: Place) -> Result<String, Wrong> {
-    let name = row.name;
-    let Keys(keys) = nth(text, index, Part::Value, PhantomData::<Keys>).map_err(|error| {
-        let reason = format!("a text stands here, as in `{name}: {{created: orders-created}}`: nothing else can");
-        (Place::of(&error, text), reason)
-    })?;
-    if keys.len() > MOST_ENTRIES {
+    let (entries, list) = Ground { text, item: None }.entries(root, true)?;
+    let Some((index, key, place)) = list else {
+        return Ok((entries, Vec::new()));
+    };
+    if let Some(entry) = entries.get("stream") {
         let reason = format!(
-            "`{name}` has {} entries, and more than {MOST_ENTRIES} can't be told to a function: leave some out",
-            keys.len()
+            "`stream` is in line {} already, and `{PIPELINES}` has a stream for each: leave one of them",
+            entry.line
         );
-        return Err((start, reason));
+        return Err((key, reason));
     }
-    let mut entries = BTreeMap::new();
-    let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
-    for (inner, key) in keys.iter().enumerate() {
-        let locate = |part| {
-            let found = nth(text, index, Part::Value, entry(inner, part, PhantomData::<Nothing>)).err();
+    Ok((entries, pipelines(text, index, place)?))
+}
+
+/// The pipelines of the list that is the value of this entry.
+fn pipelines(text: &str, entry: usize, start: Place) -> Result<Vec<FilePipeline>, Wrong> {
+    let list = |reason: &str| {
+        let reason = format!("{reason}: `{PIPELINES}` is a list, a pipeline an item, each with its `stream`");
+        (start, reason)
+    };
+    match nth(text, entry, Part::Value, PhantomData::<Kind>).map_err(|error| wrong(&error, text))? {
+        Kind::List => {}
+        found => return Err(list(&format!("this is {found}"))),
+    }
+    let kinds = nth(text, entry, Part::Value, PhantomData::<Vec<Kind>>).map_err(|error| wrong(&error, text))?;
+    if kinds.is_empty() {
+        return Err(list("there is no pipeline in it"));
+    }
+    let places: Vec<Place> = (0..kinds.len())
+        .map(|item| {
+            let found = Ground {
+                text,
+                item: Some((entry, item)),
+            };
+            let found = found.all(PhantomData::<Nothing>).err();
             found.map_or(start, |error| Place::of(&error, text))
+        })
+        .collect();
+    let values = nth(text, entry, Part::Value, PhantomData::<Vec<serde_yaml::Value>>).unwrap_or_default();
+    let mut pipelines = Vec::new();
+    for (item, (kind, place)) in kinds.into_iter().zip(&places).enumerate() {
+        plain(*place)?;
+        if kind != Kind::Mapping {
+            let reason = format!("this is {kind}, and a pipeline is a mapping, such as `stream: ARN`");
+            return Err((*place, reason));
+        }
+        let alone = alone(text, *place, places.get(item + 1));
+        let same = values
+            .get(item)
+            .is_some_and(|value| serde_yaml::from_str::<serde_yaml::Value>(&alone).is_ok_and(|alone| alone == *value));
+        let ground = if same {
+            Ground {
+                text: &alone,
+                item: None,
+            }
+        } else {
+            Ground {
+                text,
+                item: Some((entry, item)),
+            }
         };
-        let (key_place, place) = (locate(Part::Key), locate(Part::Value));
-        plain(key_place)?;
-        let shown = super::shown(key);
-        if let Some(line) = first_lines.insert(key, key_place.line) {
-            let reason = format!("`{shown}` is in line {line} of `{name}` already: leave one of them");
-            return Err((key_place, reason));
+        let (entries, _) = ground.entries(*place, false)?;
+        if !entries.contains_key("stream") {
+            let reason = "this pipeline has no `stream`: give it one, the ARN of a Kinesis data stream";
+            return Err((*place, reason.to_owned()));
         }
-        plain(place)?;
-        let kind = nth(text, index, Part::Value, entry(inner, Part::Value, PhantomData::<Kind>));
-        match kind.map_err(|error| wrong(&error, text))? {
-            Kind::Scalar => {}
-            Kind::Null => {
-                return Err((
-                    place,
-                    format!("`{shown}` has no value in `{name}`: give it one, or take the line out"),
-                ));
-            }
-            found @ (Kind::List | Kind::Mapping) => {
-                let reason = format!("this is {found}, and what `{shown}` leads to can't be one: give one text");
-                return Err((place, reason));
-            }
-        }
-        let value = nth(
-            text,
-            index,
-            Part::Value,
-            entry(inner, Part::Value, PhantomData::<String>),
-        );
-        entries.insert(key, value.map_err(|error| wrong(&error, text))?);
+        pipelines.push(FilePipeline { entries });
     }
-    serde_json::to_string(&entries).map_err(|error| (start, error.to_string()))
+    Ok(pipelines)
+}
+
+/// What stands between the places of two items, in the same lines and columns: reading a short text again and again takes less time than a long one.
+/// It need not be the item as it is written, so that the caller compares.
+fn alone(text: &str, from: Place, to: Option<&Place>) -> String {
+    let byte = |index: usize| text.char_indices().nth(index).map_or(text.len(), |(byte, _)| byte);
+    let first = byte(from.index);
+    let next = to.map_or(text.len(), |to| byte(to.index));
+    // The next item begins with its line.
+    let last = match to {
+        Some(_) => text.get(..next).and_then(|before| before.rfind('\n')).unwrap_or(next),
+        None => next,
+    };
+    let mut alone = "\n".repeat(from.line.saturating_sub(1));
+    alone += &" ".repeat(from.column.saturating_sub(1));
+    alone += text.get(first..last).unwrap_or_default();
+    alone
+}
+
+/// A mapping of settings: the whole text, or an item of the list that is the value of one of its entries.
+#[derive(Clone, Copy)]
+struct Ground<'t> {
+    text: &'t str,
+    /// The entry, and the item.
+    item: Option<(usize, usize)>,
+}
+
+impl<'t> Ground<'t> {
+    /// The mapping itself.
+    fn all<S: DeserializeSeed<'t>>(self, seed: S) -> Result<S::Value, Error> {
+        match self.item {
+            None => whole(self.text, seed),
+            Some((entry, index)) => nth(self.text, entry, Part::Value, Item { index, seed }),
+        }
+    }
+
+    /// A key or a value of it.
+    fn nth<S: DeserializeSeed<'t>>(self, index: usize, part: Part, seed: S) -> Result<S::Value, Error> {
+        self.all(entry(index, part, seed))
+    }
+
+    fn at(self, error: &Error) -> Place {
+        Place::of(error, self.text)
+    }
+
+    fn wrong(self, error: &Error) -> Wrong {
+        wrong(error, self.text)
+    }
+
+    /// Its settings; of the file's mapping also which entry lists pipelines, with the places of its key and its value.
+    fn entries(
+        self,
+        root: Place,
+        of_file: bool,
+    ) -> Result<(BTreeMap<&'static str, Entry>, Option<(usize, Place, Place)>), Wrong> {
+        let Keys(names) = self.all(PhantomData::<Keys>).map_err(|error| {
+            let reason = "the name of a setting stands here, such as `topic`: nothing else can";
+            (self.at(&error), reason.to_owned())
+        })?;
+        let mut entries = BTreeMap::new();
+        let mut list = None;
+        let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
+        for (index, name) in names.iter().enumerate() {
+            let locate = |part| {
+                let found = self.nth(index, part, PhantomData::<Nothing>).err();
+                found.map_or(root, |error| self.at(&error))
+            };
+            let (key, value) = (locate(Part::Key), locate(Part::Value));
+            plain(key)?;
+            let row = TABLE.iter().find(|row| row.name == name);
+            if row.is_none() && name != PIPELINES {
+                return Err((key, unknown(name)));
+            }
+            if !of_file && row.is_none_or(Row::of_stack) {
+                let reason = format!(
+                    "`{name}` is of the whole stack, not of one pipeline: put it outside `{PIPELINES}`, once for all"
+                );
+                return Err((key, reason));
+            }
+            if let Some(line) = first_lines.insert(name, key.line) {
+                return Err((key, format!("`{name}` is in line {line} already: leave one of them")));
+            }
+            plain(value)?;
+            let Some(row) = row else {
+                list = Some((index, key, value));
+                continue;
+            };
+            let text = self.read(index, row, value)?;
+            let (line, column) = (value.line, value.column);
+            entries.insert(row.name, Entry { text, line, column });
+        }
+        Ok((entries, list))
+    }
+
+    /// The value of a setting, as text.
+    fn read(self, index: usize, row: &Row, place: Place) -> Result<String, Wrong> {
+        let kind = self
+            .nth(index, Part::Value, PhantomData::<Kind>)
+            .map_err(|error| self.wrong(&error))?;
+        let name = row.name;
+        match (kind, row.shape) {
+            (Kind::Null, _) => Err((
+                place,
+                format!("`{name}` has no value: give it one, or take the line out"),
+            )),
+            (Kind::Scalar, _) => self
+                .nth(index, Part::Value, PhantomData::<String>)
+                .map_err(|error| self.wrong(&error)),
+            (Kind::List, Shape::List | Shape::TextOrList) => {
+                match self.nth(index, Part::Value, PhantomData::<Vec<String>>) {
+                    Ok(items) => Ok(items.join(",")),
+                    Err(error) => Err((self.at(&error), format!("`{name}` is a list of texts: {}", row.values))),
+                }
+            }
+            (Kind::Mapping, Shape::Map) => self.mapping(index, row, place),
+            (found @ (Kind::List | Kind::Mapping), _) => Err((
+                place,
+                format!("this is {found}, and `{name}` can't be one: {}", row.values),
+            )),
+        }
+    }
+
+    /// The value of a setting that is a mapping of texts to texts, as a JSON object.
+    fn mapping(self, index: usize, row: &Row, start: Place) -> Result<String, Wrong> {
+        let name = row.name;
+        let Keys(keys) = self.nth(index, Part::Value, PhantomData::<Keys>).map_err(|error| {
+            let reason = format!("a text stands here, as in `{name}: {{created: orders-created}}`: nothing else can");
+            (self.at(&error), reason)
+        })?;
+        if keys.len() > MOST_ENTRIES {
+            let reason = format!(
+                "`{name}` has {} entries, and more than {MOST_ENTRIES} can't be told to a function: leave some out",
+                keys.len()
+            );
+            return Err((start, reason));
+        }
+        let mut entries = BTreeMap::new();
+        let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
+        for (inner, key) in keys.iter().enumerate() {
+            let locate = |part| {
+                let found = self
+                    .nth(index, Part::Value, entry(inner, part, PhantomData::<Nothing>))
+                    .err();
+                found.map_or(start, |error| self.at(&error))
+            };
+            let (key_place, place) = (locate(Part::Key), locate(Part::Value));
+            plain(key_place)?;
+            let shown = super::shown(key);
+            if let Some(line) = first_lines.insert(key, key_place.line) {
+                let reason = format!("`{shown}` is in line {line} of `{name}` already: leave one of them");
+                return Err((key_place, reason));
+            }
+            plain(place)?;
+            let kind = self.nth(index, Part::Value, entry(inner, Part::Value, PhantomData::<Kind>));
+            match kind.map_err(|error| self.wrong(&error))? {
+                Kind::Scalar => {}
+                Kind::Null => {
+                    return Err((
+                        place,
+                        format!("`{shown}` has no value in `{name}`: give it one, or take the line out"),
+                    ));
+                }
+                found @ (Kind::List | Kind::Mapping) => {
+                    let reason = format!("this is {found}, and what `{shown}` leads to can't be one: give one text");
+                    return Err((place, reason));
+                }
+            }
+            let value = self.nth(index, Part::Value, entry(inner, Part::Value, PhantomData::<String>));
+            entries.insert(key, value.map_err(|error| self.wrong(&error))?);
+        }
+        serde_json::to_string(&entries).map_err(|error| (start, error.to_string()))
+    }
 }
 
 /// A key or a value of a mapping.
@@ -295,9 +444,9 @@ fn plain(place: Place) -> Result<(), Wrong> {
 
 fn unknown(name: &str) -> String {
     let like = name.to_ascii_lowercase().replace('-', "_");
-    let close = TABLE
-        .iter()
-        .map(|row| (strsim::jaro_winkler(row.name, &like), row.name))
+    let names = TABLE.iter().map(|row| row.name).chain([PIPELINES]);
+    let close = names
+        .map(|name| (strsim::jaro_winkler(name, &like), name))
         .filter(|(similarity, _)| *similarity > 0.84)
         .max_by(|(one, _), (other, _)| one.total_cmp(other));
     let shown = super::shown(name);
@@ -391,6 +540,37 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Nth<S> {
         };
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(found)
+    }
+}
+
+/// An item of a list.
+struct Item<S> {
+    index: usize,
+    seed: S,
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Item<S> {
+    type Value = S::Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Item<S> {
+    type Value = S::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        for _ in 0..self.index {
+            list.next_element::<IgnoredAny>()?;
+        }
+        let found = list.next_element_seed(self.seed)?;
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        found.ok_or_else(|| A::Error::custom("an item is missing"))
     }
 }
 

@@ -12,7 +12,7 @@ use std::fmt;
 use clap::ValueEnum;
 use serde::Serialize;
 
-pub use file::{Entry, File, FileError, SIZE_LIMIT};
+pub use file::{Entry, File, FileError, FilePipeline, SIZE_LIMIT};
 pub use payload::{Payload, Told};
 pub use resolve::{
     ChosenStack, Environment, LocalSettings, SettingsError, Sources, StackOutputs, resolve, resolve_deployed,
@@ -146,17 +146,16 @@ pub enum StartingPosition {
     AtTimestamp(String),
 }
 
-/// Everything that a user can choose for a pipeline, resolved. What is `None` is decided by the plan, from facts.
+/// Everything that a user can choose for a stack, resolved. What is `None` is decided by the plan, from facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
-    /// The stream to read.
-    pub stream: Setting<Arn>,
+    /// Where the streams are, and so the stack.
+    #[serde(skip)]
+    pub home: Home,
     /// The cluster to write to.
     pub cluster: Setting<Arn>,
-    /// The topic; the stream's name by default.
-    pub topic: Setting<String>,
-    /// The CloudFormation stack; `k2m-<stream>` by default.
+    /// The CloudFormation stack; `k2m-<stream>` by default, where there is one stream.
     pub stack: Setting<String>,
     /// How the brokers are spoken to; the best that the cluster has by default.
     pub authentication: Option<Setting<Authentication>>,
@@ -166,8 +165,45 @@ pub struct Settings {
     pub ca_secret: Option<Setting<SecretArn>>,
     /// Whether rules are for 9092-9098 instead of the one port that is used.
     pub all_broker_ports: Setting<bool>,
-    /// Subnets of the function, by id; chosen by the plan by default.
+    /// Subnets of the functions, by id; chosen by the plan by default.
     pub subnets: Option<Setting<Vec<String>>>,
+    /// Each pipeline, in the user's order; never empty, and of each stream there is one.
+    pub pipelines: Vec<PipelineSettings>,
+    /// Streams of k2m.yaml's pipelines that `--stream` or its variable leaves out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Arn>,
+}
+
+/// The partition, the region and the account of all streams of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// `aws`, `aws-cn`, `aws-us-gov` and so on.
+    pub partition: String,
+    /// Such as `eu-west-1`.
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+}
+
+impl Home {
+    /// Where this is.
+    pub fn of(arn: &Arn) -> Self {
+        Self {
+            partition: arn.partition.clone(),
+            region: arn.region.clone(),
+            account: arn.account.clone(),
+        }
+    }
+}
+
+/// What a user can choose for one pipeline, resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineSettings {
+    /// The stream to read.
+    pub stream: Setting<Arn>,
+    /// The topic; the stream's name by default.
+    pub topic: Setting<String>,
     /// Whether a topic that is missing is created; asked by default.
     pub create_topic: Option<Setting<bool>>,
     /// Partitions of a topic that is created.
@@ -210,6 +246,24 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What is of the only pipeline.
+    #[cfg(test)]
+    pub fn one(&mut self) -> &mut PipelineSettings {
+        assert_eq!(self.pipelines.len(), 1, "it is not the only one");
+        &mut self.pipelines[0]
+    }
+}
+
+impl PipelineSettings {
+    /// Every topic that it may write to: its own, those that the data chooses among, the dead-letter topic.
+    pub fn topics(&self) -> Vec<&str> {
+        let dead_letter = self.dead_letter_topic.iter().map(|topic| topic.value.as_str());
+        let mut topics = vec![self.topic.value.as_str()];
+        topics.extend(self.mapped_topics());
+        topics.extend(dead_letter);
+        topics
+    }
+
     /// The topics that the data chooses among, beside the topic; each once, in order.
     pub fn mapped_topics(&self) -> Vec<&str> {
         self.payload.other_topics(&self.topic.value)

@@ -63,8 +63,17 @@ pub(super) fn stack(text: &str) -> Result<String, String> {
     }
 }
 
-pub(super) fn stream(text: &str) -> Result<Arn, String> {
-    Arn::parse(Kind::Stream, text).map_err(|error| error.to_string())
+/// Streams of one account and region, each once: a stack is in one place, and has one pipeline a stream.
+pub(super) fn streams(text: &str) -> Result<Vec<Arn>, String> {
+    let mut streams: Vec<Arn> = Vec::new();
+    for text in text.split(',').map(str::trim) {
+        let stream = Arn::parse(Kind::Stream, text).map_err(|error| error.to_string())?;
+        if streams.contains(&stream) {
+            return Err(format!("{stream} is there twice: a stream has one pipeline"));
+        }
+        streams.push(stream);
+    }
+    Ok(streams)
 }
 
 pub(super) fn cluster(text: &str) -> Result<Arn, String> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use k2m_handler::payload::{Split, Timestamp};
 use thiserror::Error;
@@ -10,8 +11,8 @@ use thiserror::Error;
 use super::parse::{Position, Target};
 use super::table::{self, Declared, Preset, Row};
 use super::{
-    Access, Authentication, File, FileError, OnPoison, Payload, Setting, Settings, Source, StartingPosition,
-    default_dead_letter_topic, parse, shown,
+    Access, Authentication, Entry, File, FileError, FilePipeline, Home, OnPoison, Payload, PipelineSettings, Setting,
+    Settings, Source, StartingPosition, default_dead_letter_topic, parse, shown,
 };
 use crate::args::SettingsArgs;
 use crate::arn::{Arn, PlaceError, SecretArn, fit};
@@ -30,6 +31,23 @@ pub struct Sources<'a> {
     pub environment: &'a Environment,
     /// k2m.yaml, where there is one.
     pub file: Option<&'a File>,
+}
+
+/// What one pipeline's settings come from: what is said for all, and what is said for it alone.
+#[derive(Debug, Clone, Copy)]
+struct Of<'a> {
+    all: Sources<'a>,
+    /// Its part of k2m.yaml, which counts more than what the file says for all.
+    part: Option<&'a FilePipeline>,
+    /// What its stack says, which counts where nobody chose.
+    deployed: Option<&'a Deployed>,
+}
+
+/// What a stack says of a pipeline, as it would be said with flags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Deployed {
+    topic: Option<String>,
+    dead_letter_topic: Option<String>,
 }
 
 /// A stack to look for, where no more is needed.
@@ -116,6 +134,58 @@ pub enum SettingsError {
         given: String,
         /// The stream's.
         arn: String,
+    },
+    /// Streams that no single stack can be beside.
+    #[error(
+        "{setting} names a stream in {there}, another one is in {here}, and a stack is in one place: give it another stack, with settings of its own"
+    )]
+    Apart {
+        /// Who names it.
+        setting: String,
+        /// Its region and account.
+        there: String,
+        /// Those of the first stream.
+        here: String,
+    },
+    /// A stream with two pipelines.
+    #[error("{setting} names {stream}, which {other} names too: a stream has one pipeline; leave one of them")]
+    StreamTwice {
+        /// Who names it.
+        setting: String,
+        /// The stream.
+        stream: String,
+        /// Who named it before.
+        other: Source,
+    },
+    /// Several streams, and no name for their stack.
+    #[error(
+        "there are {count} streams and no name for their stack, which can't be named after one of them: give --stack NAME (or K2M_STACK, or `stack` in \
+         k2m.yaml), such as `{proposed}`"
+    )]
+    NoStackName {
+        /// How many.
+        count: usize,
+        /// A name that would do.
+        proposed: String,
+    },
+    /// One topic for several streams that nobody gave it to one by one.
+    #[error(
+        "{setting} is given for all of {count} streams, and one stream has one topic: leave it out, so that each topic has its stream's name, or give each \
+         pipeline its `topic` under `pipelines` in k2m.yaml"
+    )]
+    TopicOfAll {
+        /// Who gives it.
+        setting: String,
+        /// How many streams.
+        count: usize,
+    },
+    /// A run that is told several pipelines.
+    #[error("{path} has {} pipelines, and a run is of one: choose it with --stream ARN or --topic NAME, one of{}", known.len(), list(known))]
+    WhichPipeline {
+        /// The file.
+        path: String,
+        /// Topic and stream of each.
+        known: Vec<String>,
     },
     /// A destination that is elsewhere.
     #[error(
@@ -244,6 +314,10 @@ fn missing(rows: &[Row]) -> String {
     )
 }
 
+fn list(lines: &[String]) -> String {
+    lines.iter().fold(String::new(), |text, line| text + "\n  " + line)
+}
+
 /// The text of a setting, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Given {
@@ -261,26 +335,34 @@ fn named(row: &Row, source: &Source) -> String {
     }
 }
 
-impl Sources<'_> {
+impl<'a> Of<'a> {
     /// The strongest text for a setting.
     fn given(&self, row: &Row) -> Option<Given> {
-        if let Some(text) = (row.flag_value)(self.flags) {
-            return Some(Given {
-                text: text.to_owned(),
+        let flag = |text: String| {
+            Some(Given {
+                text,
                 source: Source::Flag(row.flag()),
                 column: 0,
-            });
+            })
+        };
+        let Sources {
+            flags,
+            environment,
+            file,
+        } = self.all;
+        if let Some(text) = (row.flag_value)(flags) {
+            return flag(text.into_owned());
         }
         let variable = row.variable();
         // A variable that is empty is how some shells leave one out.
-        if let Some(text) = self.environment.get(&variable).filter(|text| !text.is_empty()) {
+        if let Some(text) = environment.get(&variable).filter(|text| !text.is_empty()) {
             return Some(Given {
                 text: text.clone(),
                 source: Source::Environment(variable),
                 column: 0,
             });
         }
-        if let Some((file, entry)) = self.file.and_then(|file| Some((file, file.entries.get(row.name)?))) {
+        if let Some((file, entry)) = file.and_then(|file| Some((file, self.entry(file, row)?))) {
             return Some(Given {
                 text: entry.text.clone(),
                 source: Source::File {
@@ -290,6 +372,9 @@ impl Sources<'_> {
                 column: entry.column,
             });
         }
+        if let Some(text) = self.deployed.and_then(|deployed| deployed.of(row)) {
+            return flag(text.to_owned());
+        }
         match row.default {
             Preset::Is(text) => Some(Given {
                 text: text.to_owned(),
@@ -298,6 +383,12 @@ impl Sources<'_> {
             }),
             Preset::Follows(_) | Preset::Required => None,
         }
+    }
+
+    /// What k2m.yaml says: for this pipeline, else for all.
+    fn entry(&self, file: &'a File, row: &Row) -> Option<&'a Entry> {
+        let own = self.part.and_then(|part| part.entries.get(row.name));
+        own.or_else(|| file.entries.get(row.name))
     }
 
     /// The value of a setting, where anybody chose or there is a default.
@@ -394,10 +485,10 @@ impl Sources<'_> {
         let hears = matches!(source, Source::Environment(_));
         let sources = Sources {
             flags: &no_flags,
-            environment: if hears { self.environment } else { &no_environment },
-            file: self.file,
+            environment: if hears { self.all.environment } else { &no_environment },
+            file: self.all.file,
         };
-        let given = sources.given(&table::AUTHENTICATION.row);
+        let given = Of { all: sources, ..*self }.given(&table::AUTHENTICATION.row);
         given.map(|given| (table::AUTHENTICATION.parse)(&given.text))
     }
 
@@ -409,8 +500,13 @@ impl Sources<'_> {
         payload: &Payload,
     ) -> Result<Option<Setting<String>>, SettingsError> {
         let row = &table::DEAD_LETTER_TOPIC.row;
-        let chosen = self.find(&table::DEAD_LETTER_TOPIC)?;
         if on_poison.value == OnPoison::Block {
+            // Who blocks takes away what is deployed.
+            let own = Of {
+                deployed: None,
+                ..*self
+            };
+            let chosen = own.find(&table::DEAD_LETTER_TOPIC)?;
             // A stronger `block` takes the place of a weaker `divert` with all that belongs to it.
             let kept = chosen.filter(|chosen| strength(&chosen.source) >= strength(&on_poison.source));
             return match kept {
@@ -420,6 +516,7 @@ impl Sources<'_> {
                 }),
             };
         }
+        let chosen = self.find(&table::DEAD_LETTER_TOPIC)?;
         let by_default = || {
             let name = default_dead_letter_topic(&topic.value);
             parse::topic(&name)
@@ -484,21 +581,19 @@ impl Sources<'_> {
     fn target(
         &self,
         declared: &Declared<Target>,
-        stream: &Arn,
+        home: &Home,
         what: &'static str,
     ) -> Result<Option<Setting<String>>, SettingsError> {
         let Some(Setting { value, source }) = self.find(declared)? else {
             return Ok(None);
         };
-        let fits =
-            value.partition == stream.partition && value.region == stream.region && value.account == stream.account;
+        let fits = value.partition == home.partition && value.region == home.region && value.account == home.account;
         if !fits {
-            let place = |region: &str, account: &str| format!("{region} of account {account}");
             return Err(SettingsError::Elsewhere {
                 setting: named(&declared.row, &source),
                 arn: value.text,
                 there: place(&value.region, &value.account),
-                here: place(&stream.region, &stream.account),
+                here: place(&home.region, &home.account),
                 what,
             });
         }
@@ -509,7 +604,7 @@ impl Sources<'_> {
     }
 
     /// The credentials, and the region where `--region` and its like say one. It must be the stream's, where there is a stream.
-    fn access(&self, stream: Option<&Arn>) -> Result<Access, SettingsError> {
+    fn access(&self, stream: Option<&Home>) -> Result<Access, SettingsError> {
         let region = self.find(&table::REGION)?;
         if let (Some(region), Some(stream)) = (&region, stream)
             && region.value != stream.region
@@ -525,26 +620,99 @@ impl Sources<'_> {
             region: region.map(|region| region.value),
         })
     }
+}
 
-    /// The ARN of the stream, where it is chosen already.
+impl<'a> Sources<'a> {
+    /// What is said for all pipelines.
+    const fn all(self) -> Of<'a> {
+        Of {
+            all: self,
+            part: None,
+            deployed: None,
+        }
+    }
+
+    /// The ARN of the stream, where it is chosen already. Of several the first.
     pub fn stream(&self) -> Result<Option<Setting<Arn>>, SettingsError> {
-        self.find(&table::STREAM)
+        Ok(self.streams()?.into_iter().map(|(stream, _)| stream).next())
     }
 
     /// The ARN of the cluster, where it is chosen already.
     pub fn cluster(&self) -> Result<Option<Setting<Arn>>, SettingsError> {
-        self.find(&table::CLUSTER)
+        self.all().find(&table::CLUSTER)
     }
 
     /// The name of the topic, where it is chosen already.
     pub fn topic(&self) -> Result<Option<Setting<String>>, SettingsError> {
-        self.find(&table::TOPIC)
+        self.all().find(&table::TOPIC)
     }
 
     /// The profile and the region to look for a stream and a cluster with, where nothing has to be chosen yet.
     pub fn looking(&self) -> Result<Access, SettingsError> {
-        self.access(self.stream()?.map(|stream| stream.value).as_ref())
+        let home = self.stream()?.map(|stream| Home::of(&stream.value));
+        self.all().access(home.as_ref())
     }
+
+    /// The pipelines of k2m.yaml.
+    fn parts(&self) -> &'a [FilePipeline] {
+        self.file.map_or(&[], |file| &file.pipelines)
+    }
+
+    /// Each stream that is chosen, with its part of k2m.yaml where it has one. A flag or a variable chooses among the file's pipelines, and may name
+    /// others.
+    fn streams(&self) -> Result<Vec<(Setting<Arn>, Option<&'a FilePipeline>)>, SettingsError> {
+        let of_part = |part: &'a FilePipeline| {
+            let of = Of {
+                part: Some(part),
+                ..Sources {
+                    flags: &NO_FLAGS,
+                    environment: &NO_ENVIRONMENT,
+                    ..*self
+                }
+                .all()
+            };
+            let Setting { value, source } = of.need(&table::STREAM)?;
+            let each = value.into_iter().map(move |value| {
+                let source = source.clone();
+                (Setting { value, source }, Some(part))
+            });
+            Ok::<_, SettingsError>(each)
+        };
+        let mut listed = Vec::new();
+        for part in self.parts() {
+            for (stream, part) in of_part(part)? {
+                let before = listed
+                    .iter()
+                    .find(|(one, _): &&(Setting<Arn>, _)| one.value == stream.value);
+                if let Some((before, _)) = before {
+                    return Err(SettingsError::StreamTwice {
+                        setting: named(&table::STREAM.row, &stream.source),
+                        stream: stream.value.to_string(),
+                        other: before.source.clone(),
+                    });
+                }
+                listed.push((stream, part));
+            }
+        }
+        let Some(Setting { value, source }) = self.all().find(&table::STREAM)? else {
+            return Ok(listed);
+        };
+        let chosen = value.into_iter().map(|value| {
+            let part = listed.iter().find(|(one, _)| one.value == value);
+            let part = part.and_then(|(_, part)| *part);
+            let source = source.clone();
+            (Setting { value, source }, part)
+        });
+        Ok(chosen.collect())
+    }
+}
+
+/// Nothing is said.
+static NO_FLAGS: LazyLock<SettingsArgs> = LazyLock::new(SettingsArgs::default);
+static NO_ENVIRONMENT: Environment = Environment::new();
+
+fn place(region: &str, account: &str) -> String {
+    format!("{region} of account {account}")
 }
 
 const fn strength(source: &Source) -> u8 {
@@ -563,61 +731,154 @@ fn default<T>(value: T) -> Setting<T> {
     }
 }
 
-/// Resolves the settings of a pipeline.
+/// Resolves the settings of a stack.
 pub fn resolve(sources: Sources<'_>) -> Result<(Settings, Access), SettingsError> {
+    of_stack(sources, &|_| None)
+}
+
+/// Resolves the settings of a stack whose pipelines may be deployed already.
+fn of_stack<'a>(
+    sources: Sources<'a>,
+    deployed: &dyn Fn(&Arn) -> Option<&'a Deployed>,
+) -> Result<(Settings, Access), SettingsError> {
+    let all = sources.all();
+    let chosen = sources.streams()?;
     let rows: Vec<Row> = table::TABLE
         .iter()
-        .filter(|row| row.default == Preset::Required && sources.given(row).is_none())
+        .filter(|row| row.default == Preset::Required && all.given(row).is_none())
+        .filter(|row| row.name != table::STREAM.row.name || chosen.is_empty())
         .copied()
         .collect();
+    let [(first, _), others @ ..] = chosen.as_slice() else {
+        return Err(SettingsError::Missing { rows });
+    };
     if !rows.is_empty() {
         return Err(SettingsError::Missing { rows });
     }
-    let stream = sources.need(&table::STREAM)?;
-    let cluster = sources.need(&table::CLUSTER)?;
-    fit(&stream.value, &cluster.value)?;
-    let access = sources.access(Some(&stream.value))?;
-    let name = stream.value.name();
-    let topic = sources.topic()?.unwrap_or_else(|| default(name.to_owned()));
-    let stack = sources.find(&table::STACK)?;
-    let stack = stack.unwrap_or_else(|| default(default_stack_name(name)));
-    // What can only be one thing is refused where it says another.
-    sources.need(&table::TUMBLING_WINDOW)?;
-    sources.need(&table::PARTIAL_FAILURES)?;
-    let on_poison = sources.need(&table::ON_POISON)?;
-    let payload = sources.payload()?;
-    let authentication = sources.find(&table::AUTHENTICATION)?;
+    let home = Home::of(&first.value);
+    if let Some((apart, _)) = others.iter().find(|(stream, _)| Home::of(&stream.value) != home) {
+        let there = &apart.value;
+        return Err(SettingsError::Apart {
+            setting: named(&table::STREAM.row, &apart.source),
+            there: place(&there.region, &there.account),
+            here: place(&home.region, &home.account),
+        });
+    }
+    let cluster = all.need(&table::CLUSTER)?;
+    fit(&first.value, &cluster.value)?;
+    let access = all.access(Some(&home))?;
+    let stack = match all.find(&table::STACK)? {
+        Some(stack) => stack,
+        None if others.is_empty() => default(default_stack_name(first.value.name())),
+        None => {
+            return Err(SettingsError::NoStackName {
+                count: chosen.len(),
+                proposed: default_stack_name(cluster.value.name()),
+            });
+        }
+    };
+    let pipelines = chosen.iter().map(|(stream, part)| {
+        let of = Of {
+            all: sources,
+            part: *part,
+            deployed: deployed(&stream.value),
+        };
+        of.pipeline(stream.clone(), &home)
+    });
+    let pipelines = pipelines.collect::<Result<Vec<PipelineSettings>, SettingsError>>()?;
+    one_topic_each(&pipelines)?;
+    let left_out = sources.parts().iter().filter_map(|part| {
+        let stream = part.entries.get(table::STREAM.row.name)?;
+        let streams = (table::STREAM.parse)(&stream.text).ok()?;
+        Some(
+            streams
+                .into_iter()
+                .filter(|stream| chosen.iter().all(|(one, _)| one.value != *stream)),
+        )
+    });
+    let authentication = all.find(&table::AUTHENTICATION)?;
     let settings = Settings {
-        dead_letter_topic: sources.dead_letter_topic(&on_poison, &topic, &payload)?,
-        payload,
-        on_poison,
-        topic,
-        stack,
-        secret: sources.secret(authentication.as_ref())?,
-        ca_secret: sources.find(&table::CA_SECRET)?,
+        left_out: left_out.flatten().collect(),
+        secret: all.secret(authentication.as_ref())?,
+        ca_secret: all.find(&table::CA_SECRET)?,
         authentication,
-        all_broker_ports: sources.need(&table::ALL_BROKER_PORTS)?,
-        subnets: sources.find(&table::SUBNETS)?,
-        create_topic: sources.find(&table::CREATE_TOPIC)?,
-        topic_partitions: sources.find(&table::TOPIC_PARTITIONS)?,
-        topic_replication_factor: sources.find(&table::TOPIC_REPLICATION_FACTOR)?,
-        starting_position: sources.starting_position()?,
-        batch_size: sources.need(&table::BATCH_SIZE)?,
-        batching_window: sources.need(&table::BATCHING_WINDOW)?,
-        parallelization_factor: sources.need(&table::PARALLELIZATION_FACTOR)?,
-        retries: sources.need(&table::RETRIES)?,
-        maximum_record_age: sources.find(&table::MAXIMUM_RECORD_AGE)?,
-        bisect: sources.need(&table::BISECT)?,
-        enabled: sources.need(&table::ENABLED)?,
-        failure_destination: sources.target(&table::FAILURE_DESTINATION, &stream.value, "what failed is sent")?,
-        alarm_topic: sources.target(&table::ALARM_TOPIC, &stream.value, "its alarms are told")?,
-        memory: sources.need(&table::MEMORY)?,
-        timeout: sources.need(&table::TIMEOUT)?,
-        log_retention: sources.need(&table::LOG_RETENTION)?,
-        stream,
+        all_broker_ports: all.need(&table::ALL_BROKER_PORTS)?,
+        subnets: all.find(&table::SUBNETS)?,
+        home,
         cluster,
+        stack,
+        pipelines,
     };
     Ok((settings, access))
+}
+
+/// Refuses a topic that was said once for several streams.
+fn one_topic_each(pipelines: &[PipelineSettings]) -> Result<(), SettingsError> {
+    let said = pipelines.iter().map(|pipeline| &pipeline.topic.source);
+    let twice = said.clone().enumerate().find(|(index, source)| {
+        **source != Source::Default && said.clone().take(*index).any(|before| before == *source)
+    });
+    match twice {
+        Some((_, source)) => Err(SettingsError::TopicOfAll {
+            setting: named(&table::TOPIC.row, source),
+            count: said.filter(|other| *other == source).count(),
+        }),
+        None => Ok(()),
+    }
+}
+
+impl Of<'_> {
+    /// Resolves the settings of one pipeline.
+    fn pipeline(&self, stream: Setting<Arn>, home: &Home) -> Result<PipelineSettings, SettingsError> {
+        let topic = self.find(&table::TOPIC)?;
+        let topic = topic.unwrap_or_else(|| default(stream.value.name().to_owned()));
+        // What can only be one thing is refused where it says another.
+        self.need(&table::TUMBLING_WINDOW)?;
+        self.need(&table::PARTIAL_FAILURES)?;
+        let on_poison = self.need(&table::ON_POISON)?;
+        let payload = self.payload()?;
+        Ok(PipelineSettings {
+            dead_letter_topic: self.dead_letter_topic(&on_poison, &topic, &payload)?,
+            payload,
+            on_poison,
+            topic,
+            create_topic: self.find(&table::CREATE_TOPIC)?,
+            topic_partitions: self.find(&table::TOPIC_PARTITIONS)?,
+            topic_replication_factor: self.find(&table::TOPIC_REPLICATION_FACTOR)?,
+            starting_position: self.starting_position()?,
+            batch_size: self.need(&table::BATCH_SIZE)?,
+            batching_window: self.need(&table::BATCHING_WINDOW)?,
+            parallelization_factor: self.need(&table::PARALLELIZATION_FACTOR)?,
+            retries: self.need(&table::RETRIES)?,
+            maximum_record_age: self.find(&table::MAXIMUM_RECORD_AGE)?,
+            bisect: self.need(&table::BISECT)?,
+            enabled: self.need(&table::ENABLED)?,
+            failure_destination: self.target(&table::FAILURE_DESTINATION, home, "what failed is sent")?,
+            alarm_topic: self.target(&table::ALARM_TOPIC, home, "its alarms are told")?,
+            memory: self.need(&table::MEMORY)?,
+            timeout: self.need(&table::TIMEOUT)?,
+            log_retention: self.need(&table::LOG_RETENTION)?,
+            stream,
+        })
+    }
+
+    /// Resolves what of a pipeline's settings holds on this machine too.
+    fn local(&self, topic: Setting<String>) -> Result<LocalSettings, SettingsError> {
+        let (on_poison, payload) = (self.need(&table::ON_POISON)?, self.payload()?);
+        Ok(LocalSettings {
+            dead_letter_topic: self.dead_letter_topic(&on_poison, &topic, &payload)?,
+            topic,
+            payload,
+            on_poison,
+            batch_size: self.need(&table::BATCH_SIZE)?,
+            batching_window: self.need(&table::BATCHING_WINDOW)?,
+            parallelization_factor: self.need(&table::PARALLELIZATION_FACTOR)?,
+            retries: self.need(&table::RETRIES)?,
+            maximum_record_age: self.find(&table::MAXIMUM_RECORD_AGE)?,
+            bisect: self.need(&table::BISECT)?,
+            timeout: self.need(&table::TIMEOUT)?,
+        })
+    }
 }
 
 /// What of a pipeline's settings holds on this machine too.
@@ -647,75 +908,125 @@ pub struct LocalSettings {
     pub timeout: Setting<u32>,
 }
 
-/// Resolves what of a pipeline's settings holds on this machine too. Nothing of AWS has to be named.
+/// Resolves what of a pipeline's settings holds on this machine too. Nothing of AWS has to be named; of several pipelines one is chosen, by its
+/// stream or its topic.
 pub fn resolve_local(sources: Sources<'_>) -> Result<LocalSettings, SettingsError> {
-    let of_stream = || -> Result<_, SettingsError> {
-        let stream = sources.stream()?.ok_or(SettingsError::NoTopic)?;
-        Ok(default(stream.value.name().to_owned()))
+    let streams = sources.streams()?;
+    let mut known = Vec::new();
+    for (stream, part) in &streams {
+        let of = Of {
+            part: *part,
+            ..Sources {
+                flags: &NO_FLAGS,
+                ..sources
+            }
+            .all()
+        };
+        let topic = of.find(&table::TOPIC)?;
+        known.push((
+            stream,
+            *part,
+            topic.unwrap_or_else(|| default(stream.value.name().to_owned())),
+        ));
+    }
+    let said = sources.topic()?.filter(|topic| matches!(topic.source, Source::Flag(_)));
+    let (part, topic) = match (known.as_slice(), said) {
+        ([], said) => (None, said.or(sources.topic()?).ok_or(SettingsError::NoTopic)?),
+        ([(_, part, own)], said) => (*part, said.unwrap_or_else(|| own.clone())),
+        (many, said) => {
+            let mut fitting = many
+                .iter()
+                .filter(|(.., own)| said.as_ref().is_some_and(|said| said.value == own.value));
+            match (fitting.next(), fitting.next()) {
+                (Some((_, part, own)), None) => (*part, own.clone()),
+                _ => {
+                    let known = many
+                        .iter()
+                        .map(|(stream, _, topic)| format!("{} of {}", topic.value, stream.value));
+                    return Err(SettingsError::WhichPipeline {
+                        path: sources.file.map_or_else(String::new, |file| file.path.clone()),
+                        known: known.collect(),
+                    });
+                }
+            }
+        }
     };
-    let topic = sources.topic()?.map_or_else(of_stream, Ok)?;
-    let (on_poison, payload) = (sources.need(&table::ON_POISON)?, sources.payload()?);
-    Ok(LocalSettings {
-        dead_letter_topic: sources.dead_letter_topic(&on_poison, &topic, &payload)?,
-        topic,
-        payload,
-        on_poison,
-        batch_size: sources.need(&table::BATCH_SIZE)?,
-        batching_window: sources.need(&table::BATCHING_WINDOW)?,
-        parallelization_factor: sources.need(&table::PARALLELIZATION_FACTOR)?,
-        retries: sources.need(&table::RETRIES)?,
-        maximum_record_age: sources.find(&table::MAXIMUM_RECORD_AGE)?,
-        bisect: sources.need(&table::BISECT)?,
-        timeout: sources.need(&table::TIMEOUT)?,
-    })
+    let of = Of { part, ..sources.all() };
+    of.local(topic)
 }
 
-/// Resolves the settings of a pipeline that is deployed: stream, cluster and topics are those of its stack where nothing else names them.
+impl Deployed {
+    fn of(&self, row: &Row) -> Option<&str> {
+        if row.name == table::TOPIC.row.name {
+            self.topic.as_deref()
+        } else if row.name == table::DEAD_LETTER_TOPIC.row.name {
+            self.dead_letter_topic.as_deref()
+        } else if row.name == table::ON_POISON.row.name && self.dead_letter_topic.is_some() {
+            Some(OnPoison::Divert.name())
+        } else {
+            None
+        }
+    }
+}
+
+/// Resolves the settings of pipelines that are deployed: streams, cluster and topics are those of their stack where nothing else names them.
 pub fn resolve_deployed(sources: Sources<'_>, stack: &StackOutputs) -> Result<(Settings, Access), SettingsError> {
     let output = |name: &str| stack.outputs.get(name).cloned();
     // A pipeline's outputs begin with its id.
-    let id = stack.outputs.keys().find_map(|name| name.strip_suffix("Stream"));
-    let of_pipeline = |suffix: &str| id.and_then(|id| output(&format!("{id}{suffix}")));
+    let ids = stack
+        .outputs
+        .iter()
+        .filter_map(|(name, stream)| Some((name.strip_suffix("Stream")?, stream)));
+    let known: BTreeMap<&str, Deployed> = ids
+        .clone()
+        .map(|(id, stream)| {
+            let deployed = Deployed {
+                topic: output(&format!("{id}Topic")),
+                dead_letter_topic: output(&format!("{id}DeadLetterTopic")),
+            };
+            (stream.as_str(), deployed)
+        })
+        .collect();
     let mut flags = sources.flags.clone();
+    let all = sources.all();
     for (flag, row, found) in [
-        (&mut flags.stream, &table::STREAM.row, of_pipeline("Stream")),
         (&mut flags.cluster, &table::CLUSTER.row, output("Cluster")),
-        (&mut flags.topic, &table::TOPIC.row, of_pipeline("Topic")),
         (&mut flags.stack, &table::STACK.row, Some(stack.stack.clone())),
     ] {
-        if sources.given(row).is_none() {
+        if all.given(row).is_none() {
             *flag = found;
         }
     }
-    let on_poison = sources.given(&table::ON_POISON.row);
-    let on_poison = on_poison.filter(|given| given.source != Source::Default);
-    let blocks = on_poison
-        .as_ref()
-        .is_some_and(|given| given.text == OnPoison::Block.name());
-    if let Some(found) = of_pipeline("DeadLetterTopic").filter(|_| !blocks) {
-        if on_poison.is_none() {
-            flags.on_poison = Some(OnPoison::Divert.name().to_owned());
-        }
-        if sources.given(&table::DEAD_LETTER_TOPIC.row).is_none() {
-            flags.dead_letter_topic = Some(found);
-        }
+    if sources.streams()?.is_empty() {
+        flags.stream = ids.map(|(_, stream)| stream.clone()).collect();
     }
-    resolve(Sources {
+    let sources = Sources {
         flags: &flags,
         ..sources
-    })
+    };
+    of_stack(sources, &|stream| known.get(stream.as_str()))
 }
 
 /// Resolves which stack is meant, for commands that need no more than that. A stream is not needed where the stack is named.
 pub fn resolve_stack(sources: Sources<'_>) -> Result<ChosenStack, SettingsError> {
-    let stream = sources.stream()?.map(|stream| stream.value);
-    let access = sources.access(stream.as_ref())?;
-    let name = match (sources.find(&table::STACK)?, &stream) {
+    let streams = sources.streams()?;
+    let home = streams.first().map(|(stream, _)| Home::of(&stream.value));
+    let all = sources.all();
+    let access = all.access(home.as_ref())?;
+    let name = match (all.find(&table::STACK)?, streams.as_slice()) {
         (Some(name), _) => name,
-        (None, Some(stream)) => default(default_stack_name(stream.name())),
-        (None, None) => return Err(SettingsError::NoStack),
+        (None, [(stream, _)]) => default(default_stack_name(stream.value.name())),
+        (None, []) => return Err(SettingsError::NoStack),
+        (None, many) => {
+            let cluster = sources.cluster()?;
+            let like = cluster.as_ref().map_or("streams", |cluster| cluster.value.name());
+            return Err(SettingsError::NoStackName {
+                count: many.len(),
+                proposed: default_stack_name(like),
+            });
+        }
     };
-    let (region, account) = stream.map(|stream| (stream.region, stream.account)).unzip();
+    let (region, account) = home.map(|home| (home.region, home.account)).unzip();
     Ok(ChosenStack {
         name,
         region: region.or_else(|| access.region.clone()),

@@ -1,6 +1,7 @@
 //! The settings: one table that says of each its name, its values, its default, why, and how its text is read. Flags, variables of the environment,
 //! k2m.yaml and docs/settings.md all follow from it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k2m_handler::payload::{Compression, Decode, Key, Pointer, Timestamp, ValueForm};
@@ -25,7 +26,7 @@ pub struct Row {
     /// How it is written in k2m.yaml.
     pub shape: Shape,
     /// What the command line says of it.
-    pub flag_value: fn(&SettingsArgs) -> Option<&str>,
+    pub flag_value: fn(&SettingsArgs) -> Option<Cow<'_, str>>,
 }
 
 /// What a setting is when nobody chooses.
@@ -48,6 +49,8 @@ pub enum Shape {
     Word,
     /// A list of texts, separated by commas elsewhere.
     List,
+    /// A text, or a list of them.
+    TextOrList,
     /// A mapping of texts to texts, a JSON object elsewhere.
     Map,
 }
@@ -58,9 +61,44 @@ impl Row {
         format!("--{}", self.name.replace('_', "-"))
     }
 
+    /// Whether it is of the whole stack, not of one pipeline.
+    pub fn of_stack(&self) -> bool {
+        OF_STACK.contains(&self.name)
+    }
+
     /// Such as `K2M_BATCH_SIZE`.
     pub fn variable(&self) -> String {
         format!("K2M_{}", self.name.to_ascii_uppercase())
+    }
+}
+
+/// Settings that all pipelines of a stack have in common: none of them can stand in one pipeline.
+const OF_STACK: [&str; 9] = [
+    "cluster",
+    "stack",
+    "profile",
+    "region",
+    "authentication",
+    "secret",
+    "ca_secret",
+    "subnets",
+    "all_broker_ports",
+];
+
+/// What a flag holds, as text.
+trait Said {
+    fn said(&self) -> Option<Cow<'_, str>>;
+}
+
+impl Said for Option<String> {
+    fn said(&self) -> Option<Cow<'_, str>> {
+        self.as_deref().map(Cow::Borrowed)
+    }
+}
+
+impl Said for Vec<String> {
+    fn said(&self) -> Option<Cow<'_, str>> {
+        (!self.is_empty()).then(|| Cow::Owned(self.join(",")))
     }
 }
 
@@ -80,7 +118,7 @@ macro_rules! settings {
                     default: $default,
                     why: $why,
                     shape: Shape::$shape,
-                    flag_value: |args| args$(.$group)?.$name.as_deref(),
+                    flag_value: |args| args$(.$group)?.$name.said(),
                 },
                 parse: $parse,
             };
@@ -94,14 +132,14 @@ macro_rules! settings {
 use Preset::{Follows, Is, Required};
 
 settings! {
-    STREAM = stream: Text<Arn>, Required, "ARN of a Kinesis data stream",
-        "what is read; region and account come from it", parse::stream;
+    STREAM = stream: TextOrList<Vec<Arn>>, Required, "ARN of a Kinesis data stream, or several",
+        "what is read, by a pipeline each; region and account come from it", parse::streams;
     CLUSTER = cluster: Text<Arn>, Required, "ARN of an MSK cluster",
         "where records go", parse::cluster;
     TOPIC = topic: Text<String>, Follows("the stream's name"), "1 to 249 letters, digits, `.`, `_`, `-`",
-        "one stream, one topic", parse::topic;
-    STACK = stack: Text<String>, Follows("`k2m-<stream>`"), "1 to 128 letters, digits, `-`; a letter first",
-        "one CloudFormation stack a pipeline", parse::stack;
+        "one stream, one topic: with several streams each pipeline has its own", parse::topic;
+    STACK = stack: Text<String>, Follows("`k2m-<stream>`; with several streams none: to be given"), "1 to 128 letters, digits, `-`; a letter first",
+        "the CloudFormation stack of all pipelines", parse::stack;
     PROFILE = profile: Text<String>, Follows("what the AWS SDK finds (`AWS_PROFILE`)"), "a profile of the AWS configuration",
         "whose credentials are used", parse::profile;
     REGION = region: Text<String>, Follows("the stream's"), "a region of AWS",

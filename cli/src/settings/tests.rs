@@ -92,7 +92,7 @@ fn flag_beats_environment_beats_file_beats_default() {
     ] {
         let (settings, _) = resolved(arguments, variables, Some(yaml)).unwrap();
         assert_eq!(
-            settings.batch_size,
+            settings.pipelines[0].batch_size,
             Setting { value, source },
             "{arguments:?} {variables:?}"
         );
@@ -204,6 +204,11 @@ fn file_flags_and_environment_say_the_same() {
     ];
     let values = |(settings, access): &(Settings, Access)| {
         let mut settings = serde_json::to_value(settings).unwrap();
+        let pipeline = settings["pipelines"][0].take();
+        for (name, setting) in pipeline.as_object().unwrap() {
+            settings[name] = setting.clone();
+        }
+        settings.as_object_mut().unwrap().remove("pipelines");
         for setting in settings.as_object_mut().unwrap().values_mut() {
             setting.as_object_mut().unwrap().remove("source");
         }
@@ -410,7 +415,7 @@ fn a_stronger_starting_position_takes_the_time_of_a_weaker_one_away() {
         "stream: {STREAM}\ncluster: {CLUSTER}\nstarting_position: AT_TIMESTAMP\nstarting_timestamp: 2026-01-02T03:04:05Z\n"
     );
     let position = |arguments: &[&str]| {
-        resolved(arguments, &[], Some(&yaml)).map(|(settings, _)| settings.starting_position.value)
+        resolved(arguments, &[], Some(&yaml)).map(|(settings, _)| settings.pipelines[0].starting_position.value.clone())
     };
     assert_eq!(
         position(&["--starting-position", "LATEST"]).unwrap(),
@@ -495,10 +500,15 @@ fn a_stack_says_what_nothing_else_does() {
             file: file.as_ref(),
         };
         let (settings, _) = resolve_deployed(sources, stack)?;
-        let ends = [settings.stream.value.as_str(), settings.cluster.value.as_str()];
-        Ok([&ends[..], &[&settings.topic.value, &settings.stack.value]]
-            .concat()
-            .join(" "))
+        let ends = [
+            settings.pipelines[0].stream.value.as_str(),
+            settings.cluster.value.as_str(),
+        ];
+        Ok(
+            [&ends[..], &[&settings.pipelines[0].topic.value, &settings.stack.value]]
+                .concat()
+                .join(" "),
+        )
     };
     let all = format!("{STREAM} {CLUSTER} sales mine");
     assert_eq!(of(&[], "", &stack).unwrap(), all);
@@ -552,9 +562,9 @@ fn poison_is_blocked_or_diverted_to_another_topic() {
         ),
     ] {
         let (settings, _) = resolved(arguments, &[], Some(&in_file(yaml))).unwrap();
-        let topic = settings.dead_letter_topic.map(|topic| topic.value);
+        let topic = settings.pipelines[0].dead_letter_topic.clone().map(|topic| topic.value);
         assert_eq!(topic.as_deref(), to, "{arguments:?} {yaml}");
-        assert_eq!(settings.on_poison.value == OnPoison::Divert, to.is_some());
+        assert_eq!(settings.pipelines[0].on_poison.value == OnPoison::Divert, to.is_some());
     }
     let error = resolved(&[], &[], Some(&in_file("dead_letter_topic: poison\n"))).unwrap_err();
     assert_eq!(
@@ -588,7 +598,7 @@ fn the_dead_letter_topic_of_a_deployed_pipeline_is_its_stack_s() {
             file: None,
         };
         let (settings, _) = resolve_deployed(sources, &stack).unwrap();
-        let topic = settings.dead_letter_topic.map(|topic| topic.value);
+        let topic = settings.pipelines[0].dead_letter_topic.clone().map(|topic| topic.value);
         assert_eq!(topic.as_deref(), to, "{arguments:?}");
     }
 }
@@ -730,14 +740,20 @@ fn help_tells_the_same_defaults() {
 #[test]
 fn a_boolean_flag_alone_means_true() {
     let (settings, _) = with(&["--create-topic", "--all-broker-ports", "--bisect", "false"]).unwrap();
-    assert_eq!(settings.create_topic.map(|setting| setting.value), Some(true));
-    assert_eq!((settings.all_broker_ports.value, settings.bisect.value), (true, false));
+    assert_eq!(
+        settings.pipelines[0].create_topic.as_ref().map(|setting| setting.value),
+        Some(true)
+    );
+    assert_eq!(
+        (settings.all_broker_ports.value, settings.pipelines[0].bisect.value),
+        (true, false)
+    );
 }
 
 #[test]
 fn only_what_is_not_the_default_is_told_to_the_handler() {
-    assert_eq!(with(&[]).unwrap().0.payload, Payload::default());
-    let told = |arguments: &[&str]| with(arguments).unwrap().0.payload.variables();
+    assert_eq!(with(&[]).unwrap().0.pipelines[0].payload, Payload::default());
+    let told = |arguments: &[&str]| with(arguments).unwrap().0.pipelines[0].payload.variables();
     assert!(told(&[]).is_empty());
     let defaults = [
         ["--decode", " kpl"],
@@ -788,8 +804,8 @@ fn only_what_is_not_the_default_is_told_to_the_handler() {
 fn topics_of_the_map_are_named_once_and_without_the_topic() {
     let map = r#"{"a": "z", "b": "orders", "c": "y", "d": "z"}"#;
     let (settings, _) = with(&["--topic-pointer", "/type", "--topic-map", map]).unwrap();
-    assert_eq!(settings.mapped_topics(), ["y", "z"]);
-    assert_eq!(settings.payload.texts_of("z"), ["a", "d"]);
+    assert_eq!(settings.pipelines[0].mapped_topics(), ["y", "z"]);
+    assert_eq!(settings.pipelines[0].payload.texts_of("z"), ["a", "d"]);
 }
 
 #[test]

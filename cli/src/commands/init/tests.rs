@@ -109,7 +109,7 @@ fn a_hostile_name_does_not_break_the_file() {
                 topic_map: Some(map.clone()),
                 ..PayloadArgs::default()
             },
-            stream: Some(name.to_owned()),
+            stream: vec![name.to_owned()],
             topic: Some(name.to_owned()),
             batch_size: Some("500".to_owned()),
             create_topic: Some("true".to_owned()),

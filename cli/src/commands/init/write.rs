@@ -1,5 +1,6 @@
 //! The text of k2m.yaml, and the file: the whole of it or nothing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -72,8 +73,8 @@ pub(super) fn render(flags: &SettingsArgs, file: Option<&File>) -> Result<(Strin
         let kept = file
             .and_then(|file| file.entries.get(row.name))
             .filter(|_| !(row.name == "starting_timestamp" && moved(flags)));
-        if let Some(text) = flag.or(kept.map(|entry| entry.text.as_str())) {
-            settings.insert(row.name.into(), value(row, text)?);
+        if let Some(text) = flag.or(kept.map(|entry| Cow::Borrowed(entry.text.as_str()))) {
+            settings.insert(row.name.into(), value(row, &text)?);
         }
     }
     Ok((format!("{HEADER}{}", serde_yaml::to_string(&settings)?), settings))
@@ -91,7 +92,8 @@ fn moved(flags: &SettingsArgs) -> bool {
 fn value(row: &Row, text: &str) -> Result<Value, serde_yaml::Error> {
     Ok(match row.shape {
         Shape::Text => text.into(),
-        Shape::List => Value::Sequence(text.split(',').map(|item| item.trim().into()).collect()),
+        Shape::TextOrList if !text.contains(',') => text.into(),
+        Shape::List | Shape::TextOrList => Value::Sequence(text.split(',').map(|item| item.trim().into()).collect()),
         // Not as YAML, which takes some characters within quotes for line ends.
         Shape::Map => match serde_json::from_str::<BTreeMap<String, String>>(text) {
             Ok(map) => serde_yaml::to_value(map)?,

@@ -6,8 +6,11 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::needed;
+use crate::arn::Arn;
 use crate::aws::Question;
-use crate::facts::{Broker, Cluster, Fact, Facts, Function, Mapping, Network, Owner, Stack, Stream, Topic};
+use crate::facts::{
+    Broker, Cluster, Concurrency, Fact, Facts, Function, Mapping, Network, Owner, PipelineFacts, Stack, Stream, Topic,
+};
 
 /// Facts with the question that they answer.
 pub(super) struct Digest<'a> {
@@ -24,10 +27,13 @@ impl Serialize for Digest<'_> {
 impl fmt::Display for Digest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { question, facts } = self;
-        row(f, "account", question.stream.account.as_str(), &facts.account, |_| {
+        let account = question.streams.first().map_or("", |stream| stream.account.as_str());
+        row(f, "account", account, &facts.account, |_| {
             "these credentials are of it".to_owned()
         })?;
-        row(f, "stream", question.stream.name(), &facts.stream, stream)?;
+        for (arn, seen) in self.pipelines() {
+            row(f, "stream", arn.name(), &seen.stream, stream)?;
+        }
         row(f, "cluster", question.cluster.name(), &facts.cluster, cluster)?;
         row(f, "brokers", "", &facts.brokers, |brokers| self::brokers(brokers))?;
         row(f, "configuration", "", &facts.configuration, |settings| {
@@ -39,21 +45,41 @@ impl fmt::Display for Digest<'_> {
                 count(settings.len(), "property", "properties")
             )
         })?;
-        row(f, "topic", &question.topic, &facts.topic, topic)?;
-        if let (Some(name), Some(fact)) = (&question.dead_letter_topic, &facts.dead_letter_topic) {
-            row(f, "dead letters", name, fact, topic)?;
-        }
-        for (name, fact) in &facts.mapped_topics {
-            row(f, "mapped topic", name, fact, topic)?;
+        for (name, fact) in &facts.topics {
+            row(f, "topic", name, fact, topic)?;
         }
         for (region, network) in &facts.networks {
             writeln!(f, "{:<14} {region}", "network")?;
             self::network(f, network)?;
         }
         row(f, "stack", &question.stack, &facts.stack, stack)?;
-        row(f, "function", "", &facts.function, function)?;
-        row(f, "mapping", "", &facts.mapping, mapping)?;
+        let several = question.streams.len() > 1;
+        for (arn, seen) in self.pipelines() {
+            let name = if several { arn.name() } else { "" };
+            row(f, "function", name, &seen.function, function)?;
+            row(f, "mapping", name, &seen.mapping, mapping)?;
+        }
+        if let Some(concurrency) = &facts.concurrency {
+            row(
+                f,
+                "concurrency",
+                "",
+                concurrency,
+                |Concurrency { limit, unreserved }| {
+                    format!("{limit} invocations at the same time, {unreserved} of them not reserved by a function")
+                },
+            )?;
+        }
         unreadable(f, facts)
+    }
+}
+
+impl<'a> Digest<'a> {
+    /// What was seen of each pipeline, in the order in which it was asked for.
+    fn pipelines(&self) -> impl Iterator<Item = (&'a Arn, &'a PipelineFacts)> {
+        let (question, facts) = (self.question, self.facts);
+        let streams = question.streams.iter();
+        streams.filter_map(|stream| Some((stream, facts.pipelines.get(stream.as_str())?)))
     }
 }
 

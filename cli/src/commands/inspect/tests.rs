@@ -1,6 +1,6 @@
 //! The digest and the exit code, from facts made by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::*;
@@ -8,7 +8,7 @@ use crate::arn::{Arn, Kind};
 use crate::aws::Question;
 use crate::facts::cluster::Authentication;
 use crate::facts::network::{Rule, RulePeer, SecurityGroup, Subnet, Vpc};
-use crate::facts::{Broker, Cluster, Fact, Network, Owner, Stream, Topic, Unreadable};
+use crate::facts::{Broker, Cluster, Fact, Network, Owner, PipelineFacts, Stream, Topic, Unreadable};
 
 fn found<T>(value: T) -> Fact<T> {
     Fact::Found { value }
@@ -21,15 +21,16 @@ fn denied<T>(action: &str) -> Fact<T> {
     })
 }
 
+const TOPIC: &str = "orders";
+
 fn question() -> Question {
     let stream = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
     let cluster = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
     Question {
-        stream: Arn::parse(Kind::Stream, stream).unwrap(),
+        region: "eu-west-1".to_owned(),
+        streams: vec![Arn::parse(Kind::Stream, stream).unwrap()],
         cluster: Arn::parse(Kind::Cluster, cluster).unwrap(),
-        topic: "orders".to_owned(),
-        dead_letter_topic: None,
-        mapped_topics: Vec::new(),
+        topics: BTreeSet::from([TOPIC.to_owned()]),
         stack: "k2m-orders".to_owned(),
     }
 }
@@ -49,14 +50,7 @@ fn facts() -> Facts {
         schema: crate::facts::SCHEMA,
         taken_at: "2026-01-02T03:04:05Z".to_owned(),
         account: found("123456789012".to_owned()),
-        stream: found(Stream {
-            arn: question.stream.to_string(),
-            status: "ACTIVE".to_owned(),
-            open_shards: 1,
-            retention_hours: 24,
-            kms_key: None,
-            max_record_kib: None,
-        }),
+        concurrency: None,
         cluster: found(Cluster {
             arn: question.cluster.to_string(),
             kind: "PROVISIONED".to_owned(),
@@ -81,14 +75,15 @@ fn facts() -> Facts {
             endpoints: Vec::new(),
         }]),
         configuration: Fact::Absent,
-        topic: found(Topic {
-            name: "orders".to_owned(),
-            partitions: 6,
-            replication_factor: 3,
-            settings: BTreeMap::new(),
-        }),
-        dead_letter_topic: None,
-        mapped_topics: BTreeMap::new(),
+        topics: BTreeMap::from([(
+            TOPIC.to_owned(),
+            found(Topic {
+                name: TOPIC.to_owned(),
+                partitions: 6,
+                replication_factor: 3,
+                settings: BTreeMap::new(),
+            }),
+        )]),
         networks: BTreeMap::from([(
             "eu-west-1".to_owned(),
             Network {
@@ -121,9 +116,22 @@ fn facts() -> Facts {
             },
         )]),
         stack: Fact::Absent,
-        function: Fact::Absent,
-        mapping: Fact::Absent,
-        probe: None,
+        pipelines: BTreeMap::from([(
+            question.streams[0].to_string(),
+            PipelineFacts {
+                stream: found(Stream {
+                    arn: question.streams[0].to_string(),
+                    status: "ACTIVE".to_owned(),
+                    open_shards: 1,
+                    retention_hours: 24,
+                    kms_key: None,
+                    max_record_kib: None,
+                }),
+                function: Fact::Absent,
+                mapping: Fact::Absent,
+                probe: None,
+            },
+        )]),
     }
 }
 
@@ -142,19 +150,19 @@ fn what_people_see() {
     let mut blind = facts();
     blind.account = denied("sts:GetCallerIdentity");
     blind.brokers = denied("kafka:ListNodes");
-    blind.topic = denied("kafka-cluster:DescribeTopic");
+    *blind.topic_named(TOPIC) = denied("kafka-cluster:DescribeTopic");
     if let Some(network) = blind.networks.get_mut("eu-west-1") {
         network.vpcs = denied("ec2:DescribeSubnets");
         network.subnets = denied("ec2:DescribeSubnets");
     }
-    blind.function = Fact::Unreadable(Unreadable {
+    blind.one().function = Fact::Unreadable(Unreadable {
         missing_action: None,
         message: "TooManyRequestsException: slow down".to_owned(),
     });
     let mut gone = facts();
     gone.cluster = Fact::Absent;
     gone.brokers = Fact::Absent;
-    gone.topic = Fact::Absent;
+    *gone.topic_named(TOPIC) = Fact::Absent;
     gone.networks.clear();
     let mut text = String::new();
     for (name, facts) in [("healthy", healthy), ("blind", blind), ("gone", gone)] {
@@ -164,23 +172,18 @@ fn what_people_see() {
 }
 
 #[test]
-fn a_dead_letter_topic_is_shown_where_one_was_asked_for() {
-    let (mut question, mut facts) = (question(), facts());
-    question.dead_letter_topic = Some("orders-dead-letter".to_owned());
+fn each_topic_that_was_asked_for_is_shown_and_none_is_needed() {
+    let mut facts = facts();
     for (fact, said) in [
-        (facts.topic.clone(), "dead letters   orders-dead-letter: 6 partitions"),
-        (Fact::Absent, "dead letters   orders-dead-letter: absent"),
+        (facts.topic_named(TOPIC).clone(), "topic          poison: 6 partitions"),
+        (Fact::Absent, "topic          poison: absent"),
         (
             denied("kafka-cluster:DescribeTopic"),
-            "dead letters   orders-dead-letter: could not be read",
+            "topic          poison: could not be read",
         ),
     ] {
-        facts.dead_letter_topic = Some(fact);
-        let digest = Digest {
-            question: &question,
-            facts: &facts,
-        };
-        let text = digest.to_string();
+        *facts.topic_named("poison") = fact;
+        let text = shown(&facts);
         assert!(text.contains(said), "{text}");
         assert_eq!(exit(&facts), Exit::Fine, "it is not needed");
     }
@@ -190,12 +193,12 @@ fn a_dead_letter_topic_is_shown_where_one_was_asked_for() {
 fn the_exit_code_tells_absence_from_blindness() {
     let mut facts = facts();
     assert_eq!(exit(&facts), Exit::Fine);
-    facts.topic = denied("kafka-cluster:DescribeTopic");
+    *facts.topic_named(TOPIC) = denied("kafka-cluster:DescribeTopic");
     facts.account = denied("sts:GetCallerIdentity");
     assert_eq!(exit(&facts), Exit::Fine, "neither is needed");
-    facts.mapping = denied("lambda:GetEventSourceMapping");
+    facts.one().mapping = denied("lambda:GetEventSourceMapping");
     assert_eq!(exit(&facts), Exit::CouldNotTell);
-    facts.stream = Fact::Absent;
+    facts.one().stream = Fact::Absent;
     assert_eq!(exit(&facts), Exit::Failed, "what is certain comes first");
 }
 
@@ -215,7 +218,7 @@ fn secrets_that_can_t_be_listed_are_told_and_not_needed() {
 #[test]
 fn programs_see_the_facts_themselves() {
     let (question, mut facts) = (question(), facts());
-    facts.topic = denied("kafka-cluster:DescribeTopic");
+    *facts.topic_named(TOPIC) = denied("kafka-cluster:DescribeTopic");
     facts.stack = Fact::Unreadable(Unreadable {
         missing_action: None,
         message: "slow down".to_owned(),

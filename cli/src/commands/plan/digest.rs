@@ -29,13 +29,22 @@ impl fmt::Display for Digest {
             &plan.stack,
             &format!("in {}, account {}", plan.region, plan.account),
         )?;
+        let mut of = &None;
         for decision in &plan.decisions {
+            if let Some(stream) = decision.pipeline.as_ref().filter(|_| decision.pipeline != *of) {
+                writeln!(f, "\nThe pipeline of {stream}:")?;
+            }
+            of = &decision.pipeline;
             row(f, decision.about, &decision.choice, &decision.why)?;
         }
         writeln!(f, "\nProven, there and back:")?;
         reached(f, &plan.proofs)?;
         for pipeline in &plan.pipelines {
             role(f, pipeline)?;
+        }
+        if !plan.removed.is_empty() {
+            writeln!(f, "\nTo be confirmed:")?;
+            plan.removed.iter().try_for_each(|removed| writeln!(f, "  {removed}"))?;
         }
         if !plan.warnings.is_empty() {
             writeln!(f, "\nWarnings:")?;

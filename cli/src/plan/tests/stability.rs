@@ -59,7 +59,7 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
         }
     }
     let ids: Vec<&str> = plan.network.subnets.iter().map(String::as_str).collect();
-    facts.function = function(&ids);
+    facts.one().function = function(&ids);
     let mut resources = vec![("FunctionSecurityGroup".to_owned(), group.to_owned())];
     let mut template = serde_json::json!({"Resources": {
         format!("{}Mapping", pipeline.id): {"Properties": {
@@ -86,11 +86,7 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
                 settings: BTreeMap::from([("max.message.bytes".to_owned(), limit.to_owned())]),
             },
         };
-        match end {
-            "Topic" => facts.topic = made,
-            "DeadLetterTopic" => facts.dead_letter_topic = Some(made),
-            _ => drop(facts.mapped_topics.insert(name.to_owned(), made)),
-        }
+        *facts.topic_named(name) = made;
     }
     let resources: Vec<(&str, &str)> = resources
         .iter()
@@ -106,17 +102,17 @@ type World = (&'static str, fn(&mut Settings, &mut Facts));
 fn a_plan_after_the_deployment_is_the_plan_before_it() {
     let worlds: &[World] = &[
         ("the example", |_, _| {}),
-        ("a new topic", |_, facts| facts.topic = Fact::Absent),
+        ("a new topic", |_, facts| *facts.topic_named(ORDERS) = Fact::Absent),
         ("a new topic of a certain shape", |settings, facts| {
-            settings.topic_partitions = Some(chosen(40));
-            settings.create_topic = Some(chosen(true));
-            facts.topic = Fact::Absent;
+            settings.one().topic_partitions = Some(chosen(40));
+            settings.one().create_topic = Some(chosen(true));
+            *facts.topic_named(ORDERS) = Fact::Absent;
         }),
         ("two new topics", |settings, facts| {
-            settings.on_poison = chosen(OnPoison::Divert);
-            settings.dead_letter_topic = Some(default("orders-dead-letter".to_owned()));
-            facts.topic = Fact::Absent;
-            facts.dead_letter_topic = Some(Fact::Absent);
+            settings.one().on_poison = chosen(OnPoison::Divert);
+            settings.one().dead_letter_topic = Some(default("orders-dead-letter".to_owned()));
+            *facts.topic_named(ORDERS) = Fact::Absent;
+            *facts.topic_named("orders-dead-letter") = Fact::Absent;
         }),
         ("a new topic that the data chooses", |settings, facts| {
             table::mapped(settings, facts, None);
@@ -140,7 +136,7 @@ fn a_plan_after_the_deployment_is_the_plan_before_it() {
             cluster(facts).security_groups = vec![GROUP.to_owned(), "sg-00000000000000000".to_owned()];
         }),
         ("from a time on", |settings, _| {
-            settings.starting_position = chosen(StartingPosition::AtTimestamp("2026-01-31T08:00:00Z".to_owned()));
+            settings.one().starting_position = chosen(StartingPosition::AtTimestamp("2026-01-31T08:00:00Z".to_owned()));
         }),
     ];
     for (name, change) in worlds {

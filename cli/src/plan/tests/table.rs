@@ -4,14 +4,17 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::facts::Broker;
+use crate::facts::deployed::pipeline_id;
 use crate::facts::network::{AclEntry, NetworkAcl, Route};
 use crate::settings::Authentication;
+
+const DEAD_LETTERS: &str = "orders-dead-letter";
 
 type Row = (&'static str, fn(&mut Settings, &mut Facts));
 
 const ENDS: &[Row] = &[
     ("facts of another stream", |s, _| {
-        s.stream = chosen(Arn::parse(Kind::Stream, &STREAM.replace("orders", "clicks")).unwrap());
+        s.one().stream = chosen(Arn::parse(Kind::Stream, &STREAM.replace("orders", "clicks")).unwrap());
     }),
     ("facts of another cluster", |_, f| {
         cluster(f).arn = CLUSTER.replace("events", "old");
@@ -19,7 +22,9 @@ const ENDS: &[Row] = &[
     ("facts of another account", |_, f| {
         *found(&mut f.account) = "999999999999".to_owned();
     }),
-    ("facts of another topic", |s, _| s.topic = chosen("clicks".to_owned())),
+    ("facts of another topic", |s, _| {
+        s.one().topic = chosen("clicks".to_owned())
+    }),
     ("facts of another stack", |_, f| {
         f.stack = stack("CREATE_COMPLETE", &[], None);
         found(&mut f.stack).name = "k2m-clicks".to_owned();
@@ -40,14 +45,14 @@ const ENDS: &[Row] = &[
         s.cluster = chosen(Arn::parse(Kind::Cluster, &arn).unwrap());
         cluster(f).arn = arn;
     }),
-    ("no stream", |_, f| f.stream = Fact::Absent),
+    ("no stream", |_, f| f.one().stream = Fact::Absent),
     ("no cluster", |_, f| {
         f.cluster = Fact::Absent;
         f.networks.clear();
     }),
     ("no cluster, and a stream nobody may look at", |_, f| {
         f.cluster = Fact::Absent;
-        f.stream = denied("kinesis:DescribeStreamSummary");
+        f.one().stream = denied("kinesis:DescribeStreamSummary");
     }),
     ("stream being created", |_, f| stream(f).status = "CREATING".to_owned()),
     ("stream being deleted", |_, f| stream(f).status = "DELETING".to_owned()),
@@ -62,7 +67,7 @@ const ENDS: &[Row] = &[
     }),
     ("cluster healing", |_, f| cluster(f).state = "HEALING".to_owned()),
     ("nothing may be looked at", |_, f| {
-        f.stream = denied("kinesis:DescribeStreamSummary");
+        f.one().stream = denied("kinesis:DescribeStreamSummary");
         f.cluster = denied("kafka:DescribeClusterV2");
         f.brokers = denied("kafka:ListNodes");
         let network = network(f);
@@ -81,7 +86,7 @@ const ENDS: &[Row] = &[
         f.account = denied("sts:GetCallerIdentity");
         network(f).vpcs = denied("ec2:DescribeVpcs");
         f.configuration = denied("kafka:DescribeConfigurationRevision");
-        f.mapping = denied("lambda:GetEventSourceMapping");
+        f.one().mapping = denied("lambda:GetEventSourceMapping");
     }),
     ("stack of another tool", |_, f| {
         f.stack = stack("CREATE_COMPLETE", &[("Bucket", "b")], None);
@@ -402,47 +407,51 @@ const PLACE: &[Row] = &[
     }),
     ("the function is in other subnets that do", |_, f| {
         f.stack = stack("CREATE_COMPLETE", &[], None);
-        f.function = function(&[PRIVATE_A, PRIVATE_C]);
+        f.one().function = function(&[PRIVATE_A, PRIVATE_C]);
         subnet(f, PRIVATE_A).free_addresses = 0;
     }),
     ("the function is in a subnet that does no longer", |_, f| {
         f.stack = stack("CREATE_COMPLETE", &[], None);
-        f.function = function(&[PRIVATE_A, PUBLIC_B]);
+        f.one().function = function(&[PRIVATE_A, PUBLIC_B]);
     }),
 ];
 
 const TOPIC: &[Row] = &[
-    ("missing, nobody said anything", |_, f| f.topic = Fact::Absent),
+    ("missing, nobody said anything", |_, f| {
+        *f.topic_named(ORDERS) = Fact::Absent
+    }),
     ("missing, wanted", |s, f| {
-        s.create_topic = Some(chosen(true));
-        f.topic = Fact::Absent;
+        s.one().create_topic = Some(chosen(true));
+        *f.topic_named(ORDERS) = Fact::Absent;
     }),
     ("missing, not wanted", |s, f| {
-        s.create_topic = Some(chosen(false));
-        f.topic = Fact::Absent;
+        s.one().create_topic = Some(chosen(false));
+        *f.topic_named(ORDERS) = Fact::Absent;
     }),
     ("missing, with a shape", |s, f| {
-        s.topic_partitions = Some(chosen(12));
-        s.topic_replication_factor = Some(chosen(2));
-        f.topic = Fact::Absent;
+        s.one().topic_partitions = Some(chosen(12));
+        s.one().topic_replication_factor = Some(chosen(2));
+        *f.topic_named(ORDERS) = Fact::Absent;
     }),
     ("missing, more replicas than brokers", |s, f| {
-        s.topic_replication_factor = Some(chosen(4));
-        f.topic = Fact::Absent;
+        s.one().topic_replication_factor = Some(chosen(4));
+        *f.topic_named(ORDERS) = Fact::Absent;
     }),
     ("missing, Kafka 3.5", |_, f| {
         cluster(f).kafka_version = Some("3.5.1".to_owned());
-        f.topic = Fact::Absent;
+        *f.topic_named(ORDERS) = Fact::Absent;
     }),
     ("missing, Kafka 3.10 with KRaft", |_, f| {
         cluster(f).kafka_version = Some("3.10.x.kraft".to_owned());
-        f.topic = Fact::Absent;
+        *f.topic_named(ORDERS) = Fact::Absent;
     }),
     ("missing, cluster rebooting", |_, f| {
         cluster(f).state = "REBOOTING_BROKER".to_owned();
-        f.topic = Fact::Absent;
+        *f.topic_named(ORDERS) = Fact::Absent;
     }),
-    ("there, of another shape", |s, _| s.topic_partitions = Some(chosen(12))),
+    ("there, of another shape", |s, _| {
+        s.one().topic_partitions = Some(chosen(12))
+    }),
     ("poison is diverted to a topic that is there", |s, f| {
         divert(s, f, Some("11534336"));
     }),
@@ -451,18 +460,19 @@ const TOPIC: &[Row] = &[
     }),
     ("poison is diverted, missing, wanted, under a name", |s, f| {
         divert(s, f, None);
-        s.create_topic = Some(chosen(true));
-        s.dead_letter_topic = Some(chosen("poison".to_owned()));
+        s.one().create_topic = Some(chosen(true));
+        s.one().dead_letter_topic = Some(chosen("poison".to_owned()));
+        *f.topic_named("poison") = Fact::Absent;
     }),
     ("poison is diverted, missing, not wanted", |s, f| {
         divert(s, f, None);
-        s.create_topic = Some(chosen(false));
+        s.one().create_topic = Some(chosen(false));
     }),
     ("poison is diverted, both missing, with a shape", |s, f| {
         divert(s, f, None);
-        s.topic_partitions = Some(chosen(12));
-        s.topic_replication_factor = Some(chosen(2));
-        f.topic = Fact::Absent;
+        s.one().topic_partitions = Some(chosen(12));
+        s.one().topic_replication_factor = Some(chosen(2));
+        *f.topic_named(ORDERS) = Fact::Absent;
     }),
     ("poison is diverted, missing, Kafka 3.5", |s, f| {
         divert(s, f, None);
@@ -479,21 +489,23 @@ const TOPIC: &[Row] = &[
         "poison is diverted to a topic with room for every record, as the topic has",
         |s, f| {
             divert(s, f, Some("12000000"));
-            let settings = &mut found(&mut f.topic).settings;
+            let settings = &mut found(f.topic_named(ORDERS)).settings;
             settings.insert("max.message.bytes".to_owned(), "12000000".to_owned());
         },
     ),
     ("poison is diverted, nobody may look", |s, f| {
         divert(s, f, None);
-        f.dead_letter_topic = Some(denied("kafka-cluster:DescribeTopic"));
+        *f.topic_named(DEAD_LETTERS) = denied("kafka-cluster:DescribeTopic");
     }),
     ("poison is diverted, nobody asked for the topic", |s, f| {
         divert(s, f, None);
-        f.dead_letter_topic = None;
+        f.topics.remove(DEAD_LETTERS);
     }),
     ("poison is diverted, facts of another dead-letter topic", |s, f| {
         divert(s, f, Some("11534336"));
-        s.dead_letter_topic = Some(chosen("poison".to_owned()));
+        s.one().dead_letter_topic = Some(chosen("poison".to_owned()));
+        let other = f.topics.remove(DEAD_LETTERS).unwrap();
+        f.topics.insert("poison".to_owned(), other);
     }),
     ("poison is diverted, of the stack", |s, f| {
         divert(s, f, Some("11534336"));
@@ -508,46 +520,46 @@ const TOPIC: &[Row] = &[
         stream(f).max_record_kib = Some(10 * 1024);
     }),
     ("nobody may look", |_, f| {
-        f.topic = denied("kafka-cluster:DescribeTopic");
+        *f.topic_named(ORDERS) = denied("kafka-cluster:DescribeTopic");
     }),
     ("nobody may look, brokers make topics", |s, f| {
         s.authentication = Some(chosen(Authentication::Tls));
-        f.topic = denied("kafka-cluster:DescribeTopic");
+        *f.topic_named(ORDERS) = denied("kafka-cluster:DescribeTopic");
         let properties = found(&mut f.configuration);
         properties.insert("auto.create.topics.enable".to_owned(), "true".to_owned());
     }),
     ("of the stack", |s, f| {
-        s.create_topic = Some(chosen(false));
+        s.one().create_topic = Some(chosen(false));
         own_topic(f);
     }),
     ("of the stack, unreadable", |_, f| {
         own_topic(f);
-        f.topic = denied("kafka-cluster:DescribeTopic");
+        *f.topic_named(ORDERS) = denied("kafka-cluster:DescribeTopic");
     }),
     ("of the stack, raised by hand", |_, f| {
         own_topic(f);
-        found(&mut f.topic).partitions = 20;
+        found(f.topic_named(ORDERS)).partitions = 20;
     }),
     ("of the stack, to be raised", |s, f| {
-        s.topic_partitions = Some(chosen(9));
+        s.one().topic_partitions = Some(chosen(9));
         own_topic(f);
     }),
     ("of the stack, to be lowered", |s, f| {
-        s.topic_partitions = Some(chosen(3));
+        s.one().topic_partitions = Some(chosen(3));
         own_topic(f);
     }),
     ("of the stack, other replicas", |s, f| {
-        s.topic_replication_factor = Some(chosen(2));
+        s.one().topic_replication_factor = Some(chosen(2));
         own_topic(f);
     }),
     ("of the stack, but gone", |_, f| {
         own_topic(f);
-        f.topic = Fact::Absent;
+        *f.topic_named(ORDERS) = Fact::Absent;
     }),
     ("of the stack, under another name", |s, f| {
         own_topic(f);
-        s.topic = chosen("orders-2".to_owned());
-        f.topic = Fact::Absent;
+        s.one().topic = chosen("orders-2".to_owned());
+        *f.topic_named("orders-2") = Fact::Absent;
     }),
     ("left behind by a failed first creation", |_, f| {
         own_topic(f);
@@ -555,23 +567,23 @@ const TOPIC: &[Row] = &[
     }),
     ("keeps less than the stream", |_, f| retention(f, "86400000")),
     ("keeps less than the stream, from the end on", |s, f| {
-        s.starting_position = chosen(StartingPosition::Latest);
+        s.one().starting_position = chosen(StartingPosition::Latest);
         retention(f, "86400000");
     }),
     ("keeps everything", |_, f| retention(f, "-1")),
     ("takes less than the stream", |_, f| {
         stream(f).max_record_kib = Some(10 * 1024);
-        let settings = &mut found(&mut f.topic).settings;
+        let settings = &mut found(f.topic_named(ORDERS)).settings;
         settings.insert("max.message.bytes".to_owned(), "2097164".to_owned());
     }),
 ];
 
 const PAYLOAD: &[Row] = &[
     ("more lanes, and aggregates", |s, _| {
-        s.parallelization_factor = chosen(4);
+        s.one().parallelization_factor = chosen(4);
     }),
     ("more lanes, and nothing taken apart", |s, _| {
-        s.parallelization_factor = chosen(4);
+        s.one().parallelization_factor = chosen(4);
         choose(s, &[("decode", "none")]);
     }),
     ("another key", |s, _| choose(s, &[("key", "/customer/id")])),
@@ -579,11 +591,11 @@ const PAYLOAD: &[Row] = &[
         choose(s, &[("strict_order", "true")]);
     }),
     ("strict order, and more lanes without aggregates", |s, _| {
-        s.parallelization_factor = chosen(4);
+        s.one().parallelization_factor = chosen(4);
         choose(s, &[("strict_order", "true"), ("decode", "lines")]);
     }),
     ("strict order, more lanes and no key", |s, _| {
-        s.parallelization_factor = chosen(4);
+        s.one().parallelization_factor = chosen(4);
         choose(s, &[("strict_order", "true"), ("key", "none")]);
     }),
     ("strict order, and the explicit hash key", |s, _| {
@@ -617,7 +629,7 @@ const PAYLOAD: &[Row] = &[
     }),
     ("mapped topics, one missing, not wanted", |s, f| {
         mapped(s, f, None);
-        s.create_topic = Some(chosen(false));
+        s.one().create_topic = Some(chosen(false));
     }),
     ("mapped topics, one missing, Kafka 3.5", |s, f| {
         mapped(s, f, None);
@@ -628,16 +640,16 @@ const PAYLOAD: &[Row] = &[
     }),
     ("mapped topics, nobody may look", |s, f| {
         mapped(s, f, None);
-        f.mapped_topics
+        f.topics
             .insert("orders-new".to_owned(), denied("kafka-cluster:DescribeTopic"));
     }),
     ("mapped topics, nobody asked for them", |s, f| {
         mapped(s, f, None);
-        f.mapped_topics.clear();
+        f.topics.retain(|name, _| name == ORDERS);
     }),
     ("mapped topics, facts of another", |s, f| {
         mapped(s, f, Some("1048588"));
-        found(f.mapped_topics.get_mut("orders-new").unwrap()).name = "clicks".to_owned();
+        found(f.topics.get_mut("orders-new").unwrap()).name = "clicks".to_owned();
     }),
     ("a map too large", |s, f| {
         let entries: Vec<String> = (0..200).map(|n| format!("\"a-long-type-{n}\": \"orders\"")).collect();
@@ -648,7 +660,7 @@ const PAYLOAD: &[Row] = &[
                 ("topic_map", &format!("{{{}}}", entries.join(","))),
             ],
         );
-        f.mapped_topics.clear();
+        f.topics.retain(|name, _| name == ORDERS);
     }),
     ("a pointer too large", |s, _| {
         choose(s, &[("key", &format!("/{}", "long/".repeat(760)))]);
@@ -664,28 +676,26 @@ fn map_of(settings: &mut Settings, facts: &mut Facts, texts: usize, topics: usiz
         .collect();
     let map = format!("{{{}}}", entries.join(","));
     choose(settings, &[("topic_pointer", "/type"), ("topic_map", &map)]);
-    let there = found(&mut facts.topic).clone();
+    let there = found(facts.topic_named(ORDERS)).clone();
     let topics = (0..topics).map(|n| format!("orders-{n:03}"));
-    facts.mapped_topics = topics
-        .map(|name| {
-            let value = Topic {
-                name: name.clone(),
-                ..there.clone()
-            };
-            (name, Fact::Found { value })
-        })
-        .collect();
+    facts.topics.extend(topics.map(|name| {
+        let value = Topic {
+            name: name.clone(),
+            ..there.clone()
+        };
+        (name, Fact::Found { value })
+    }));
 }
 
 const FUNCTION: &[Row] = &[
     ("at a time", |s, _| {
-        s.starting_position = chosen(StartingPosition::AtTimestamp("2026-01-31T08:00:00+01:00".to_owned()));
+        s.one().starting_position = chosen(StartingPosition::AtTimestamp("2026-01-31T08:00:00+01:00".to_owned()));
     }),
     ("at no time", |s, _| {
-        s.starting_position = chosen(StartingPosition::AtTimestamp("yesterday".to_owned()));
+        s.one().starting_position = chosen(StartingPosition::AtTimestamp("yesterday".to_owned()));
     }),
     ("moved after the deployment", |s, f| {
-        s.starting_position = chosen(StartingPosition::Latest);
+        s.one().starting_position = chosen(StartingPosition::Latest);
         let template = format!(
             "Resources: {{{}Mapping: {{Properties: {{StartingPosition: TRIM_HORIZON}}}}}}",
             id()
@@ -693,7 +703,7 @@ const FUNCTION: &[Row] = &[
         f.stack = stack("CREATE_COMPLETE", &[], Some(&template));
     }),
     ("begun elsewhere, and nobody says where", |s, f| {
-        s.starting_position = default(StartingPosition::TrimHorizon);
+        s.one().starting_position = default(StartingPosition::TrimHorizon);
         let template = format!(
             "Resources: {{{}Mapping: {{Properties: {{StartingPosition: AT_TIMESTAMP, StartingPositionTimestamp: 1769842800}}}}}}",
             id()
@@ -702,50 +712,50 @@ const FUNCTION: &[Row] = &[
     }),
     ("a topic that can't be seen any more", |_, f| {
         deployed_limit(f, "orders");
-        f.topic = denied("kafka-cluster:DescribeTopic");
+        *f.topic_named(ORDERS) = denied("kafka-cluster:DescribeTopic");
     }),
     ("another topic that can't be seen", |_, f| {
         deployed_limit(f, "clicks");
-        f.topic = denied("kafka-cluster:DescribeTopic");
+        *f.topic_named(ORDERS) = denied("kafka-cluster:DescribeTopic");
     }),
     ("a mapped topic that can't be seen any more", |s, f| {
         mapped(s, f, Some("1048588"));
         deployed_limit(f, "orders");
-        f.mapped_topics
+        f.topics
             .insert("orders-new".to_owned(), denied("kafka-cluster:DescribeTopic"));
     }),
     ("a day of retention", |_, f| stream(f).retention_hours = 24),
     ("a year of retention", |_, f| stream(f).retention_hours = 8760),
     ("an age beyond the retention", |s, f| {
-        s.maximum_record_age = Some(chosen(172_800));
+        s.one().maximum_record_age = Some(chosen(172_800));
         stream(f).retention_hours = 24;
     }),
     ("blocks for ever", |s, _| {
-        s.maximum_record_age = Some(chosen(-1));
-        s.retries = chosen(-1);
+        s.one().maximum_record_age = Some(chosen(-1));
+        s.one().retries = chosen(-1);
     }),
-    ("not enabled", |s, _| s.enabled = chosen(false)),
+    ("not enabled", |s, _| s.one().enabled = chosen(false)),
     ("many shards", |s, f| {
-        s.parallelization_factor = chosen(10);
+        s.one().parallelization_factor = chosen(10);
         stream(f).open_shards = 40;
     }),
     ("too many shards", |s, f| {
-        s.parallelization_factor = chosen(10);
+        s.one().parallelization_factor = chosen(10);
         stream(f).open_shards = 400;
     }),
     ("little memory, little time", |s, _| {
-        s.memory = chosen(128);
-        s.timeout = chosen(5);
+        s.one().memory = chosen(128);
+        s.one().timeout = chosen(5);
     }),
-    ("large batches", |s, _| s.batch_size = chosen(10_000)),
+    ("large batches", |s, _| s.one().batch_size = chosen(10_000)),
     ("a queue of one's own", |s, _| {
-        s.failure_destination = Some(chosen("arn:aws:sqs:eu-west-1:123456789012:failures".to_owned()));
+        s.one().failure_destination = Some(chosen("arn:aws:sqs:eu-west-1:123456789012:failures".to_owned()));
     }),
     ("no destination", |s, _| {
-        s.failure_destination = Some(chosen("kafka://dead-letters".to_owned()));
+        s.one().failure_destination = Some(chosen("kafka://dead-letters".to_owned()));
     }),
     ("alarms that tell", |s, _| {
-        s.alarm_topic = Some(chosen("arn:aws:sns:eu-west-1:123456789012:operations".to_owned()));
+        s.one().alarm_topic = Some(chosen("arn:aws:sns:eu-west-1:123456789012:operations".to_owned()));
     }),
 ];
 
@@ -790,22 +800,22 @@ fn named(numbers: &[u32], port: u16) -> String {
 }
 
 fn id() -> String {
-    pipeline_id(&settings().stream.value)
+    pipeline_id(&settings().one().stream.value)
 }
 
 /// The stack has made the topic with 6 partitions.
 /// Diverts poison to the default topic: one with this `max.message.bytes`, or none.
 fn divert(settings: &mut Settings, facts: &mut Facts, max_message_bytes: Option<&str>) {
-    settings.on_poison = chosen(OnPoison::Divert);
-    settings.dead_letter_topic = Some(default("orders-dead-letter".to_owned()));
-    facts.dead_letter_topic = Some(max_message_bytes.map_or(Fact::Absent, |bytes| Fact::Found {
+    settings.one().on_poison = chosen(OnPoison::Divert);
+    settings.one().dead_letter_topic = Some(default("orders-dead-letter".to_owned()));
+    *facts.topic_named(DEAD_LETTERS) = max_message_bytes.map_or(Fact::Absent, |bytes| Fact::Found {
         value: Topic {
             name: "orders-dead-letter".to_owned(),
             partitions: 1,
             replication_factor: 3,
             settings: BTreeMap::from([("max.message.bytes".to_owned(), bytes.to_owned())]),
         },
-    }));
+    });
 }
 
 /// The stack has the dead-letter topic.
@@ -839,7 +849,7 @@ fn choose(settings: &mut Settings, choices: &[(&str, &str)]) {
         environment: &BTreeMap::new(),
         file: Some(&file),
     });
-    settings.payload = resolved.unwrap().0.payload;
+    settings.one().payload = resolved.unwrap().0.one().payload.clone();
 }
 
 /// Two topics beside that of the stream: the one is as the topic, the other has this `max.message.bytes` or is missing.
@@ -850,23 +860,23 @@ pub(super) fn mapped(settings: &mut Settings, facts: &mut Facts, max_message_byt
         value: Topic {
             name: name.to_owned(),
             settings: BTreeMap::from([("max.message.bytes".to_owned(), bytes.to_owned())]),
-            ..found(&mut self::facts().topic).clone()
+            ..found(self::facts().topic_named(ORDERS)).clone()
         },
     };
     let new = max_message_bytes.map_or(Fact::Absent, |bytes| topic("orders-new", bytes));
-    facts.mapped_topics = BTreeMap::from([
+    facts.topics.extend([
         ("orders-new".to_owned(), new),
         ("orders-gone".to_owned(), topic("orders-gone", "1048588")),
     ]);
 }
 
 fn compacted(facts: &mut Facts) {
-    let settings = &mut found(&mut facts.topic).settings;
+    let settings = &mut found(facts.topic_named(ORDERS)).settings;
     settings.insert("cleanup.policy".to_owned(), "compact,delete".to_owned());
 }
 
 fn retention(facts: &mut Facts, milliseconds: &str) {
-    let settings = &mut found(&mut facts.topic).settings;
+    let settings = &mut found(facts.topic_named(ORDERS)).settings;
     settings.insert("retention.ms".to_owned(), milliseconds.to_owned());
 }
 
@@ -1123,7 +1133,7 @@ fn logical_ids_are_letters_and_digits_and_tell_streams_apart() {
     for id in &ids {
         assert!(id.starts_with(|c: char| c.is_ascii_alphabetic()), "{id}");
         assert!(id.chars().all(|c| c.is_ascii_alphanumeric()), "{id}");
-        assert!(id.len() <= NAME_IN_ID + 8, "{id}");
+        assert!(id.len() <= 64 + 8, "{id}");
     }
     insta::assert_snapshot!(ids.join("\n"));
     ids.sort();
