@@ -379,9 +379,15 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "ARN", help_heading = "Function")]
     pub alarm_topic: Option<String>,
 
-    /// Subnets of the function [default: chosen from the cluster's VPC]
+    /// Subnets of the function [default: chosen from --vpc]
     #[arg(long, value_name = "ID,…", help_heading = "Network")]
     pub subnets: Option<String>,
+    /// VPC of the function, in the stream's region [default: the brokers', or in another region one that leads there]
+    #[arg(long, value_name = "ID", help_heading = "Network")]
+    pub vpc: Option<String>,
+    /// VPC peering connection between the function's VPC and the brokers' [default: one that is there, else k2m's own]
+    #[arg(long, value_name = "ID", help_heading = "Network")]
+    pub peering: Option<String>,
     /// Open ports 9092 to 9098 instead of the one that is used: true or false [default: false]
     #[arg(long, value_name = "BOOL", help_heading = "Network", num_args = 0..=1, default_missing_value = "true")]
     pub all_broker_ports: Option<String>,

@@ -12,6 +12,7 @@ mod health;
 pub mod init;
 pub mod inspect;
 mod look;
+mod networks;
 pub mod plan;
 mod probe;
 pub mod render;

@@ -15,14 +15,18 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::exit::Exit;
+use crate::plan::shared::{NetworkResources, NetworkStack};
 use crate::plan::{Pipeline, Plan, PlannedCluster, PlannedNetwork};
 
 /// The template that the others are included in.
 const STACK: &str = "stack.yaml.jinja";
+/// That of a network stack.
+const NETWORK: &str = "network.yaml.jinja";
 
 /// Every template by its name.
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     (STACK, include_str!("../../templates/stack.yaml.jinja")),
+    (NETWORK, include_str!("../../templates/network.yaml.jinja")),
     (
         "pipeline.yaml.jinja",
         include_str!("../../templates/pipeline.yaml.jinja"),
@@ -94,13 +98,25 @@ impl Serialize for Template {
 
 /// What of a plan the templates see.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Context<'a> {
     stack: &'a str,
     description: String,
     brief: bool,
     cluster: &'a PlannedCluster,
     network: &'a PlannedNetwork,
+    /// Each as `region/stack`.
+    network_stacks: Vec<String>,
     pipelines: &'a [Pipeline],
+}
+
+/// What of a network stack its template sees.
+#[derive(Serialize)]
+struct NetworkContext<'a> {
+    stack: &'a str,
+    vpc: &'a str,
+    #[serde(flatten)]
+    resources: NetworkResources,
 }
 
 /// The plan's template as YAML: printable ASCII and line ends, with parameters `ArtifactBucket`, `ArtifactKey` and `Architecture` to be given
@@ -112,10 +128,29 @@ pub fn render(plan: &Plan) -> Result<String, TemplateError> {
         brief: plan.brief_outputs,
         cluster: &plan.cluster,
         network: &plan.network,
+        network_stacks: plan
+            .network_stacks
+            .iter()
+            .map(|NetworkStack { region, stack, .. }| format!("{region}/{stack}"))
+            .collect(),
         pipelines: &plan.pipelines,
     })?;
+    fill_in(STACK, context)
+}
+
+/// The template of a network stack, as [`render`] gives that of the plan. Its parameters are ids of peering connections.
+pub fn render_network(stack: &NetworkStack) -> Result<String, TemplateError> {
+    let context = serde_json::to_value(NetworkContext {
+        stack: &stack.stack,
+        vpc: &stack.vpc,
+        resources: stack.resources(),
+    })?;
+    fill_in(NETWORK, context)
+}
+
+fn fill_in(template: &str, context: Value) -> Result<String, TemplateError> {
     refuse_dynamic_references(&context)?;
-    Ok(environment()?.get_template(STACK)?.render(Serde(context))?)
+    Ok(environment()?.get_template(template)?.render(Serde(context))?)
 }
 
 /// Most bytes that CloudFormation takes of a description.

@@ -21,6 +21,9 @@ pub(super) struct Seen {
     pub(super) mappings: Vec<String>,
 }
 
+/// What stands for a user of a network stack.
+const HANDLE: &str = "AWS::CloudFormation::WaitConditionHandle";
+
 /// Looks at the stack.
 pub(super) async fn stack(client: &Client, name: &str) -> Answer<Seen> {
     const ACTION: &str = "cloudformation:DescribeStacks";
@@ -51,6 +54,8 @@ pub(super) async fn stack(client: &Client, name: &str) -> Answer<Seen> {
         Err(trouble) => (None, Some(trouble.into())),
     };
     let mut resources = resources?;
+    // The id of a handle is an address that whoever knows it may write to.
+    resources.retain(|resource| resource.resource_type() != Some(HANDLE));
     resources.sort_by(|one, other| one.logical_resource_id.cmp(&other.logical_resource_id));
     let of_type = |kind: &str| -> Vec<String> {
         let of_type = resources

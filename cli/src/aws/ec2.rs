@@ -253,10 +253,7 @@ async fn peerings(client: &Client, vpcs: &[String], claims: &Claims<'_>) -> Answ
     let mut peerings: Vec<Peering> = asked
         .into_iter()
         .chain(was_asked)
-        .filter(|peering| {
-            let code = peering.status().and_then(|status| status.code());
-            code.is_none_or(|code| !OVER.contains(code))
-        })
+        .filter(|connection| !is_over(connection))
         .map(|connection| peering(connection, claims))
         .collect();
     peerings.sort_by(|one, other| one.id.cmp(&other.id));
@@ -265,9 +262,20 @@ async fn peerings(client: &Client, vpcs: &[String], claims: &Claims<'_>) -> Answ
     Ok(peerings)
 }
 
+/// Whether it is deleted or never came to be, and is only shown for a while.
+pub(super) fn is_over(connection: &sdk::VpcPeeringConnection) -> bool {
+    let code = connection.status().and_then(|status| status.code());
+    code.is_some_and(|code| OVER.contains(code))
+}
+
+/// AWS's word for its status.
+pub(super) fn status_of(connection: &sdk::VpcPeeringConnection) -> String {
+    let code = connection.status().and_then(|status| status.code());
+    code.map_or("unknown", |code| code.as_str()).to_owned()
+}
+
 fn peering(connection: sdk::VpcPeeringConnection, claims: &Claims<'_>) -> Peering {
-    let status = connection.status().and_then(|status| status.code());
-    let status = status.map_or("unknown", |code| code.as_str()).to_owned();
+    let status = status_of(&connection);
     let id = connection.vpc_peering_connection_id.unwrap_or_default();
     let tags = connection.tags.unwrap_or_default();
     let tags = tags.iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));

@@ -120,7 +120,9 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
         let job = Job {
             stack: STACK,
             template,
-            bundle: &bundle,
+            bundle: Some(&bundle),
+            parameters: BTreeMap::new(),
+            agreed: false,
             conditions: Vec::new(),
             replaces: false,
         };

@@ -11,6 +11,7 @@ mod kinesis;
 mod lambda;
 mod list;
 mod owner;
+mod shared;
 pub mod stacks;
 mod sts;
 
@@ -326,6 +327,7 @@ impl Aws {
                 .zip(topics_seen.into_iter().map(fact))
                 .collect(),
             networks,
+            network_stacks: BTreeMap::new(),
             stack: deployed.stack,
             pipelines: streams
                 .iter()

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::attended::Attended;
 use super::chosen::chosen;
 use super::look::{connect, look};
+use super::networks::{self, Regions};
 use super::{CommandError, health, output};
 use crate::args::DeployArgs;
 use crate::arn::PlaceError;
@@ -14,11 +15,14 @@ use crate::aws::{Aws, LookError};
 use crate::deploy::artifacts::Place;
 use crate::deploy::bundle::{self, Bundle, Origin};
 use crate::deploy::machine::{Job, Machine};
+use crate::deploy::network::{Networks, named};
 use crate::deploy::port::{User as _, World as _};
 use crate::deploy::state::{Goal, Step};
 use crate::deploy::{DeployError, outcome::Deployed};
 use crate::exit::Exit;
-use crate::facts::Fact;
+use crate::facts::{Fact, Facts};
+use crate::plan::change::{Change, NetworkChange};
+use crate::plan::shared::{NETWORK_STACKS, user};
 use crate::plan::{Pipeline, Plan};
 use crate::report::Reporter;
 use crate::settings::{Settings, Source};
@@ -107,8 +111,35 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
         .into());
     };
 
-    let mut deployed = deploy_plan(&machine, &plan, &template, &handler, replaces).await?;
+    let before = settled.stack.as_ref().filter(|_| !replaces);
+    let before = before.and_then(|stack| stack.outputs.get(NETWORK_STACKS));
+    let former: Vec<(String, String)> = before.map(|output| named(output)).unwrap_or_default();
+    let regions = plan.network_stacks.iter().map(|stack| stack.region.as_str());
+    let regions = Regions::new(
+        &aws,
+        &place,
+        regions.chain(former.iter().map(|(region, _)| region.as_str())),
+    );
+    let machines = regions.machines(attended);
+    let networks = Networks {
+        machines: &machines,
+        peerings: &aws,
+        stacks: &aws,
+    };
+    let agreed = agree_to_networks(attended, &plan, &facts, &template).await?;
+    let network_stacks = networks.deploy(&plan.network_stacks).await?;
+
+    let mut deployed = deploy_plan(&machine, &plan, &template, &handler, replaces, agreed).await?;
     deployed.plan_warnings = plan.warnings.clone();
+    deployed.network_stacks = network_stacks;
+    // What the stack needed before, and needs no more.
+    let needed = |(region, name): &(String, String)| {
+        let mut stacks = plan.network_stacks.iter();
+        stacks.any(|stack| stack.stack == *name && stack.region == *region)
+    };
+    let over: Vec<(String, String)> = former.into_iter().rev().filter(|stack| !needed(stack)).collect();
+    let released = networks.release(&over, &user(&place.region, name)).await?;
+    deployed.network_stacks.extend(released);
     let waited = attended.unless_stopped(name, async {
         Ok::<_, LookError>(mapping_trouble(&aws, attended, &plan).await)
     });
@@ -154,17 +185,54 @@ fn doctor(settings: &Settings) -> String {
     command
 }
 
+/// Shows what would change in network stacks, and asks once for them and the stack. Whether that was asked.
+async fn agree_to_networks(
+    attended: &Attended<'_>,
+    plan: &Plan,
+    facts: &Facts,
+    template: &str,
+) -> Result<bool, CommandError> {
+    let changes = networks::changes(plan, facts)?;
+    let pending: Vec<&NetworkChange> = changes
+        .iter()
+        .filter(|change| change.change.pending() != Some(false))
+        .collect();
+    if pending.is_empty() {
+        return Ok(false);
+    }
+    for change in &pending {
+        attended.tell(change.to_string().trim_end());
+    }
+    let own = Change::between(&facts.stack, template)?;
+    attended.tell(format!("{} in {}: {own}", plan.stack, plan.region).trim_end());
+    for condition in conditions(plan) {
+        attended.tell(&format!("  ! {condition}"));
+    }
+    let names: Vec<&str> = pending.iter().map(|change| change.stack.as_str()).collect();
+    let question = format!("Deploy {}, and then {}?", names.join(", "), plan.stack);
+    let agreed = attended
+        .unless_stopped(&plan.stack, attended.confirm(&question))
+        .await?;
+    match agreed {
+        true => Ok(true),
+        false => Err(DeployError::Declined.into()),
+    }
+}
+
 async fn deploy_plan(
     machine: &Machine<'_>,
     plan: &Plan,
     template: &str,
     handler: &Bundle,
     replaces: bool,
+    agreed: bool,
 ) -> Result<Deployed, DeployError> {
     let job = Job {
         stack: &plan.stack,
         template,
-        bundle: handler,
+        bundle: Some(handler),
+        parameters: BTreeMap::new(),
+        agreed,
         conditions: conditions(plan),
         replaces,
     };

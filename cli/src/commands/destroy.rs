@@ -1,7 +1,10 @@
 //! `k2m destroy`: the stack goes, and what was uploaded for it.
 
+use std::collections::BTreeSet;
+
 use super::attended::Attended;
 use super::chosen::chosen_stack;
+use super::networks::Regions;
 use super::{CommandError, output};
 use crate::args::DestroyArgs;
 use crate::arn::PlaceError;
@@ -9,8 +12,11 @@ use crate::aws::{Aws, default_region};
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
 use crate::deploy::machine::Machine;
+use crate::deploy::network::{Networks, named};
 use crate::deploy::outcome::Destroyed;
+use crate::deploy::port::{Stacks as _, User as _};
 use crate::exit::Exit;
+use crate::plan::shared::{NETWORK_STACKS, user};
 use crate::report::Reporter;
 use crate::settings::ChosenStack;
 
@@ -27,6 +33,7 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
         name,
         region,
         account: chosen,
+        cluster_region,
         access,
     } = chosen_stack(&args.settings)?;
     let name = name.value;
@@ -54,5 +61,39 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
         user: attended,
         place: &place,
     };
-    Ok(machine.destroy(&name).await?)
+    let me = user(&place.region, &name);
+    let looked = async {
+        stacks.stack(&name).await.map_err(|fault| DeployError::Call {
+            doing: "look at the stack".to_owned(),
+            fault,
+        })
+    };
+    let stack = attended.unless_stopped(&name, looked).await?;
+    let told = stack.and_then(|stack| stack.outputs.get(NETWORK_STACKS).cloned());
+    let mut needed = told.map(|output| named(&output)).unwrap_or_default();
+    let others = cluster_region.as_deref().into_iter().chain([place.region.as_str()]);
+    let told: Vec<String> = needed.iter().map(|(region, _)| region.clone()).collect();
+    let regions: BTreeSet<&str> = others.chain(told.iter().map(String::as_str)).collect();
+    let all = Regions::new(&aws, &place, regions.iter().copied());
+    let machines = all.machines(attended);
+    let networks = Networks {
+        machines: &machines,
+        peerings: &aws,
+        stacks: &aws,
+    };
+    if needed.is_empty() {
+        // A stack that is gone half way says nothing any more.
+        let regions: Vec<&str> = regions.into_iter().collect();
+        needed = attended.unless_stopped(&name, networks.of_user(&regions, &me)).await?;
+    }
+    // What leads through a peering connection goes before the connection itself.
+    needed.reverse();
+    for (region, stack) in &needed {
+        attended.tell(&format!(
+            "with it goes the network stack {stack} in {region}, or what of it no other stack needs"
+        ));
+    }
+    let mut destroyed = machine.destroy(&name).await?;
+    destroyed.network_stacks = networks.release(&needed, &me).await?;
+    Ok(destroyed)
 }

@@ -2,7 +2,7 @@
 
 mod digest;
 
-use super::{CommandError, chosen, health, look, output};
+use super::{CommandError, chosen, health, look, networks, output};
 use crate::args::PlanArgs;
 use crate::exit::Exit;
 use crate::plan::change::Change;
@@ -17,17 +17,25 @@ pub async fn run(args: PlanArgs, reporter: &mut Reporter) -> Result<Exit, Comman
     let mut plan = plan::plan(&settings, &facts)?;
     let template = template::render(&plan)?;
     let change = Change::between(&facts.stack, &template)?;
-    let exit = exit(&change);
+    let network_changes = networks::changes(&plan, &facts)?;
+    let exit = exit(network_changes.iter().map(|network| &network.change).chain([&change]));
     plan.warnings.extend(health::warnings(&settings, &facts));
-    output(reporter.result(&Digest { plan, change }))?;
+    output(reporter.result(&Digest {
+        plan,
+        network_changes,
+        change,
+    }))?;
     Ok(exit)
 }
 
-fn exit(change: &Change) -> Exit {
-    match change.pending() {
-        Some(false) => Exit::Fine,
-        Some(true) => Exit::ChangesPending,
-        None => Exit::CouldNotTell,
+/// What is pending anywhere is certain; what nobody knows is not.
+fn exit<'a>(changes: impl Iterator<Item = &'a Change> + Clone) -> Exit {
+    if changes.clone().any(|change| change.pending() == Some(true)) {
+        Exit::ChangesPending
+    } else if changes.clone().any(|change| change.pending().is_none()) {
+        Exit::CouldNotTell
+    } else {
+        Exit::Fine
     }
 }
 

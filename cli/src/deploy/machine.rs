@@ -72,8 +72,12 @@ pub struct Job<'a> {
     pub stack: &'a str,
     /// The template.
     pub template: &'a str,
-    /// The function's code.
-    pub bundle: &'a Bundle,
+    /// The function's code; a network stack has none.
+    pub bundle: Option<&'a Bundle>,
+    /// Parameters beside those that name the code.
+    pub parameters: BTreeMap<String, String>,
+    /// Whether the user has agreed already, to several stacks at once.
+    pub agreed: bool,
     /// What is confirmed with the change: each a line, such as `creates the topic orders with 3 partitions`.
     pub conditions: Vec<String>,
     /// Whether a stack of this name that never worked was deleted just now.
@@ -93,6 +97,16 @@ pub struct Settled {
     seen: bool,
     /// What CloudFormation kept of it.
     kept: Vec<String>,
+}
+
+/// What CloudFormation is given.
+struct Prepared {
+    /// The code's key in the bucket, and its architecture.
+    code: Option<(String, &'static str)>,
+    /// The template.
+    template: Template,
+    /// The artifact bucket, where anything is in it.
+    bucket: Option<String>,
 }
 
 impl Machine<'_> {
@@ -172,22 +186,26 @@ impl Machine<'_> {
                     .map(String::as_str)
             };
             let prepared = self.prepare(job, parameter(ARTIFACT_BUCKET));
-            let (bucket, key, template) = self.unless_stopped(name, prepared).await?;
+            let Prepared { code, template, bucket } = self.unless_stopped(name, prepared).await?;
             if step == Step::Resume {
                 self.unless_stopped(name, self.take_away_left_overs(name)).await?;
             }
             let create = step != Step::Update;
+            let mut parameters = job.parameters.clone();
+            if let Some((key, architecture)) = &code {
+                parameters.extend([
+                    (ARTIFACT_BUCKET.to_owned(), bucket.clone().unwrap_or_default()),
+                    (ARTIFACT_KEY.to_owned(), key.clone()),
+                    (ARCHITECTURE.to_owned(), (*architecture).to_owned()),
+                ]);
+            }
             let change_set = NewChangeSet {
                 stack: name.to_owned(),
                 name: format!("{CHANGE_SET}{:016x}", self.world.random()),
                 token: self.token(),
                 create,
                 template,
-                parameters: BTreeMap::from([
-                    (ARTIFACT_BUCKET.to_owned(), bucket.clone()),
-                    (ARTIFACT_KEY.to_owned(), key.clone()),
-                    (ARCHITECTURE.to_owned(), job.bundle.architecture.name().to_owned()),
-                ]),
+                parameters,
                 tags: BTreeMap::from([(STACK_TAG.to_owned(), name.to_owned())]),
             };
             let mut deployed = Deployed {
@@ -202,6 +220,7 @@ impl Machine<'_> {
                 outputs: BTreeMap::new(),
                 warnings: Vec::new(),
                 plan_warnings: Vec::new(),
+                network_stacks: Vec::new(),
                 next_step: String::new(),
             };
             let agreed = match self.agree(job, &change_set).await {
@@ -230,11 +249,14 @@ impl Machine<'_> {
             deployed.outputs = ended.stack.map(|stack| stack.outputs).unwrap_or_default();
             // The code that was live before stays, so that a rollback finds it; templates are of no use any more.
             let previous = parameter(ARTIFACT_KEY);
-            let same = previous == Some(&key);
+            let key = code.as_ref().map(|(key, _)| key.as_str());
+            let same = previous == key;
             let keep =
-                |object: &str| !object.ends_with(TEMPLATE) && (same || object == key || Some(object) == previous);
+                |object: &str| !object.ends_with(TEMPLATE) && (same || Some(object) == key || Some(object) == previous);
             // It is deployed; what can't be tidied up now can be tidied up by the next run.
-            if let Err(error) = artifacts::prune(self.artifacts, &bucket, name, keep).await {
+            if let Some(bucket) = &bucket
+                && let Err(error) = artifacts::prune(self.artifacts, bucket, name, keep).await
+            {
                 deployed.warnings.push(error.to_string());
             }
             Ok(deployed)
@@ -300,7 +322,21 @@ impl Machine<'_> {
                 kept,
                 artifacts_removed: cleared.artifacts,
                 bucket_removed: cleared.bucket,
+                network_stacks: Vec::new(),
             })
+        })
+    }
+
+    /// Deletes a stack that was agreed to be deleted with another; that there is none is fine.
+    pub fn remove<'a>(&'a self, name: &'a str) -> Running<'a, ()> {
+        Box::pin(async move {
+            let settled = self.settle(name, Goal::Destroy).await?;
+            if let Some(stack) = settled.stack.as_ref().filter(|_| settled.step == Step::Delete) {
+                self.user
+                    .tell(&format!("deleting the stack {name} in {}", self.place.region));
+                self.delete(name, stack).await?;
+            }
+            Ok(())
         })
     }
 
@@ -343,28 +379,44 @@ impl Machine<'_> {
         }
     }
 
-    /// The bucket with the function's code in it, the code's key, and the template as CloudFormation takes it.
-    async fn prepare(&self, job: &Job<'_>, deployed: Option<&str>) -> Result<(String, String, Template), DeployError> {
+    /// What CloudFormation is given. There is a bucket where anything has to be uploaded.
+    async fn prepare(&self, job: &Job<'_>, deployed: Option<&str>) -> Result<Prepared, DeployError> {
+        let large = job.template.len() > MOST_IN_REQUEST;
+        if job.bundle.is_none() && !large {
+            return Ok(Prepared {
+                template: Template::Body(job.template.to_owned()),
+                code: None,
+                bucket: None,
+            });
+        }
         let (bucket, new) = artifacts::ready(self.artifacts, self.world, self.place, deployed).await?;
         if new {
             self.user.tell(&format!("made the artifact bucket {bucket}"));
         }
-        let key = format!("{}/{}.zip", job.stack, job.bundle.sha256);
-        if artifacts::upload(self.artifacts, &bucket, &key, &job.bundle.zip).await? {
-            let kib = job.bundle.zip.len().div_ceil(1024);
-            self.user.tell(&format!(
-                "uploaded the handler ({kib} KiB, {})",
-                job.bundle.architecture.name()
-            ));
+        let mut code = None;
+        if let Some(bundle) = job.bundle {
+            let key = format!("{}/{}.zip", job.stack, bundle.sha256);
+            if artifacts::upload(self.artifacts, &bucket, &key, &bundle.zip).await? {
+                let kib = bundle.zip.len().div_ceil(1024);
+                self.user.tell(&format!(
+                    "uploaded the handler ({kib} KiB, {})",
+                    bundle.architecture.name()
+                ));
+            }
+            code = Some((key, bundle.architecture.name()));
         }
-        let template = if job.template.len() > MOST_IN_REQUEST {
+        let template = if large {
             let key = format!("{}/{}{TEMPLATE}", job.stack, sha256(job.template.as_bytes()));
             artifacts::upload(self.artifacts, &bucket, &key, job.template.as_bytes()).await?;
             Template::Url(self.artifacts.url(&bucket, &key))
         } else {
             Template::Body(job.template.to_owned())
         };
-        Ok((bucket, key, template))
+        Ok(Prepared {
+            code,
+            template,
+            bucket: Some(bucket),
+        })
     }
 
     async fn agreed(&self, question: &str) -> Result<(), DeployError> {

@@ -5,6 +5,7 @@ pub mod artifacts;
 pub mod bundle;
 pub mod events;
 pub mod machine;
+pub mod network;
 pub mod outcome;
 pub mod port;
 pub mod progress;
@@ -14,6 +15,7 @@ pub mod state;
 use thiserror::Error;
 
 use crate::exit::Exit;
+use crate::plan::PlanError;
 use bundle::BundleError;
 use port::Fault;
 use state::{Refusal, Status};
@@ -113,6 +115,32 @@ pub enum DeployError {
         /// The limit.
         minutes: u64,
     },
+    /// What a network stack has to be can't be told.
+    #[error("{0}")]
+    Network(Box<PlanError>),
+    /// Its template can't be made.
+    #[error("{0}")]
+    NetworkTemplate(String),
+    /// A network stack leads through a peering connection that nobody tells the id of.
+    #[error(
+        "no network stack says which peering connection joins {vpc} to {peer}\n  run the same command again, and if it stays so, `k2m destroy` and `k2m deploy` the stack anew"
+    )]
+    NoPeering {
+        /// The VPC that leads there.
+        vpc: String,
+        /// The VPC whose network stack makes it.
+        peer: String,
+    },
+    /// A peering connection that will never carry anything.
+    #[error(
+        "the peering connection {id} is {status}\n  delete it, see in the console of the accepter's VPC why, and run the same command again"
+    )]
+    Peering {
+        /// Its id.
+        id: String,
+        /// AWS's word.
+        status: String,
+    },
     /// No region to destroy in.
     #[error("nothing says in which region the stack is\n  name it with --region, --stream ARN or AWS_REGION")]
     NoRegion,
@@ -130,6 +158,7 @@ impl DeployError {
                 | BundleError::Nowhere { .. }
                 | BundleError::Build { .. } => Exit::Failed,
             },
+            Self::Network(error) => error.exit(),
             Self::NobodyToAsk | Self::NoRegion => Exit::Usage,
             Self::Stopped { .. } | Self::LeftOver { .. } | Self::Left { .. } => Exit::Interrupted,
             Self::Call { .. }
@@ -139,6 +168,9 @@ impl DeployError {
             | Self::Failed(_)
             | Self::Declined
             | Self::Terminal(_)
+            | Self::NetworkTemplate(_)
+            | Self::NoPeering { .. }
+            | Self::Peering { .. }
             | Self::TooLong { .. } => Exit::Failed,
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::network::NetworkOutcome;
 use super::port::{Action, Change};
 
 /// What happened to the stack.
@@ -39,6 +40,9 @@ pub struct Deployed {
     pub warnings: Vec<String>,
     /// The same of the plan: people were told before they were asked.
     pub plan_warnings: Vec<String>,
+    /// Network stacks that were deployed before it, or given back after it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub network_stacks: Vec<NetworkOutcome>,
     /// What to do next.
     pub next_step: String,
 }
@@ -52,6 +56,7 @@ impl fmt::Display for Deployed {
             Happened::Replaced => "is deleted and created again",
         };
         writeln!(f, "The stack {} in {} {happened}.", self.stack, self.region)?;
+        networks(f, &self.network_stacks)?;
         let width = self.outputs.keys().map(String::len).max().unwrap_or_default();
         for (key, value) in &self.outputs {
             writeln!(f, "  {key:width$}  {value}")?;
@@ -82,6 +87,16 @@ pub struct Destroyed {
     pub artifacts_removed: usize,
     /// The artifact bucket, where nothing was left in it.
     pub bucket_removed: Option<String>,
+    /// Network stacks that it needed something in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub network_stacks: Vec<NetworkOutcome>,
+}
+
+/// A line for each network stack.
+fn networks(f: &mut fmt::Formatter<'_>, stacks: &[NetworkOutcome]) -> fmt::Result {
+    stacks.iter().try_for_each(|NetworkOutcome { stack, region, status }| {
+        writeln!(f, "The network stack {stack} in {region} is {status}.")
+    })
 }
 
 impl fmt::Display for Destroyed {
@@ -92,6 +107,7 @@ impl fmt::Display for Destroyed {
         } else {
             writeln!(f, "The stack {stack} in {region} is deleted.")?;
         }
+        networks(f, &self.network_stacks)?;
         if !self.kept.is_empty() {
             writeln!(f, "  kept: {}", self.kept.join(", "))?;
         }

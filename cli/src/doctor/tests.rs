@@ -41,6 +41,8 @@ fn settings() -> Settings {
         ca_secret: None,
         all_broker_ports: default(false),
         subnets: None,
+        vpc: None,
+        peering: None,
         pipelines: vec![PipelineSettings {
             stream,
             topic: default("orders".to_owned()),
@@ -288,6 +290,7 @@ fn looked_at() -> Facts {
             }),
         )]),
         networks: [(REGION.to_owned(), network())].into(),
+        network_stacks: BTreeMap::new(),
         stack: found(Stack {
             name: "k2m-orders".to_owned(),
             status: "CREATE_COMPLETE".to_owned(),

@@ -93,6 +93,9 @@ pub struct Facts {
     pub topics: BTreeMap<String, Fact<Topic>>,
     /// By region, what of the networks matters: that of the cluster, and that of the function where it is another.
     pub networks: BTreeMap<String, Network>,
+    /// By name, the network stacks of the VPCs that matter; absent ones may be left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub network_stacks: BTreeMap<String, Fact<Stack>>,
     /// The stack of the settings' name.
     pub stack: Fact<Stack>,
     /// By the stream's ARN, what is of one pipeline alone.
@@ -188,6 +191,19 @@ impl Facts {
                     format!("networks.{region}.prefixLists"),
                     network.prefix_lists.unreadable(),
                 ),
+                (format!("networks.{region}.peerings"), network.peerings.unreadable()),
+                (
+                    format!("networks.{region}.transitGatewayAttachments"),
+                    network.transit_gateway_attachments.unreadable(),
+                ),
+                (format!("networks.{region}.endpoints"), network.endpoints.unreadable()),
+            ]);
+        }
+        for (name, stack) in &self.network_stacks {
+            let template = stack.found().and_then(|stack| stack.template_unreadable.as_ref());
+            found.extend([
+                (format!("networkStacks.{name}"), stack.unreadable()),
+                (format!("networkStacks.{name}.template"), template),
             ]);
         }
         found.extend([

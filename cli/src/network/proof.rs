@@ -131,6 +131,21 @@ pub enum Outcome {
 }
 
 impl Proof {
+    /// Ids of what packets and answers go through between the VPCs: peering connections, transit gateways and so on, each once.
+    pub fn gateways(&self) -> Vec<String> {
+        let mut gateways: Vec<String> = Vec::new();
+        let crossings = self
+            .steps
+            .iter()
+            .filter(|step| matches!(step.hop, Hop::Gateway | Hop::AnswerGateway));
+        for id in crossings.flat_map(|step| &step.resources) {
+            if !gateways.contains(id) {
+                gateways.push(id.clone());
+            }
+        }
+        gateways
+    }
+
     pub(super) fn new(
         (source_subnet, source_address): (&str, Option<&str>),
         (destination_subnet, destination_address): (Option<&str>, &str),

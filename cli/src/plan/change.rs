@@ -41,6 +41,24 @@ pub enum Change {
     },
 }
 
+/// What would change in a network stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkChange {
+    /// Its name.
+    pub stack: String,
+    /// Its region.
+    pub region: String,
+    /// What would change.
+    pub change: Change,
+}
+
+impl fmt::Display for NetworkChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}: {}", self.stack, self.region, self.change)
+    }
+}
+
 /// A resource of a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -144,14 +144,79 @@ pub enum PlanError {
         reason: String,
     },
     /// No subnet can be the function's, or not one that was chosen.
-    #[error("{}", subnets(*port, chosen.as_ref(), obstacles))]
+    #[error("{}", subnets(*port, chosen.as_ref(), vpc, obstacles, reasons))]
     Subnets {
         /// The brokers' port.
         port: u16,
         /// Who chose the subnets; absent where the plan looked for them.
         chosen: Option<Source>,
+        /// The function's VPC.
+        vpc: String,
         /// By subnet, what is in the way.
         obstacles: Vec<(String, Obstacle)>,
+        /// Why there is no other way between the VPCs.
+        reasons: Vec<String>,
+    },
+    /// Nothing joins the function's VPC and the brokers', and k2m can't.
+    #[error("no way leads from {} in {region} to the brokers' {cluster_vpc}:{}", vpcs.join(", "), list(reasons))]
+    NoWay {
+        /// VPCs that the function could be in.
+        vpcs: Vec<String>,
+        /// The brokers' VPC.
+        cluster_vpc: String,
+        /// The function's region.
+        region: String,
+        /// Why not, each with the next step.
+        reasons: Vec<String>,
+    },
+    /// Several VPCs could be joined to the brokers', and none is.
+    #[error(
+        "the function has to be in a VPC in {region}, where the stream is, and none of those leads to the brokers' {cluster_vpc} yet: name the one to join to it with \
+         --vpc (or `vpc` in k2m.yaml):{}",
+        list(vpcs)
+    )]
+    ChooseVpc {
+        /// The function's region.
+        region: String,
+        /// The brokers' VPC.
+        cluster_vpc: String,
+        /// The VPCs, each with its name and blocks.
+        vpcs: Vec<String>,
+    },
+    /// The VPC that was named isn't there.
+    #[error(
+        "the VPC {vpc} ({by}) has no subnet in {region}, where the function has to be: name another; `aws ec2 describe-vpcs --region {region}` shows what is there"
+    )]
+    NoVpc {
+        /// Its id.
+        vpc: String,
+        /// Who named it.
+        by: Source,
+        /// The function's region.
+        region: String,
+    },
+    /// The subnets that were named are of several VPCs.
+    #[error("the subnets ({by}) are in {}: a function is in one VPC, so name subnets of one", vpcs.join(" and "))]
+    SubnetsOfVpcs {
+        /// The VPCs.
+        vpcs: Vec<String>,
+        /// Who named the subnets.
+        by: Source,
+    },
+    /// Another stack leads the same addresses elsewhere.
+    #[error(
+        "{table} would need a route to {destination}, and has one in the network stack {stack}, which {user} needs, that leads elsewhere: use another VPC (--vpc) or \
+         subnets with another route table (--subnets)"
+    )]
+    RouteOfOther {
+        /// The route table.
+        table: String,
+        /// The block.
+        destination: String,
+        /// The network stack.
+        stack: String,
+        /// Who needs it.
+        user: String,
     },
     /// More subnets than Lambda takes.
     #[error("{count} subnets are chosen ({by}), but Lambda takes at most 16: leave {} out", count - 16)]
@@ -263,13 +328,24 @@ pub enum PlanError {
 /// Why a subnet can't be the function's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
-    /// It is not one of the cluster's VPC.
+    /// It is not one of the function's VPC.
     Elsewhere {
         /// That VPC's id.
         vpc: String,
     },
     /// It has no free address.
     Full,
+    /// A route that is there leads elsewhere, and is never overwritten.
+    Route {
+        /// The route table.
+        table: String,
+        /// The route's block.
+        destination: String,
+        /// Where it leads.
+        target: String,
+        /// Whether that is gone.
+        gone: bool,
+    },
     /// A broker can't be reached from it. The reachability engine's words.
     Refused(String),
     /// Whether the brokers can be reached from it can't be told. The reachability engine's words.
@@ -279,10 +355,23 @@ pub enum Obstacle {
 impl std::fmt::Display for Obstacle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Elsewhere { vpc } => write!(f, "it is not in {vpc}, the cluster's VPC; name subnets of that one"),
+            Self::Elsewhere { vpc } => write!(f, "it is not in {vpc}, the function's VPC; name subnets of that one"),
             Self::Full => f.write_str(
                 "no address is free, and a function's network interface needs one; free some, or take another subnet",
             ),
+            Self::Route {
+                table,
+                destination,
+                target,
+                gone,
+            } => {
+                let gone = if *gone { ", which is gone" } else { "" };
+                write!(
+                    f,
+                    "{table} has a route to {destination} already, which leads to {target}{gone}, and k2m overwrites none: take it away, or use a subnet with another \
+                     route table"
+                )
+            }
             Self::Refused(reason) | Self::Unknown(reason) => f.write_str(reason),
         }
     }
@@ -295,6 +384,9 @@ impl PlanError {
             Self::OtherFacts { .. }
             | Self::LeftOut { .. }
             | Self::TooManySubnets { .. }
+            | Self::NoVpc { .. }
+            | Self::SubnetsOfVpcs { .. }
+            | Self::ChooseVpc { .. }
             | Self::Time { .. }
             | Self::Destination { .. }
             | Self::Disorder { .. } => Exit::Usage,
@@ -311,6 +403,8 @@ impl PlanError {
             Self::Absent { .. }
             | Self::State { .. }
             | Self::NotYet { .. }
+            | Self::NoWay { .. }
+            | Self::RouteOfOther { .. }
             | Self::ForeignStack { .. }
             | Self::OtherStream { .. }
             | Self::Authentication { .. }
@@ -374,15 +468,20 @@ fn blind(facts: &[(String, Unreadable)]) -> String {
     text
 }
 
-fn subnets(port: u16, chosen: Option<&Source>, obstacles: &[(String, Obstacle)]) -> String {
+fn subnets(
+    port: u16,
+    chosen: Option<&Source>,
+    vpc: &str,
+    obstacles: &[(String, Obstacle)],
+    reasons: &[String],
+) -> String {
     let mut text = match chosen {
         Some(source) => format!("these subnets ({source}) can't be the function's:"),
         None if obstacles.is_empty() => {
-            "no subnet of the cluster's VPC is among the facts, so there is none for the function; look again"
-                .to_owned()
+            format!("no subnet of {vpc} is among the facts, so there is none for the function; look again")
         }
         None => format!(
-            "no subnet of the cluster's VPC can be the function's, which must be proven to reach every broker on port {port} and to be answered:"
+            "no subnet of {vpc} can be the function's, which must be proven to reach every broker on port {port} and to be answered:"
         ),
     };
     for (subnet, obstacle) in obstacles.iter().take(LINES) {
@@ -390,6 +489,9 @@ fn subnets(port: u16, chosen: Option<&Source>, obstacles: &[(String, Obstacle)])
     }
     if obstacles.len() > LINES {
         let _ = write!(text, "\n  and {} more subnets", obstacles.len() - LINES);
+    }
+    for reason in reasons {
+        let _ = write!(text, "\n  {reason}");
     }
     text
 }

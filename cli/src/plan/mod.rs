@@ -16,7 +16,9 @@ mod rights;
 pub(crate) mod sample;
 pub(crate) mod secret;
 mod seen;
+pub mod shared;
 pub(crate) mod topic;
+mod way;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -25,7 +27,7 @@ pub use error::{Obstacle, PlanError};
 pub(crate) use function::fitting_memory;
 pub use model::{
     Alarm, DeadLetterTopic, Decision, Destination, Dimension, MappedTopic, NewTopic, Pipeline, Plan, PlannedCluster,
-    PlannedFunction, PlannedMapping, PlannedNetwork, PlannedSecrets, Removed, Statement,
+    PlannedFunction, PlannedMapping, PlannedNetwork, PlannedPeer, PlannedSecrets, Removed, Statement,
 };
 pub(crate) use seen::same_pipelines;
 
@@ -73,6 +75,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         partition: settings.home.partition.clone(),
         cluster,
         network: place.network,
+        network_stacks: place.network_stacks,
         removed: removed(&seen),
         brief_outputs: outputs(&pipelines) > MOST_OUTPUTS,
         pipelines,

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::shared::NetworkStack;
 use crate::arn::SecretArn;
 use crate::facts::stream_name;
 use crate::network::Proof;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub cluster: PlannedCluster,
     /// The function's network.
     pub network: PlannedNetwork,
+    /// Network stacks that the stack needs, in the order in which they are deployed.
+    pub network_stacks: Vec<NetworkStack>,
     /// What moves records; each has its own function. Never empty.
     pub pipelines: Vec<Pipeline>,
     /// Pipelines that the stack has and that this takes away.
@@ -130,10 +133,26 @@ pub struct PlannedNetwork {
     pub vpc: String,
     /// Ids of the function's subnets, in order.
     pub subnets: Vec<String>,
-    /// The security group of the cluster that is given an ingress rule.
+    /// The id of the brokers' VPC.
+    pub cluster_vpc: String,
+    /// The security group of the cluster that lets the function in.
     pub cluster_group: String,
     /// First and last port of the rules.
     pub ports: (u16, u16),
+    /// Where the function's group lets out to.
+    pub egress: Vec<PlannedPeer>,
+    /// Whether the stack gives the cluster's group a rule that names the function's group. Else a network stack gives it rules by CIDR block.
+    pub ingress_by_group: bool,
+}
+
+/// The other side of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", content = "value", rename_all = "camelCase")]
+pub enum PlannedPeer {
+    /// A security group's id.
+    Group(String),
+    /// An IPv4 CIDR block.
+    Cidr(String),
 }
 
 /// A stream into a topic.

@@ -1,13 +1,15 @@
-//! Where the function is: subnets from which every broker is proven to be reached, through the network as the stack will make it, and the
-//! rules that let it through.
+//! Where the function is: a VPC, and subnets in it from which every broker is proven to be reached, through the network as the stacks will make it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PlannedNetwork;
 use super::error::{Obstacle, PlanError};
+use super::model::PlannedPeer;
 use super::notes::{Notes, why};
 use super::seen::Seen;
-use crate::facts::network::{Rule, RulePeer, SecurityGroup, Subnet};
+use super::shared::{Needs, NetworkStack, of_network_stack, user};
+use super::way::{End, Ends, Takes, Way, ways};
+use crate::facts::network::{Rule, RulePeer, SecurityGroup, Subnet, Vpc};
 use crate::facts::{Broker, Owner};
 use crate::network::{Change, Destination, Proof, Source, Verdict, View, prove};
 use crate::settings::{Setting, Settings};
@@ -30,6 +32,8 @@ const RULES_PER_GROUP: usize = 60;
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) network: PlannedNetwork,
+    /// Those that are made or changed for it, in the order in which they are deployed.
+    pub(super) network_stacks: Vec<NetworkStack>,
     pub(super) proofs: Vec<Proof>,
 }
 
@@ -41,40 +45,126 @@ struct Candidate<'a> {
     deployed: bool,
     /// Whether a broker is in it.
     broker: bool,
+    takes: Takes,
     proofs: Vec<Proof>,
     obstacle: Option<Obstacle>,
 }
 
-/// Chooses the subnets and the rules.
+/// What is the same for all ways and subnets.
+struct Ground<'a> {
+    seen: &'a Seen<'a>,
+    cluster_region: &'a str,
+    cluster_vpc: String,
+    broker_subnets: Vec<&'a Subnet>,
+    cluster_group: &'a SecurityGroup,
+    port: u16,
+    ports: (u16, u16),
+}
+
+/// A way into one VPC, tried on all its subnets.
+struct Tried<'a> {
+    ends: Ends<'a>,
+    way: Way,
+    candidates: Vec<Candidate<'a>>,
+}
+
+/// Chooses the VPC, the way to the brokers, the subnets and the rules.
 pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut Notes) -> Result<Place, PlanError> {
-    let vpc = vpc(seen)?;
-    let group = cluster_group(seen)?;
+    let cluster_vpc = vpc(seen)?;
     let ports = ports(settings, port, notes);
-    let view = view(seen, &settings.cluster.value.region, &group.id, &vpc, ports);
-    let candidates: Vec<Candidate> = seen
-        .subnets
-        .iter()
-        .filter(|subnet| subnet.vpc == vpc)
-        .map(|subnet| judge(subnet, seen, &view, port))
-        .collect();
+    let ground = Ground {
+        seen,
+        cluster_region: &settings.cluster.value.region,
+        broker_subnets: broker_subnets(seen)?,
+        cluster_group: cluster_group(seen, &cluster_vpc)?,
+        cluster_vpc,
+        port,
+        ports,
+    };
+    let region = settings.home.region.as_str();
+    let (vpcs, reason) = function_vpcs(settings, &ground, region)?;
+    let mut best: Option<(Tried, Vec<String>)> = None;
+    let mut dead_ends = Vec::new();
+    for vpc in &vpcs {
+        let ends = ground.ends(region, vpc, &settings.home.account)?;
+        let (ways, reasons) = ways(&ends, settings.peering.as_ref().map(|peering| peering.value.as_str()));
+        // With several VPCs to choose from, none is joined to the brokers' that isn't yet: which one, the user has to say.
+        let ways = ways.into_iter().filter(|way| vpcs.len() == 1 || !makes_peering(way));
+        for way in ways {
+            let tried = ground.attempt(ends, way);
+            let does = tried.does(settings);
+            let better = best
+                .as_ref()
+                .is_none_or(|(known, _)| tried.rank(settings) > known.rank(settings));
+            if better {
+                best = Some((tried, reasons.clone()));
+            }
+            if does {
+                break;
+            }
+        }
+        dead_ends.extend(reasons);
+        if best.as_ref().is_some_and(|(best, _)| best.does(settings)) {
+            break;
+        }
+    }
+    let Some((tried, reasons)) = best else {
+        return Err(PlanError::NoWay {
+            vpcs,
+            cluster_vpc: ground.cluster_vpc,
+            region: region.to_owned(),
+            reasons: dead_ends,
+        });
+    };
+    if vpcs.len() > 1 && !tried.does(settings) {
+        return Err(PlanError::ChooseVpc {
+            region: region.to_owned(),
+            cluster_vpc: ground.cluster_vpc.clone(),
+            vpcs: named(&ground, region, &vpcs),
+        });
+    }
+    let Tried { ends, way, candidates } = tried;
+    if !ends.same_vpc() {
+        notes.decide("vpc", shown(&ground, region, ends.function.vpc), reason);
+    }
     let chosen = match &settings.subnets {
         Some(setting) => {
-            let chosen = by_user(setting, &candidates, &vpc, port)?;
+            let chosen = by_user(setting, &candidates, ends.function.vpc, port, &reasons)?;
             notes.decide("subnets", listed(&chosen), why(setting, ""));
             chosen
         }
-        None => by_plan(&candidates, port, notes)?,
+        None => by_plan(&candidates, &ends, port, &reasons, notes)?,
     };
     warn_of_zones(&chosen, &candidates, notes);
     warn_of_room(&chosen, notes);
-    rules(group, ports, notes);
+    let network_stacks = network_stacks(settings, &ground, &ends, &chosen)?;
+    path(&way, &ends, &chosen, &network_stacks, settings, notes);
+    rules(&ground, &way, &ends, &chosen, notes);
+    beyond(&chosen, notes);
+    let egress = if way.by_group() {
+        vec![PlannedPeer::Group(ground.cluster_group.id.clone())]
+    } else {
+        let cidrs: BTreeSet<&str> = ground
+            .broker_subnets
+            .iter()
+            .map(|subnet| subnet.cidr.as_str())
+            .collect();
+        cidrs
+            .into_iter()
+            .map(|cidr| PlannedPeer::Cidr(cidr.to_owned()))
+            .collect()
+    };
     Ok(Place {
         network: PlannedNetwork {
-            vpc,
+            vpc: ends.function.vpc.to_owned(),
             subnets: chosen.iter().map(|candidate| candidate.subnet.id.clone()).collect(),
-            cluster_group: group.id.clone(),
+            cluster_vpc: ground.cluster_vpc.clone(),
+            cluster_group: ground.cluster_group.id.clone(),
             ports,
+            egress,
+            ingress_by_group: way.by_group(),
         },
+        network_stacks,
         proofs: chosen
             .into_iter()
             .flat_map(|candidate| candidate.proofs.iter().cloned())
@@ -82,18 +172,170 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     })
 }
 
+impl<'a> Ground<'a> {
+    fn ends<'e>(&'e self, region: &'e str, vpc: &'e str, account: &'e str) -> Result<Ends<'e>, PlanError>
+    where
+        'a: 'e,
+    {
+        let end = |region: &'e str, vpc: &'e str| {
+            let network = self.seen.networks.get(region);
+            let network = network.ok_or_else(|| PlanError::Missing {
+                what: format!("the network in {region}"),
+            })?;
+            Ok::<_, PlanError>(End { region, vpc, network })
+        };
+        Ok(Ends {
+            function: end(region, vpc)?,
+            brokers: end(self.cluster_region, &self.cluster_vpc)?,
+            account,
+        })
+    }
+
+    /// Tries a way on all subnets of the function's VPC.
+    fn attempt<'e>(&'e self, ends: Ends<'e>, way: Way) -> Tried<'e>
+    where
+        'a: 'e,
+    {
+        let base = self.view(&ends, &way);
+        let subnets = ends.function.network.subnets.found().map_or(&[][..], Vec::as_slice);
+        let candidates = subnets
+            .iter()
+            .filter(|subnet| subnet.vpc == ends.function.vpc)
+            .map(|subnet| self.judge(&base, &ends, &way, subnet))
+            .collect();
+        Tried { ends, way, candidates }
+    }
+
+    /// The network as it will be: without what former deployments made, and with the function's group.
+    fn view(&self, ends: &Ends, way: &Way) -> View {
+        let rule = |id: &str, egress, peer: RulePeer| Rule {
+            id: id.to_owned(),
+            egress,
+            protocol: "tcp".to_owned(),
+            ports: Some(self.ports),
+            peer,
+            owner: Owner::ThisStack,
+        };
+        let mut changes = Vec::new();
+        for network in self.seen.networks.values() {
+            let groups = network.security_groups.found().into_iter().flatten();
+            let former = groups
+                .flat_map(|group| &group.rules)
+                .filter(|rule| ends.ours(&rule.owner));
+            changes.extend(former.map(|rule| Change::RemoveRule(rule.id.clone())));
+            for table in network.route_tables.found().into_iter().flatten() {
+                let former = table.routes.iter().filter(|route| ends.ours(&route.owner));
+                changes.extend(former.map(|route| Change::RemoveRoute {
+                    table: table.id.clone(),
+                    destination: route.destination.clone(),
+                }));
+            }
+        }
+        let group = &self.cluster_group.id;
+        let egress = if way.by_group() {
+            vec![rule("FunctionEgress", true, RulePeer::Group(group.clone()))]
+        } else {
+            let cidrs = self.broker_subnets.iter().map(|subnet| &subnet.cidr);
+            cidrs
+                .map(|cidr| rule(&format!("FunctionEgress to {cidr}"), true, RulePeer::Cidr(cidr.clone())))
+                .collect()
+        };
+        changes.push(Change::Group(SecurityGroup {
+            id: FUNCTION_GROUP.to_owned(),
+            vpc: ends.function.vpc.to_owned(),
+            name: FUNCTION_GROUP.to_owned(),
+            rules: egress,
+            owner: Owner::ThisStack,
+        }));
+        if way.by_group() {
+            changes.push(Change::AddRule {
+                group: group.clone(),
+                rule: rule("ClusterIngress", false, RulePeer::Group(FUNCTION_GROUP.to_owned())),
+            });
+        }
+        View::new(self.seen.networks).with(changes)
+    }
+
+    fn judge<'e>(&self, base: &View, ends: &Ends, way: &Way, subnet: &'e Subnet) -> Candidate<'e> {
+        let seen = self.seen;
+        let takes = way.takes(ends, subnet, &self.broker_subnets, self.cluster_group, self.ports);
+        let (takes, conflict) = match takes {
+            Ok(takes) => (takes, None),
+            Err(obstacle) => (Takes::default(), Some(obstacle)),
+        };
+        let view = base.clone().with(takes.changes.iter().cloned());
+        let from = Source {
+            subnet: subnet.id.clone(),
+            address: None,
+            security_groups: vec![FUNCTION_GROUP.to_owned()],
+        };
+        let proofs: Vec<Proof> = seen
+            .brokers
+            .iter()
+            .map(|broker| {
+                let to = Destination::broker(broker, &seen.cluster.security_groups);
+                prove(&view, &from, &to, self.port)
+            })
+            .collect();
+        let deployed = seen
+            .functions
+            .iter()
+            .any(|function| function.subnets.contains(&subnet.id));
+        let full = (subnet.free_addresses == 0).then_some(Obstacle::Full);
+        Candidate {
+            subnet,
+            deployed,
+            broker: seen.brokers.iter().any(|broker| broker.subnet == subnet.id),
+            // Where the function is already, it has its network interface.
+            obstacle: conflict.or_else(|| obstacle(&proofs)).or(full.filter(|_| !deployed)),
+            takes,
+            proofs,
+        }
+    }
+}
+
+impl Tried<'_> {
+    /// Whether the function can be placed so: in all subnets that were named, else in enough zones.
+    fn does(&self, settings: &Settings) -> bool {
+        match &settings.subnets {
+            Some(setting) => setting
+                .value
+                .iter()
+                .all(|id| self.usable().any(|candidate| candidate.subnet.id == *id)),
+            None => self.usable().next().is_some(),
+        }
+    }
+
+    /// More is better: named subnets that do, zones that do.
+    fn rank(&self, settings: &Settings) -> (usize, usize) {
+        let named = settings.subnets.as_ref().map_or(&[][..], |setting| &setting.value);
+        let named = self
+            .usable()
+            .filter(|candidate| named.contains(&candidate.subnet.id))
+            .count();
+        let usable: Vec<&Candidate> = self.usable().collect();
+        (named, zones(&usable).len())
+    }
+
+    fn usable(&self) -> impl Iterator<Item = &Candidate<'_>> {
+        self.candidates.iter().filter(|candidate| candidate.obstacle.is_none())
+    }
+}
+
+/// Whether this way makes a peering connection between VPCs that have none.
+fn makes_peering(way: &Way) -> bool {
+    matches!(way, Way::Peering(joint) if !joint.exists)
+}
+
 /// The VPC of the brokers' subnets.
 fn vpc(seen: &Seen) -> Result<String, PlanError> {
-    let mut vpcs = BTreeSet::new();
-    for Broker { subnet, .. } in seen.brokers {
-        let found = seen.subnets.iter().find(|candidate| candidate.id == *subnet);
-        let found = found.ok_or_else(|| PlanError::Missing {
-            what: format!("the brokers' subnet {subnet}"),
-        })?;
-        vpcs.insert(found.vpc.clone());
-    }
-    match (vpcs.pop_first(), vpcs.pop_first()) {
-        (Some(vpc), None) => Ok(vpc),
+    let vpcs: BTreeSet<&str> = broker_subnets(seen)?
+        .into_iter()
+        .map(|subnet| subnet.vpc.as_str())
+        .collect();
+    let mut vpcs = vpcs.into_iter();
+    match (vpcs.next(), vpcs.next()) {
+        (Some(vpc), None) => Ok(vpc.to_owned()),
         (Some(one), Some(other)) => Err(PlanError::NotYet {
             what: format!("the brokers are in two VPCs, {one} and {other}"),
             next: "look again, and name another cluster if it stays so",
@@ -104,22 +346,105 @@ fn vpc(seen: &Seen) -> Result<String, PlanError> {
     }
 }
 
-/// The cluster's group that has our rule already, else its first.
-fn cluster_group<'a>(seen: &Seen<'a>) -> Result<&'a SecurityGroup, PlanError> {
+/// The brokers' subnets, each once, in the order of ids.
+fn broker_subnets<'a>(seen: &Seen<'a>) -> Result<Vec<&'a Subnet>, PlanError> {
+    let ids: BTreeSet<&str> = seen
+        .brokers
+        .iter()
+        .map(|Broker { subnet, .. }| subnet.as_str())
+        .collect();
+    let find = |id: &str| {
+        let found = seen.subnets.iter().find(|candidate| candidate.id == id);
+        found.ok_or_else(|| PlanError::Missing {
+            what: format!("the brokers' subnet {id}"),
+        })
+    };
+    ids.into_iter().map(find).collect()
+}
+
+/// The VPCs that the function may be in, and why these: what was named, where the deployed function is, the brokers' own, else all of the region.
+fn function_vpcs(settings: &Settings, ground: &Ground, region: &str) -> Result<(Vec<String>, String), PlanError> {
+    let seen = ground.seen;
+    let subnets = || {
+        let network = seen.networks.get(region).and_then(|network| network.subnets.found());
+        network.map_or(&[][..], Vec::as_slice)
+    };
+    let vpcs_of = |ids: &[String]| -> BTreeSet<String> {
+        let found = subnets().iter().filter(|subnet| ids.contains(&subnet.id));
+        found.map(|subnet| subnet.vpc.clone()).collect()
+    };
+    let known = |vpc: &str| subnets().iter().any(|subnet| subnet.vpc == vpc);
+    if let Some(setting) = &settings.vpc {
+        if !known(&setting.value) {
+            return Err(PlanError::NoVpc {
+                vpc: setting.value.clone(),
+                by: setting.source.clone(),
+                region: region.to_owned(),
+            });
+        }
+        return Ok((vec![setting.value.clone()], why(setting, "")));
+    }
+    if let Some(setting) = &settings.subnets {
+        let vpcs = vpcs_of(&setting.value);
+        if vpcs.len() > 1 {
+            return Err(PlanError::SubnetsOfVpcs {
+                vpcs: vpcs.into_iter().collect(),
+                by: setting.source.clone(),
+            });
+        }
+        if let Some(vpc) = vpcs.into_iter().next() {
+            return Ok((vec![vpc], format!("the subnets are in it ({})", setting.source)));
+        }
+    }
+    let deployed: Vec<String> = seen
+        .functions
+        .iter()
+        .flat_map(|function| function.subnets.clone())
+        .collect();
+    if let Some(vpc) = vpcs_of(&deployed).into_iter().next() {
+        return Ok((vec![vpc], "the function is in it".to_owned()));
+    }
+    if region == ground.cluster_region {
+        return Ok((vec![ground.cluster_vpc.clone()], "the brokers are in it".to_owned()));
+    }
+    let vpcs: BTreeSet<String> = subnets().iter().map(|subnet| subnet.vpc.clone()).collect();
+    if vpcs.is_empty() {
+        return Err(PlanError::Missing {
+            what: format!("a VPC with subnets in {region}, where the function has to be"),
+        });
+    }
+    let reason = match vpcs.len() {
+        1 => format!("it is the only one in {region}, where the stream is"),
+        _ => format!("of those in {region}, where the stream is, it is joined to the brokers'"),
+    };
+    Ok((vpcs.into_iter().collect(), reason))
+}
+
+/// The cluster's group that has our rule already, else the first that has room for one.
+fn cluster_group<'a>(seen: &Seen<'a>, cluster_vpc: &str) -> Result<&'a SecurityGroup, PlanError> {
     let ids = &seen.cluster.security_groups;
     let groups = || {
         ids.iter()
             .filter_map(|id| seen.groups.iter().find(|group| group.id == *id))
     };
     let ours = groups().find(|group| {
-        let mut rules = group.rules.iter();
-        rules.any(|rule| rule.owner == Owner::ThisStack && !rule.egress)
+        let mut rules = group.rules.iter().filter(|rule| !rule.egress);
+        rules.any(|rule| rule.owner == Owner::ThisStack || of_network_stack(&rule.owner, &[cluster_vpc]))
     });
     ours.filter(|_| seen.stack.is_some())
+        .or_else(|| groups().find(|group| inbound(group) < RULES_PER_GROUP))
         .or_else(|| groups().next())
         .ok_or_else(|| PlanError::Missing {
             what: format!("the cluster's security groups ({})", ids.join(", ")),
         })
+}
+
+/// Inbound rules that are not this stack's.
+fn inbound(group: &SecurityGroup) -> usize {
+    let rules = group.rules.iter();
+    rules
+        .filter(|rule| !rule.egress && rule.owner != Owner::ThisStack)
+        .count()
 }
 
 fn ports(settings: &Settings, port: u16, notes: &mut Notes) -> (u16, u16) {
@@ -133,67 +458,6 @@ fn ports(settings: &Settings, port: u16, notes: &mut Notes) -> (u16, u16) {
             "all_broker_ports is for {first}-{last}, which the brokers' port {port} is not among: the rules are for {port} alone"
         ));
         (port, port)
-    }
-}
-
-/// The network as it will be: without what a former deployment made, and with what this one makes.
-fn view(seen: &Seen, region: &str, cluster_group: &str, vpc: &str, ports: (u16, u16)) -> View {
-    let rule = |id: &str, egress, peer: &str| Rule {
-        id: id.to_owned(),
-        egress,
-        protocol: "tcp".to_owned(),
-        ports: Some(ports),
-        peer: RulePeer::Group(peer.to_owned()),
-        owner: Owner::ThisStack,
-    };
-    let former = seen
-        .groups
-        .iter()
-        .flat_map(|group| &group.rules)
-        .filter(|rule| rule.owner == Owner::ThisStack)
-        .map(|rule| Change::RemoveRule(rule.id.clone()));
-    let networks = BTreeMap::from([(region.to_owned(), seen.network.clone())]);
-    View::new(&networks).with(former).with([
-        Change::Group(SecurityGroup {
-            id: FUNCTION_GROUP.to_owned(),
-            vpc: vpc.to_owned(),
-            name: FUNCTION_GROUP.to_owned(),
-            rules: vec![rule("FunctionEgress", true, cluster_group)],
-            owner: Owner::ThisStack,
-        }),
-        Change::AddRule {
-            group: cluster_group.to_owned(),
-            rule: rule("ClusterIngress", false, FUNCTION_GROUP),
-        },
-    ])
-}
-
-fn judge<'a>(subnet: &'a Subnet, seen: &Seen, view: &View, port: u16) -> Candidate<'a> {
-    let from = Source {
-        subnet: subnet.id.clone(),
-        address: None,
-        security_groups: vec![FUNCTION_GROUP.to_owned()],
-    };
-    let proofs: Vec<Proof> = seen
-        .brokers
-        .iter()
-        .map(|broker| {
-            let to = Destination::broker(broker, &seen.cluster.security_groups);
-            prove(view, &from, &to, port)
-        })
-        .collect();
-    let deployed = seen
-        .functions
-        .iter()
-        .any(|function| function.subnets.contains(&subnet.id));
-    let full = (subnet.free_addresses == 0).then_some(Obstacle::Full);
-    Candidate {
-        subnet,
-        deployed,
-        broker: seen.brokers.iter().any(|broker| broker.subnet == subnet.id),
-        // Where the function is already, it has its network interface.
-        obstacle: obstacle(&proofs).or(full.filter(|_| !deployed)),
-        proofs,
     }
 }
 
@@ -225,6 +489,7 @@ fn by_user<'c, 'a>(
     candidates: &'c [Candidate<'a>],
     vpc: &str,
     port: u16,
+    reasons: &[String],
 ) -> Result<Vec<&'c Candidate<'a>>, PlanError> {
     // The order says nothing to Lambda; sorted, the same subnets give the same template.
     let ids: BTreeSet<&String> = setting.value.iter().collect();
@@ -251,7 +516,9 @@ fn by_user<'c, 'a>(
         Err(PlanError::Subnets {
             port,
             chosen: Some(setting.source.clone()),
+            vpc: vpc.to_owned(),
             obstacles,
+            reasons: reasons.to_vec(),
         })
     }
 }
@@ -260,7 +527,9 @@ fn by_user<'c, 'a>(
 /// isn't enough.
 fn by_plan<'c, 'a>(
     candidates: &'c [Candidate<'a>],
+    ends: &Ends,
     port: u16,
+    reasons: &[String],
     notes: &mut Notes,
 ) -> Result<Vec<&'c Candidate<'a>>, PlanError> {
     let usable: Vec<&Candidate> = candidates
@@ -278,7 +547,9 @@ fn by_plan<'c, 'a>(
         return Err(PlanError::Subnets {
             port,
             chosen: None,
+            vpc: ends.function.vpc.to_owned(),
             obstacles,
+            reasons: reasons.to_vec(),
         });
     }
     let enough = ENOUGH_ZONES.min(zones(&usable).len());
@@ -290,9 +561,13 @@ fn by_plan<'c, 'a>(
         (deployed, "the function is in them, and reaches every broker".to_owned())
     } else {
         let chosen = one_a_zone(&usable, &broker_zones(candidates), enough);
-        let reason = format!(
-            "one in each zone that has a broker: the broker's own where it reaches all brokers and has {ROOM} free addresses, else the one with most of them"
-        );
+        let reason = if ends.same_vpc() {
+            format!(
+                "one in each zone that has a broker: the broker's own where it reaches all brokers and has {ROOM} free addresses, else the one with most of them"
+            )
+        } else {
+            "one in each of two zones, those of the brokers first: the one with most free addresses of those that reach all brokers".to_owned()
+        };
         (chosen, reason)
     };
     // Sorted, the same subnets give the same template.
@@ -399,27 +674,204 @@ fn warn_of_zones(chosen: &[&Candidate], candidates: &[Candidate], notes: &mut No
     }
 }
 
-fn rules(group: &SecurityGroup, ports: (u16, u16), notes: &mut Notes) {
-    let (first, last) = ports;
+/// Network stacks as they have to be with this plan: what others need in them stays.
+fn network_stacks(
+    settings: &Settings,
+    ground: &Ground,
+    ends: &Ends,
+    chosen: &[&Candidate],
+) -> Result<Vec<NetworkStack>, PlanError> {
+    let me = user(&settings.home.region, &settings.stack.value);
+    let (mut function, mut brokers) = (Needs::default(), Needs::default());
+    for Candidate { takes, .. } in chosen {
+        function.routes.extend(takes.function.routes.iter().cloned());
+        brokers.peerings.extend(takes.brokers.peerings.iter().cloned());
+        brokers.routes.extend(takes.brokers.routes.iter().cloned());
+        brokers.ingress.extend(takes.brokers.ingress.iter().cloned());
+    }
+    let mut stacks = Vec::new();
+    // The brokers' first: the other leads through the peering connection that it makes.
+    for (end, needs) in [(ends.brokers, brokers), (ends.function, function)] {
+        if needs.is_empty() {
+            continue;
+        }
+        let deployed = ground.seen.network_stack(end.vpc);
+        let mut stack = NetworkStack::of_others(deployed, end.region, end.vpc, &me)?;
+        for (other, theirs) in &stack.users {
+            let clash = needs.routes.iter().find(|mine| {
+                let mut routes = theirs.routes.iter();
+                routes.any(|one| {
+                    one.table == mine.table && one.destination == mine.destination && one.target != mine.target
+                })
+            });
+            if let Some(route) = clash {
+                return Err(PlanError::RouteOfOther {
+                    table: route.table.clone(),
+                    destination: route.destination.clone(),
+                    stack: stack.stack.clone(),
+                    user: other.clone(),
+                });
+            }
+        }
+        stack.users.insert(me.clone(), needs);
+        stacks.push(stack);
+    }
+    Ok(stacks)
+}
+
+/// Says how the two VPCs are joined, and which routes are made.
+fn path(
+    way: &Way,
+    ends: &Ends,
+    chosen: &[&Candidate],
+    stacks: &[NetworkStack],
+    settings: &Settings,
+    notes: &mut Notes,
+) {
+    let (function, brokers) = (ends.function.vpc, ends.brokers.vpc);
+    match way {
+        Way::Inside => return,
+        Way::Routed { .. } => {
+            let by: BTreeSet<String> = chosen
+                .iter()
+                .flat_map(|candidate| &candidate.proofs)
+                .flat_map(Proof::gateways)
+                .collect();
+            let by: Vec<String> = by.into_iter().collect();
+            notes.decide(
+                "way",
+                format!("by the routes that are there, through {}", by.join(", ")),
+                format!("they lead from {function} to {brokers} and back; nothing is made, and nothing of it is touched"),
+            );
+        }
+        Way::Peering(joint) if joint.exists && !joint.own => notes.decide(
+            "way",
+            format!("the peering connection {} between {function} and {brokers}", joint.peering.id),
+            settings.peering.as_ref().map_or_else(
+                || "it is active, and somebody else's: it is used, and stays when the stack goes".to_owned(),
+                |setting| why(setting, ""),
+            ),
+        ),
+        Way::Peering(joint) => notes.decide(
+            "way",
+            format!("a peering connection between {function} and {brokers}, of k2m's own{}", if joint.exists { format!(": {}", joint.peering.id) } else { String::new() }),
+            "nothing else joins the two VPCs; all stacks of k2m that need it share it, and it goes with the last of them",
+        ),
+    }
+    let mut routes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let me = user(&settings.home.region, &settings.stack.value);
+    for needed in stacks
+        .iter()
+        .filter_map(|stack| stack.users.get(&me))
+        .flat_map(|needs| &needs.routes)
+    {
+        routes.entry(&needed.table).or_default().insert(&needed.destination);
+    }
+    for (table, destinations) in routes {
+        let destinations: Vec<&str> = destinations.into_iter().collect();
+        notes.decide(
+            "routes",
+            format!("{table}: to {}", destinations.join(", ")),
+            "it has none that leads there; routes that are there stay as they are",
+        );
+    }
+    if !stacks.is_empty() {
+        let names: Vec<String> = stacks
+            .iter()
+            .map(|stack| format!("{} in {}", stack.stack, stack.region))
+            .collect();
+        notes.decide(
+            "network stacks",
+            names.join(", "),
+            "a VPC has such a thing only once, so stacks share it; deployed before this stack, and deleted after the last that needs it",
+        );
+    }
+}
+
+fn rules(ground: &Ground, way: &Way, ends: &Ends, chosen: &[&Candidate], notes: &mut Notes) {
+    let (first, last) = ground.ports;
     let shown = if first == last {
         format!("port {first}")
     } else {
         format!("ports {first}-{last}")
     };
-    notes.decide(
-        "rules",
-        format!("out of the function's group to {}, and into it: {shown}", group.id),
-        "the function's group is the stack's own; the rule on the cluster's group goes when the stack goes",
-    );
-    let inbound = group
-        .rules
+    let group = &ground.cluster_group.id;
+    let inbound = inbound(ground.cluster_group);
+    let needed: BTreeSet<&str> = chosen
         .iter()
-        .filter(|rule| !rule.egress && rule.owner != Owner::ThisStack)
-        .count();
-    if inbound >= RULES_PER_GROUP {
+        .flat_map(|candidate| &candidate.takes.brokers.ingress)
+        .map(|rule| rule.cidr.as_str())
+        .collect();
+    let new = if way.by_group() {
+        notes.decide(
+            "rules",
+            format!("out of the function's group to {group}, and into it: {shown}"),
+            "the function's group is the stack's own; the rule on the cluster's group goes when the stack goes",
+        );
+        1
+    } else {
+        let out: BTreeSet<&str> = ground
+            .broker_subnets
+            .iter()
+            .map(|subnet| subnet.cidr.as_str())
+            .collect();
+        let out: Vec<&str> = out.into_iter().collect();
+        let reason = if ends.function.region == ends.brokers.region {
+            "only across a peering connection do rules name groups of another VPC"
+        } else {
+            "rules don't name groups of another region"
+        };
+        notes.decide(
+            "rules",
+            format!("out of the function's group to {}: {shown}", out.join(", ")),
+            reason,
+        );
+        let into = if needed.is_empty() {
+            "nothing: rules that are there let the function's subnets in".to_owned()
+        } else {
+            let from: Vec<&str> = needed.iter().copied().collect();
+            format!("from {}: {shown}", from.join(", "))
+        };
+        notes.decide("rules of the cluster", format!("into {group} {into}"), reason);
+        needed.len()
+    };
+    if inbound + new > RULES_PER_GROUP {
         notes.warn(format!(
-            "{} has {inbound} inbound rules, and AWS's default quota is {RULES_PER_GROUP}: the stack's own may be one too many",
-            group.id
+            "{group} has {inbound} inbound rules, and AWS's default quota is {RULES_PER_GROUP}: what is added ({new}) may be too many",
         ));
     }
+}
+
+/// Says what is taken on trust: what lies behind a gateway.
+fn beyond(chosen: &[&Candidate], notes: &mut Notes) {
+    let through: BTreeSet<String> = chosen
+        .iter()
+        .flat_map(|candidate| &candidate.proofs)
+        .filter(|proof| matches!(proof.verdict, Verdict::ThroughGateway { .. }))
+        .flat_map(Proof::gateways)
+        .collect();
+    if !through.is_empty() {
+        let through: Vec<String> = through.into_iter().collect();
+        notes.warn(format!(
+            "the way is proven as far as {}: what is done with packets there isn't seen; after the deployment `k2m doctor` asks the function itself",
+            through.join(", ")
+        ));
+    }
+}
+
+/// VPCs of a region, for people.
+fn named(ground: &Ground, region: &str, vpcs: &[String]) -> Vec<String> {
+    vpcs.iter().map(|vpc| shown(ground, region, vpc)).collect()
+}
+
+/// A VPC with its name, which may be any text, and its blocks.
+fn shown(ground: &Ground, region: &str, id: &str) -> String {
+    let network = ground.seen.networks.get(region);
+    let vpcs = network.and_then(|network| network.vpcs.found());
+    let Some(vpc) = vpcs.into_iter().flatten().find(|vpc| vpc.id == id) else {
+        return id.to_owned();
+    };
+    let Vpc { cidrs, name, .. } = vpc;
+    let name = name.as_deref().map(|name| format!("{}, ", name.escape_debug()));
+    format!("{id} ({}{})", name.unwrap_or_default(), cidrs.join(", "))
 }

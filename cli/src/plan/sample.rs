@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::topic::{DEAD_LETTER_BYTES, configs_of};
 use super::{
     Alarm, DeadLetterTopic, Decision, Destination, Dimension, MappedTopic, NewTopic, Pipeline, Plan, PlannedCluster,
-    PlannedFunction, PlannedMapping, PlannedNetwork, PlannedSecrets, Statement,
+    PlannedFunction, PlannedMapping, PlannedNetwork, PlannedPeer, PlannedSecrets, Statement,
 };
 use crate::arn::SecretArn;
 use crate::settings::Authentication;
@@ -49,9 +49,13 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
                 "subnet-0a1b2c3d4e5f60718".to_owned(),
                 "subnet-0b1b2c3d4e5f60718".to_owned(),
             ],
+            cluster_vpc: "vpc-0a1b2c3d4e5f60718".to_owned(),
             cluster_group: "sg-0a1b2c3d4e5f60718".to_owned(),
             ports: (9098, 9098),
+            egress: vec![PlannedPeer::Group("sg-0a1b2c3d4e5f60718".to_owned())],
+            ingress_by_group: true,
         },
+        network_stacks: Vec::new(),
         pipelines: vec![Pipeline {
             id: "Orders".to_owned(),
             stream: stream.clone(),

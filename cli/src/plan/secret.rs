@@ -228,7 +228,12 @@ pub(super) fn reach(secrets: &PlannedSecrets, network: &PlannedNetwork, seen: &S
         "out of the function's group to port 443",
         "the function reads its secrets from Secrets Manager: once a sandbox, and again when the brokers refuse what they held",
     );
-    let tables = seen.network.route_tables.found().map_or(&[][..], Vec::as_slice);
+    let region = seen.settings.home.region.as_str();
+    let network_of = seen
+        .networks
+        .get(region)
+        .and_then(|network| network.route_tables.found());
+    let tables = network_of.map_or(&[][..], Vec::as_slice);
     let without: Vec<String> = network
         .subnets
         .iter()
@@ -238,7 +243,7 @@ pub(super) fn reach(secrets: &PlannedSecrets, network: &PlannedNetwork, seen: &S
         return;
     }
     // An interface endpoint leads to the secrets of its own region alone.
-    let own = seen.settings.cluster.value.region.as_str();
+    let own = region;
     let endpoint = Region::new("region", own)
         .ok()
         .filter(|_| regions.iter().all(|region| *region == own))

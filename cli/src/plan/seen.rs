@@ -6,6 +6,7 @@ use serde_yaml::Value;
 
 use super::error::PlanError;
 use super::notes::Notes;
+use super::shared::network_stack_name;
 use crate::arn::Arn;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::network::{SecurityGroup, Subnet};
@@ -19,8 +20,12 @@ pub(super) struct Seen<'a> {
     pub(super) cluster: &'a Cluster,
     /// Never empty; each has a subnet.
     pub(super) brokers: &'a [Broker],
-    pub(super) network: &'a Network,
+    /// By region; that of the cluster and that of the stream are there.
+    pub(super) networks: &'a BTreeMap<String, Network>,
+    network_stacks: &'a BTreeMap<String, Fact<Stack>>,
+    /// Subnets of the cluster's region.
     pub(super) subnets: &'a [Subnet],
+    /// Security groups of the cluster's region.
     pub(super) groups: &'a [SecurityGroup],
     /// Server properties, as far as somebody changed them.
     pub(super) properties: Option<&'a BTreeMap<String, String>>,
@@ -60,19 +65,6 @@ impl<'a> Seen<'a> {
     pub(super) fn check(settings: &'a Settings, facts: &'a Facts, notes: &mut Notes) -> Result<Self, PlanError> {
         same_pipelines(settings, facts)?;
         let cluster_arn = &settings.cluster.value;
-        if settings.home.region != cluster_arn.region {
-            let streams = match settings.pipelines.as_slice() {
-                [_] => "the stream is",
-                _ => "the streams are",
-            };
-            return Err(PlanError::NotYet {
-                what: format!(
-                    "{streams} in {}, the cluster in {}",
-                    settings.home.region, cluster_arn.region
-                ),
-                next: "name a stream and a cluster of one region",
-            });
-        }
         // What is certain comes before what nobody could read.
         let streams = || {
             let pipelines = settings.pipelines.iter().map(|pipeline| &pipeline.stream.value);
@@ -91,14 +83,18 @@ impl<'a> Seen<'a> {
         }
         let cluster = facts.cluster.found();
         cluster.map_or(Ok(()), |cluster| cluster_usable(cluster_arn, cluster, notes))?;
-        let network = facts.networks.get(&cluster_arn.region);
-        blind(settings, facts, network, &cluster_arn.region)?;
+        blind(settings, facts)?;
         let missing = |what: String| move || PlanError::Missing { what };
         let pipelines = settings.pipelines.iter().map(|pipeline| One::check(pipeline, facts));
         let pipelines = pipelines.collect::<Result<Vec<One<'_>>, PlanError>>()?;
         let cluster = cluster.ok_or_else(missing(cluster_name(cluster_arn)))?;
         let stack = standing(settings, &facts.stack, notes)?;
-        let network = network.ok_or_else(missing(format!("the network in {}", cluster_arn.region)))?;
+        let network = |region: &str| {
+            let found = facts.networks.get(region);
+            found.ok_or_else(missing(format!("the network in {region}")))
+        };
+        network(&settings.home.region)?;
+        let network = network(&cluster_arn.region)?;
         let brokers = facts.brokers.found().map_or(&[][..], Vec::as_slice);
         if brokers.is_empty() {
             return Err(PlanError::Missing {
@@ -114,7 +110,8 @@ impl<'a> Seen<'a> {
             settings,
             cluster,
             brokers,
-            network,
+            networks: &facts.networks,
+            network_stacks: &facts.network_stacks,
             subnets: network.subnets.found().map_or(&[], Vec::as_slice),
             groups: network.security_groups.found().map_or(&[], Vec::as_slice),
             properties: facts.configuration.found(),
@@ -136,6 +133,12 @@ impl<'a> Seen<'a> {
     /// Whether what is said of a pipeline has to say of which.
     pub(super) fn several(&self) -> bool {
         self.pipelines.len() > 1
+    }
+
+    /// The network stack of a VPC.
+    pub(super) fn network_stack(&self, vpc: &str) -> &'a Fact<Stack> {
+        static ABSENT: Fact<Stack> = Fact::Absent;
+        self.network_stacks.get(&network_stack_name(vpc)).unwrap_or(&ABSENT)
     }
 
     /// The value of a server property.
@@ -345,7 +348,8 @@ pub(crate) fn same_pipelines(settings: &Settings, facts: &Facts) -> Result<(), P
 }
 
 /// All that is needed and could not be read, at once.
-fn blind(settings: &Settings, facts: &Facts, network: Option<&Network>, region: &str) -> Result<(), PlanError> {
+fn blind(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
+    let (cluster_region, function_region) = (&settings.cluster.value.region, &settings.home.region);
     let mut needed: Vec<(String, Option<&Unreadable>)> = vec![
         ("cluster".to_owned(), facts.cluster.unreadable()),
         ("brokers".to_owned(), facts.brokers.unreadable()),
@@ -360,14 +364,19 @@ fn blind(settings: &Settings, facts: &Facts, network: Option<&Network>, region: 
             (name("function"), seen.and_then(|seen| seen.function.unreadable())),
         ]);
     }
-    if let Some(network) = network {
+    for (region, network) in &facts.networks {
         let name = |list| format!("networks.{region}.{list}");
-        needed.extend([
-            (name("subnets"), network.subnets.unreadable()),
-            (name("routeTables"), network.route_tables.unreadable()),
-            (name("networkAcls"), network.network_acls.unreadable()),
-            (name("securityGroups"), network.security_groups.unreadable()),
-        ]);
+        let (of_cluster, of_function) = (region == cluster_region, region == function_region);
+        if of_cluster || of_function {
+            needed.extend([
+                (name("subnets"), network.subnets.unreadable()),
+                (name("routeTables"), network.route_tables.unreadable()),
+                (name("networkAcls"), network.network_acls.unreadable()),
+            ]);
+        }
+        if of_cluster {
+            needed.push((name("securityGroups"), network.security_groups.unreadable()));
+        }
     }
     let unread: Vec<(String, Unreadable)> = needed
         .into_iter()

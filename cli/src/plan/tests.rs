@@ -37,6 +37,8 @@ pub(crate) fn settings() -> Settings {
         ca_secret: None,
         all_broker_ports: default(false),
         subnets: None,
+        vpc: None,
+        peering: None,
         pipelines: vec![PipelineSettings {
             stream,
             topic: default("orders".to_owned()),

@@ -167,6 +167,10 @@ pub struct Settings {
     pub all_broker_ports: Setting<bool>,
     /// Subnets of the functions, by id; chosen by the plan by default.
     pub subnets: Option<Setting<Vec<String>>>,
+    /// The function's VPC, by id; chosen by the plan by default.
+    pub vpc: Option<Setting<String>>,
+    /// The peering connection to use, by id; chosen by the plan by default.
+    pub peering: Option<Setting<String>>,
     /// Each pipeline, in the user's order; never empty, and of each stream there is one.
     pub pipelines: Vec<PipelineSettings>,
     /// Streams of k2m.yaml's pipelines that `--stream` or its variable leaves out.

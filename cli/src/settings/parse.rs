@@ -122,6 +122,27 @@ pub(super) fn on_poison(text: &str) -> Result<OnPoison, String> {
         .ok_or_else(|| "give block or divert".to_owned())
 }
 
+/// An id of EC2's, such as `vpc-0123456789abcdef0`.
+fn id(text: &str, prefix: &str, what: &str) -> Result<String, String> {
+    let fits = text
+        .strip_prefix(prefix)
+        .is_some_and(|rest| (1..=32).contains(&rest.len()) && rest.chars().all(|c| c.is_ascii_alphanumeric()));
+    match fits {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "this is not the id of {what}; give one such as {prefix}0123456789abcdef0"
+        )),
+    }
+}
+
+pub(super) fn vpc(text: &str) -> Result<String, String> {
+    id(text, "vpc-", "a VPC")
+}
+
+pub(super) fn peering(text: &str) -> Result<String, String> {
+    id(text, "pcx-", "a VPC peering connection")
+}
+
 pub(super) fn subnets(text: &str) -> Result<Vec<String>, String> {
     let mut ids: Vec<String> = Vec::new();
     for id in text.split(',').map(str::trim) {

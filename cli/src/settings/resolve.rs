@@ -59,6 +59,8 @@ pub struct ChosenStack {
     pub region: Option<String>,
     /// Its account, where a stream says one; else that of the credentials.
     pub account: Option<String>,
+    /// The cluster's region, where a cluster is named: a part of what belongs to the stack may be there.
+    pub cluster_region: Option<String>,
     /// The credentials.
     pub access: Access,
 }
@@ -804,6 +806,8 @@ fn of_stack<'a>(
         authentication,
         all_broker_ports: all.need(&table::ALL_BROKER_PORTS)?,
         subnets: all.find(&table::SUBNETS)?,
+        vpc: all.find(&table::VPC)?,
+        peering: all.find(&table::PEERING)?,
         home,
         cluster,
         stack,
@@ -1031,6 +1035,7 @@ pub fn resolve_stack(sources: Sources<'_>) -> Result<ChosenStack, SettingsError>
         name,
         region: region.or_else(|| access.region.clone()),
         account,
+        cluster_region: sources.cluster()?.map(|cluster| cluster.value.region),
         access,
     })
 }

@@ -73,7 +73,7 @@ impl Row {
 }
 
 /// Settings that all pipelines of a stack have in common: none of them can stand in one pipeline.
-const OF_STACK: [&str; 9] = [
+const OF_STACK: [&str; 11] = [
     "cluster",
     "stack",
     "profile",
@@ -82,6 +82,8 @@ const OF_STACK: [&str; 9] = [
     "secret",
     "ca_secret",
     "subnets",
+    "vpc",
+    "peering",
     "all_broker_ports",
 ];
 
@@ -192,8 +194,12 @@ settings! {
         "a short one hides the cause of every failure", |text| number(text, 1..=900, "the seconds that Lambda lets an invocation take");
     LOG_RETENTION = log_retention: Word<u32>, Is("30"), "a number of days that CloudWatch Logs takes",
         "logs without end cost without end", parse::log_retention;
-    SUBNETS = subnets: List<Vec<String>>, Follows("chosen from the cluster's VPC"), "1 to 16 ids of subnets",
+    SUBNETS = subnets: List<Vec<String>>, Follows("chosen from `vpc`"), "1 to 16 ids of subnets",
         "where the function is", parse::subnets;
+    VPC = vpc: Text<String>, Follows("the brokers', or in another region one that leads there"), "id of a VPC in the stream's region",
+        "where the function is; the plan chooses among its subnets", parse::vpc;
+    PEERING = peering: Text<String>, Follows("one that is there, else k2m's own"), "id of a VPC peering connection",
+        "what joins the function's VPC and the brokers'", parse::peering;
     ALL_BROKER_PORTS = all_broker_ports: Word<bool>, Is("false"), "`true`, `false`",
         "whether rules are for ports 9092 to 9098 instead of the one that is used", boolean;
 

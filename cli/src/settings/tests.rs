@@ -169,6 +169,8 @@ memory: 512
 timeout: 120
 log_retention: 7
 subnets: [subnet-1, \"subnet-2\"]
+vpc: vpc-1
+peering: pcx-1
 all_broker_ports: true
 decode: [gzip, kpl, lines]
 key: /customer/id
@@ -314,6 +316,9 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--subnets", ""],
         &["--subnets", "subnet-1,sg-2"],
         &["--subnets", "subnet-1,subnet-1"],
+        &["--vpc", "10.0.0.0/16"],
+        &["--vpc", "vpc-"],
+        &["--peering", "vpc-1"],
         &["--all-broker-ports", "9092"],
         &["--decode", "unzip"],
         &["--decode", "lines,cloudwatch_logs"],

@@ -115,6 +115,7 @@ fn facts() -> Facts {
                 endpoints: found(Vec::new()),
             },
         )]),
+        network_stacks: BTreeMap::new(),
         stack: Fact::Absent,
         pipelines: BTreeMap::from([(
             question.streams[0].to_string(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::network::Proof;
-use crate::plan::change::Change;
+use crate::plan::change::{Change, NetworkChange};
 use crate::plan::{Pipeline, Plan};
 
 /// Wide enough for what decisions are about.
@@ -17,6 +17,8 @@ const LABEL: usize = 20;
 pub(super) struct Digest {
     #[serde(flatten)]
     pub(super) plan: Plan,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) network_changes: Vec<NetworkChange>,
     pub(super) change: Change,
 }
 
@@ -51,6 +53,9 @@ impl fmt::Display for Digest {
             plan.warnings
                 .iter()
                 .try_for_each(|warning| writeln!(f, "  {warning}"))?;
+        }
+        for network in &self.network_changes {
+            write!(f, "\n{network}")?;
         }
         write!(f, "\n{}", self.change)
     }

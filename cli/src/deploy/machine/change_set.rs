@@ -64,8 +64,10 @@ impl Machine<'_> {
                 for condition in &job.conditions {
                     self.user.tell(&format!("  ! {condition}"));
                 }
-                self.unless_stopped(name, self.agreed(&format!("Deploy {name}?")))
-                    .await?;
+                if !job.agreed {
+                    self.unless_stopped(name, self.agreed(&format!("Deploy {name}?")))
+                        .await?;
+                }
                 Ok(Some((made, changes)))
             }
             ChangeSet::Failed(reason) if !change_set.create && nothing_to_change(&reason) => Ok(None),

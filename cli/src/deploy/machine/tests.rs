@@ -230,7 +230,9 @@ impl Fake {
         let job = Job {
             stack: STACK,
             template: "Resources: {}",
-            bundle: &bundle,
+            bundle: Some(&bundle),
+            parameters: BTreeMap::new(),
+            agreed: false,
             conditions: vec!["creates the topic orders with 3 partitions".to_owned()],
             replaces,
         };
@@ -923,7 +925,9 @@ async fn a_large_template_goes_through_the_bucket() {
     let job = Job {
         stack: STACK,
         template: &template,
-        bundle: &bundle,
+        bundle: Some(&bundle),
+        parameters: BTreeMap::new(),
+        agreed: false,
         conditions: Vec::new(),
         replaces: false,
     };

@@ -1,0 +1,62 @@
+//! Network stacks for a command: what would change in them, and where they are deployed.
+
+use std::collections::BTreeMap;
+
+use super::CommandError;
+use super::attended::Attended;
+use crate::aws::Aws;
+use crate::aws::artifacts::S3;
+use crate::aws::stacks::CloudFormation;
+use crate::deploy::artifacts::Place;
+use crate::deploy::machine::Machine;
+use crate::facts::{Fact, Facts};
+use crate::plan::Plan;
+use crate::plan::change::{Change, NetworkChange};
+use crate::template::render_network;
+
+/// What a deployment would change in the network stacks that the plan needs.
+pub(super) fn changes(plan: &Plan, facts: &Facts) -> Result<Vec<NetworkChange>, CommandError> {
+    let changes = plan.network_stacks.iter().map(|stack| {
+        let deployed = facts.network_stacks.get(&stack.stack).unwrap_or(&Fact::Absent);
+        Ok(NetworkChange {
+            stack: stack.stack.clone(),
+            region: stack.region.clone(),
+            change: Change::between(deployed, &render_network(stack)?)?,
+        })
+    });
+    changes.collect()
+}
+
+/// `CloudFormation` and S3 of each region that is deployed to.
+#[derive(Debug)]
+pub(super) struct Regions(BTreeMap<String, (CloudFormation, S3, Place)>);
+
+impl Regions {
+    /// Those of the account; the first is that of the stack itself.
+    pub(super) fn new<'a>(aws: &Aws, place: &Place, regions: impl IntoIterator<Item = &'a str>) -> Self {
+        let regions = regions.into_iter().map(|region| {
+            let place = Place {
+                region: region.to_owned(),
+                ..place.clone()
+            };
+            let (stacks, artifacts) = (aws.stacks(region), aws.artifacts(region, &place.account));
+            (region.to_owned(), (stacks, artifacts, place))
+        });
+        Self(regions.collect())
+    }
+
+    /// A machine for each.
+    pub(super) fn machines<'a>(&'a self, attended: &'a Attended<'_>) -> BTreeMap<String, Machine<'a>> {
+        let machines = self.0.iter().map(|(region, (stacks, artifacts, place))| {
+            let machine = Machine {
+                stacks,
+                artifacts,
+                world: attended,
+                user: attended,
+                place,
+            };
+            (region.clone(), machine)
+        });
+        machines.collect()
+    }
+}

@@ -1,0 +1,285 @@
+//! Network stacks: what a VPC can have only once, and so what several stacks share: a peering connection, a route, a rule by CIDR block, in a stack of their
+//! own. A VPC has one network stack at most, whose name follows from the VPC; it goes with the last stack that needs it.
+//!
+//! Who needs what stands in the stack itself: each user is a resource there that does nothing (a wait condition's handle costs nothing and makes nothing),
+//! with the needs as its metadata. So a user that comes or goes changes a resource, without which `CloudFormation` takes no update; and what a network
+//! stack has to be follows from its users alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_yaml::Value;
+
+use super::error::PlanError;
+
+use crate::facts::deployed::short_hash;
+use crate::facts::{Fact, Owner, Stack};
+
+/// What the names of network stacks begin with; the VPC's id follows.
+pub const NETWORK_STACK_PREFIX: &str = "k2m-network-";
+
+/// The output of a stack that names the network stacks it needs, each as `region/stack`.
+pub const NETWORK_STACKS: &str = "NetworkStacks";
+
+/// The type of the resource that stands for a user.
+const USER_TYPE: &str = "AWS::CloudFormation::WaitConditionHandle";
+
+/// The name of a VPC's network stack.
+pub fn network_stack_name(vpc: &str) -> String {
+    format!("{NETWORK_STACK_PREFIX}{vpc}")
+}
+
+/// What one stack needs of a VPC.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Needs {
+    /// Peering connections with these VPCs; the VPC is the one that asks for them.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub peerings: BTreeSet<NeededPeering>,
+    /// Routes in the VPC's tables.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub routes: BTreeSet<NeededRoute>,
+    /// Rules of the VPC's security groups, for what comes in.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub ingress: BTreeSet<NeededIngress>,
+}
+
+impl Needs {
+    /// Whether it is nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.peerings.is_empty() && self.routes.is_empty() && self.ingress.is_empty()
+    }
+}
+
+/// A peering connection that a network stack makes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NeededPeering {
+    /// The VPC at the other side.
+    pub vpc: String,
+    /// Its region.
+    pub region: String,
+}
+
+/// A route that a network stack makes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NeededRoute {
+    /// The route table's id.
+    pub table: String,
+    /// An IPv4 CIDR block.
+    pub destination: String,
+    /// Where it leads.
+    pub target: RouteTarget,
+}
+
+/// Where a route of a network stack leads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RouteTarget {
+    /// Through a peering connection that is not k2m's, by its id.
+    Peering(String),
+    /// Through the peering connection with this VPC that the same stack makes.
+    Own(String),
+    /// Through the peering connection that the network stack of this VPC makes.
+    OfPeer(String),
+}
+
+/// A rule that a network stack makes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NeededIngress {
+    /// The security group's id.
+    pub group: String,
+    /// The IPv4 CIDR block that is let in.
+    pub cidr: String,
+    /// First and last TCP port.
+    pub ports: (u16, u16),
+}
+
+/// A network stack, decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkStack {
+    /// Its name.
+    pub stack: String,
+    /// Its region.
+    pub region: String,
+    /// The VPC that it is for.
+    pub vpc: String,
+    /// By `region/stack`, what each stack needs in it. Never empty.
+    pub users: BTreeMap<String, Needs>,
+}
+
+/// How a stack is named among the users of a network stack.
+pub fn user(region: &str, stack: &str) -> String {
+    format!("{region}/{stack}")
+}
+
+/// What the template of a network stack prints; each with its logical id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkResources {
+    /// Names of parameters, each with the VPC whose network stack says its value: the id of a peering connection.
+    pub parameters: BTreeMap<String, String>,
+    /// Who needs it.
+    pub users: BTreeMap<String, NetworkUser>,
+    /// Peering connections.
+    pub peerings: BTreeMap<String, NeededPeering>,
+    /// Routes.
+    pub routes: BTreeMap<String, NetworkRoute>,
+    /// Rules.
+    pub ingress: BTreeMap<String, NeededIngress>,
+}
+
+/// A user, as its resource shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkUser {
+    /// `region/stack`.
+    pub user: String,
+    /// What it needs.
+    pub needs: Needs,
+}
+
+/// A route, with where it leads in `CloudFormation`'s words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkRoute {
+    /// The route table's id.
+    pub table: String,
+    /// An IPv4 CIDR block.
+    pub destination: String,
+    /// An id, or a reference.
+    pub peering: serde_json::Value,
+}
+
+impl NetworkStack {
+    /// What is deployed for a VPC, less what this user needed: nothing where nobody else needs anything. An error where the users can't be told, since an
+    /// update would take away what they need.
+    pub fn of_others(stack: &Fact<Stack>, region: &str, vpc: &str, without: &str) -> Result<Self, PlanError> {
+        let mut users = users(stack, &network_stack_name(vpc))?;
+        users.remove(without);
+        Ok(Self {
+            stack: network_stack_name(vpc),
+            region: region.to_owned(),
+            vpc: vpc.to_owned(),
+            users,
+        })
+    }
+
+    /// Everything that it has to have, each once.
+    pub fn resources(&self) -> NetworkResources {
+        let needs = || self.users.values();
+        let mut parameters = BTreeMap::new();
+        let routes: BTreeSet<&NeededRoute> = needs().flat_map(|needs| &needs.routes).collect();
+        let routes = routes
+            .into_iter()
+            .map(|route| {
+                let peering = match &route.target {
+                    RouteTarget::Peering(id) => serde_json::json!(id),
+                    RouteTarget::Own(vpc) => serde_json::json!({"Ref": peering_id(vpc)}),
+                    RouteTarget::OfPeer(vpc) => {
+                        let name = peering_id(vpc);
+                        parameters.insert(name.clone(), vpc.clone());
+                        serde_json::json!({"Ref": name})
+                    }
+                };
+                let id = format!("Route{}", short_hash(&format!("{}|{}", route.table, route.destination)));
+                let NeededRoute { table, destination, .. } = route.clone();
+                let route = NetworkRoute {
+                    table,
+                    destination,
+                    peering,
+                };
+                (id, route)
+            })
+            .collect();
+        let peerings = needs().flat_map(|needs| &needs.peerings);
+        let ingress = needs().flat_map(|needs| &needs.ingress);
+        NetworkResources {
+            users: self
+                .users
+                .iter()
+                .map(|(user, needs)| {
+                    let shown = NetworkUser {
+                        user: user.clone(),
+                        needs: needs.clone(),
+                    };
+                    (format!("User{}", short_hash(user)), shown)
+                })
+                .collect(),
+            peerings: peerings
+                .map(|peering| (peering_id(&peering.vpc), peering.clone()))
+                .collect(),
+            routes,
+            ingress: ingress
+                .map(|rule| {
+                    let NeededIngress { group, cidr, ports } = rule;
+                    let text = format!("{group}|{cidr}|{}-{}", ports.0, ports.1);
+                    (format!("Ingress{}", short_hash(&text)), rule.clone())
+                })
+                .collect(),
+            parameters,
+        }
+    }
+}
+
+/// The logical id of the peering connection with this VPC, the name of the output that tells its id, and of the parameter that takes it.
+pub fn peering_id(vpc: &str) -> String {
+    format!("Peering{}", short_hash(vpc))
+}
+
+/// Whether what has this owner is a network stack's of one of these VPCs.
+pub fn of_network_stack(owner: &Owner, vpcs: &[&str]) -> bool {
+    let Owner::K2mStack(stack) = owner else { return false };
+    stack
+        .strip_prefix(NETWORK_STACK_PREFIX)
+        .is_some_and(|vpc| vpcs.contains(&vpc))
+}
+
+/// The users that a deployed network stack names.
+fn users(stack: &Fact<Stack>, name: &str) -> Result<BTreeMap<String, Needs>, PlanError> {
+    let stack = match stack {
+        Fact::Absent => return Ok(BTreeMap::new()),
+        Fact::Unreadable(why) => return Err(PlanError::Blind(vec![(format!("networkStacks.{name}"), why.clone())])),
+        Fact::Found { value } => value,
+    };
+    if !super::seen::stands(stack) {
+        return match stack.made_by_k2m || stack.resources.is_empty() {
+            true => Ok(BTreeMap::new()),
+            false => Err(PlanError::ForeignStack {
+                name: stack.name.clone(),
+            }),
+        };
+    }
+    if let Some(why) = &stack.template_unreadable {
+        return Err(PlanError::Blind(vec![(
+            format!("networkStacks.{name}.template"),
+            why.clone(),
+        )]));
+    }
+    let missing = || PlanError::Missing {
+        what: format!("who needs the network stack {name}"),
+    };
+    let template: Value = stack
+        .template
+        .as_deref()
+        .and_then(|text| serde_yaml::from_str(text).ok())
+        .ok_or_else(missing)?;
+    let resources = template
+        .get("Resources")
+        .and_then(Value::as_mapping)
+        .ok_or_else(missing)?;
+    let handles = resources
+        .values()
+        .filter(|resource| resource.get("Type").and_then(Value::as_str) == Some(USER_TYPE));
+    handles
+        .map(|handle| {
+            let user = handle.get("Metadata").and_then(|metadata| metadata.get("k2m"));
+            let user = user.and_then(|user| serde_yaml::from_value::<NetworkUser>(user.clone()).ok());
+            user.map(|NetworkUser { user, needs }| (user, needs))
+                .ok_or_else(missing)
+        })
+        .collect()
+}
