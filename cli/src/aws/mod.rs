@@ -10,6 +10,7 @@ mod kafka;
 mod kinesis;
 mod lambda;
 mod list;
+mod networks;
 mod owner;
 mod shared;
 pub mod stacks;
@@ -59,6 +60,10 @@ pub struct Question {
     pub topics: BTreeSet<String>,
     /// The stack, in the streams' region.
     pub stack: String,
+    /// The functions' VPC, where one is named.
+    pub vpc: Option<String>,
+    /// The functions' subnets, where they are named.
+    pub subnets: Vec<String>,
 }
 
 /// Why nothing at all could be seen.
@@ -260,11 +265,26 @@ impl Aws {
             cluster,
             topics,
             stack,
+            vpc,
+            subnets,
         } = question;
         let (here, there) = (self.in_region(region), self.in_region(&cluster.region));
         let kafka = aws_sdk_kafka::Client::new(&there);
         let topics: Vec<&String> = topics.iter().collect();
-        let (account, streams_seen, deployed, concurrency, cluster_seen, brokers, topics_seen) = tokio::join!(
+        let (ec2_here, ec2_there) = (aws_sdk_ec2::Client::new(&here), aws_sdk_ec2::Client::new(&there));
+        // Where nobody says where the functions are to be, and they can't be where the brokers are.
+        let anywhere = *region != cluster.region && vpc.is_none() && subnets.is_empty();
+        let (
+            account,
+            streams_seen,
+            deployed,
+            concurrency,
+            (cluster_seen, cluster_vpcs),
+            brokers,
+            topics_seen,
+            named_vpcs,
+            all_vpcs,
+        ) = tokio::join!(
             async { sts::account(&aws_sdk_sts::Client::new(&here)).await },
             async {
                 let kinesis = aws_sdk_kinesis::Client::new(&here);
@@ -272,42 +292,63 @@ impl Aws {
             },
             deployed(&here, stack, streams),
             async { lambda::concurrency(&aws_sdk_lambda::Client::new(&here)).await },
-            kafka::cluster(&kafka, cluster.as_str()),
+            async {
+                let seen = kafka::cluster(&kafka, cluster.as_str()).await;
+                let vpcs = match &seen.subnets {
+                    Ok(subnets) => ec2::vpcs_of(&ec2_there, subnets).await,
+                    Err(trouble) => Err(trouble.clone()),
+                };
+                (seen, vpcs)
+            },
             kafka::brokers(&kafka, cluster.as_str()),
             paced(&topics, MSK, |name| kafka::topic(&kafka, cluster.as_str(), name)),
+            ec2::vpcs_of(&ec2_here, subnets),
+            async {
+                match anywhere {
+                    true => ec2::all_vpcs(&ec2_here).await,
+                    false => Ok(Vec::new()),
+                }
+            },
         );
         let first = streams_seen.first().and_then(|seen| seen.as_ref().err());
         self.reachable(region, &account, first)?;
 
         let claims = Claims::new(stack, &deployed.stack);
-        let (function_subnets, function_groups) = places(deployed.pipelines.iter().map(|(function, _)| function));
-        let groups = groups(&cluster_seen, &function_groups, &claims);
-        let (configuration, networks) = tokio::join!(
+        let functions = || deployed.pipelines.iter().filter_map(|(function, _)| function.found());
+        let function_groups: BTreeSet<String> = functions()
+            .flat_map(|function| function.security_groups.clone())
+            .chain(claims.ids("sg-").map(str::to_owned))
+            .collect();
+        let deployed_vpcs = functions().filter_map(|function| function.vpc.clone());
+        let function_vpcs = match (named_vpcs, all_vpcs) {
+            (Ok(named), Ok(all)) => {
+                let vpcs: BTreeSet<String> = named
+                    .into_iter()
+                    .chain(all)
+                    .chain(vpc.clone())
+                    .chain(deployed_vpcs)
+                    .collect();
+                Ok(vpcs.into_iter().collect())
+            }
+            (Err(trouble), _) | (_, Err(trouble)) => Err(trouble),
+        };
+        let ends = networks::Ends {
+            here: region,
+            there: &cluster.region,
+            cluster_vpcs: &cluster_vpcs,
+            function_vpcs: &function_vpcs,
+            cluster_groups: cluster_seen.security_groups.clone(),
+            function_groups: function_groups.into_iter().collect(),
+            claims: &claims,
+        };
+        let (configuration, (networks, network_stacks)) = tokio::join!(
             async {
                 match &cluster_seen.configuration {
                     Ok(revision) => kafka::configuration(&kafka, revision).await,
                     Err(trouble) => Err(trouble.clone()),
                 }
             },
-            async {
-                let mut networks = BTreeMap::new();
-                let subnets = &cluster_seen.subnets;
-                if *subnets != Err(Trouble::Absent) {
-                    let ec2 = aws_sdk_ec2::Client::new(&there);
-                    networks.insert(
-                        cluster.region.clone(),
-                        ec2::network(&ec2, subnets, &groups, &claims).await,
-                    );
-                }
-                // Functions elsewhere have a network of their own.
-                if !function_subnets.is_empty() && *region != cluster.region {
-                    let ec2 = aws_sdk_ec2::Client::new(&here);
-                    let subnets = Ok(function_subnets.clone());
-                    let network = ec2::network(&ec2, &subnets, &function_groups, &claims).await;
-                    networks.insert(region.clone(), network);
-                }
-                networks
-            },
+            networks::look(|region| self.in_region(region), ends),
         );
         Ok(Facts {
             schema: SCHEMA,
@@ -327,7 +368,7 @@ impl Aws {
                 .zip(topics_seen.into_iter().map(fact))
                 .collect(),
             networks,
-            network_stacks: BTreeMap::new(),
+            network_stacks,
             stack: deployed.stack,
             pipelines: streams
                 .iter()
@@ -470,26 +511,6 @@ fn of_stream(mappings: &[Answer<(Mapping, lambda::Reads)>], stream: &str) -> Ans
         .find(|answer| !matches!(answer, Ok(_) | Err(Trouble::Absent)));
     let found = mappings.iter().find(reads).or(unread);
     found.cloned().unwrap_or(Err(Trouble::Absent))
-}
-
-/// Subnets and groups of functions, each once, in order.
-fn places<'a>(functions: impl Iterator<Item = &'a Fact<Function>>) -> (Vec<String>, Vec<String>) {
-    let (mut subnets, mut groups) = (BTreeSet::new(), BTreeSet::new());
-    for function in functions.filter_map(Fact::found) {
-        subnets.extend(function.subnets.iter().cloned());
-        groups.extend(function.security_groups.iter().cloned());
-    }
-    (subnets.into_iter().collect(), groups.into_iter().collect())
-}
-
-/// Security groups that matter in the cluster's region: the cluster's, the functions', the stack's.
-fn groups(cluster: &kafka::Seen, functions: &[String], claims: &Claims<'_>) -> Vec<String> {
-    let mut groups = cluster.security_groups.clone();
-    groups.extend_from_slice(functions);
-    groups.extend(claims.ids("sg-").map(str::to_owned));
-    groups.sort();
-    groups.dedup();
-    groups
 }
 
 /// A count, which AWS gives as a signed number.

@@ -379,9 +379,10 @@ async fn a_missing_right_is_named() {
     );
     let answer = "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You are not authorized to perform this operation.</Message></Error></Errors><RequestID>r</RequestID></Response>";
     let stack = Fact::<Stack>::Absent;
-    let (subnets, groups) = (Ok(vec!["subnet-1".to_owned()]), ["sg-1".to_owned()]);
+    let (subnets, groups) = (["subnet-1".to_owned()], ["sg-1".to_owned()]);
     let ec2 = client!(aws_sdk_ec2, Script::always(403, answer));
-    let network = ec2::network(&ec2, &subnets, &groups, &Claims::new("k2m-orders", &stack)).await;
+    let vpcs = ec2::vpcs_of(&ec2, &subnets).await;
+    let network = ec2::network(&ec2, &vpcs, &groups, &Claims::new("k2m-orders", &stack)).await;
     let actions = [
         network.subnets.unreadable(),
         network.vpcs.unreadable(),

@@ -320,6 +320,7 @@ fn looked_at() -> Facts {
                     max_record_kib: None,
                 }),
                 function: found(Function {
+                    vpc: Some("vpc-1".to_owned()),
                     arn: "arn:aws:lambda:eu-west-1:123456789012:function:orders".to_owned(),
                     state: "Active".to_owned(),
                     state_reason: None,

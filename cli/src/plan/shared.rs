@@ -277,7 +277,9 @@ fn users(stack: &Fact<Stack>, name: &str) -> Result<BTreeMap<String, Needs>, Pla
     handles
         .map(|handle| {
             let user = handle.get("Metadata").and_then(|metadata| metadata.get("k2m"));
-            let user = user.and_then(|user| serde_yaml::from_value::<NetworkUser>(user.clone()).ok());
+            // By way of JSON: YAML's reader takes a mapping for no variant.
+            let user = user.and_then(|user| serde_json::to_value(user).ok());
+            let user = user.and_then(|user| serde_json::from_value::<NetworkUser>(user).ok());
             user.map(|NetworkUser { user, needs }| (user, needs))
                 .ok_or_else(missing)
         })

@@ -2,6 +2,7 @@
 
 mod stability;
 mod table;
+pub(crate) mod topologies;
 
 use std::collections::BTreeMap;
 
