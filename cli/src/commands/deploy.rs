@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::attended::Attended;
 use super::chosen::chosen;
 use super::look::{connect, look};
-use super::{CommandError, health, output};
+use super::{CommandError, health, output, rendered};
 use crate::args::DeployArgs;
 use crate::arn::PlaceError;
 use crate::aws::{Aws, LookError};
@@ -75,7 +75,7 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
 
     let facts = attended.unless_stopped(name, look(&aws, &settings)).await?;
     let mut plan = crate::plan::plan(&settings, &facts)?;
-    let template = crate::template::render(&plan)?;
+    let template = rendered(&plan)?;
     for decision in &plan.decisions {
         let of = decision.pipeline.as_ref().map(|stream| format!("{stream}: "));
         attended.tell(&format!(
@@ -107,7 +107,7 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
         .into());
     };
 
-    let mut deployed = deploy_plan(&machine, &plan, &template, &handler, replaces).await?;
+    let mut deployed = deploy_plan(&machine, &plan, template.text(), &handler, replaces).await?;
     deployed.plan_warnings = plan.warnings.clone();
     let waited = attended.unless_stopped(name, async {
         Ok::<_, LookError>(mapping_trouble(&aws, attended, &plan).await)
