@@ -638,11 +638,15 @@ impl<'a> Case<'a> {
                 deploy,
             ]
         };
-        fix.push(
+        fix.push(if self.settings.pipelines.len() == 1 {
             "the new mapping begins at the starting position: to begin where the old one ended, add --starting-position AT_TIMESTAMP and \
              --starting-timestamp with a time before the last record that arrived"
-                .to_owned(),
-        );
+                .to_owned()
+        } else {
+            "the new mapping begins at the starting position: to begin where the old one ended, give the pipeline `starting_position: AT_TIMESTAMP` and \
+             `starting_timestamp` with a time before the last record that arrived"
+                .to_owned()
+        });
         Outcome::Fail {
             evidence: vec![
                 evidence,
