@@ -113,6 +113,9 @@ pub struct BrokerArgs {
                   \"shard\", \"sequenceNumber\", \"explicitHashKey\" and \"approximateArrivalTimestamp\" are optional."
 )]
 pub struct RunArgs {
+    /// Stream whose pipeline of --config is run, where that lists several
+    #[arg(long, value_name = "ARN", requires = "config")]
+    pub stream: Option<String>,
     /// Topic to deliver to; it must exist on a broker given with --bootstrap-servers [default: the topic of --config, else its stream's name]
     #[arg(long, value_name = "NAME", value_parser = topic)]
     pub topic: Option<String>,
@@ -250,10 +253,10 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Kinesis data stream to read
+    /// Kinesis data stream to read (repeatable: a pipeline each, in one stack)
     #[arg(long, value_name = "ARN", help_heading = "AWS")]
     pub stream: Vec<String>,
-    /// CloudFormation stack of the pipeline [default: k2m-<stream>]
+    /// CloudFormation stack of the pipelines [default: k2m-<stream>]
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     pub stack: Option<String>,
     /// Profile of the AWS configuration [default: what the environment says, as in AWS's SDKs]

@@ -36,9 +36,9 @@ use crate::local::embedded::EmbeddedError;
 use crate::local::engine::EngineError;
 use crate::local::input::InputError;
 use crate::local::session::Signals;
-use crate::plan::PlanError;
+use crate::plan::{Plan, PlanError, limits};
 use crate::settings::SettingsError;
-use crate::template::TemplateError;
+use crate::template::{Template, TemplateError};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -162,6 +162,13 @@ impl CommandError {
             Self::Embedded(_) | Self::Machine { .. } | Self::NoProbe(_) | Self::Unverified(_) => Exit::Failed,
         }
     }
+}
+
+/// The template of a plan, unless it is more than CloudFormation takes.
+fn rendered(plan: &Plan) -> Result<Template, CommandError> {
+    let template = Template::new(plan)?;
+    limits::fit(plan, template.text().len(), template.resources())?;
+    Ok(template)
 }
 
 fn destination(error: &DestinationError) -> Exit {

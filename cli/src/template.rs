@@ -82,6 +82,17 @@ impl Template {
         let document = serde_yaml::from_str(&text)?;
         Ok(Self { text, document })
     }
+
+    /// Its YAML.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Logical ids of its resources.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        let resources = self.document.get("Resources").and_then(serde_yaml::Value::as_mapping);
+        resources.into_iter().flatten().filter_map(|(id, _)| id.as_str())
+    }
 }
 
 impl Display for Template {

@@ -8,7 +8,7 @@ use super::attended::Attended;
 use super::chosen::chosen;
 use super::look::{connect, look};
 use super::networks::{self, Regions};
-use super::{CommandError, health, output};
+use super::{CommandError, health, output, rendered};
 use crate::args::DeployArgs;
 use crate::arn::PlaceError;
 use crate::aws::{Aws, LookError};
@@ -79,7 +79,7 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
 
     let facts = attended.unless_stopped(name, look(&aws, &settings)).await?;
     let mut plan = crate::plan::plan(&settings, &facts)?;
-    let template = crate::template::render(&plan)?;
+    let template = rendered(&plan)?;
     for decision in &plan.decisions {
         let of = decision.pipeline.as_ref().map(|stream| format!("{stream}: "));
         attended.tell(&format!(
@@ -126,10 +126,10 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
         peerings: &aws,
         stacks: &aws,
     };
-    let agreed = agree_to_networks(attended, &plan, &facts, &template).await?;
+    let agreed = agree_to_networks(attended, &plan, &facts, template.text()).await?;
     let network_stacks = networks.deploy(&plan.network_stacks).await?;
 
-    let mut deployed = deploy_plan(&machine, &plan, &template, &handler, replaces, agreed).await?;
+    let mut deployed = deploy_plan(&machine, &plan, template.text(), &handler, replaces, agreed).await?;
     deployed.plan_warnings = plan.warnings.clone();
     deployed.network_stacks = network_stacks;
     // What the stack needed before, and needs no more.

@@ -7,6 +7,7 @@ mod authentication;
 pub mod change;
 mod error;
 mod function;
+pub mod limits;
 mod model;
 mod notes;
 mod payload;
@@ -77,16 +78,13 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         network: place.network,
         network_stacks: place.network_stacks,
         removed: removed(&seen),
-        brief_outputs: outputs(&pipelines) > MOST_OUTPUTS,
+        brief_outputs: outputs(&pipelines) > limits::OUTPUTS,
         pipelines,
         decisions: notes.decisions,
         proofs: place.proofs,
         warnings: notes.warnings,
     })
 }
-
-/// Most outputs that CloudFormation takes of a stack.
-const MOST_OUTPUTS: usize = 200;
 
 /// How many outputs the stack has when each pipeline tells all of itself.
 fn outputs(pipelines: &[Pipeline]) -> usize {
