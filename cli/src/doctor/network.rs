@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{Case, Outcome, Server, given};
-use crate::facts::{Broker, Cluster, Fact, Function, Network};
+use crate::facts::{Broker, Cluster, Fact, Function};
 use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, View, prove};
 use crate::shell::Command;
 
@@ -57,13 +57,13 @@ pub(super) fn reach(case: &Case<'_>) -> Outcome {
     if *region != case.settings.stream.value.region {
         return Outcome::skip("the function is in another region than the cluster: that way is not judged yet");
     }
-    let Some(network) = case.facts.networks.get(region) else {
+    if !case.facts.networks.contains_key(region) {
         return Outcome::Unknown {
             why: format!("the facts have no network of {region}; inspect again"),
             missing_action: None,
         };
-    };
-    judge(case, network, function, cluster, brokers, &ports)
+    }
+    judge(case, function, cluster, brokers, &ports)
 }
 
 fn ends<'a>(case: &Case<'a>) -> Result<(&'a Cluster, &'a [Broker]), Outcome> {
@@ -79,13 +79,12 @@ fn ends<'a>(case: &Case<'a>) -> Result<(&'a Cluster, &'a [Broker]), Outcome> {
 
 fn judge(
     case: &Case<'_>,
-    network: &Network,
     function: &Function,
     cluster: &Cluster,
     brokers: &[Broker],
     ports: &BTreeSet<u16>,
 ) -> Outcome {
-    let view = View::new(network);
+    let view = View::new(&case.facts.networks);
     let mut proofs = Vec::new();
     for subnet in &function.subnets {
         let from = Source {
@@ -230,9 +229,7 @@ fn mend(
             entries(case, acl, *egress, &denials.collect::<Vec<_>>())
         }
         // The engine's words end with the next step.
-        Refusal::NoRoute { .. } | Refusal::Blackhole { .. } | Refusal::StaysLocal { .. } => {
-            vec![format!("{hop}: {refusal}")]
-        }
+        _ => vec![format!("{hop}: {refusal}")],
     }
 }
 

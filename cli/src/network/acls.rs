@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::area::{Area, Areas};
-use super::proof::{Denial, Outcome, Refusal};
+use super::proof::Outcome;
+use super::refusal::{Denial, Refusal};
 use super::view::{ipv4, tcp_ports};
 use crate::facts::network::NetworkAcl;
 

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::{Ipv4Net, Ipv4Subnets};
 
-use super::proof::{Flow, PortRange};
+use super::refusal::{Flow, PortRange};
 
 /// All ports.
 pub(super) const ALL_PORTS: (u16, u16) = (0, u16::MAX);
@@ -78,6 +78,15 @@ impl From<Area> for Areas {
     }
 }
 
+impl IntoIterator for Areas {
+    type Item = Area;
+    type IntoIter = std::vec::IntoIter<Area>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl Areas {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -98,6 +107,20 @@ impl Areas {
         }
         self.0 = left;
         Self(taken)
+    }
+
+    /// Takes out what lies in any of `parts`, which don't overlap, and returns it.
+    pub(super) fn take_all(&mut self, parts: &Self) -> Self {
+        let mut taken = Self::default();
+        for part in &parts.0 {
+            taken.extend(self.take(part));
+        }
+        taken
+    }
+
+    /// The same addresses, on these ports.
+    pub(super) fn on_ports(&self, ports: (u16, u16)) -> Self {
+        Self(self.0.iter().map(|area| Area { ports, ..*area }).collect())
     }
 
     /// Adds areas, none of which overlaps what is there.

@@ -3,17 +3,24 @@
 
 mod acls;
 mod area;
+mod gateways;
 mod groups;
 mod proof;
 mod prove;
+mod refusal;
+mod remedy;
 mod routes;
+mod unknown;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-pub use proof::{Denial, Flow, Hop, Outcome, PortRange, Proof, Refusal, Step, Unknown, Verdict};
-pub use prove::{EPHEMERAL_PORTS, prove};
+pub use proof::{Hop, Outcome, Proof, Step, Verdict};
+pub use prove::{EPHEMERAL_PORTS, prove, prove_outside};
+pub use refusal::{Denial, Flow, GroupLimit, Link, PortRange, Refusal, Unhonoured, VpcIn};
+pub use remedy::Remedy;
+pub use unknown::{Beyond, GatewayKind, Unknown};
 pub use view::{Change, View};
 
 use crate::facts::Broker;

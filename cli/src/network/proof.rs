@@ -2,11 +2,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use ipnet::Ipv4Net;
 use serde::Serialize;
-use thiserror::Error;
 
-use super::acls::FINAL_ENTRY;
+use super::refusal::Refusal;
+use super::unknown::{Beyond, Unknown};
 
 /// A connection, hop by hop, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,8 +16,9 @@ pub struct Proof {
     /// The address that it begins at; absent where any address of the subnet may be the one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_address: Option<String>,
-    /// The subnet that it leads to.
-    pub destination_subnet: String,
+    /// The subnet that it leads to; absent where that is outside every known VPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination_subnet: Option<String>,
     /// The address that it leads to; the subnet's block where any address of it may be the one.
     pub destination_address: String,
     /// The TCP port.
@@ -35,6 +35,13 @@ pub struct Proof {
 pub enum Verdict {
     /// Every hop lets it pass.
     Reachable,
+    /// Every hop lets it pass, as far as a gateway of which the facts don't say what it does.
+    ThroughGateway {
+        /// The first that leads to such a gateway.
+        hop: Hop,
+        /// Which gateway, and what isn't known of it.
+        reason: Beyond,
+    },
     /// A hop refuses at least a part of what must pass.
     Refused {
         /// The first that does.
@@ -76,6 +83,8 @@ pub enum Hop {
     AclOut,
     /// Route table of the source's subnet.
     Route,
+    /// What the route leads to outside the VPC: a peering connection, a transit gateway and so on. Left out inside a VPC.
+    Gateway,
     /// Network ACL of the destination's subnet, inbound.
     AclIn,
     /// Security groups of the destination, ingress.
@@ -84,6 +93,8 @@ pub enum Hop {
     AnswerAclOut,
     /// Answers: route table of the destination's subnet.
     AnswerRoute,
+    /// Answers: what that route leads to outside the VPC. Left out where it is the peering connection that packets come by.
+    AnswerGateway,
     /// Answers: network ACL of the source's subnet, inbound.
     AnswerAclIn,
 }
@@ -96,6 +107,11 @@ pub enum Outcome {
     Passes {
         /// The rules, entries or routes that let it.
         by: Vec<String>,
+    },
+    /// All of it passes to a gateway, of which the facts don't say what it does.
+    ThroughGateway {
+        /// Which, and what isn't known of it.
+        reason: Beyond,
     },
     /// Such a hop isn't on the way.
     NotApplied {
@@ -114,207 +130,17 @@ pub enum Outcome {
     },
 }
 
-/// TCP packets: addresses of the other side and destination ports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Flow {
-    /// The other side's addresses, as the fewest blocks.
-    pub cidrs: Vec<Ipv4Net>,
-    /// The destination ports.
-    pub ports: PortRange,
-}
-
-/// Ports from `first` to `last`, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PortRange {
-    /// The lowest.
-    pub first: u16,
-    /// The highest.
-    pub last: u16,
-}
-
-/// What one entry of a network ACL denies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Denial {
-    /// The entry's number; 32767 is the final one, which denies what no other matched.
-    pub entry: u32,
-    /// What it denies.
-    pub blocked: Vec<Flow>,
-}
-
-/// Why a hop refuses. The text ends with the next step.
-#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Refusal {
-    /// No rule of any of the security groups allows it.
-    #[error("{}", no_rule(groups, *egress, blocked, *partly))]
-    NoRule {
-        /// Ids of the security groups.
-        groups: Vec<String>,
-        /// Whether it is about what leaves.
-        egress: bool,
-        /// What a rule is missing for.
-        blocked: Vec<Flow>,
-        /// Whether other parts of what must pass do.
-        partly: bool,
-    },
-    /// Entries of a network ACL deny it.
-    #[error("{}", acl_denies(acl, *egress, denials, *partly, *answers))]
-    AclDenies {
-        /// The network ACL's id.
-        acl: String,
-        /// Whether it is about what leaves the subnet.
-        egress: bool,
-        /// Whether it is about answers, which may go to any ephemeral port.
-        answers: bool,
-        /// By entry, in the order of numbers.
-        denials: Vec<Denial>,
-        /// Whether other parts of what must pass do.
-        partly: bool,
-    },
-    /// The route table leads nowhere.
-    #[error("{table} has no route to {}; add one", list(blocked))]
-    NoRoute {
-        /// The route table's id.
-        table: String,
-        /// Addresses without a route.
-        blocked: Vec<Ipv4Net>,
-        /// Whether other addresses have one.
-        partly: bool,
-    },
-    /// The route's target is gone.
-    #[error(
-        "the route {destination} of {table} is a blackhole for {}: {target} is gone; replace or delete the route",
-        list(blocked)
-    )]
-    Blackhole {
-        /// The route table's id.
-        table: String,
-        /// The route's CIDR block or prefix list.
-        destination: String,
-        /// The target that is gone.
-        target: String,
-        /// Addresses that it swallows.
-        blocked: Vec<Ipv4Net>,
-    },
-    /// The addresses of two VPCs overlap, and what is meant for the other one stays in its own.
-    #[error(
-        "the route {destination} of {table} keeps {} inside {vpc}, but it is meant for {destination_vpc}: their CIDR blocks overlap; \
-         use subnets in {destination_vpc} or a private endpoint",
-        list(blocked)
-    )]
-    StaysLocal {
-        /// The route table's id.
-        table: String,
-        /// The local route's CIDR block.
-        destination: String,
-        /// The VPC that it stays in.
-        vpc: String,
-        /// The VPC that it is meant for.
-        destination_vpc: String,
-        /// Addresses that overlap.
-        blocked: Vec<Ipv4Net>,
-    },
-}
-
-/// Why a hop can't be judged. The text ends with the next step, where there is one.
-#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Unknown {
-    /// Nobody could read it.
-    #[error("{}", unreadable(what, id, missing_action.as_deref(), message))]
-    Unreadable {
-        /// What was looked for.
-        what: &'static str,
-        /// Its id, or that of the subnet it belongs to.
-        id: String,
-        /// The IAM action that would have to be allowed; absent where rights are not the reason.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        missing_action: Option<String>,
-        /// AWS's or the client's own words.
-        message: String,
-    },
-    /// The facts were read, and it isn't among them.
-    #[error("the {what} {id} is not among the facts; inspect again, and check that it still exists")]
-    NotAmongFacts {
-        /// What was looked for.
-        what: &'static str,
-        /// Its id, or that of the subnet it belongs to.
-        id: String,
-    },
-    /// A value of the facts is no IPv4 address or CIDR block.
-    #[error("`{value}`, of {of}, is no IPv4 address or CIDR block; inspect again")]
-    Malformed {
-        /// The value.
-        value: String,
-        /// The id of what it belongs to.
-        of: String,
-    },
-    /// The facts contradict themselves.
-    #[error("the address {address} is outside {subnet} ({cidr}), which it should be in; inspect again")]
-    OutsideSubnet {
-        /// The address.
-        address: String,
-        /// The subnet's id.
-        subnet: String,
-        /// The subnet's CIDR block.
-        cidr: String,
-    },
-    /// A network interface always has a security group, but none was given.
-    #[error("no security group is known of this network interface; inspect again, or name one")]
-    NoSecurityGroups,
-    /// A rule names a group of the other side, which is in another VPC.
-    #[error(
-        "the rule {rule} names {group}, of another VPC: that holds only over an active peering connection in the region"
-    )]
-    GroupOfOtherVpc {
-        /// The rule's id.
-        rule: String,
-        /// The security group that it names.
-        group: String,
-    },
-    /// The route leads out of the VPC, to something that isn't judged.
-    #[error("leaves by {target} (route {destination} of {table}): what lies behind it is not proven")]
-    LeavesBy {
-        /// The route table's id.
-        table: String,
-        /// The route's CIDR block or prefix list.
-        destination: String,
-        /// Its target.
-        target: String,
-    },
-    /// Two routes compete, and the facts don't say which wins.
-    #[error(
-        "{table} has the routes {destination} to {target} and {other_destination} to {other_target}: which of them wins can't be told \
-         from the facts; look at the route table for propagated routes"
-    )]
-    RoutesCompete {
-        /// The route table's id.
-        table: String,
-        /// The CIDR block or prefix list of the one.
-        destination: String,
-        /// Its target.
-        target: String,
-        /// The CIDR block or prefix list of the other.
-        other_destination: String,
-        /// Its target.
-        other_target: String,
-    },
-}
-
 impl Proof {
     pub(super) fn new(
         (source_subnet, source_address): (&str, Option<&str>),
-        (destination_subnet, destination_address): (&str, &str),
+        (destination_subnet, destination_address): (Option<&str>, &str),
         port: u16,
         steps: Vec<Step>,
     ) -> Self {
         Self {
             source_subnet: source_subnet.to_owned(),
             source_address: source_address.map(str::to_owned),
-            destination_subnet: destination_subnet.to_owned(),
+            destination_subnet: destination_subnet.map(str::to_owned),
             destination_address: destination_address.to_owned(),
             port,
             verdict: Verdict::of(&steps),
@@ -358,14 +184,26 @@ impl Verdict {
                 _ => None,
             })
         };
-        refused.or_else(unknown).unwrap_or(Self::Reachable)
+        let beyond = || {
+            steps.iter().find_map(|step| match &step.outcome {
+                Outcome::ThroughGateway { reason } => Some(Self::ThroughGateway {
+                    hop: step.hop,
+                    reason: reason.clone(),
+                }),
+                _ => None,
+            })
+        };
+        refused.or_else(unknown).or_else(beyond).unwrap_or(Self::Reachable)
     }
 }
 
 impl Hop {
     /// Whether answers pass it, rather than what they answer.
     pub fn is_answer(self) -> bool {
-        matches!(self, Self::AnswerAclOut | Self::AnswerRoute | Self::AnswerAclIn)
+        matches!(
+            self,
+            Self::AnswerAclOut | Self::AnswerRoute | Self::AnswerGateway | Self::AnswerAclIn
+        )
     }
 }
 
@@ -385,11 +223,12 @@ impl Display for Proof {
         if let Some(address) = &self.source_address {
             write!(f, " ({address})")?;
         }
-        write!(
-            f,
-            " to {}:{} in {}: {}",
-            self.destination_address, self.port, self.destination_subnet, self.verdict
-        )
+        write!(f, " to {}:{}", self.destination_address, self.port)?;
+        match &self.destination_subnet {
+            Some(subnet) => write!(f, " in {subnet}")?,
+            None => f.write_str(" outside every known VPC")?,
+        }
+        write!(f, ": {}", self.verdict)
     }
 }
 
@@ -397,6 +236,7 @@ impl Display for Verdict {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reachable => f.write_str("reachable"),
+            Self::ThroughGateway { reason, .. } => write!(f, "reachable {reason}"),
             Self::Refused { hop, reason } => write!(f, "refused at {hop}: {reason}"),
             Self::Unknown { hop, reason } => write!(f, "unknown at {hop}: {reason}"),
         }
@@ -407,6 +247,7 @@ impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.outcome {
             Outcome::Passes { by } => write!(f, "{}: passes by {}", self.hop, list(by)),
+            Outcome::ThroughGateway { reason } => write!(f, "{}: passes {reason}", self.hop),
             Outcome::NotApplied { reason } => write!(f, "{}: not applied: {reason}", self.hop),
             Outcome::Refused { reason } => write!(f, "{}: refused: {reason}", self.hop),
             Outcome::Unknown { reason } => write!(f, "{}: unknown: {reason}", self.hop),
@@ -421,86 +262,19 @@ impl Display for Hop {
             Self::Egress => "security group egress",
             Self::AclOut => "network ACL outbound",
             Self::Route => "route",
+            Self::Gateway => "gateway",
             Self::AclIn => "network ACL inbound",
             Self::Ingress => "security group ingress",
             Self::AnswerAclOut => "network ACL outbound for answers",
             Self::AnswerRoute => "route for answers",
+            Self::AnswerGateway => "gateway for answers",
             Self::AnswerAclIn => "network ACL inbound for answers",
         })
     }
 }
 
-impl Display for PortRange {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.first == self.last {
-            write!(f, "{}", self.first)
-        } else {
-            write!(f, "{}-{}", self.first, self.last)
-        }
-    }
-}
-
-fn no_rule(groups: &[String], egress: bool, blocked: &[Flow], partly: bool) -> String {
-    let direction = if egress { "egress" } else { "ingress" };
-    let rest = if partly {
-        " (the rest of what must pass is covered)"
-    } else {
-        ""
-    };
-    let groups = list(groups);
-    format!(
-        "no {direction} rule of {groups} allows {}{rest}; add one",
-        flows(blocked, egress)
-    )
-}
-
-fn acl_denies(acl: &str, egress: bool, denials: &[Denial], partly: bool, answers: bool) -> String {
-    let direction = if egress { "outbound" } else { "inbound" };
-    let denials_said: Vec<String> = denials
-        .iter()
-        .map(|Denial { entry, blocked }| {
-            let blocked = flows(blocked, egress);
-            if *entry == FINAL_ENTRY {
-                format!("no {direction} entry of {acl} allows {blocked}")
-            } else {
-                format!("{direction} entry {entry} of {acl} denies {blocked}")
-            }
-        })
-        .collect();
-    let rest = match (partly, answers) {
-        (true, true) => {
-            " (other answers pass, but Lambda documents neither its range of ports nor which address of a subnet it takes)"
-        }
-        (true, false) => " (the rest of what must pass does)",
-        (false, true) => " (answers)",
-        (false, false) => "",
-    };
-    let lowest = denials.first().map_or(FINAL_ENTRY, |denial| denial.entry);
-    let next = if lowest == FINAL_ENTRY {
-        String::new()
-    } else {
-        format!(" with a number below {lowest}")
-    };
-    format!("{}{rest}; add an entry that allows it{next}", denials_said.join(", "))
-}
-
-fn unreadable(what: &str, id: &str, missing_action: Option<&str>, message: &str) -> String {
-    let next = missing_action
-        .map(|action| format!("; allow {action}"))
-        .unwrap_or_default();
-    format!("the {what} {id} could not be read: {message}{next}")
-}
-
-fn flows(flows: &[Flow], egress: bool) -> String {
-    let direction = if egress { "to" } else { "from" };
-    let flows: Vec<String> = flows
-        .iter()
-        .map(|flow| format!("tcp {} {direction} {}", flow.ports, list(&flow.cidrs)))
-        .collect();
-    flows.join(" and ")
-}
-
-fn list<T: Display>(items: &[T]) -> String {
+/// Items in a row.
+pub(super) fn list<T: Display>(items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(T::to_string).collect();
     items.join(", ")
 }

@@ -6,61 +6,131 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::area::Area;
-use super::groups::Peer;
-use super::proof::{Hop, Outcome, Proof, Step, Unknown};
-use super::view::{View, ipv4};
-use super::{Destination, Source, acls, groups, routes};
+use super::gateways::{self, Crossing};
+use super::groups::{Peer, references, whole};
+use super::proof::{Hop, Outcome, Proof, Step};
+use super::routes::{self, Leg};
+use super::unknown::Unknown;
+use super::view::{Placed, Table, View, ipv4};
+use super::{Destination, Source, acls, groups};
 use crate::facts::network::Subnet;
 
 /// Ports that answers may go to. Linux takes 32768-60999 unless told otherwise; what Lambda takes isn't documented, so all must pass.
 pub const EPHEMERAL_PORTS: (u16, u16) = (1024, u16::MAX);
+
+/// Where packets are meant for.
+#[derive(Clone, Copy)]
+pub(super) enum Towards<'a> {
+    /// A subnet that is among the facts.
+    Subnet(&'a Placed<Subnet>),
+    /// No VPC that is among the facts.
+    Outside,
+}
 
 /// Judges a TCP connection on `port`, and its answers. Steps are in the order of the way.
 pub fn prove(view: &View, from: &Source, to: &Destination, port: u16) -> Proof {
     let proof = |steps| {
         Proof::new(
             (&from.subnet, from.address.as_deref()),
-            (&to.subnet, &aim(view, to)),
+            (Some(&to.subnet), &aim(view, to)),
             port,
             steps,
         )
     };
-    let ends = match Ends::locate(view, from, to) {
-        Ok(ends) => ends,
-        Err(reason) => return proof(vec![Step::new(Hop::Ends, vec![], Outcome::Unknown { reason })]),
+    let (near, far) = match (End::source(view, from), End::destination(view, to)) {
+        (Ok(near), Ok(far)) => (near, far),
+        (Err(reason), _) | (_, Err(reason)) => return proof(vec![lost(reason)]),
     };
-    let located = format!(
-        "{} in {}, {} in {}",
-        ends.source_net, ends.source.vpc, ends.destination_net, ends.destination.vpc
-    );
+    let (source, destination) = (near.subnet, far.subnet);
     let mut steps = vec![Step::new(
         Hop::Ends,
         vec![from.subnet.clone(), to.subnet.clone()],
-        Outcome::Passes { by: vec![located] },
+        Outcome::Passes {
+            by: vec![format!(
+                "{} in {}, {} in {}",
+                near.net, source.vpc, far.net, destination.vpc
+            )],
+        },
     )];
-    let judge_groups = |hop, own: &[String], egress, asked, other: &[String]| {
+    let same_subnet = source.id == destination.id;
+    let to_destination = Area::block(far.net, (port, port));
+    let from_source = Area::block(near.net, (port, port));
+    let to_source = Area::block(near.net, EPHEMERAL_PORTS);
+    let from_destination = Area::block(far.net, EPHEMERAL_PORTS);
+    let there = Way::new(view, source, Towards::Subnet(destination), to_destination, same_subnet);
+    let back = Way::new(view, destination, Towards::Subnet(source), to_source, same_subnet);
+
+    let judge_groups = |hop, subnet: &Placed<Subnet>, own: &[String], other: &[String], egress, asked| {
+        let references = match &there.legs {
+            // Inside a subnet there is no way to take.
+            _ if same_subnet => vec![(
+                Area::everywhere(super::area::ALL_PORTS).into(),
+                groups::Reference::Holds,
+            )],
+            Ok(legs) => references(view, source, destination, Ok(legs), egress),
+            Err(reason) => references(view, source, destination, Err(reason), egress),
+        };
         let peer = Peer {
             groups: other,
-            same_vpc: ends.source.vpc == ends.destination.vpc,
+            references: if egress { references } else { whole(references) },
         };
-        Step::new(hop, own.to_vec(), groups::judge(view, own, egress, asked, &peer))
+        let outcome = groups::judge(view, &subnet.region, own, egress, asked, &peer);
+        Step::new(hop, own.to_vec(), outcome)
+    };
+    let judge_acl = |hop, subnet, egress, asked| {
+        if same_subnet {
+            inside_subnet(hop, "network ACLs don't apply inside a subnet")
+        } else {
+            acl(view, hop, subnet, egress, asked)
+        }
     };
     let (own, other) = (&from.security_groups, &to.security_groups);
-    let (source, destination) = (ends.source, ends.destination);
+    steps.push(judge_groups(Hop::Egress, source, own, other, true, to_destination));
+    steps.push(judge_acl(Hop::AclOut, source, true, to_destination));
+    steps.extend(there.judge(view, Hop::Route, Hop::Gateway, back.legs()));
+    steps.push(judge_acl(Hop::AclIn, destination, false, from_source));
+    steps.push(judge_groups(Hop::Ingress, destination, other, own, false, from_source));
 
-    let to_destination = Area::block(ends.destination_net, (port, port));
-    let from_source = Area::block(ends.source_net, (port, port));
-    steps.push(judge_groups(Hop::Egress, own, true, to_destination, other));
-    steps.push(ends.acl(view, Hop::AclOut, source, true, to_destination));
-    steps.push(ends.route(view, Hop::Route, source, destination, to_destination));
-    steps.push(ends.acl(view, Hop::AclIn, destination, false, from_source));
-    steps.push(judge_groups(Hop::Ingress, other, false, from_source, own));
+    steps.push(judge_acl(Hop::AnswerAclOut, destination, true, to_source));
+    let mut answers = back.judge(view, Hop::AnswerRoute, Hop::AnswerGateway, there.legs());
+    // The peering connection that packets come by is judged already.
+    let (came_by, goes_by) = (gateways::targets(there.legs()), gateways::targets(back.legs()));
+    if came_by == goes_by && goes_by.iter().all(|target| target.starts_with("pcx-")) {
+        answers.retain(|step| step.hop != Hop::AnswerGateway);
+    }
+    steps.extend(answers);
+    steps.push(judge_acl(Hop::AnswerAclIn, source, false, from_destination));
+    proof(steps)
+}
 
-    let to_source = Area::block(ends.source_net, EPHEMERAL_PORTS);
-    let from_destination = Area::block(ends.destination_net, EPHEMERAL_PORTS);
-    steps.push(ends.acl(view, Hop::AnswerAclOut, destination, true, to_source));
-    steps.push(ends.route(view, Hop::AnswerRoute, destination, source, to_source));
-    steps.push(ends.acl(view, Hop::AnswerAclIn, source, false, from_destination));
+/// Judges a TCP connection on `port` to an address, or to every address of a CIDR block, that is in no VPC among the facts: as far as the
+/// gateway that leads there, and what lets answers back in.
+pub fn prove_outside(view: &View, from: &Source, address: &str, port: u16) -> Proof {
+    let proof = |steps| Proof::new((&from.subnet, from.address.as_deref()), (None, address), port, steps);
+    let (near, net) = match (End::source(view, from), net_of(address)) {
+        (Ok(near), Ok(net)) => (near, net),
+        (Err(reason), _) | (_, Err(reason)) => return proof(vec![lost(reason)]),
+    };
+    let source = near.subnet;
+    let located = format!("{} in {}, {net} outside every known VPC", near.net, source.vpc);
+    let mut steps = vec![Step::new(
+        Hop::Ends,
+        vec![from.subnet.clone()],
+        Outcome::Passes { by: vec![located] },
+    )];
+    let to_address = Area::block(net, (port, port));
+    let nobody = Peer {
+        groups: &[],
+        references: Vec::new(),
+    };
+    let own = &from.security_groups;
+    let egress = groups::judge(view, &source.region, own, true, to_address, &nobody);
+    steps.push(Step::new(Hop::Egress, own.clone(), egress));
+    steps.push(acl(view, Hop::AclOut, source, true, to_address));
+    let there = Way::new(view, source, Towards::Outside, to_address, false);
+    steps.extend(there.judge(view, Hop::Route, Hop::Gateway, &[]));
+    let answers = Area::block(net, EPHEMERAL_PORTS);
+    steps.push(acl(view, Hop::AnswerAclIn, source, false, answers));
     proof(steps)
 }
 
@@ -73,85 +143,131 @@ fn aim(view: &View, to: &Destination) -> String {
     to.address.clone().unwrap_or_else(block)
 }
 
-/// Both ends, with the addresses that matter of each.
-struct Ends<'a> {
-    source: &'a Subnet,
-    source_net: Ipv4Net,
-    destination: &'a Subnet,
-    destination_net: Ipv4Net,
+fn lost(reason: Unknown) -> Step {
+    Step::new(Hop::Ends, vec![], Outcome::Unknown { reason })
 }
 
-impl<'a> Ends<'a> {
-    fn locate(view: &'a View, from: &Source, to: &Destination) -> Result<Self, Unknown> {
-        let source = view.subnet(&from.subnet)?;
-        let destination = view.subnet(&to.subnet)?;
-        let source_net = match &from.address {
-            Some(address) => address_in(source, address)?,
-            None => block(source)?,
+fn inside_subnet(hop: Hop, reason: &'static str) -> Step {
+    Step::new(hop, vec![], Outcome::NotApplied { reason })
+}
+
+fn acl(view: &View, hop: Hop, subnet: &Placed<Subnet>, egress: bool, asked: Area) -> Step {
+    match view.acl(subnet) {
+        Ok(acl) => Step::new(
+            hop,
+            vec![acl.id.clone()],
+            acls::judge(acl, egress, hop.is_answer(), asked),
+        ),
+        Err(reason) => Step::new(hop, vec![], Outcome::Unknown { reason }),
+    }
+}
+
+/// One end, with the addresses of it that matter.
+struct End<'a> {
+    subnet: &'a Placed<Subnet>,
+    net: Ipv4Net,
+}
+
+impl<'a> End<'a> {
+    fn source(view: &'a View, from: &Source) -> Result<Self, Unknown> {
+        Self::locate(view, &from.subnet, from.address.as_deref())
+    }
+
+    fn destination(view: &'a View, to: &Destination) -> Result<Self, Unknown> {
+        Self::locate(view, &to.subnet, to.address.as_deref())
+    }
+
+    fn locate(view: &'a View, subnet: &str, address: Option<&str>) -> Result<Self, Unknown> {
+        let subnet = view.subnet(subnet)?;
+        let net = match address {
+            Some(address) => address_in(subnet, address)?,
+            None => block(subnet)?,
         };
-        let destination_net = match &to.address {
-            Some(address) => address_in(destination, address)?,
-            None => block(destination)?,
+        Ok(Self { subnet, net })
+    }
+}
+
+/// The way out of a subnet, as its route table says.
+struct Way<'a> {
+    subnet: &'a Placed<Subnet>,
+    towards: Towards<'a>,
+    asked: Area,
+    /// Both ends are in this subnet, so that no table is asked.
+    none: bool,
+    table: Option<&'a Table>,
+    legs: Result<Vec<Leg<'a>>, Unknown>,
+}
+
+impl<'a> Way<'a> {
+    fn new(view: &'a View, subnet: &'a Placed<Subnet>, towards: Towards<'a>, asked: Area, none: bool) -> Self {
+        let table = if none {
+            Ok(None)
+        } else {
+            view.route_table(subnet).map(Some)
         };
-        Ok(Self {
-            source,
-            source_net,
-            destination,
-            destination_net,
-        })
-    }
-
-    fn same_subnet(&self) -> bool {
-        self.source.id == self.destination.id
-    }
-
-    fn acl(&self, view: &View, hop: Hop, subnet: &Subnet, egress: bool, asked: Area) -> Step {
-        if self.same_subnet() {
-            return Step::new(
-                hop,
-                vec![],
-                Outcome::NotApplied {
-                    reason: "network ACLs don't apply inside a subnet",
-                },
-            );
-        }
-        match view.acl(subnet) {
-            Ok(acl) => Step::new(
-                hop,
-                vec![acl.id.clone()],
-                acls::judge(acl, egress, hop.is_answer(), asked),
-            ),
-            Err(reason) => Step::new(hop, vec![], Outcome::Unknown { reason }),
+        let (table, legs) = match table {
+            Ok(Some(table)) => (Some(table), routes::legs(view, table, &subnet.region, asked)),
+            Ok(None) => (None, Ok(Vec::new())),
+            Err(reason) => (None, Err(reason)),
+        };
+        Self {
+            subnet,
+            towards,
+            asked,
+            none,
+            table,
+            legs,
         }
     }
 
-    fn route(&self, view: &View, hop: Hop, subnet: &Subnet, destination: &Subnet, asked: Area) -> Step {
-        if self.same_subnet() {
-            return Step::new(
-                hop,
-                vec![],
-                Outcome::NotApplied {
-                    reason: "routes don't apply inside a subnet",
-                },
-            );
+    /// Empty where they aren't known.
+    fn legs(&self) -> &[Leg<'a>] {
+        self.legs.as_deref().unwrap_or_default()
+    }
+
+    /// The route table's step, and the gateway's where it leads to one.
+    fn judge(&self, view: &View, route: Hop, gateway: Hop, back: &[Leg]) -> Vec<Step> {
+        if self.none {
+            return vec![inside_subnet(route, "routes don't apply inside a subnet")];
         }
-        match view.route_table(subnet) {
-            Ok(table) => {
-                let outcome = routes::judge(view, table, &subnet.vpc, &destination.vpc, asked);
-                Step::new(hop, vec![table.id.clone()], outcome)
+        let resources = self.table.map(|table| table.id.clone()).into_iter().collect();
+        let (table, legs) = match (self.table, &self.legs) {
+            (Some(table), Ok(legs)) => (table, legs),
+            (_, Err(reason)) => {
+                let reason = reason.clone();
+                return vec![Step::new(route, resources, Outcome::Unknown { reason })];
             }
-            Err(reason) => Step::new(hop, vec![], Outcome::Unknown { reason }),
-        }
+            (None, Ok(_)) => return Vec::new(),
+        };
+        let outcome = routes::judge(view, table, self.subnet, &self.towards, self.asked, legs);
+        let crossing = Crossing {
+            view,
+            subnet: self.subnet,
+            towards: self.towards,
+            table,
+            back,
+        };
+        let mut steps = vec![Step::new(route, resources, outcome)];
+        steps.extend(crossing.judge(gateway, legs));
+        steps
     }
 }
 
 fn block(subnet: &Subnet) -> Result<Ipv4Net, Unknown> {
-    ipv4(&subnet.cidr, &subnet.id)?.ok_or_else(|| malformed(&subnet.cidr, subnet))
+    ipv4(&subnet.cidr, &subnet.id)?.ok_or_else(|| malformed(&subnet.cidr, &subnet.id))
+}
+
+/// An address or a CIDR block, as text.
+fn net_of(text: &str) -> Result<Ipv4Net, Unknown> {
+    let address = text.parse::<Ipv4Addr>().map(Ipv4Net::from);
+    let net = address.or_else(|_| text.parse::<Ipv4Net>());
+    net.map(|net| net.trunc())
+        .map_err(|_| malformed(text, "the destination"))
 }
 
 /// One address, as a block of its own. Facts that put it outside its subnet contradict themselves, and so say nothing.
 fn address_in(subnet: &Subnet, address: &str) -> Result<Ipv4Net, Unknown> {
-    let parsed: Ipv4Addr = address.parse().map_err(|_| malformed(address, subnet))?;
+    let parsed: Ipv4Addr = address.parse().map_err(|_| malformed(address, &subnet.id))?;
     if block(subnet)?.contains(&parsed) {
         Ok(Ipv4Net::from(parsed))
     } else {
@@ -163,9 +279,9 @@ fn address_in(subnet: &Subnet, address: &str) -> Result<Ipv4Net, Unknown> {
     }
 }
 
-fn malformed(value: &str, subnet: &Subnet) -> Unknown {
+fn malformed(value: &str, of: &str) -> Unknown {
     Unknown::Malformed {
         value: value.to_owned(),
-        of: subnet.id.clone(),
+        of: of.to_owned(),
     }
 }

@@ -3,6 +3,8 @@
 mod oracle;
 mod table;
 
+use std::collections::BTreeMap;
+
 use super::{Destination, Source};
 use crate::facts::network::{
     AclEntry, NetworkAcl, PrefixList, Route, RouteTable, Rule, RulePeer, SecurityGroup, Subnet, Vpc,
@@ -10,6 +12,7 @@ use crate::facts::network::{
 use crate::facts::{Fact, Network, Owner, Unreadable};
 
 const PORT: u16 = 9098;
+const REGION: &str = "eu-west-1";
 
 fn found<T>(value: Vec<T>) -> Fact<Vec<T>> {
     Fact::Found { value }

@@ -1,7 +1,7 @@
 //! Where the function is: subnets from which every broker is proven to be reached, through the network as the stack will make it, and the
 //! rules that let it through.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::PlannedNetwork;
 use super::error::{Obstacle, PlanError};
@@ -50,7 +50,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     let vpc = vpc(seen)?;
     let group = cluster_group(seen)?;
     let ports = ports(settings, port, notes);
-    let view = view(seen, &group.id, &vpc, ports);
+    let view = view(seen, &settings.cluster.value.region, &group.id, &vpc, ports);
     let candidates: Vec<Candidate> = seen
         .subnets
         .iter()
@@ -137,7 +137,7 @@ fn ports(settings: &Settings, port: u16, notes: &mut Notes) -> (u16, u16) {
 }
 
 /// The network as it will be: without what a former deployment made, and with what this one makes.
-fn view(seen: &Seen, cluster_group: &str, vpc: &str, ports: (u16, u16)) -> View {
+fn view(seen: &Seen, region: &str, cluster_group: &str, vpc: &str, ports: (u16, u16)) -> View {
     let rule = |id: &str, egress, peer: &str| Rule {
         id: id.to_owned(),
         egress,
@@ -152,7 +152,8 @@ fn view(seen: &Seen, cluster_group: &str, vpc: &str, ports: (u16, u16)) -> View 
         .flat_map(|group| &group.rules)
         .filter(|rule| rule.owner == Owner::ThisStack)
         .map(|rule| Change::RemoveRule(rule.id.clone()));
-    View::new(seen.network).with(former).with([
+    let networks = BTreeMap::from([(region.to_owned(), seen.network.clone())]);
+    View::new(&networks).with(former).with([
         Change::Group(SecurityGroup {
             id: FUNCTION_GROUP.to_owned(),
             vpc: vpc.to_owned(),

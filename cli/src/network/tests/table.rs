@@ -70,6 +70,10 @@ impl World {
         }
     }
 
+    fn networks(&self) -> BTreeMap<String, Network> {
+        BTreeMap::from([(REGION.to_owned(), self.network.clone())])
+    }
+
     fn rules(&mut self, group: &str) -> &mut Vec<Rule> {
         let groups = items(&mut self.network.security_groups);
         &mut groups.iter_mut().find(|candidate| candidate.id == group).unwrap().rules
@@ -123,10 +127,11 @@ fn gone(destination: &str, target: &str) -> Route {
 #[derive(Debug, PartialEq, Eq)]
 enum Expected {
     Reachable,
+    Through(Hop),
     Refused(Hop),
     Unknown(Hop),
 }
-use Expected::{Reachable, Refused, Unknown};
+use Expected::{Reachable, Refused, Through, Unknown};
 
 type Row = (&'static str, Expected, fn(&mut World));
 
@@ -473,7 +478,9 @@ const ROUTES: &[Row] = &[
             .routes
             .push(gone("10.0.0.0/8", "pcx-1"));
     }),
-    ("a longer prefix through an appliance", Unknown(Hop::Route), |w| {
+    ("a longer prefix through an endpoint", Unknown(Hop::Gateway), |w| {
+        w.open_egress();
+        w.ingress("tcp", KAFKA, to_cidr("10.0.1.0/24"));
         items(&mut w.network.route_tables)[0]
             .routes
             .push(route("10.0.2.0/24", "vpce-1"));
@@ -523,12 +530,13 @@ const ROUTES: &[Row] = &[
             .push(route("pl-x", "vpce-1"));
     }),
     (
-        "a gateway's route inside the VPC may be propagated",
-        Unknown(Hop::Route),
+        "a propagated route gives way to local, however specific",
+        Reachable,
         |w| {
-            items(&mut w.network.route_tables)[0]
-                .routes
-                .push(gone("10.0.2.0/24", "vgw-1"));
+            items(&mut w.network.route_tables)[0].routes.push(Route {
+                propagated: true,
+                ..gone("10.0.2.0/24", "vgw-1")
+            });
         },
     ),
     ("an IPv6 route matches no IPv4 packet", Reachable, |w| {
@@ -540,17 +548,21 @@ const ROUTES: &[Row] = &[
         w.broker_in_other_vpc();
         w.rules("sg-fn")[0].peer = to_cidr("10.1.0.0/16");
     }),
-    ("another VPC, by a peering connection", Unknown(Hop::Route), |w| {
-        w.broker_in_other_vpc();
-        w.rules("sg-fn")[0].peer = to_cidr("10.1.0.0/16");
-        w.ingress("tcp", KAFKA, to_cidr("10.0.1.0/24"));
-        items(&mut w.network.route_tables)[0]
-            .routes
-            .push(route("10.1.0.0/16", "pcx-1"));
-        items(&mut w.network.route_tables)[1]
-            .routes
-            .push(route("10.0.0.0/16", "pcx-1"));
-    }),
+    (
+        "another VPC, by a peering connection that nobody saw",
+        Unknown(Hop::Gateway),
+        |w| {
+            w.broker_in_other_vpc();
+            w.rules("sg-fn")[0].peer = to_cidr("10.1.0.0/16");
+            w.ingress("tcp", KAFKA, to_cidr("10.0.1.0/24"));
+            items(&mut w.network.route_tables)[0]
+                .routes
+                .push(route("10.1.0.0/16", "pcx-1"));
+            items(&mut w.network.route_tables)[1]
+                .routes
+                .push(route("10.0.0.0/16", "pcx-1"));
+        },
+    ),
     ("another VPC, rules by group", Unknown(Hop::Egress), |w| {
         w.broker_in_other_vpc();
         items(&mut w.network.route_tables)[0]
@@ -615,10 +627,11 @@ fn what_aws_says() {
         for (name, expected, spoil) in rows {
             let mut world = World::healthy();
             spoil(&mut world);
-            let view = View::new(&world.network).with(world.changes);
+            let view = View::new(&world.networks()).with(world.changes);
             let proof = prove(&view, &world.source, &world.destination, world.port);
             let said = match &proof.verdict {
                 Verdict::Reachable => Reachable,
+                Verdict::ThroughGateway { hop, .. } => Through(*hop),
                 Verdict::Refused { hop, .. } => Refused(*hop),
                 Verdict::Unknown { hop, .. } => Unknown(*hop),
             };
@@ -633,14 +646,14 @@ fn what_aws_says() {
 #[test]
 fn a_whole_proof() {
     let mut world = World::healthy();
-    let healthy = prove(&View::new(&world.network), &world.source, &world.destination, PORT);
+    let healthy = prove(&View::new(&world.networks()), &world.source, &world.destination, PORT);
     world.acl(
         "acl-msk",
         "subnet-msk",
         vec![entry(100, false, true, "6", "10.0.1.0/25", None)],
     );
     world.rules("sg-msk").clear();
-    let spoilt = prove(&View::new(&world.network), &world.source, &world.destination, PORT);
+    let spoilt = prove(&View::new(&world.networks()), &world.source, &world.destination, PORT);
     assert_eq!(
         spoilt.refusals().map(|(hop, _)| hop).collect::<Vec<_>>(),
         [Hop::AclIn, Hop::Ingress, Hop::AnswerAclOut]

@@ -1,0 +1,454 @@
+//! Why a hop refuses: the very rule, entry, route or gateway, what of the connection it stops, and in words the next step.
+
+use std::fmt::{self, Display, Formatter};
+
+use ipnet::Ipv4Net;
+use serde::Serialize;
+use thiserror::Error;
+
+use super::acls::FINAL_ENTRY;
+use super::proof::list;
+
+/// TCP packets: addresses of the other side and destination ports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Flow {
+    /// The other side's addresses, as the fewest blocks.
+    pub cidrs: Vec<Ipv4Net>,
+    /// The destination ports.
+    pub ports: PortRange,
+}
+
+/// Ports from `first` to `last`, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PortRange {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+}
+
+/// What one entry of a network ACL denies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Denial {
+    /// The entry's number; 32767 is the final one, which denies what no other matched.
+    pub entry: u32,
+    /// What it denies.
+    pub blocked: Vec<Flow>,
+}
+
+/// A rule that names a group of the other side, and yet matches nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unhonoured {
+    /// The rule's id.
+    pub rule: String,
+    /// The security group that it names.
+    pub group: String,
+    /// Why it matches nothing.
+    pub reason: GroupLimit,
+}
+
+/// Why rules that name a group of the other side match nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum GroupLimit {
+    /// The other side is in another region.
+    OtherRegion,
+    /// The other side is in another VPC, and no active peering connection joins them.
+    NoActivePeering,
+    /// Packets leave through a transit gateway, which honours such rules for what comes in at most.
+    OutThroughTransitGateway {
+        /// The transit gateway's id.
+        gateway: String,
+    },
+    /// Packets pass something that forwards them.
+    Forwarded {
+        /// Its id.
+        by: String,
+    },
+}
+
+/// What could carry packets to where they are meant for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Link {
+    /// Both ends are in one VPC.
+    Local,
+    /// A peering connection or a transit gateway joins their VPCs.
+    Gateway {
+        /// Its id.
+        id: String,
+    },
+    /// Nothing joins their VPCs: a peering connection would have to be made.
+    Missing {
+        /// Where packets begin.
+        from: VpcIn,
+        /// Where they are meant for.
+        to: VpcIn,
+    },
+    /// Their VPCs have overlapping CIDR blocks, so that no peering connection can join them.
+    Impossible {
+        /// Where packets begin.
+        from: VpcIn,
+        /// Where they are meant for.
+        to: VpcIn,
+    },
+    /// The facts don't say.
+    Unsaid,
+}
+
+/// A VPC and its region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VpcIn {
+    /// The VPC's id.
+    pub vpc: String,
+    /// Its region.
+    pub region: String,
+}
+
+/// Why a hop refuses. The text ends with the next step.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Refusal {
+    /// No rule of any of the security groups allows it.
+    #[error("{}", no_rule(groups, *egress, blocked, *partly, unhonoured))]
+    NoRule {
+        /// Ids of the security groups.
+        groups: Vec<String>,
+        /// Whether it is about what leaves.
+        egress: bool,
+        /// What a rule is missing for.
+        blocked: Vec<Flow>,
+        /// Whether other parts of what must pass do.
+        partly: bool,
+        /// Rules that would allow it, if naming a group held here.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        unhonoured: Vec<Unhonoured>,
+    },
+    /// Entries of a network ACL deny it.
+    #[error("{}", acl_denies(acl, *egress, denials, *partly, *answers))]
+    AclDenies {
+        /// The network ACL's id.
+        acl: String,
+        /// Whether it is about what leaves the subnet.
+        egress: bool,
+        /// Whether it is about answers, which may go to any ephemeral port.
+        answers: bool,
+        /// By entry, in the order of numbers.
+        denials: Vec<Denial>,
+        /// Whether other parts of what must pass do.
+        partly: bool,
+    },
+    /// The route table leads nowhere.
+    #[error("{table} has no route to {}; {}", list(blocked), add_route(link))]
+    NoRoute {
+        /// The route table's id.
+        table: String,
+        /// Addresses without a route.
+        blocked: Vec<Ipv4Net>,
+        /// Whether other addresses have one.
+        partly: bool,
+        /// What a route could lead to.
+        link: Link,
+    },
+    /// The route's target is gone.
+    #[error(
+        "the route {destination} of {table} is a blackhole for {}: {target} is gone; replace or delete the route",
+        list(blocked)
+    )]
+    Blackhole {
+        /// The route table's id.
+        table: String,
+        /// The route's CIDR block or prefix list.
+        destination: String,
+        /// The target that is gone.
+        target: String,
+        /// Addresses that it swallows.
+        blocked: Vec<Ipv4Net>,
+        /// What a route could lead to.
+        link: Link,
+    },
+    /// The addresses of two VPCs overlap, and what is meant for the other one stays in its own.
+    #[error(
+        "the route {destination} of {table} keeps {} inside {vpc}, but it is meant for {destination_vpc}: their CIDR blocks overlap; \
+         use subnets in {destination_vpc} or a private endpoint",
+        list(blocked)
+    )]
+    StaysLocal {
+        /// The route table's id.
+        table: String,
+        /// The local route's CIDR block.
+        destination: String,
+        /// The VPC that it stays in.
+        vpc: String,
+        /// The VPC that it is meant for.
+        destination_vpc: String,
+        /// Addresses that overlap.
+        blocked: Vec<Ipv4Net>,
+    },
+    /// The route leads to something that only leads to the internet, where private addresses lead nowhere.
+    #[error(
+        "the route {destination} of {table} leads {} to {target}, and {}; {}",
+        list(blocked),
+        only_internet(target),
+        add_route(link)
+    )]
+    OnlyInternet {
+        /// The route table's id.
+        table: String,
+        /// The route's CIDR block or prefix list.
+        destination: String,
+        /// The internet gateway, egress-only internet gateway or NAT gateway.
+        target: String,
+        /// Private addresses that it leads there.
+        blocked: Vec<Ipv4Net>,
+        /// What a route could lead to.
+        link: Link,
+    },
+    /// The peering connection is not active.
+    #[error("{}", not_active(peering, status, &accepter.region, accepter_account))]
+    PeeringNotActive {
+        /// The peering connection's id.
+        peering: String,
+        /// Its status.
+        status: String,
+        /// The side that asked for it.
+        requester: VpcIn,
+        /// The side that was asked, in whose region it is accepted.
+        accepter: VpcIn,
+        /// The account that accepts it.
+        accepter_account: String,
+    },
+    /// The peering connection leads to another VPC, from where nothing leads on.
+    #[error(
+        "the route {destination} of {table} leads {} to {peering}, which leads to {vpc} and no further: peering is not transitive; {}",
+        list(blocked),
+        add_route(link)
+    )]
+    NotTransitive {
+        /// The route table's id.
+        table: String,
+        /// The route's CIDR block or prefix list.
+        destination: String,
+        /// The peering connection's id.
+        peering: String,
+        /// The VPC that it leads to.
+        vpc: String,
+        /// Addresses that are meant for another one.
+        blocked: Vec<Ipv4Net>,
+        /// What a route could lead to.
+        link: Link,
+    },
+    /// The addresses are none of the peer VPC's: its gateways can't be used from here.
+    #[error(
+        "the route {destination} of {table} leads {} to {peering}, but {vpc} at its other side has only {}, and its gateways can't be used \
+         through a peering connection; lead the route to a gateway of this VPC",
+        list(blocked),
+        list(cidrs)
+    )]
+    NotOfPeer {
+        /// The route table's id.
+        table: String,
+        /// The route's CIDR block or prefix list.
+        destination: String,
+        /// The peering connection's id.
+        peering: String,
+        /// The VPC that it leads to.
+        vpc: String,
+        /// What that VPC has.
+        cidrs: Vec<Ipv4Net>,
+        /// Addresses that it hasn't.
+        blocked: Vec<Ipv4Net>,
+    },
+    /// CIDR blocks of the two VPCs overlap, which no peering connection can join.
+    #[error(
+        "{peering} can't join {vpc} ({cidr}) and {other_vpc} ({other_cidr}): their CIDR blocks overlap; use subnets in {other_vpc} or a private \
+         endpoint"
+    )]
+    Overlap {
+        /// The peering connection's id.
+        peering: String,
+        /// The one VPC.
+        vpc: String,
+        /// A block of it.
+        cidr: Ipv4Net,
+        /// The other VPC.
+        other_vpc: String,
+        /// A block of it that overlaps.
+        other_cidr: Ipv4Net,
+    },
+    /// The VPC isn't attached to the transit gateway.
+    #[error("{vpc} is not attached to {gateway}; attach it, with a subnet in the zone of {subnet}")]
+    NotAttached {
+        /// The transit gateway's id.
+        gateway: String,
+        /// The VPC's id.
+        vpc: String,
+        /// A subnet of it, whose zone must be among those of the attachment.
+        subnet: String,
+    },
+    /// The attachment to the transit gateway carries nothing yet, or no more.
+    #[error("{attachment}, of {vpc} to {gateway}, is {state}; {}", attachment_next(state))]
+    AttachmentNotAvailable {
+        /// The attachment's id.
+        attachment: String,
+        /// The transit gateway's id.
+        gateway: String,
+        /// The VPC's id.
+        vpc: String,
+        /// Its state.
+        state: String,
+    },
+    /// The attachment has no subnet in the zone, and so nothing of that zone reaches the transit gateway.
+    #[error(
+        "{subnet} is in {zone}, where {attachment} to {gateway} has no subnet, so nothing there reaches the gateway; add {subnet} or another \
+         subnet of {zone} to the attachment"
+    )]
+    ZoneNotAttached {
+        /// The attachment's id.
+        attachment: String,
+        /// The transit gateway's id.
+        gateway: String,
+        /// The subnet's id.
+        subnet: String,
+        /// Its zone.
+        zone: String,
+    },
+}
+
+impl Display for PortRange {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}-{}", self.first, self.last)
+        }
+    }
+}
+
+impl Display for Unhonoured {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { rule, group, reason } = self;
+        write!(f, "{rule} names {group}, {reason}")
+    }
+}
+
+impl Display for GroupLimit {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherRegion => f.write_str("which is in another region, where only CIDR blocks match"),
+            Self::NoActivePeering => {
+                f.write_str("which is in another VPC, and no active peering connection joins the two")
+            }
+            Self::OutThroughTransitGateway { gateway } => {
+                write!(f, "which no egress rule can across a transit gateway ({gateway})")
+            }
+            Self::Forwarded { by } => write!(f, "but packets pass {by}, behind which only CIDR blocks match"),
+        }
+    }
+}
+
+fn no_rule(groups: &[String], egress: bool, blocked: &[Flow], partly: bool, unhonoured: &[Unhonoured]) -> String {
+    let direction = if egress { "egress" } else { "ingress" };
+    let rest = if partly {
+        " (the rest of what must pass is covered)"
+    } else {
+        ""
+    };
+    let groups = list(groups);
+    let flows = flows(blocked, egress);
+    if unhonoured.is_empty() {
+        format!("no {direction} rule of {groups} allows {flows}{rest}; add one")
+    } else {
+        format!(
+            "no {direction} rule of {groups} allows {flows}{rest}: {}; add one for CIDR blocks",
+            list(unhonoured)
+        )
+    }
+}
+
+fn acl_denies(acl: &str, egress: bool, denials: &[Denial], partly: bool, answers: bool) -> String {
+    let direction = if egress { "outbound" } else { "inbound" };
+    let denials_said: Vec<String> = denials
+        .iter()
+        .map(|Denial { entry, blocked }| {
+            let blocked = flows(blocked, egress);
+            if *entry == FINAL_ENTRY {
+                format!("no {direction} entry of {acl} allows {blocked}")
+            } else {
+                format!("{direction} entry {entry} of {acl} denies {blocked}")
+            }
+        })
+        .collect();
+    let rest = match (partly, answers) {
+        (true, true) => {
+            " (other answers pass, but Lambda documents neither its range of ports nor which address of a subnet it takes)"
+        }
+        (true, false) => " (the rest of what must pass does)",
+        (false, true) => " (answers)",
+        (false, false) => "",
+    };
+    let lowest = denials.first().map_or(FINAL_ENTRY, |denial| denial.entry);
+    let next = if lowest == FINAL_ENTRY {
+        String::new()
+    } else {
+        format!(" with a number below {lowest}")
+    };
+    format!("{}{rest}; add an entry that allows it{next}", denials_said.join(", "))
+}
+
+/// The next step where a route is missing.
+fn add_route(link: &Link) -> String {
+    match link {
+        Link::Local | Link::Unsaid => "add one".to_owned(),
+        Link::Gateway { id } => format!("add one to {id}"),
+        Link::Missing { from, to } => format!(
+            "create a peering connection from {} ({}) to {} ({}), and add a route to it",
+            from.vpc, from.region, to.vpc, to.region
+        ),
+        Link::Impossible { from, to } => format!(
+            "the CIDR blocks of {} and {} overlap, so no peering connection can join them: use subnets in {} or a private endpoint",
+            from.vpc, to.vpc, to.vpc
+        ),
+    }
+}
+
+fn only_internet(target: &str) -> &'static str {
+    if target.starts_with("nat-") {
+        "no route table of the VPC leads on from a NAT gateway to anywhere but the internet"
+    } else if target.starts_with("eigw-") {
+        "an egress-only internet gateway carries IPv6 alone"
+    } else {
+        "an internet gateway carries nothing to private addresses, nor from a network interface without a public one"
+    }
+}
+
+fn not_active(peering: &str, status: &str, region: &str, account: &str) -> String {
+    let next = match status {
+        "pending-acceptance" => format!("accept it in {region} as account {account}"),
+        "initiating-request" | "provisioning" => "wait until it is active".to_owned(),
+        _ => "create another one, and lead the routes to it".to_owned(),
+    };
+    format!("{peering} is {status} and carries nothing before it is active; {next}")
+}
+
+fn attachment_next(state: &str) -> &'static str {
+    match state {
+        "pendingAcceptance" => "the gateway's account must accept it",
+        "initiating" | "initiatingRequest" | "pending" | "modifying" | "rollingBack" => "wait until it is available",
+        _ => "attach the VPC once more",
+    }
+}
+
+fn flows(flows: &[Flow], egress: bool) -> String {
+    let direction = if egress { "to" } else { "from" };
+    let flows: Vec<String> = flows
+        .iter()
+        .map(|flow| format!("tcp {} {direction} {}", flow.ports, list(&flow.cidrs)))
+        .collect();
+    flows.join(" and ")
+}
