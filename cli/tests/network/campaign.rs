@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use k2m::network::{Proof, Verdict, View, prove};
+use k2m::network::{Proof, Refusal, Remedy, Verdict, View, prove};
 
-use crate::judge::{Pair, is_of_a_gateway, samples, stand_where_it_is_refused};
+use crate::judge::{Pair, samples, stand_where_it_is_refused};
 use crate::kernel::build;
-use crate::mend::remedies;
+use crate::mend::{Mended, apply, mend};
 use crate::report::Report;
 use crate::topology::Topology;
 use crate::world::World;
@@ -34,18 +34,31 @@ pub(crate) struct Seen {
 /// What the engine says of a function and a broker.
 pub(crate) fn judge(topology: &Topology, from: usize, to: usize) -> Proof {
     let (from, to) = (&topology.hosts[from], &topology.hosts[to]);
-    let view = View::new(topology.regions.values().next().expect("a region"));
-    prove(&view, &from.source(), &to.destination(), topology.port)
+    prove(
+        &View::new(&topology.regions),
+        &from.source(),
+        &to.destination(),
+        topology.port,
+    )
 }
 
-/// What a topology came to.
-pub(crate) struct Outcome {
-    pub(crate) seen: Seen,
-    pub(crate) wrong: Vec<String>,
+/// What a seed came to.
+#[derive(Default)]
+struct Outcome {
+    seen: Vec<Seen>,
+    wrong: Vec<String>,
+}
+
+impl Outcome {
+    fn add(&mut self, (seen, wrong): (Seen, Vec<String>)) -> &Seen {
+        self.wrong.extend(wrong);
+        self.seen.push(seen);
+        &self.seen[self.seen.len() - 1]
+    }
 }
 
 /// Builds it, tries all pairs, and compares them with the engine's word.
-fn try_all(world: &mut World, mut topology: Topology, stage: &str, report: &mut Report) -> Outcome {
+fn try_all(world: &mut World, mut topology: Topology, stage: &str, report: &mut Report) -> (Seen, Vec<String>) {
     let numbers: Vec<(usize, usize)> = topology
         .pairs()
         .map(|(from, to)| (topology.number_of(from), topology.number_of(to)))
@@ -79,10 +92,7 @@ fn try_all(world: &mut World, mut topology: Topology, stage: &str, report: &mut 
     if !wrong.is_empty() {
         keep(&topology, stage, &built, &pairs, &wrong);
     }
-    Outcome {
-        seen: Seen { topology, pairs },
-        wrong,
-    }
+    (Seen { topology, pairs }, wrong)
 }
 
 fn connect(world: &mut World, topology: &Topology, pairs: &mut [Pair]) {
@@ -100,7 +110,7 @@ fn connect(world: &mut World, topology: &Topology, pairs: &mut [Pair]) {
     for pair in pairs {
         let proof = judge(topology, pair.from, pair.to);
         let late: Vec<usize> = pair
-            .surprises(&proof)
+            .surprises(topology, &proof)
             .filter(|number| !pair.connected(*number))
             .collect();
         let again: Vec<_> = late
@@ -118,59 +128,54 @@ fn connect(world: &mut World, topology: &Topology, pairs: &mut [Pair]) {
 
 /// Tries a topology as it is, mended as the engine says, and mended but for one thing.
 fn run(world: &mut World, seed: u64, report: &mut Report) -> Outcome {
-    let mut outcome = try_all(world, Topology::new(seed), "as it is", report);
-    let topology = outcome.seen.topology.clone();
+    let mut outcome = Outcome::default();
+    let Seen { topology, pairs } = outcome
+        .add(try_all(world, Topology::new(seed), "as it is", report))
+        .clone();
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut mendable = Vec::new();
-    for pair in &outcome.seen.pairs {
-        let proof = judge(&topology, pair.from, pair.to);
-        if matches!(proof.verdict, Verdict::Refused { .. })
-            && let Some(remedies) = remedies(&proof)
-        {
-            mendable.push((pair.from, pair.to, remedies));
+    for pair in pairs {
+        if !matches!(judge(&topology, pair.from, pair.to).verdict, Verdict::Refused { .. }) {
+            continue;
+        }
+        match mend(&topology, pair.from, pair.to) {
+            Mended::Yes(mended, remedies) => mendable.push((pair.from, pair.to, mended, remedies)),
+            Mended::Hopeless => {}
+            Mended::Astray(reason) => outcome.wrong.push(reason),
         }
     }
     if mendable.is_empty() {
         return outcome;
     }
-    let (from, to, remedies) = mendable.swap_remove(rng.usize(..mendable.len()));
-    let mut mended = topology.clone();
-    for remedy in &remedies {
-        remedy.apply(&mut mended);
-    }
-    let proof = judge(&mended, from, to);
-    let is_done = match &proof.verdict {
-        Verdict::Reachable => true,
-        Verdict::Refused { .. } => false,
-        Verdict::Unknown { reason, .. } => is_of_a_gateway(reason),
-    };
-    if !is_done {
-        outcome.wrong.push(format!(
-            "everything that was asked for is done, and it is still not reachable:\n{}\n{proof}",
-            judge(&topology, from, to)
-        ));
-    }
-    let after = try_all(world, mended, "mended", report);
-    outcome.wrong.extend(after.wrong);
+    let (from, to, mended, remedies) = mendable.swap_remove(rng.usize(..mendable.len()));
+    outcome.add(try_all(world, mended, "mended", report));
     report.mended(&remedies);
 
     let left_out = rng.usize(..remedies.len());
     let mut nearly = topology;
-    for (number, remedy) in remedies.iter().enumerate() {
-        if number != left_out {
-            remedy.apply(&mut nearly);
-        }
-    }
-    let after = try_all(world, nearly, "mended but for one", report);
-    outcome.wrong.extend(after.wrong);
-    let pair = after.seen.pairs.iter().find(|pair| (pair.from, pair.to) == (from, to));
+    let others = remedies.iter().enumerate().filter(|(number, _)| *number != left_out);
+    // What is only possible after what is left out, such as routes to a peering connection, is left out with it.
+    apply(&mut nearly, others.map(|(_, remedy)| remedy));
+    let seen = outcome.add(try_all(world, nearly, "mended but for one", report));
+    let pair = seen.pairs.iter().find(|pair| (pair.from, pair.to) == (from, to));
     if pair.is_some_and(|pair| (0..pair.samples.len()).all(|number| pair.connected(number))) {
-        let hop = remedies[left_out].hop;
+        let needless = &remedies[left_out];
+        // A rule that names a group holds again as soon as a peering connection that was missing is there.
+        if holds_again(&judge(&outcome.seen[0].topology, from, to), needless) {
+            return outcome;
+        }
         outcome
             .wrong
-            .push(format!("what was asked for at the {hop} was not needed"));
+            .push(format!("was asked for and not needed: {needless:?}"));
     }
     outcome
+}
+
+fn holds_again(before: &Proof, remedy: &Remedy) -> bool {
+    before.refusals().any(|(_, reason)| {
+        let unhonoured = matches!(reason, Refusal::NoRule { unhonoured, .. } if !unhonoured.is_empty());
+        unhonoured && reason.remedies().contains(remedy)
+    })
 }
 
 /// The evidence of a disagreement.
@@ -207,7 +212,7 @@ pub(crate) fn campaign(seeds: Vec<u64>) -> (Report, Vec<Seen>) {
                     report.finish(seed, outcome.wrong, began.elapsed());
                     let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
                     all.0.merge(report);
-                    all.1.push(outcome.seen);
+                    all.1.extend(outcome.seen);
                     if all.0.topologies() % PROGRESS == 0 {
                         // Whether anybody reads it does not matter.
                         let _ = writeln!(std::io::stderr(), "{} topologies", all.0.topologies());

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use fastrand::Rng;
-use k2m::network::{EPHEMERAL_PORTS, Flow, Hop, Outcome, Proof, Refusal, Unknown, Verdict};
+use ipnet::Ipv4Net;
+use k2m::network::{EPHEMERAL_PORTS, Flow, Hop, Outcome, PortRange, Proof, Refusal, Unknown, Verdict};
 
 use crate::topology::{Host, Topology, usable};
 use crate::world::Sample;
@@ -25,49 +26,78 @@ pub(crate) enum Fate {
 }
 
 /// What a proof says of one connection.
-pub(crate) fn fate(proof: &Proof, sample: &Sample) -> Fate {
+pub(crate) fn fate(topology: &Topology, proof: &Proof, sample: &Sample) -> Fate {
     let mut fate = Fate::Passes;
     for step in &proof.steps {
         fate = fate.max(match &step.outcome {
-            Outcome::Refused { reason } if stops(step.hop, reason, sample) => return Fate::Stopped,
-            Outcome::Refused { .. } | Outcome::Passes { .. } | Outcome::NotApplied { .. } => Fate::Passes,
-            Outcome::Unknown { .. } => Fate::Unsaid,
+            Outcome::Passes { .. } | Outcome::NotApplied { .. } => Fate::Passes,
+            Outcome::Refused { reason } => match stops(step.hop, reason, sample) {
+                Some(true) => return Fate::Stopped,
+                // Where a table leads parts of the addresses to different ends, the first that is wrong is told.
+                Some(false) if is_way(step.hop) => Fate::Unsaid,
+                Some(false) => Fate::Passes,
+                None => Fate::Unsaid,
+            },
+            Outcome::ThroughGateway { reason } if topology.knows_behind(&reason.gateway) => Fate::Passes,
+            Outcome::ThroughGateway { .. } | Outcome::Unknown { .. } => Fate::Unsaid,
         });
     }
     fate
 }
 
-/// Whether it is a part of what this refusal is about.
-pub(crate) fn stops(hop: Hop, reason: &Refusal, sample: &Sample) -> bool {
-    let flows = |flows: &[Flow]| {
-        let (address, port) = match hop {
-            Hop::Egress | Hop::AclOut => (sample.destination, sample.port),
-            Hop::AclIn | Hop::Ingress => (sample.source, sample.port),
-            Hop::AnswerAclOut => (sample.source, sample.source_port),
-            Hop::AnswerAclIn => (sample.destination, sample.source_port),
-            Hop::Ends | Hop::Route | Hop::AnswerRoute => panic!("{hop} has no ports"),
-        };
-        flows.iter().any(|flow| {
-            flow.cidrs.iter().any(|cidr| cidr.contains(&address)) && flow.ports.first <= port && port <= flow.ports.last
-        })
+fn is_way(hop: Hop) -> bool {
+    matches!(hop, Hop::Route | Hop::Gateway | Hop::AnswerRoute | Hop::AnswerGateway)
+}
+
+/// Whether it is a part of what this refusal is about, where the refusal says which part that is.
+fn stops(hop: Hop, reason: &Refusal, sample: &Sample) -> Option<bool> {
+    let (address, port) = match hop {
+        Hop::Egress | Hop::AclOut | Hop::Ends | Hop::Route | Hop::Gateway => (sample.destination, sample.port),
+        Hop::AclIn | Hop::Ingress => (sample.source, sample.port),
+        Hop::AnswerAclOut | Hop::AnswerRoute | Hop::AnswerGateway => (sample.source, sample.source_port),
+        Hop::AnswerAclIn => (sample.destination, sample.source_port),
     };
-    let routed = if hop == Hop::AnswerRoute {
-        sample.source
-    } else {
-        sample.destination
+    let stopped = blocked(reason)?.into_iter().any(|(cidr, ports)| {
+        let fits = |range: &PortRange| range.first <= port && port <= range.last;
+        cidr.contains(&address) && ports.as_ref().is_none_or(fits)
+    });
+    Some(stopped)
+}
+
+/// The addresses and ports that a refusal is about, where it says so.
+fn blocked(reason: &Refusal) -> Option<Vec<(Ipv4Net, Option<PortRange>)>> {
+    let flows = |flows: &[Flow]| -> Vec<(Ipv4Net, Option<PortRange>)> {
+        let each = flows.iter();
+        each.flat_map(|flow| flow.cidrs.iter().map(|cidr| (*cidr, Some(flow.ports))))
+            .collect()
     };
     match reason {
-        Refusal::NoRule { blocked, .. } => flows(blocked),
-        Refusal::AclDenies { denials, .. } => denials.iter().any(|denial| flows(&denial.blocked)),
-        Refusal::NoRoute { blocked, .. } | Refusal::Blackhole { blocked, .. } | Refusal::StaysLocal { blocked, .. } => {
-            blocked.iter().any(|cidr| cidr.contains(&routed))
-        }
+        Refusal::NoRule { blocked, .. } => Some(flows(blocked)),
+        Refusal::AclDenies { denials, .. } => Some(denials.iter().flat_map(|denial| flows(&denial.blocked)).collect()),
+        Refusal::NoRoute { blocked, .. }
+        | Refusal::Blackhole { blocked, .. }
+        | Refusal::StaysLocal { blocked, .. }
+        | Refusal::OnlyInternet { blocked, .. }
+        | Refusal::NotTransitive { blocked, .. }
+        | Refusal::NotOfPeer { blocked, .. } => Some(blocked.iter().map(|cidr| (*cidr, None)).collect()),
+        // All that is led there, which is said by the routes.
+        Refusal::PeeringNotActive { .. }
+        | Refusal::Overlap { .. }
+        | Refusal::NotAttached { .. }
+        | Refusal::AttachmentNotAvailable { .. }
+        | Refusal::ZoneNotAttached { .. } => None,
     }
 }
 
 /// What can't be known from facts that are all there: what lies behind a gateway.
-pub(crate) fn is_of_a_gateway(reason: &Unknown) -> bool {
-    matches!(reason, Unknown::LeavesBy { .. } | Unknown::RoutesCompete { .. })
+fn is_of_a_gateway(reason: &Unknown) -> bool {
+    matches!(
+        reason,
+        Unknown::LeavesBy { .. }
+            | Unknown::Asymmetric { .. }
+            | Unknown::Translated { .. }
+            | Unknown::GroupOverTransitGateway { .. }
+    )
 }
 
 /// A function and a broker, what the engine says of them, and the connections that show whether it is right.
@@ -88,36 +118,56 @@ impl Pair {
     }
 
     /// Connections that did not go as the proof says.
-    pub(crate) fn surprises<'a>(&'a self, proof: &'a Proof) -> impl Iterator<Item = usize> + 'a {
-        (0..self.samples.len()).filter(|number| match fate(proof, &self.samples[*number]) {
+    pub(crate) fn surprises<'a>(
+        &'a self,
+        topology: &'a Topology,
+        proof: &'a Proof,
+    ) -> impl Iterator<Item = usize> + 'a {
+        (0..self.samples.len()).filter(move |number| match fate(topology, proof, &self.samples[*number]) {
             Fate::Passes => !self.connected(*number),
             Fate::Stopped => self.connected(*number),
             Fate::Unsaid => false,
         })
     }
 
+    /// Whether other hosts have all addresses that this refusal is about, so that the host can't stand there.
+    fn is_taken(&self, topology: &Topology, hop: Hop, reason: &Refusal) -> bool {
+        let host = &topology.hosts[side(hop, (self.from, self.to))];
+        let subnet = topology.subnet(&host.subnet);
+        let mut all = usable(subnet).map(Ipv4Addr::from);
+        let blocked = blocked(reason).unwrap_or_default();
+        !host.is_known && all.any(|address| blocked.iter().any(|(cidr, _)| cidr.contains(&address)))
+    }
+
     /// What is wrong with the proof, in words.
     pub(crate) fn disagreements(&self, topology: &Topology, proof: &Proof) -> Vec<String> {
         let mut wrong: Vec<String> = self
-            .surprises(proof)
+            .surprises(topology, proof)
             .map(|number| {
                 let sample = &self.samples[number];
-                let fate = fate(proof, sample);
+                let fate = fate(topology, proof, sample);
                 format!("{}: {fate:?} says the engine, but: {}", told(sample), self.said[number])
             })
             .collect();
         let all = (0..self.samples.len()).all(|number| self.connected(number));
+        let mut is_tested = false;
+        for (hop, reason) in proof.refusals() {
+            let mut samples = self.samples.iter();
+            if samples.any(|sample| stops(hop, reason, sample) != Some(false)) {
+                is_tested = true;
+            } else if !self.is_taken(topology, hop, reason) {
+                wrong.push(format!("{hop} refuses what no network interface can send: {reason}"));
+            }
+        }
         match &proof.verdict {
             Verdict::Reachable if !all => wrong.push("not all connections of a reachable broker were made".to_owned()),
-            Verdict::Refused { .. } if all => wrong.push("every connection to a refused broker was made".to_owned()),
+            Verdict::Refused { .. } if all && is_tested => {
+                wrong.push("every connection to a refused broker was made".to_owned());
+            }
             Verdict::Unknown { hop, reason } if !is_of_a_gateway(reason) => {
                 wrong.push(format!("unknown, though all is known: {hop}: {reason}"));
             }
-            Verdict::Reachable | Verdict::Refused { .. } | Verdict::Unknown { .. } => {}
-        }
-        for (hop, reason) in proof.refusals() {
-            if !self.samples.iter().any(|sample| stops(hop, reason, sample)) {
-                wrong.push(format!("{hop} refuses what no network interface can send: {reason}"));
+            Verdict::Reachable | Verdict::Refused { .. } | Verdict::ThroughGateway { .. } | Verdict::Unknown { .. } => {
             }
         }
         if !wrong.is_empty() {
@@ -128,6 +178,14 @@ impl Pair {
     }
 }
 
+/// Number of the host whose addresses a refusal is about, of these two.
+fn side(hop: Hop, (from, to): (usize, usize)) -> usize {
+    match hop {
+        Hop::Egress | Hop::AclOut | Hop::Route | Hop::Gateway | Hop::AnswerAclIn => to,
+        Hop::Ends | Hop::AclIn | Hop::Ingress | Hop::AnswerAclOut | Hop::AnswerRoute | Hop::AnswerGateway => from,
+    }
+}
+
 fn told(sample: &Sample) -> String {
     format!(
         "{}:{} to {}:{}",
@@ -135,40 +193,23 @@ fn told(sample: &Sample) -> String {
     )
 }
 
-/// Gives hosts whose address the engine isn't told one in each part that a proof says is stopped, so that the word can be tested. Answers whether it did.
-pub(crate) fn stand_where_it_is_refused(topology: &mut Topology, (from, to): (usize, usize), proof: &Proof) -> bool {
-    let mut moved = false;
+/// Gives hosts whose address the engine isn't told one in each part that a proof says is stopped, so that the word can be tested.
+pub(crate) fn stand_where_it_is_refused(topology: &mut Topology, (from, to): (usize, usize), proof: &Proof) {
     for (hop, reason) in proof.refusals() {
-        let sides = match hop {
-            Hop::Egress | Hop::AclOut | Hop::Route | Hop::AnswerAclIn => [to],
-            Hop::AclIn | Hop::Ingress | Hop::AnswerAclOut | Hop::AnswerRoute => [from],
-            Hop::Ends => continue,
+        let number = side(hop, (from, to));
+        let Some(blocked) = blocked(reason) else {
+            continue;
         };
-        let cidrs: Vec<_> = match reason {
-            Refusal::NoRule { blocked, .. } => blocked.iter().flat_map(|flow| &flow.cidrs).collect(),
-            Refusal::AclDenies { denials, .. } => denials
-                .iter()
-                .flat_map(|denial| &denial.blocked)
-                .flat_map(|flow| &flow.cidrs)
-                .collect(),
-            Refusal::NoRoute { blocked, .. }
-            | Refusal::Blackhole { blocked, .. }
-            | Refusal::StaysLocal { blocked, .. } => blocked.iter().collect(),
-        };
-        for number in sides {
-            let host = &topology.hosts[number];
-            let is_there = |address: &Ipv4Addr| cidrs.iter().any(|cidr| cidr.contains(address));
-            if host.is_known || host.addresses.iter().any(is_there) {
-                continue;
-            }
-            let mut all = usable(topology.subnet(&host.subnet)).map(Ipv4Addr::from);
-            if let Some(address) = all.find(|address| is_there(address) && topology.is_free(host, *address)) {
-                topology.hosts[number].addresses.push(address);
-                moved = true;
-            }
+        let host = &topology.hosts[number];
+        let is_there = |address: &Ipv4Addr| blocked.iter().any(|(cidr, _)| cidr.contains(address));
+        if host.is_known || host.addresses.iter().any(is_there) {
+            continue;
+        }
+        let mut all = usable(topology.subnet(&host.subnet)).map(Ipv4Addr::from);
+        if let Some(address) = all.find(|address| is_there(address) && topology.is_free(host, *address)) {
+            topology.hosts[number].addresses.push(address);
         }
     }
-    moved
 }
 
 /// Connections that show whether a proof is right: from addresses and ports at which something begins or ends, and some out of each part that is refused.

@@ -121,8 +121,10 @@ struct Builder<'a> {
     wires: String,
     /// Per VPC.
     gateways: BTreeMap<&'a str, Vec<Gateway>>,
-    /// Per VPC: filters of links, in the order of the links.
+    /// Per VPC: filters of links.
     link_filters: BTreeMap<&'a str, String>,
+    /// Per VPC: links to transit gateways.
+    attachments: BTreeMap<&'a str, Vec<(String, &'a TransitGatewayAttachment)>>,
     /// Per VPC: the ends of links, for the router.
     link_ends: BTreeMap<&'a str, Vec<(Link, bool)>>,
     links: usize,
@@ -136,6 +138,7 @@ pub(crate) fn build(topology: &Topology) -> Build {
         wires: String::new(),
         gateways: BTreeMap::new(),
         link_filters: BTreeMap::new(),
+        attachments: BTreeMap::new(),
         link_ends: BTreeMap::new(),
         links: 0,
     };
@@ -225,6 +228,8 @@ impl<'a> Builder<'a> {
                 way: link.way(false),
                 zones: Some(zones.collect()),
             });
+            let attached = (link.name.clone(), *attachment);
+            self.attachments.entry(vpc).or_default().push(attached);
             self.link_ends.entry(vpc).or_default().push((link, false));
         }
         self.spaces.push(space);
@@ -248,6 +253,10 @@ impl<'a> Builder<'a> {
             space.ip(rule);
         }
         space.ip(format!("rule add priority 300 iif lo lookup {LOCAL_TABLE}"));
+        for (link, second) in self.link_ends.remove(vpc.id.as_str()).unwrap_or_default() {
+            link.end(&mut space, second);
+            space.ip(format!("rule add priority 200 iif {} lookup {LOCAL_TABLE}", link.name));
+        }
         let subnets = found(&network.subnets).iter().filter(|subnet| subnet.vpc == vpc.id);
         for (number, subnet) in subnets.enumerate() {
             let bridge = bridge(number);
@@ -266,6 +275,7 @@ impl<'a> Builder<'a> {
             }
             // Where bridged packets pass filters too.
             let _ = writeln!(forward, "iifname {bridge} oifname {bridge} accept");
+            forward.push_str(&self.at_transit_gateways(region, subnet, &bridge));
             let acl = self.topology.acl_of(region, subnet);
             let _ = writeln!(forward, "iifname {bridge} jump {}", chain(acl, true));
             let _ = writeln!(forward, "oifname {bridge} jump {}", chain(acl, false));
@@ -280,16 +290,35 @@ impl<'a> Builder<'a> {
                 space.ip(format!("link set {port} up"));
             }
         }
-        for (link, second) in self.link_ends.remove(vpc.id.as_str()).unwrap_or_default() {
-            link.end(&mut space, second);
-            space.ip(format!("rule add priority 200 iif {} lookup {LOCAL_TABLE}", link.name));
-        }
         let filters = self.link_filters.remove(vpc.id.as_str()).unwrap_or_default();
         // Nothing here asks for the state of a connection, so none is kept.
         space.nft = format!(
             "table inet acl {{\n{acls}chain forward {{\ntype filter hook forward priority 0; policy accept;\n{filters}{forward}}}\n}}\n"
         );
         self.spaces.push(space);
+    }
+
+    /// Network ACLs of subnets that hold a transit gateway's interfaces, for what passes between it and this subnet.
+    fn at_transit_gateways(&self, region: &str, subnet: &Subnet, bridge: &str) -> String {
+        let mut text = String::new();
+        for (link, attachment) in self.attachments.get(subnet.vpc.as_str()).into_iter().flatten() {
+            let mut attached = attachment.subnets.iter().map(|id| self.topology.subnet(id));
+            // AWS takes any of them where the zone has none.
+            let near = attached.clone().find(|other| other.zone == subnet.zone);
+            let Some(near) = near.or_else(|| attached.next()) else {
+                continue;
+            };
+            let acl = self.topology.acl_of(region, near);
+            // Inbound entries are asked about packets towards the gateway, with the address that they come from.
+            let _ = writeln!(text, "iifname {bridge} oifname {link} jump {}", chain(acl, false));
+            if near.id == subnet.id {
+                // What comes from the gateway to the subnet that it is in is asked nothing.
+                let _ = writeln!(text, "iifname {link} oifname {bridge} accept");
+            } else {
+                let _ = writeln!(text, "iifname {link} oifname {bridge} jump {}", chain(acl, true));
+            }
+        }
+        text
     }
 
     fn position(&self, region: &str, subnet: &str) -> usize {

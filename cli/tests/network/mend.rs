@@ -1,108 +1,82 @@
 //! Does to a network what a refusal asks for, and nothing more.
 
-use std::collections::BTreeMap;
+use k2m::network::{Proof, Remedy};
 
-use ipnet::Ipv4Net;
-use k2m::facts::network::{AclEntry, Rule, RulePeer};
-use k2m::facts::{Network, Owner};
-use k2m::network::{Flow, Hop, Proof, Refusal};
+use crate::campaign::judge;
+use crate::topology::Topology;
 
-use crate::topology::{Topology, found_mut};
+/// Rounds after which it is taken that nothing helps: what is missing behind something that is missing is asked for next.
+const ROUNDS: usize = 6;
 
-/// One thing to do.
-#[derive(Debug, Clone)]
-pub(crate) struct Remedy {
-    /// The hop that asks for it.
-    pub(crate) hop: Hop,
-    what: Refusal,
-}
-
-/// What a proof asks for; none where it says that nothing helps.
+/// What a proof asks for, each thing once; none where it says of one of its refusals that nothing helps.
 pub(crate) fn remedies(proof: &Proof) -> Option<Vec<Remedy>> {
-    proof
-        .refusals()
-        .map(|(hop, reason)| match reason {
-            Refusal::NoRule { .. } | Refusal::AclDenies { .. } => Some(Remedy {
-                hop,
-                what: reason.clone(),
-            }),
-            _ => None,
-        })
-        .collect()
+    let mut all = Vec::new();
+    for (_, reason) in proof.refusals() {
+        let remedies = reason.remedies();
+        if remedies.is_empty() {
+            return None;
+        }
+        all.extend(remedies);
+    }
+    Some(once(all))
 }
 
-impl Remedy {
-    /// Does it.
-    pub(crate) fn apply(&self, topology: &mut Topology) {
-        match &self.what {
-            Refusal::NoRule {
-                groups,
-                egress,
-                blocked,
-                ..
-            } => add_rules(&mut topology.regions, &groups[0], *egress, blocked),
-            Refusal::AclDenies {
-                acl, egress, denials, ..
-            } => {
-                let lowest = denials.first().expect("something denies").entry;
-                let blocked: Vec<Flow> = denials.iter().flat_map(|denial| denial.blocked.clone()).collect();
-                add_entries(&mut topology.regions, acl, *egress, lowest, &blocked);
-            }
-            other => panic!("nothing helps against {other}"),
+fn once(all: Vec<Remedy>) -> Vec<Remedy> {
+    let mut once: Vec<Remedy> = Vec::with_capacity(all.len());
+    for remedy in all {
+        if !once.contains(&remedy) {
+            once.push(remedy);
         }
     }
+    once
 }
 
-fn each(flows: &[Flow]) -> impl Iterator<Item = (Ipv4Net, (u16, u16))> {
-    flows.iter().flat_map(|flow| {
-        let ports = (flow.ports.first, flow.ports.last);
-        flow.cidrs.iter().map(move |cidr| (*cidr, ports))
-    })
-}
-
-fn add_rules(regions: &mut BTreeMap<String, Network>, id: &str, egress: bool, blocked: &[Flow]) {
-    let groups = regions
-        .values_mut()
-        .flat_map(|network| found_mut(&mut network.security_groups));
-    for group in groups.filter(|group| group.id == id) {
-        for (nth, (cidr, ports)) in each(blocked).enumerate() {
-            group.rules.push(Rule {
-                id: format!("sgr-mended-{}-{nth}", group.rules.len()),
-                egress,
-                protocol: "tcp".to_owned(),
-                ports: Some(ports),
-                peer: RulePeer::Cidr(cidr.to_string()),
-                owner: Owner::Foreign,
-            });
+/// Does these things, and answers with what can't be done.
+pub(crate) fn apply<'a>(topology: &mut Topology, remedies: impl IntoIterator<Item = &'a Remedy>) -> Vec<&'a Remedy> {
+    let mut impossible = Vec::new();
+    for remedy in remedies {
+        let is_possible = match remedy {
+            Remedy::AddRoute { target, .. } | Remedy::ReplaceRoute { target, .. } => topology.has_gateway(target),
+            _ => true,
+        };
+        if !is_possible || !remedy.apply(&mut topology.regions) {
+            impossible.push(remedy);
         }
     }
+    topology.settle();
+    impossible
 }
 
-/// Entries that allow it, with numbers right below the lowest that denies it.
-fn add_entries(regions: &mut BTreeMap<String, Network>, id: &str, egress: bool, lowest: u32, blocked: &[Flow]) {
-    let acls = regions
-        .values_mut()
-        .flat_map(|network| found_mut(&mut network.network_acls));
-    for acl in acls.filter(|acl| acl.id == id) {
-        let mut number = lowest;
-        for (cidr, ports) in each(blocked) {
-            let taken = |number: u32| {
-                acl.entries
-                    .iter()
-                    .any(|entry| entry.egress == egress && entry.number == number)
-            };
-            number -= 1;
-            while taken(number) {
-                number -= 1;
-            }
-            acl.entries.push(AclEntry {
-                number,
-                egress,
-                allow: true,
-                protocol: "6".to_owned(),
-                cidr: cidr.to_string(),
-                ports: Some(ports),
-            });
+/// How the engine's requests end.
+pub(crate) enum Mended {
+    /// Nothing is refused any more after these things were done, in their order.
+    Yes(Topology, Vec<Remedy>),
+    /// It says that nothing helps against something.
+    Hopeless,
+    /// It asks on and on, or for what can't be done.
+    Astray(String),
+}
+
+/// Does what is asked for until nothing is.
+pub(crate) fn mend(topology: &Topology, from: usize, to: usize) -> Mended {
+    let mut topology = topology.clone();
+    let mut done = Vec::new();
+    for _ in 0..ROUNDS {
+        let proof = judge(&topology, from, to);
+        if proof.refusals().next().is_none() {
+            return Mended::Yes(topology, done);
         }
+        let Some(remedies) = remedies(&proof) else {
+            return Mended::Hopeless;
+        };
+        let impossible = apply(&mut topology, &remedies);
+        if !impossible.is_empty() {
+            return Mended::Astray(format!("can't be done: {impossible:?}\n{proof}"));
+        }
+        done = once([done, remedies].concat());
     }
+    Mended::Astray(format!(
+        "everything that was asked for is done, {ROUNDS} times over, and it is still refused:\n{}",
+        judge(&topology, from, to)
+    ))
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use k2m::network::{Proof, Verdict};
+use k2m::network::{Proof, Remedy, Verdict};
+
+use serde::Serialize;
 
 use crate::judge::Pair;
-use crate::mend::Remedy;
 
 /// Sums over topologies.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ pub(crate) struct Report {
     verdicts: BTreeMap<String, u64>,
     refusals: BTreeMap<String, u64>,
     mended: u64,
-    remedies: u64,
+    remedies: BTreeMap<String, u64>,
     wrong: Vec<(u64, Vec<String>)>,
     slowest: (Duration, u64),
     elapsed: Duration,
@@ -33,21 +34,21 @@ impl Report {
         let verdict = match &proof.verdict {
             Verdict::Reachable => "reachable",
             Verdict::Refused { .. } => "refused",
+            Verdict::ThroughGateway { .. } => "reachable as far as a gateway",
             Verdict::Unknown { .. } => "unknown",
         };
         *self.verdicts.entry(verdict.to_owned()).or_default() += 1;
         for (hop, reason) in proof.refusals() {
-            // Its name as it is written in JSON.
-            let kind = serde_json::to_value(reason).expect("plain data")["kind"].clone();
-            let kind = kind.as_str().unwrap_or_default().to_owned();
-            *self.refusals.entry(format!("{hop}: {kind}")).or_default() += 1;
+            *self.refusals.entry(format!("{hop}: {}", kind_of(reason))).or_default() += 1;
         }
     }
 
     /// Counts what was done to make a broker reachable.
     pub(crate) fn mended(&mut self, remedies: &[Remedy]) {
         self.mended += 1;
-        self.remedies += remedies.len() as u64;
+        for remedy in remedies {
+            *self.remedies.entry(kind_of(remedy)).or_default() += 1;
+        }
     }
 
     /// Ends a topology.
@@ -72,7 +73,9 @@ impl Report {
             *self.refusals.entry(refusal).or_default() += times;
         }
         self.mended += other.mended;
-        self.remedies += other.remedies;
+        for (remedy, times) in other.remedies {
+            *self.remedies.entry(remedy).or_default() += times;
+        }
         self.wrong.extend(other.wrong);
         self.slowest = self.slowest.max(other.slowest);
     }
@@ -108,7 +111,6 @@ impl Report {
             ("connections tried", self.connections.to_string()),
             ("of them made", self.connected.to_string()),
             ("refusals mended", self.mended.to_string()),
-            ("things done for that", self.remedies.to_string()),
             ("seconds", format!("{:.0}", self.elapsed.as_secs_f64())),
             ("seconds of the slowest topology", slowest),
         ];
@@ -124,6 +126,16 @@ impl Report {
         for (refusal, times) in &self.refusals {
             let _ = writeln!(text, "| {refusal} | {times} |");
         }
+        text.push_str("\n| done to mend | times |\n|---|---|\n");
+        for (remedy, times) in &self.remedies {
+            let _ = writeln!(text, "| {remedy} | {times} |");
+        }
         text
     }
+}
+
+/// Its name as it is written in JSON.
+fn kind_of(thing: &impl Serialize) -> String {
+    let value = serde_json::to_value(thing).expect("plain data");
+    value["kind"].as_str().unwrap_or_default().to_owned()
 }

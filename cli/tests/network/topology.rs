@@ -120,6 +120,12 @@ impl Topology {
         subnets.find(|subnet| subnet.id == id).expect("made with it")
     }
 
+    fn region_of(&self, subnet: &str) -> &str {
+        let mut regions = self.regions.iter();
+        let has = |network: &Network| found(&network.subnets).iter().any(|other| other.id == subnet);
+        regions.find(|(_, network)| has(network)).expect("made with it").0
+    }
+
     /// Each connection once, though both regions tell it.
     pub(crate) fn peerings(&self) -> Vec<&Peering> {
         let mut seen = BTreeSet::new();
@@ -197,6 +203,55 @@ impl Topology {
             .iter()
             .filter(|host| host.groups.iter().any(|id| id == named));
         members.flat_map(|host| host.addresses.clone()).collect()
+    }
+
+    /// Whether it is known here what a gateway does: a transit gateway that leads to every VPC it joins, none of whose blocks overlap. The network ACLs of
+    /// the subnets that hold its interfaces must let everything pass.
+    pub(crate) fn knows_behind(&self, gateway: &str) -> bool {
+        let gateways = self.transit_gateways();
+        let Some(attachments) = gateways.get(gateway) else {
+            return false;
+        };
+        let cidrs: Vec<Ipv4Net> = attachments
+            .iter()
+            .flat_map(|attachment| self.cidrs_of(&attachment.vpc))
+            .filter_map(|cidr| block(&cidr))
+            .collect();
+        let overlap = |(number, one): (usize, &Ipv4Net)| {
+            let mut others = cidrs[number + 1..].iter();
+            others.any(|other| one.contains(other) || other.contains(one))
+        };
+        let is_plain = |id: &String| {
+            let (region, subnet) = (self.region_of(id), self.subnet(id));
+            let entries = &self.acl_of(region, subnet).entries;
+            entries.iter().all(|entry| {
+                entry.allow == (entry.number < 32767) && entry.cidr == "0.0.0.0/0" && entry.ports.is_none()
+            })
+        };
+        attachments
+            .iter()
+            .all(|attachment| attachment.state == "available" && attachment.subnets.iter().all(is_plain))
+            && !cidrs.iter().enumerate().any(overlap)
+    }
+
+    /// Whether a route can lead there.
+    pub(crate) fn has_gateway(&self, target: &str) -> bool {
+        self.peerings().iter().any(|peering| peering.id == target) || self.transit_gateways().contains_key(target)
+    }
+
+    /// Lets EC2 notice what changed: a route to a peering connection is a blackhole as long as that isn't active.
+    pub(crate) fn settle(&mut self) {
+        let active: BTreeMap<String, bool> = self
+            .peerings()
+            .into_iter()
+            .map(|peering| (peering.id.clone(), peering.status == "active"))
+            .collect();
+        for network in self.regions.values_mut() {
+            let tables = found_mut(&mut network.route_tables).iter_mut();
+            for route in tables.flat_map(|table| &mut table.routes) {
+                route.active = active.get(&route.target).copied().unwrap_or(route.active);
+            }
+        }
     }
 
     /// Every block that anything names.
@@ -317,8 +372,11 @@ impl Draw {
     /// The VPCs, and how they are joined.
     fn lots(&mut self) {
         let far = self.one_in(3);
-        // The engine judges one VPC.
-        let (amount, overlap) = (1, false);
+        let (amount, overlap) = match self.rng.u8(..10) {
+            0..4 => (1, false),
+            4..8 => (2, self.one_in(6)),
+            _ => (3, self.one_in(4)),
+        };
         for number in 0..amount {
             let letter = ['a', 'b', 'c'][number];
             let region = REGIONS[usize::from(number > 0 && far)];
@@ -352,7 +410,7 @@ impl Draw {
                 subnets.push(Subnet {
                     id: format!("subnet-{letter}{nth}"),
                     vpc: id.clone(),
-                    zone: format!("{region}{}", ['a', 'b', 'c'][nth]),
+                    zone: format!("{region}{}", if self.rng.bool() { 'a' } else { 'b' }),
                     cidr,
                     free_addresses: 9,
                 });
@@ -379,7 +437,7 @@ impl Draw {
                         self.joints
                             .push((first, second, Joint::TransitGateway { available: active }));
                     }
-                } else if apart || self.rng.u8(..4) > 0 {
+                } else if apart || self.rng.u8(..3) > 0 {
                     self.joints.push((first, second, Joint::Peering { active }));
                 } else {
                     self.joints
@@ -429,39 +487,52 @@ impl Draw {
     }
 
     /// What one region tells of the joints.
-    fn joined(&self, region: &str, network: &mut Network) {
+    fn joined(&mut self, region: &str, network: &mut Network) {
         let side = |lot: &Lot, cidrs: &[String]| PeeringSide {
             vpc: lot.id.clone(),
             region: lot.region.to_owned(),
             account: "123456789012".to_owned(),
             cidrs: cidrs.to_vec(),
         };
-        for (number, (first, second, joint)) in self.joints.iter().enumerate() {
-            let (first, second) = (&self.lots[*first], &self.lots[*second]);
+        for (number, (first, second, joint)) in self.joints.clone().into_iter().enumerate() {
+            let (first, second) = (self.lots[first].clone(), self.lots[second].clone());
             match joint {
                 Joint::Peering { active } if first.region == region || second.region == region => {
                     found_mut(&mut network.peerings).push(Peering {
                         id: format!("pcx-{number}"),
-                        status: if *active { "active" } else { "pending-acceptance" }.to_owned(),
-                        requester: side(first, &first.cidrs),
-                        accepter: side(second, if *active { &second.cidrs } else { &[] }),
+                        status: if active { "active" } else { "pending-acceptance" }.to_owned(),
+                        requester: side(&first, &first.cidrs),
+                        accepter: side(&second, if active { &second.cidrs } else { &[] }),
                         owner: Owner::Foreign,
                     });
                 }
                 Joint::TransitGateway { available } if first.region == region => {
-                    for lot in [first, second] {
+                    for lot in [first.clone(), second.clone()] {
+                        let subnets = self.attached(&lot);
                         found_mut(&mut network.transit_gateway_attachments).push(TransitGatewayAttachment {
                             id: format!("tgw-attach-{number}{}", lot.letter),
                             gateway: format!("tgw-{number}"),
                             vpc: lot.id.clone(),
-                            subnets: lot.subnets.iter().map(|subnet| subnet.id.clone()).collect(),
-                            state: if *available { "available" } else { "pendingAcceptance" }.to_owned(),
+                            subnets,
+                            state: if available { "available" } else { "pendingAcceptance" }.to_owned(),
                         });
                     }
                 }
                 Joint::Peering { .. } | Joint::TransitGateway { .. } => {}
             }
         }
+    }
+
+    /// Subnets for an attachment to a transit gateway: one in each zone, mostly.
+    fn attached(&mut self, lot: &Lot) -> Vec<String> {
+        let mut subnets = lot.subnets.clone();
+        self.rng.shuffle(&mut subnets);
+        let mut zones = BTreeSet::new();
+        subnets.retain(|subnet| zones.insert(subnet.zone.clone()));
+        if subnets.len() > 1 && self.one_in(6) {
+            subnets.pop();
+        }
+        subnets.into_iter().map(|subnet| subnet.id).collect()
     }
 
     /// A block that may matter: of a subnet, a part of one, of more, or of nothing here.
@@ -590,15 +661,22 @@ impl Draw {
             rules.push((egress, protocol, ports, peer));
         }
         // What most have, so that most can do something.
-        if self.rng.u8(..3) > 0 {
+        if self.rng.u8(..5) > 0 {
             rules.push((true, "-1".to_owned(), None, RulePeer::Cidr("0.0.0.0/0".to_owned())));
         }
-        if self.rng.u8(..3) > 0 {
-            let peer = match self.rng.u8(..3) {
+        if self.rng.u8(..5) > 0 {
+            let peer = match self.rng.u8(..2) {
                 0 => RulePeer::Cidr("10.0.0.0/8".to_owned()),
                 _ => self.peer(lot),
             };
-            rules.push((false, "tcp".to_owned(), Some((self.port, self.port)), peer));
+            // And what somebody took for it.
+            let (protocol, port) = match self.rng.u8(..10) {
+                0 => ("udp", self.port),
+                1 => ("tcp", self.port + 1),
+                2 => ("6", self.port),
+                _ => ("tcp", self.port),
+            };
+            rules.push((false, protocol.to_owned(), Some((port, port)), peer));
         }
         let rules = rules.into_iter().enumerate();
         let rules = rules.map(|(nth, (egress, protocol, ports, peer))| Rule {
@@ -665,7 +743,9 @@ impl Draw {
             };
             let (target, active) = match joint {
                 Joint::Peering { active } => (format!("pcx-{number}"), active),
-                Joint::TransitGateway { available } => (format!("tgw-{number}"), available),
+                Joint::TransitGateway { available: true } => (format!("tgw-{number}"), true),
+                // EC2 takes no route to it.
+                Joint::TransitGateway { available: false } => continue,
             };
             self.routes_to(&other, lot.region, &mut routes, lists, (&target, active));
         }
@@ -687,8 +767,9 @@ impl Draw {
                 routes.add(&cidr, "pcx-gone", active && cidr == "192.168.0.0/16");
             }
         }
-        if self.one_in(8) {
-            let cidr = self.cidr();
+        if self.one_in(4) {
+            let inside = self.pick(&lot.subnets).cidr;
+            let cidr = if self.rng.bool() { inside } else { self.cidr() };
             if !cidr.contains(':') {
                 routes.add_propagated(&cidr);
             }
