@@ -194,7 +194,7 @@ fn through(
     target: &str,
     egress: bool,
 ) -> Reference {
-    if target.starts_with("pcx-") && source.vpc != destination.vpc {
+    if view.is_peering(target) && source.vpc != destination.vpc {
         let joins = |side: &str| side == destination.vpc;
         return match view.peering(target, &source.region) {
             Ok(viewed) => {

@@ -191,11 +191,14 @@ impl Refusal {
                 _ => lead(table, Some(destination), blocked, link),
             },
             Self::PeeringNotActive {
+                table,
+                destination,
                 peering,
                 status,
-                requester,
                 accepter,
                 accepter_account,
+                blocked,
+                link,
             } => match status.as_str() {
                 "pending-acceptance" => vec![Remedy::AcceptPeering {
                     peering: peering.clone(),
@@ -203,10 +206,7 @@ impl Refusal {
                     account: accepter_account.clone(),
                 }],
                 "initiating-request" | "provisioning" => Vec::new(),
-                _ => vec![Remedy::CreatePeering {
-                    requester: requester.clone(),
-                    accepter: accepter.clone(),
-                }],
+                _ => lead(table, Some(destination), blocked, link),
             },
             Self::NotAttached { gateway, vpc, subnet } => vec![Remedy::Attach {
                 gateway: gateway.clone(),
