@@ -415,9 +415,8 @@ pub(super) fn link(view: &View, from: &Placed<Subnet>, towards: &Towards) -> Lin
     };
     let (between, unread) = view.peerings_between(from, to);
     // One that comes may be led to already: what it lacks is said at its own hop.
-    let coming = ["pending-acceptance", "provisioning", "initiating-request"];
     let mut between: Vec<&Peering> = between
-        .filter(|peering| peering.is_active() || coming.contains(&peering.status.as_str()))
+        .filter(|peering| peering.is_active() || is_coming(peering))
         .collect();
     between.sort_by_key(|peering| !peering.is_active());
     if let Some(peering) = between.first() {
@@ -440,6 +439,11 @@ pub(super) fn link(view: &View, from: &Placed<Subnet>, towards: &Towards) -> Lin
         (Ok(_), Ok(_)) => Link::Missing { from, to },
         _ => Link::Unsaid,
     }
+}
+
+/// Whether it isn't active yet, but may become so.
+pub(super) fn is_coming(peering: &Peering) -> bool {
+    ["pending-acceptance", "provisioning", "initiating-request"].contains(&peering.status.as_str())
 }
 
 /// The targets that legs lead to outside the VPC, in a set order.

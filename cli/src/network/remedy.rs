@@ -157,8 +157,11 @@ impl Refusal {
                 blocked,
                 link,
             } => match link {
-                Link::Gateway { .. } => lead(table, Some(destination), blocked, link),
-                _ => vec![Remedy::RemoveRoute {
+                // Out of the way of a less specific one. Where nothing joins the VPCs, it is not in the way.
+                Link::Gateway { .. } | Link::Missing { .. } | Link::Impossible { .. } => {
+                    lead(table, Some(destination), blocked, link)
+                }
+                Link::Local | Link::Unsaid => vec![Remedy::RemoveRoute {
                     table: table.clone(),
                     destination: destination.clone(),
                     target: target.clone(),
@@ -234,9 +237,12 @@ fn lead(table: &str, instead_of: Option<&String>, blocked: &[Ipv4Net], link: &Li
         Link::Local => "local",
         Link::Gateway { id } => id,
         Link::Missing { from, to } => {
+            // The way there and the way back miss the same one.
+            let key = |place: &VpcIn| (place.region.clone(), place.vpc.clone());
+            let (requester, accepter) = if key(from) <= key(to) { (from, to) } else { (to, from) };
             return vec![Remedy::CreatePeering {
-                requester: from.clone(),
-                accepter: to.clone(),
+                requester: requester.clone(),
+                accepter: accepter.clone(),
             }];
         }
         Link::Impossible { .. } | Link::Unsaid => return Vec::new(),
