@@ -52,7 +52,12 @@ fn what_people_see_of_several_pipelines() {
         topic: Some("orders".to_owned()),
     });
     let change = Change::between(&facts.stack, TEMPLATE).unwrap();
-    insta::assert_snapshot!(Digest { plan, change }.to_string());
+    let digest = Digest {
+        plan,
+        network_changes: Vec::new(),
+        change,
+    };
+    insta::assert_snapshot!(digest.to_string());
 }
 
 #[test]
