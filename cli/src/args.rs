@@ -32,7 +32,7 @@ pub enum Command {
     /// Decide what a pipeline needs, and prove that its function will reach the brokers; change nothing
     Plan(Box<PlanArgs>),
     /// Print the CloudFormation template of the plan
-    Render(Box<PlanArgs>),
+    Render(Box<RenderArgs>),
     /// Delete the pipeline's stack; the topic and the cluster stay as they are
     Destroy(Box<DestroyArgs>),
     /// Deliver a file of records through the real Lambda handler into Kafka, on this machine
@@ -446,6 +446,17 @@ pub struct PlanArgs {
     /// How the result is shown
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
+}
+
+/// `k2m render`.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// What is planned.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Write every template, those of network stacks too, each as STACK.yaml into this folder; its files of that name are replaced
+    #[arg(long, value_name = "FOLDER")]
+    pub directory: Option<PathBuf>,
 }
 
 /// `k2m doctor`.

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod deploy;
 pub mod destroy;
 pub mod doctor;
+mod file;
 mod health;
 pub mod init;
 pub mod inspect;
@@ -92,6 +93,14 @@ pub enum CommandError {
     /// The deployment.
     #[error(transparent)]
     Deploy(#[from] DeployError),
+    /// A file that a command was to write.
+    #[error("failed to write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
     /// Standard output.
     #[error("failed to write to standard output: {0}")]
     Output(io::Error),
@@ -149,7 +158,7 @@ impl CommandError {
                 EngineError::Sandbox(_) | EngineError::Internal(_) => Exit::Failed,
             },
             Self::Destination(error) => destination(error),
-            Self::Output(_) => Exit::Io,
+            Self::Output(_) | Self::Write { .. } => Exit::Io,
             Self::Interrupted | Self::InterruptedProbe(_) => Exit::Interrupted,
             Self::Usage(_) | Self::Place(_) => Exit::Usage,
             Self::Look(_) => Exit::CouldNotTell,

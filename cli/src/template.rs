@@ -83,6 +83,13 @@ impl Template {
         Ok(Self { text, document })
     }
 
+    /// That of a network stack.
+    pub fn of_network(stack: &NetworkStack) -> Result<Self, TemplateError> {
+        let text = render_network(stack)?;
+        let document = serde_yaml::from_str(&text)?;
+        Ok(Self { text, document })
+    }
+
     /// Its YAML.
     pub fn text(&self) -> &str {
         &self.text
@@ -118,6 +125,8 @@ struct Context<'a> {
     network: &'a PlannedNetwork,
     /// Each as `region/stack`.
     network_stacks: Vec<String>,
+    /// Whether topics are the stack's: `CloudFormation` makes them in the cluster's region alone, elsewhere the brokers' network stack has them.
+    topics_here: bool,
     pipelines: &'a [Pipeline],
 }
 
@@ -144,6 +153,7 @@ pub fn render(plan: &Plan) -> Result<String, TemplateError> {
             .iter()
             .map(|NetworkStack { region, stack, .. }| format!("{region}/{stack}"))
             .collect(),
+        topics_here: plan.cluster.region == plan.region,
         pipelines: &plan.pipelines,
     })?;
     fill_in(STACK, context)

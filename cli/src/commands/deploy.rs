@@ -127,10 +127,26 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
         stacks: &aws,
     };
     let agreed = agree_to_networks(attended, &plan, &facts, template.text()).await?;
-    let network_stacks = networks.deploy(&plan.network_stacks).await?;
+    let me = user(&place.region, name);
+    // First with what the functions need where they are, and when they have moved, without.
+    let widened = plan.network_stacks.iter().map(|stack| {
+        let deployed = facts.network_stacks.get(&stack.stack).unwrap_or(&Fact::Absent);
+        stack.with_former(deployed, &me)
+    });
+    let widened = widened.collect::<Result<Vec<_>, _>>()?;
+    let mut network_stacks = networks.deploy(&widened).await?;
 
     let mut deployed = deploy_plan(&machine, &plan, template.text(), &handler, replaces, agreed).await?;
     deployed.plan_warnings = plan.warnings.clone();
+    if widened != plan.network_stacks {
+        // What came of it first is told: the second time only takes away.
+        let narrowed = networks.deploy(&plan.network_stacks).await?;
+        for (first, then) in network_stacks.iter_mut().zip(narrowed) {
+            if first.status == "unchanged" {
+                *first = then;
+            }
+        }
+    }
     deployed.network_stacks = network_stacks;
     // What the stack needed before, and needs no more.
     let needed = |(region, name): &(String, String)| {
@@ -138,7 +154,7 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
         stacks.any(|stack| stack.stack == *name && stack.region == *region)
     };
     let over: Vec<(String, String)> = former.into_iter().rev().filter(|stack| !needed(stack)).collect();
-    let released = networks.release(&over, &user(&place.region, name)).await?;
+    let released = networks.release(&over, &me).await?;
     deployed.network_stacks.extend(released);
     let waited = attended.unless_stopped(name, async {
         Ok::<_, LookError>(mapping_trouble(&aws, attended, &plan).await)

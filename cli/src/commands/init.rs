@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::{CommandError, chosen, output, signals, unless_stopped};
+use super::{CommandError, chosen, file, output, signals, unless_stopped};
 use crate::args::{InitArgs, SettingsArgs};
 use crate::arn::{Arn, Kind};
 use crate::aws::{Aws, Candidate, default_region};
@@ -18,7 +18,7 @@ use crate::report::{Reporter, printable};
 use crate::settings::parse::topic as parse_topic;
 use crate::settings::{Environment, File, Source, Sources, resolve};
 use ask::{Item, Question, Terminal};
-use write::{Written, render, replace};
+use write::{Written, render};
 
 /// Why no file was written.
 #[derive(Debug, Error)]
@@ -232,7 +232,7 @@ impl Asking<'_> {
             file,
         })?;
         let (text, settings) = render(&flags, file).map_err(|error| self.not_written(io::Error::other(error)))?;
-        replace(&self.path, &text).map_err(|error| self.not_written(error))?;
+        file::replace(&self.path, &text).map_err(|error| self.not_written(error))?;
         Ok(Written::new(&self.path, chosen::DEFAULT_FILE, settings))
     }
 

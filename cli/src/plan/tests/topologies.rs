@@ -204,6 +204,35 @@ fn a_deployment_changes_no_decision() {
 }
 
 #[test]
+fn a_topic_is_made_in_the_region_of_its_cluster() {
+    let (mut settings, mut facts) = example("cross-region");
+    settings.pipelines[0].create_topic = Some(chosen(true));
+    facts.topics.insert("orders".to_owned(), Fact::Absent);
+    let first = plan(&settings, &facts).unwrap();
+    let topics = |stack: &NetworkStack| -> Vec<String> {
+        let topics = stack.resources().topics.into_values();
+        topics.map(|topic| topic.name).collect()
+    };
+    let made: Vec<Vec<String>> = first.network_stacks.iter().map(topics).collect();
+    assert_eq!(made, [vec!["orders".to_owned()], vec![]]);
+    assert!(!render(&first).unwrap().contains("AWS::MSK::Topic"));
+    // It is there after that, and stays the network stack's.
+    let mut facts = deployed(&first, &facts);
+    let topic = serde_json::json!({"name": "orders", "partitions": 4, "replicationFactor": 3, "settings": {}});
+    facts.topics.insert(
+        "orders".to_owned(),
+        serde_json::from_value(serde_json::json!({"status": "found", "value": topic})).unwrap(),
+    );
+    let second = plan(&settings, &facts).unwrap();
+    assert_eq!(first.network_stacks, second.network_stacks);
+    // More partitions are a change of that stack.
+    settings.pipelines[0].topic_partitions = Some(chosen(8));
+    let more = plan(&settings, &facts).unwrap();
+    let topics = more.network_stacks[0].resources().topics;
+    assert_eq!(topics.values().map(|topic| topic.partitions).collect::<Vec<_>>(), [8]);
+}
+
+#[test]
 fn two_stacks_share_a_network_and_either_may_go_first() {
     let (settings, facts) = example("cross-region");
     let first = plan(&settings, &facts).unwrap();
