@@ -392,16 +392,22 @@ const MSK: Pace = Pace {
     at_once: 4,
 };
 
-/// Asks for each, in order, at a rate that the service takes: half of what it takes in a second begins at once, and half in each second after that,
-/// so that no second ever sees more.
+impl Pace {
+    /// When the call of this number, from 0, may begin: half of what the service takes in a second begins at once, and half in each second after
+    /// that, so that no second ever sees more.
+    fn wait(self, number: u32) -> Duration {
+        let half = (self.a_second / 2).max(1);
+        Duration::from_secs(1) * number.saturating_add(1).saturating_sub(half) / half
+    }
+}
+
+/// Asks for each, in order, at a rate that the service takes.
 async fn paced<'a, T, R, F: Future<Output = R>>(items: &'a [T], pace: Pace, ask: impl Fn(&'a T) -> F) -> Vec<R> {
-    let half = pace.a_second.div_ceil(2).max(1);
     let begin = tokio::time::Instant::now();
     let asked = items.iter().zip(0_u32..).map(|(item, number)| {
         let answer = ask(item);
         async move {
-            let wait = Duration::from_secs(1) * number.saturating_sub(half.saturating_sub(1)) / half;
-            tokio::time::sleep_until(begin + wait).await;
+            tokio::time::sleep_until(begin + pace.wait(number)).await;
             answer.await
         }
     });

@@ -118,8 +118,12 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
             Exit::Fine
         }
         Err(stopped) => {
-            let words = "stopped while the event source mappings were waited for; the stack is deployed";
-            deployed.warnings.push(words.to_owned());
+            let mappings = match plan.pipelines.as_slice() {
+                [_] => "mapping was",
+                _ => "mappings were",
+            };
+            let words = format!("stopped while the event source {mappings} waited for; the stack is deployed");
+            deployed.warnings.push(words);
             stopped.exit()
         }
     };
