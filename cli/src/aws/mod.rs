@@ -424,7 +424,8 @@ struct Deployed {
 }
 
 async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn]) -> Deployed {
-    let seen = match cloudformation::stack(&aws_sdk_cloudformation::Client::new(config), stack).await {
+    let cloudformation = aws_sdk_cloudformation::Client::new(config);
+    let mut seen = match cloudformation::stack(&cloudformation, stack).await {
         Ok(seen) => seen,
         Err(trouble) => {
             let unknown = || (fact(Err(trouble.clone())), fact(Err(trouble.clone())));
@@ -435,32 +436,91 @@ async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn]) -> Deployed 
         }
     };
     let client = aws_sdk_lambda::Client::new(config);
-    let mappings = paced(&seen.mappings, LAMBDA, |uuid| lambda::mapping(&client, uuid)).await;
-    let of_stream = |stream: &Arn| of_stream(&mappings, stream.as_str());
-    // The mapping knows its function; without one the stack's list does.
-    let named: Vec<Option<String>> = streams
+    // Mappings and functions together: they share one rate.
+    let (uuids, names) = of_streams(&seen, streams);
+    let listed: Vec<Listed<'_>> = uuids
         .iter()
-        .map(|stream| match of_stream(stream) {
-            Ok((_, read)) => Some(read.function.clone()),
-            Err(_) => {
-                let listed = seen.stack.resources.get(&format!("{}Function", pipeline_id(stream)));
-                let only = seen.functions.first().filter(|_| seen.functions.len() == 1);
-                listed.or(only).cloned()
-            }
-        })
+        .map(Listed::Mapping)
+        .chain(names.iter().map(Listed::Function))
         .collect();
-    let functions = paced(&named, LAMBDA, async |name| match name {
-        Some(name) => lambda::function(&client, name).await,
-        None => Err(Trouble::Absent),
-    })
-    .await;
-    let mappings = streams
-        .iter()
-        .map(|stream| of_stream(stream).map(|(mapping, _)| mapping));
+    let ((), looked_at) = tokio::join!(
+        cloudformation::add_template(&cloudformation, &mut seen.stack),
+        paced(&listed, LAMBDA, async |listed| match listed {
+            Listed::Mapping(uuid) => LookedAt::Mapping(lambda::mapping(&client, uuid).await),
+            Listed::Function(name) => LookedAt::Function((*name).clone(), lambda::function(&client, name).await),
+        }),
+    );
+    let (mut mappings, mut functions) = (Vec::new(), Vec::new());
+    for one in looked_at {
+        match one {
+            LookedAt::Mapping(mapping) => mappings.push(mapping),
+            LookedAt::Function(name, function) => functions.push((name, function)),
+        }
+    }
+    let mut pipelines = Vec::new();
+    for stream in streams {
+        let mapping = of_stream(&mappings, stream.as_str());
+        // The mapping knows its function; without one the stack's list does.
+        let named = match &mapping {
+            Ok((_, reads)) => Some(reads.function.clone()),
+            Err(_) => {
+                let own = seen.stack.resources.get(&format!("{}Function", pipeline_id(stream)));
+                let only = functions.first().filter(|_| functions.len() == 1);
+                own.or(only.map(|(name, _)| name)).cloned()
+            }
+        };
+        let function = match named {
+            None => Err(Trouble::Absent),
+            Some(named) => match functions.iter().find(|(name, function)| is(&named, name, function)) {
+                Some((_, function)) => function.clone(),
+                // Somebody had it invoke another function than the stack's.
+                None => lambda::function(&client, &named).await,
+            },
+        };
+        pipelines.push((fact(function), fact(mapping.map(|(mapping, _)| mapping))));
+    }
     Deployed {
         stack: Fact::Found { value: seen.stack },
-        pipelines: functions.into_iter().map(fact).zip(mappings.map(fact)).collect(),
+        pipelines,
     }
+}
+
+/// UUIDs of mappings and names of functions that are looked at: those of the streams' own pipelines where the stack has them by k2m's names, else all.
+/// What is in another's stack is no pipeline.
+fn of_streams(seen: &cloudformation::Seen, streams: &[Arn]) -> (Vec<String>, Vec<String>) {
+    if !seen.stack.made_by_k2m {
+        return (Vec::new(), Vec::new());
+    }
+    let own = |end: &str, all: &[String]| {
+        let named = streams.iter().map(|stream| {
+            let id = format!("{}{end}", pipeline_id(stream));
+            seen.stack.resources.get(&id).cloned()
+        });
+        named.collect::<Option<Vec<String>>>().unwrap_or_else(|| all.to_vec())
+    };
+    (own("Mapping", &seen.mappings), own("Function", &seen.functions))
+}
+
+/// What of a stack is looked at in Lambda.
+enum Listed<'a> {
+    /// By its UUID.
+    Mapping(&'a String),
+    /// By its name.
+    Function(&'a String),
+}
+
+/// What came of it.
+enum LookedAt {
+    Mapping(Answer<(Mapping, lambda::Reads)>),
+    /// With the name by which it was asked for.
+    Function(String, Answer<Function>),
+}
+
+/// Whether a function that was asked for by this name is the one that is meant, by its name or ARN.
+fn is(meant: &str, name: &str, function: &Answer<Function>) -> bool {
+    meant == name
+        || meant.ends_with(&format!(":function:{name}"))
+        || function.as_ref().is_ok_and(|function| function.arn == meant)
 }
 
 /// The one of the stack's mappings that reads this stream. Where none is known to, one that could not be read may.

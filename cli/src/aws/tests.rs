@@ -241,7 +241,9 @@ async fn resources_come_from_every_page_and_deleted_ones_are_left_out() {
     };
     let look = async |script: Script| {
         let client = client!(aws_sdk_cloudformation, script);
-        cloudformation::stack(&client, "k2m-orders").await.unwrap()
+        let mut seen = cloudformation::stack(&client, "k2m-orders").await.unwrap();
+        cloudformation::add_template(&client, &mut seen.stack).await;
+        seen
     };
     let ours = look(stack("k2m:stack", true)).await;
     assert_eq!(
