@@ -105,6 +105,9 @@ fn of_profile(profile: Option<&str>) -> String {
 /// each binary that awaits it, and with it all of the SDKs that it calls.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, LookError>> + Send + 'a>>;
 
+/// The same where what isn't known is a fact too.
+pub type Looking<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// A way to AWS: who asks, and how. Everything but the region follows the SDK's own rules.
 #[derive(Debug)]
 pub struct Aws {
@@ -183,11 +186,7 @@ impl Aws {
     }
 
     /// Physical ids of a stack's resources by logical ids.
-    pub fn resources<'a>(
-        &'a self,
-        region: &'a str,
-        stack: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Fact<BTreeMap<String, String>>> + Send + 'a>> {
+    pub fn resources<'a>(&'a self, region: &'a str, stack: &'a str) -> Looking<'a, Fact<BTreeMap<String, String>>> {
         Box::pin(async move {
             let client = aws_sdk_cloudformation::Client::new(&self.in_region(region));
             fact(cloudformation::ids(&client, stack).await)
@@ -195,11 +194,7 @@ impl Aws {
     }
 
     /// The event source mappings of these, as they are now; in their order.
-    pub fn mappings<'a>(
-        &'a self,
-        region: &'a str,
-        uuids: &'a [String],
-    ) -> Pin<Box<dyn Future<Output = Vec<Fact<Mapping>>> + Send + 'a>> {
+    pub fn mappings<'a>(&'a self, region: &'a str, uuids: &'a [String]) -> Looking<'a, Vec<Fact<Mapping>>> {
         Box::pin(async move {
             let client = aws_sdk_lambda::Client::new(&self.in_region(region));
             let seen = paced(uuids, LAMBDA, |uuid| lambda::mapping(&client, uuid)).await;
@@ -210,11 +205,7 @@ impl Aws {
     }
 
     /// Asks a function how its way to the brokers is. It changes nothing, and takes nine seconds at the most.
-    pub fn probe<'a>(
-        &'a self,
-        region: &'a str,
-        function: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Fact<Probe>> + Send + 'a>> {
+    pub fn probe<'a>(&'a self, region: &'a str, function: &'a str) -> Looking<'a, Fact<Probe>> {
         Box::pin(async move {
             let client = aws_sdk_lambda::Client::new(&self.in_region(region));
             fact(lambda::probe(&client, function).await)
@@ -461,20 +452,19 @@ async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn]) -> Deployed 
     for stream in streams {
         let mapping = of_stream(&mappings, stream.as_str());
         // The mapping knows its function; without one the stack's list does.
-        let named = match &mapping {
-            Ok((_, reads)) => Some(reads.function.clone()),
-            Err(_) => {
-                let own = seen.stack.resources.get(&format!("{}Function", pipeline_id(stream)));
-                let only = functions.first().filter(|_| functions.len() == 1);
-                own.or(only.map(|(name, _)| name)).cloned()
-            }
+        let meant = if let Ok((_, reads)) = &mapping {
+            Some(reads.function.clone())
+        } else {
+            let own = seen.stack.resources.get(&format!("{}Function", pipeline_id(stream)));
+            let only = functions.first().filter(|_| functions.len() == 1);
+            own.or(only.map(|(name, _)| name)).cloned()
         };
-        let function = match named {
+        let function = match meant {
             None => Err(Trouble::Absent),
-            Some(named) => match functions.iter().find(|(name, function)| is(&named, name, function)) {
+            Some(meant) => match functions.iter().find(|(name, function)| is(&meant, name, function)) {
                 Some((_, function)) => function.clone(),
                 // Somebody had it invoke another function than the stack's.
-                None => lambda::function(&client, &named).await,
+                None => lambda::function(&client, &meant).await,
             },
         };
         pipelines.push((fact(function), fact(mapping.map(|(mapping, _)| mapping))));
