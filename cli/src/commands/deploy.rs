@@ -281,7 +281,22 @@ fn origin(named: Option<&Path>) -> Result<Origin, CommandError> {
 mod tests {
     use super::*;
     use crate::plan::sample::sample;
-    use crate::plan::{DeadLetterTopic, NewTopic};
+    use crate::plan::{DeadLetterTopic, NewTopic, Removed};
+
+    #[test]
+    fn a_pipeline_that_goes_is_asked_for_first() {
+        let mut plan = sample();
+        plan.removed = vec![Removed {
+            stream: "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks".to_owned(),
+            topic: Some("page-views".to_owned()),
+        }];
+        let asked = conditions(&plan);
+        assert!(
+            asked[0].starts_with("removes the pipeline of the stream clicks: ")
+                && asked[0].ends_with("the topic page-views stays"),
+            "{asked:?}"
+        );
+    }
 
     #[test]
     fn each_topic_that_nobody_has_confirmed_is_asked_for() {
