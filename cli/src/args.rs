@@ -518,7 +518,7 @@ pub struct InitArgs {
 /// `k2m inspect`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 all that is needed could be seen, 1 the stream or the cluster is absent, 2 usage, \
+    after_help = "Exit codes: 0 all that is needed could be seen, 1 a stream or the cluster is absent, 2 usage, \
                   4 something that is needed could not be seen."
 )]
 pub struct InspectArgs {

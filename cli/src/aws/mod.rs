@@ -111,6 +111,9 @@ fn of_profile(profile: Option<&str>) -> String {
 /// each binary that awaits it, and with it all of the SDKs that it calls.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, LookError>> + Send + 'a>>;
 
+/// The same where what isn't known is a fact too.
+pub type Looking<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// A way to AWS: who asks, and how. Everything but the region follows the SDK's own rules.
 #[derive(Debug)]
 pub struct Aws {
@@ -189,11 +192,7 @@ impl Aws {
     }
 
     /// Physical ids of a stack's resources by logical ids.
-    pub fn resources<'a>(
-        &'a self,
-        region: &'a str,
-        stack: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Fact<BTreeMap<String, String>>> + Send + 'a>> {
+    pub fn resources<'a>(&'a self, region: &'a str, stack: &'a str) -> Looking<'a, Fact<BTreeMap<String, String>>> {
         Box::pin(async move {
             let client = aws_sdk_cloudformation::Client::new(&self.in_region(region));
             fact(cloudformation::ids(&client, stack).await)
@@ -201,11 +200,7 @@ impl Aws {
     }
 
     /// The event source mappings of these, as they are now; in their order.
-    pub fn mappings<'a>(
-        &'a self,
-        region: &'a str,
-        uuids: &'a [String],
-    ) -> Pin<Box<dyn Future<Output = Vec<Fact<Mapping>>> + Send + 'a>> {
+    pub fn mappings<'a>(&'a self, region: &'a str, uuids: &'a [String]) -> Looking<'a, Vec<Fact<Mapping>>> {
         Box::pin(async move {
             let client = aws_sdk_lambda::Client::new(&self.in_region(region));
             let seen = paced(uuids, LAMBDA, |uuid| lambda::mapping(&client, uuid)).await;
@@ -216,11 +211,7 @@ impl Aws {
     }
 
     /// Asks a function how its way to the brokers is. It changes nothing, and takes nine seconds at the most.
-    pub fn probe<'a>(
-        &'a self,
-        region: &'a str,
-        function: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Fact<Probe>> + Send + 'a>> {
+    pub fn probe<'a>(&'a self, region: &'a str, function: &'a str) -> Looking<'a, Fact<Probe>> {
         Box::pin(async move {
             let client = aws_sdk_lambda::Client::new(&self.in_region(region));
             fact(lambda::probe(&client, function).await)
@@ -435,16 +426,22 @@ const MSK: Pace = Pace {
     at_once: 4,
 };
 
-/// Asks for each, in order, at a rate that the service takes: half of what it takes in a second begins at once, and half in each second after that,
-/// so that no second ever sees more.
+impl Pace {
+    /// When the call of this number, from 0, may begin: half of what the service takes in a second begins at once, and half in each second after
+    /// that, so that no second ever sees more.
+    fn wait(self, number: u32) -> Duration {
+        let half = (self.a_second / 2).max(1);
+        Duration::from_secs(1) * number.saturating_add(1).saturating_sub(half) / half
+    }
+}
+
+/// Asks for each, in order, at a rate that the service takes.
 async fn paced<'a, T, R, F: Future<Output = R>>(items: &'a [T], pace: Pace, ask: impl Fn(&'a T) -> F) -> Vec<R> {
-    let half = pace.a_second.div_ceil(2).max(1);
     let begin = tokio::time::Instant::now();
     let asked = items.iter().zip(0_u32..).map(|(item, number)| {
         let answer = ask(item);
         async move {
-            let wait = Duration::from_secs(1) * number.saturating_sub(half.saturating_sub(1)) / half;
-            tokio::time::sleep_until(begin + wait).await;
+            tokio::time::sleep_until(begin + pace.wait(number)).await;
             answer.await
         }
     });
@@ -461,7 +458,8 @@ struct Deployed {
 }
 
 async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn]) -> Deployed {
-    let seen = match cloudformation::stack(&aws_sdk_cloudformation::Client::new(config), stack).await {
+    let cloudformation = aws_sdk_cloudformation::Client::new(config);
+    let mut seen = match cloudformation::stack(&cloudformation, stack).await {
         Ok(seen) => seen,
         Err(trouble) => {
             let unknown = || (fact(Err(trouble.clone())), fact(Err(trouble.clone())));
@@ -472,32 +470,90 @@ async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn]) -> Deployed 
         }
     };
     let client = aws_sdk_lambda::Client::new(config);
-    let mappings = paced(&seen.mappings, LAMBDA, |uuid| lambda::mapping(&client, uuid)).await;
-    let of_stream = |stream: &Arn| of_stream(&mappings, stream.as_str());
-    // The mapping knows its function; without one the stack's list does.
-    let named: Vec<Option<String>> = streams
+    // Mappings and functions together: they share one rate.
+    let (uuids, names) = of_streams(&seen, streams);
+    let listed: Vec<Listed<'_>> = uuids
         .iter()
-        .map(|stream| match of_stream(stream) {
-            Ok((_, read)) => Some(read.function.clone()),
-            Err(_) => {
-                let listed = seen.stack.resources.get(&format!("{}Function", pipeline_id(stream)));
-                let only = seen.functions.first().filter(|_| seen.functions.len() == 1);
-                listed.or(only).cloned()
-            }
-        })
+        .map(Listed::Mapping)
+        .chain(names.iter().map(Listed::Function))
         .collect();
-    let functions = paced(&named, LAMBDA, async |name| match name {
-        Some(name) => lambda::function(&client, name).await,
-        None => Err(Trouble::Absent),
-    })
-    .await;
-    let mappings = streams
-        .iter()
-        .map(|stream| of_stream(stream).map(|(mapping, _)| mapping));
+    let ((), looked_at) = tokio::join!(
+        cloudformation::add_template(&cloudformation, &mut seen.stack),
+        paced(&listed, LAMBDA, async |listed| match listed {
+            Listed::Mapping(uuid) => LookedAt::Mapping(lambda::mapping(&client, uuid).await),
+            Listed::Function(name) => LookedAt::Function((*name).clone(), lambda::function(&client, name).await),
+        }),
+    );
+    let (mut mappings, mut functions) = (Vec::new(), Vec::new());
+    for one in looked_at {
+        match one {
+            LookedAt::Mapping(mapping) => mappings.push(mapping),
+            LookedAt::Function(name, function) => functions.push((name, function)),
+        }
+    }
+    let mut pipelines = Vec::new();
+    for stream in streams {
+        let mapping = of_stream(&mappings, stream.as_str());
+        // The mapping knows its function; without one the stack's list does.
+        let meant = if let Ok((_, reads)) = &mapping {
+            Some(reads.function.clone())
+        } else {
+            let own = seen.stack.resources.get(&format!("{}Function", pipeline_id(stream)));
+            let only = functions.first().filter(|_| functions.len() == 1);
+            own.or(only.map(|(name, _)| name)).cloned()
+        };
+        let function = match meant {
+            None => Err(Trouble::Absent),
+            Some(meant) => match functions.iter().find(|(name, function)| is(&meant, name, function)) {
+                Some((_, function)) => function.clone(),
+                // Somebody had it invoke another function than the stack's.
+                None => lambda::function(&client, &meant).await,
+            },
+        };
+        pipelines.push((fact(function), fact(mapping.map(|(mapping, _)| mapping))));
+    }
     Deployed {
         stack: Fact::Found { value: seen.stack },
-        pipelines: functions.into_iter().map(fact).zip(mappings.map(fact)).collect(),
+        pipelines,
     }
+}
+
+/// UUIDs of mappings and names of functions that are looked at: those of the streams' own pipelines where the stack has them by k2m's names, else all.
+/// What is in another's stack is no pipeline.
+fn of_streams(seen: &cloudformation::Seen, streams: &[Arn]) -> (Vec<String>, Vec<String>) {
+    if !seen.stack.made_by_k2m {
+        return (Vec::new(), Vec::new());
+    }
+    let own = |end: &str, all: &[String]| {
+        let named = streams.iter().map(|stream| {
+            let id = format!("{}{end}", pipeline_id(stream));
+            seen.stack.resources.get(&id).cloned()
+        });
+        named.collect::<Option<Vec<String>>>().unwrap_or_else(|| all.to_vec())
+    };
+    (own("Mapping", &seen.mappings), own("Function", &seen.functions))
+}
+
+/// What of a stack is looked at in Lambda.
+enum Listed<'a> {
+    /// By its UUID.
+    Mapping(&'a String),
+    /// By its name.
+    Function(&'a String),
+}
+
+/// What came of it.
+enum LookedAt {
+    Mapping(Answer<(Mapping, lambda::Reads)>),
+    /// With the name by which it was asked for.
+    Function(String, Answer<Function>),
+}
+
+/// Whether a function that was asked for by this name is the one that is meant, by its name or ARN.
+fn is(meant: &str, name: &str, function: &Answer<Function>) -> bool {
+    meant == name
+        || meant.ends_with(&format!(":function:{name}"))
+        || function.as_ref().is_ok_and(|function| function.arn == meant)
 }
 
 /// The one of the stack's mappings that reads this stream. Where none is known to, one that could not be read may.

@@ -73,7 +73,7 @@ pub(super) async fn look(config: impl Fn(&str) -> SdkConfig, ends: Ends<'_>) -> 
         futures_util::future::join_all(networks),
         paced(&stacks, CLOUDFORMATION, |(region, name)| {
             let client = aws_sdk_cloudformation::Client::new(&config(region));
-            async move { cloudformation::stack(&client, name).await }
+            async move { cloudformation::whole(&client, name).await }
         }),
     );
     let mut networks: BTreeMap<String, Network> = networks.into_iter().collect();
@@ -82,7 +82,7 @@ pub(super) async fn look(config: impl Fn(&str) -> SdkConfig, ends: Ends<'_>) -> 
         .zip(seen)
         // Most VPCs have none.
         .filter(|(_, seen)| !matches!(seen, Err(Trouble::Absent)))
-        .map(|((_, name), seen)| (name, fact(seen.map(|seen| seen.stack))))
+        .map(|((_, name), seen)| (name, fact(seen)))
         .collect();
     for network in networks.values_mut() {
         super::owner::claim_routes(network, stacks.values().filter_map(Fact::found));

@@ -165,8 +165,12 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
             Exit::Fine
         }
         Err(stopped) => {
-            let words = "stopped while the event source mappings were waited for; the stack is deployed";
-            deployed.warnings.push(words.to_owned());
+            let mappings = match plan.pipelines.as_slice() {
+                [_] => "mapping was",
+                _ => "mappings were",
+            };
+            let words = format!("stopped while the event source {mappings} waited for; the stack is deployed");
+            deployed.warnings.push(words);
             stopped.exit()
         }
     };
@@ -361,7 +365,22 @@ fn origin(named: Option<&Path>) -> Result<Origin, CommandError> {
 mod tests {
     use super::*;
     use crate::plan::sample::sample;
-    use crate::plan::{DeadLetterTopic, NewTopic};
+    use crate::plan::{DeadLetterTopic, NewTopic, Removed};
+
+    #[test]
+    fn a_pipeline_that_goes_is_asked_for_first() {
+        let mut plan = sample();
+        plan.removed = vec![Removed {
+            stream: "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks".to_owned(),
+            topic: Some("page-views".to_owned()),
+        }];
+        let asked = conditions(&plan);
+        assert!(
+            asked[0].starts_with("removes the pipeline of the stream clicks: ")
+                && asked[0].ends_with("the topic page-views stays"),
+            "{asked:?}"
+        );
+    }
 
     #[test]
     fn each_topic_that_nobody_has_confirmed_is_asked_for() {

@@ -302,14 +302,20 @@ const CHECKS: [Check; 21] = [
 
 /// Judges each pipeline by the facts that were taken of it.
 pub fn examine(settings: &Settings, facts: &Facts) -> Report {
+    let read = drift::read(&facts.stack);
     let pipelines = settings.pipelines.iter().map(|pipeline| Examined {
         stream: pipeline.stream.value.name().to_owned(),
-        report: examine_one(settings, pipeline, facts),
+        report: examine_one(settings, pipeline, facts, &read),
     });
     Report::new(pipelines.collect())
 }
 
-fn examine_one(settings: &Settings, pipeline: &PipelineSettings, facts: &Facts) -> PipelineReport {
+fn examine_one(
+    settings: &Settings,
+    pipeline: &PipelineSettings,
+    facts: &Facts,
+    read: &drift::Read<'_>,
+) -> PipelineReport {
     const UNSEEN: &PipelineFacts = &PipelineFacts {
         stream: Fact::Absent,
         function: Fact::Absent,
@@ -317,7 +323,7 @@ fn examine_one(settings: &Settings, pipeline: &PipelineSettings, facts: &Facts) 
         probe: None,
     };
     let seen = facts.pipelines.get(pipeline.stream.value.as_str()).unwrap_or(UNSEEN);
-    let drift = Drift::of(facts, seen);
+    let drift = Drift::of(read, seen);
     let case = Case {
         settings,
         pipeline,

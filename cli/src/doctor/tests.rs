@@ -242,6 +242,7 @@ pub(crate) fn facts() -> Facts {
     facts
 }
 
+#[expect(clippy::too_many_lines, reason = "plain data")]
 fn looked_at() -> Facts {
     let broker = |id: u32, subnet: &str, address: &str| Broker {
         id,
@@ -1516,6 +1517,7 @@ fn two() -> (Settings, Facts) {
 
 #[test]
 fn each_pipeline_is_judged_and_named() {
+    type Row = (&'static str, fn(&mut Settings, &mut PipelineFacts));
     let judged = |change: fn(&mut Settings, &mut PipelineFacts)| {
         let (mut settings, mut facts) = two();
         change(
@@ -1529,13 +1531,13 @@ fn each_pipeline_is_judged_and_named() {
     let (healthy, exit, _) = judged(|_, _| {});
     assert_eq!(exit, Exit::Fine, "{healthy}");
     assert!(healthy.ends_with("2 pipelines: 2 healthy.\n"), "{healthy}");
-    let rows: [(&str, fn(&mut Settings, &mut PipelineFacts)); 4] = [
+    let rows: [Row; 4] = [
         ("its mapping is switched off", |_, seen| {
             "Disabled".clone_into(&mut get(&mut seen.mapping).state);
         }),
         ("its function is gone", |_, seen| seen.function = Fact::Absent),
         ("its batches are small", |_, seen| {
-            get(&mut seen.mapping).batch_size = 10
+            get(&mut seen.mapping).batch_size = 10;
         }),
         ("its batches fail", |_, seen| {
             get(&mut seen.mapping).last_result = Some("PROBLEM: Function call failed".to_owned());

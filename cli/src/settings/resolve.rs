@@ -34,6 +34,9 @@ pub struct Sources<'a> {
     pub file: Option<&'a File>,
 }
 
+/// A stream that is chosen, with its part of k2m.yaml where it has one.
+type Chosen<'a> = (Setting<Arn>, Option<&'a FilePipeline>);
+
 /// What one pipeline's settings come from: what is said for all, and what is said for it alone.
 #[derive(Debug, Clone, Copy)]
 struct Of<'a> {
@@ -673,7 +676,7 @@ impl<'a> Sources<'a> {
 
     /// Each stream that is chosen, with its part of k2m.yaml where it has one. A flag or a variable chooses among the file's pipelines, and may name
     /// others.
-    fn streams(&self) -> Result<Vec<(Setting<Arn>, Option<&'a FilePipeline>)>, SettingsError> {
+    fn streams(&self) -> Result<Vec<Chosen<'a>>, SettingsError> {
         let of_part = |part: &'a FilePipeline| {
             let of = Of {
                 part: Some(part),
@@ -946,9 +949,10 @@ pub fn resolve_local(sources: Sources<'_>) -> Result<LocalSettings, SettingsErro
         let topic = of.find(&table::TOPIC)?.unwrap_or_else(|| of_stream(&stream));
         known.push((stream, part, topic));
     }
-    let streams = match sources.flags.stream.is_empty() {
-        true => Vec::new(),
-        false => sources.all_streams()?,
+    let streams = if sources.flags.stream.is_empty() {
+        Vec::new()
+    } else {
+        sources.all_streams()?
     };
     let by_stream = |stream: &Arn| streams.is_empty() || streams.contains(stream);
     let mut fitting: Vec<_> = known.iter().filter(|(stream, ..)| by_stream(&stream.value)).collect();

@@ -964,6 +964,23 @@ fn documentation_has_the_same_table() {
 }
 
 #[test]
+fn documentation_says_what_is_of_the_whole_stack() {
+    let documented = include_str!("../../../docs/settings.md");
+    let names = TABLE
+        .iter()
+        .filter(|row| row.of_stack())
+        .map(|row| format!("`{}`", row.name));
+    let names: Vec<String> = names.collect();
+    let said = documented
+        .lines()
+        .find(|line| line.starts_with("- Of the whole stack"))
+        .unwrap();
+    assert_eq!(names.len(), table::OF_STACK.len(), "each is a setting");
+    assert!(names.iter().all(|name| said.contains(name)), "{said}");
+    assert_eq!(said.matches('`').count(), 2 * names.len(), "{said}");
+}
+
+#[test]
 fn help_tells_the_same_defaults() {
     use clap::CommandFactory as _;
     let cli = Cli::command();

@@ -94,7 +94,7 @@ type Row = (&'static str, fn(&mut Settings, &mut Facts));
 const ROWS: &[Row] = &[
     ("as it is", |_, _| {}),
     ("a shared topic that is missing", |_, f| {
-        *f.topic_named(ORDERS) = Fact::Absent
+        *f.topic_named(ORDERS) = Fact::Absent;
     }),
     (
         "a shared topic that is missing, and nobody agrees on its partitions",
