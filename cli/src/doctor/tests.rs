@@ -261,6 +261,7 @@ fn looked_at() -> Facts {
             kind: "PROVISIONED".to_owned(),
             state: "ACTIVE".to_owned(),
             kafka_version: Some("3.6.0".to_owned()),
+            instance_type: None,
             subnets: vec!["subnet-1".to_owned(), "subnet-2".to_owned()],
             security_groups: vec!["sg-brokers".to_owned()],
             authentication: Authentication {

@@ -170,6 +170,20 @@ pub enum PlanError {
         /// Why not, each with the next step.
         reasons: Vec<String>,
     },
+    /// The function would be where the names of a serverless cluster mean nothing.
+    #[error(
+        "a serverless cluster's names resolve in its own VPCs alone ({} in {region}), and the function would be in {there}: name one of these with --vpc and a stream of \
+         {region}, or a provisioned cluster; elsewhere it would take a peering connection or a transit gateway and a private hosted zone that k2m does not make",
+        own.join(", ")
+    )]
+    ServerlessElsewhere {
+        /// The VPC that was named, or the function's region.
+        there: String,
+        /// The cluster's VPCs.
+        own: Vec<String>,
+        /// The cluster's region.
+        region: String,
+    },
     /// Several VPCs could be joined to the brokers', and none is.
     #[error(
         "the function has to be in a VPC in {region}, where the stream is, and none of those leads to the brokers' {cluster_vpc} yet: name the one to join to it with \
@@ -421,6 +435,7 @@ impl PlanError {
             | Self::State { .. }
             | Self::NotYet { .. }
             | Self::NoWay { .. }
+            | Self::ServerlessElsewhere { .. }
             | Self::RouteOfOther { .. }
             | Self::ForeignStack { .. }
             | Self::OtherStream { .. }

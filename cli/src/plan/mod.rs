@@ -17,6 +17,7 @@ mod rights;
 pub(crate) mod sample;
 pub(crate) mod secret;
 mod seen;
+mod serverless;
 pub mod shared;
 pub(crate) mod topic;
 mod way;

@@ -57,6 +57,8 @@ struct Ground<'a> {
     cluster_vpc: String,
     broker_subnets: Vec<&'a Subnet>,
     cluster_group: &'a SecurityGroup,
+    /// All groups of the brokers.
+    broker_groups: Vec<String>,
     port: u16,
     ports: (u16, u16),
 }
@@ -77,6 +79,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         cluster_region: &settings.cluster.value.region,
         broker_subnets: broker_subnets(seen)?,
         cluster_group: cluster_group(seen, &cluster_vpc)?,
+        broker_groups: broker_groups(seen, &cluster_vpc),
         cluster_vpc,
         port,
         ports,
@@ -273,7 +276,7 @@ impl<'a> Ground<'a> {
             .brokers
             .iter()
             .map(|broker| {
-                let to = Destination::broker(broker, &seen.cluster.security_groups);
+                let to = Destination::broker(broker, &self.broker_groups);
                 prove(&view, &from, &to, self.port)
             })
             .collect();
@@ -420,12 +423,21 @@ fn function_vpcs(settings: &Settings, ground: &Ground, region: &str) -> Result<(
     Ok((vpcs.into_iter().collect(), reason))
 }
 
+/// The groups of the brokers in this VPC; one that nobody could read counts too.
+fn broker_groups(seen: &Seen, vpc: &str) -> Vec<String> {
+    let elsewhere = |id: &String| seen.groups.iter().any(|group| group.id == *id && group.vpc != vpc);
+    let groups = seen.cluster.security_groups.iter();
+    groups.filter(|id| !elsewhere(id)).cloned().collect()
+}
+
 /// The cluster's group that has our rule already, else the first that has room for one.
 fn cluster_group<'a>(seen: &Seen<'a>, cluster_vpc: &str) -> Result<&'a SecurityGroup, PlanError> {
     let ids = &seen.cluster.security_groups;
     let groups = || {
+        // Those of a serverless cluster are of each of its VPCs.
         ids.iter()
             .filter_map(|id| seen.groups.iter().find(|group| group.id == *id))
+            .filter(|group| group.vpc == cluster_vpc)
     };
     let ours = groups().find(|group| {
         let mut rules = group.rules.iter().filter(|rule| !rule.egress);
