@@ -619,6 +619,12 @@ fn a_list_of_pipelines_says_what_differs() {
     }
     let list = format!("cluster: {CLUSTER}\nstack: s\nstream:\n  - {STREAM}\n  - {CLICKS}\n");
     writeln!(text, "== a list of streams\n{}", shown(&[], &[], &list)).unwrap();
+    writeln!(
+        text,
+        "== one of a list of streams\n{}",
+        shown(&["--stream", STREAM], &[], &list)
+    )
+    .unwrap();
     let one = format!("cluster: {CLUSTER}\ntopic: t\npipelines: [{{stream: {STREAM}}}]\n");
     writeln!(text, "== a list of one\n{}", shown(&[], &[], &one)).unwrap();
     insta::assert_snapshot!(text);
