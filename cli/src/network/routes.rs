@@ -93,7 +93,10 @@ pub(super) fn legs<'a>(view: &View, table: &'a Table, region: &str, asked: Area)
 /// Whether a route's target is gone. EC2 calls a route to a peering connection that nobody has accepted yet a blackhole too, but what mends it is
 /// to accept the connection, so that one is judged as a gateway.
 fn is_gone(view: &View, route: &Route, region: &str) -> bool {
-    let coming = || view.peering(&route.target, region).is_ok_and(|viewed| gateways::is_coming(&viewed.peering));
+    let coming = || {
+        view.peering(&route.target, region)
+            .is_ok_and(|viewed| gateways::is_coming(&viewed.peering))
+    };
     !route.active && !coming()
 }
 
