@@ -152,6 +152,12 @@ impl Facts {
                     format!("networks.{region}.prefixLists"),
                     network.prefix_lists.unreadable(),
                 ),
+                (format!("networks.{region}.peerings"), network.peerings.unreadable()),
+                (
+                    format!("networks.{region}.transitGatewayAttachments"),
+                    network.transit_gateway_attachments.unreadable(),
+                ),
+                (format!("networks.{region}.endpoints"), network.endpoints.unreadable()),
             ]);
         }
         found.extend([

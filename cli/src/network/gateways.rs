@@ -301,32 +301,28 @@ impl<'a> Crossing<'a> {
         if public {
             return self.beyond(route, GatewayKind::NatGateway);
         }
+        let mut lost = areas.clone();
         for area in areas.clone() {
             for table in self.view.tables_of(&self.subnet.vpc) {
                 let legs = match routes::legs(self.view, table, &self.subnet.region, area) {
                     Ok(legs) => legs,
                     Err(reason) => return Crossed::Unknown(reason),
                 };
-                let on = legs.iter().any(|leg| match &leg.lead {
-                    Lead::Out(viewed) => {
-                        let target = &viewed.route.target;
-                        !["nat-", "igw-", "eigw-"]
-                            .iter()
-                            .any(|prefix| target.starts_with(prefix))
+                for Leg { areas, lead } in &legs {
+                    if leads_on(lead) {
+                        lost.take_all(areas);
                     }
-                    Lead::Undecided(_) => true,
-                    Lead::Local(_) | Lead::Gone(_) | Lead::Nowhere => false,
-                });
-                if on {
-                    return Crossed::Unknown(Unknown::Translated {
-                        table: self.table.id.clone(),
-                        destination: route.destination.clone(),
-                        target: route.target.clone(),
-                    });
                 }
             }
         }
-        self.only_internet(route, areas)
+        if lost.is_empty() {
+            return Crossed::Unknown(Unknown::Translated {
+                table: self.table.id.clone(),
+                destination: route.destination.clone(),
+                target: route.target.clone(),
+            });
+        }
+        self.only_internet(route, &lost)
     }
 
     /// An appliance may keep state of connections, and so wants to see both directions.
@@ -342,6 +338,20 @@ impl<'a> Crossing<'a> {
             }),
             None => self.beyond(route, GatewayKind::Appliance),
         }
+    }
+}
+
+/// Whether a table that leads so may be one that leads a NAT gateway's packets to a private address.
+fn leads_on(lead: &Lead) -> bool {
+    match lead {
+        Lead::Out(viewed) => {
+            let target = &viewed.route.target;
+            !["nat-", "igw-", "eigw-"]
+                .iter()
+                .any(|prefix| target.starts_with(prefix))
+        }
+        Lead::Undecided(_) => true,
+        Lead::Local(_) | Lead::Gone(_) | Lead::Nowhere => false,
     }
 }
 

@@ -146,6 +146,9 @@ fn what_people_see() {
     if let Some(network) = blind.networks.get_mut("eu-west-1") {
         network.vpcs = denied("ec2:DescribeSubnets");
         network.subnets = denied("ec2:DescribeSubnets");
+        network.peerings = denied("ec2:DescribeVpcPeeringConnections");
+        network.transit_gateway_attachments = denied("ec2:DescribeTransitGatewayVpcAttachments");
+        network.endpoints = denied("ec2:DescribeVpcEndpoints");
     }
     blind.function = Fact::Unreadable(Unreadable {
         missing_action: None,
@@ -193,6 +196,12 @@ fn the_exit_code_tells_absence_from_blindness() {
     facts.topic = denied("kafka-cluster:DescribeTopic");
     facts.account = denied("sts:GetCallerIdentity");
     assert_eq!(exit(&facts), Exit::Fine, "neither is needed");
+    if let Some(network) = facts.networks.get_mut("eu-west-1") {
+        network.peerings = denied("ec2:DescribeVpcPeeringConnections");
+        network.transit_gateway_attachments = denied("ec2:DescribeTransitGatewayVpcAttachments");
+        network.endpoints = denied("ec2:DescribeVpcEndpoints");
+    }
+    assert_eq!(exit(&facts), Exit::Fine, "they matter where a way leads there");
     facts.mapping = denied("lambda:GetEventSourceMapping");
     assert_eq!(exit(&facts), Exit::CouldNotTell);
     facts.stream = Fact::Absent;
