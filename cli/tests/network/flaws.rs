@@ -1,14 +1,16 @@
 //! Whether the campaign would notice an engine that is wrong: each flaw here is one that somebody could write, made by letting the engine read the network as one
 //! who believes it would, or by dropping what it says. Judged by the very connections that the engine itself was judged by.
 
+use std::collections::BTreeMap;
+
 use ipnet::Ipv4Net;
 use k2m::facts::Network;
 use k2m::facts::network::{AclEntry, Route, RulePeer};
-use k2m::network::{Hop, Proof};
+use k2m::network::{Hop, Outcome, Proof, Refusal};
 
 use crate::campaign::{Seen, judge};
 use crate::kernel::block;
-use crate::topology::{Topology, found_mut};
+use crate::topology::{Topology, found, found_mut};
 
 /// A way to be wrong.
 struct Flaw {
@@ -17,7 +19,7 @@ struct Flaw {
     misjudge: fn(&mut Proof),
 }
 
-const FLAWS: [Flaw; 24] = [
+const FLAWS: [Flaw; 31] = [
     misjudged("answers need no entry of a network ACL", |proof| {
         proof
             .steps
@@ -28,6 +30,52 @@ const FLAWS: [Flaw; 24] = [
     }),
     misjudged("whatever leaves is let out by its security groups", |proof| {
         proof.steps.retain(|step| step.hop != Hop::Egress);
+    }),
+    misjudged("answers need no gateway", |proof| {
+        proof.steps.retain(|step| step.hop != Hop::AnswerGateway);
+    }),
+    misjudged("peering connections lead on to others", |proof| {
+        no_refusal(proof, |reason| matches!(reason, Refusal::NotTransitive { .. }));
+    }),
+    misjudged("where blocks overlap, the other VPC's addresses are meant", |proof| {
+        no_refusal(proof, |reason| matches!(reason, Refusal::StaysLocal { .. }));
+    }),
+    misjudged("the internet leads to private addresses", |proof| {
+        no_refusal(proof, |reason| matches!(reason, Refusal::OnlyInternet { .. }));
+    }),
+    misread("peering connections need not be accepted", |topology| {
+        each_network(topology, |network| {
+            for peering in found_mut(&mut network.peerings) {
+                "active".clone_into(&mut peering.status);
+            }
+        });
+        topology.settle();
+    }),
+    misread("a transit gateway is reached from every zone", |topology| {
+        each_network(topology, |network| {
+            let subnets = found(&network.subnets).to_vec();
+            for attachment in found_mut(&mut network.transit_gateway_attachments) {
+                let all = subnets.iter().filter(|subnet| subnet.vpc == attachment.vpc);
+                attachment.subnets = all.map(|subnet| subnet.id.clone()).collect();
+            }
+        });
+    }),
+    misread("rules that name a group of another VPC match everywhere", |topology| {
+        let homes: BTreeMap<String, String> = topology
+            .regions
+            .values()
+            .flat_map(|network| found(&network.security_groups))
+            .map(|group| (group.id.clone(), group.vpc.clone()))
+            .collect();
+        each_network(topology, |network| {
+            for group in found_mut(&mut network.security_groups) {
+                for rule in &mut group.rules {
+                    if matches!(&rule.peer, RulePeer::Group(id) if homes[id] != group.vpc) {
+                        rule.peer = RulePeer::Cidr("0.0.0.0/0".to_owned());
+                    }
+                }
+            }
+        });
     }),
     misread("entries decide in the order in which they are listed", |topology| {
         each_direction(topology, |entries| {
@@ -212,6 +260,13 @@ const fn misjudged(name: &'static str, misjudge: fn(&mut Proof)) -> Flaw {
 
 fn each_network(topology: &mut Topology, change: impl Fn(&mut Network)) {
     topology.regions.values_mut().for_each(change);
+}
+
+/// Takes refusals for passes.
+fn no_refusal(proof: &mut Proof, wrong: impl Fn(&Refusal) -> bool) {
+    proof
+        .steps
+        .retain(|step| !matches!(&step.outcome, Outcome::Refused { reason } if wrong(reason)));
 }
 
 /// The entries of each direction of each network ACL.

@@ -25,43 +25,45 @@ pub(crate) enum Fate {
     Unsaid,
 }
 
-/// What a proof says of one connection.
-pub(crate) fn fate(topology: &Topology, proof: &Proof, sample: &Sample) -> Fate {
-    let mut fate = Fate::Passes;
-    for step in &proof.steps {
-        fate = fate.max(match &step.outcome {
-            Outcome::Passes { .. } | Outcome::NotApplied { .. } => Fate::Passes,
-            Outcome::Refused { reason } => match stops(step.hop, reason, sample) {
-                Some(true) => return Fate::Stopped,
-                // Where a table leads parts of the addresses to different ends, the first that is wrong is told.
-                Some(false) if is_way(step.hop) => Fate::Unsaid,
-                Some(false) => Fate::Passes,
-                None => Fate::Unsaid,
-            },
-            Outcome::ThroughGateway { reason } if topology.knows_behind(&reason.gateway) => Fate::Passes,
-            Outcome::ThroughGateway { .. } | Outcome::Unknown { .. } => Fate::Unsaid,
-        });
-    }
-    fate
-}
-
 fn is_way(hop: Hop) -> bool {
     matches!(hop, Hop::Route | Hop::Gateway | Hop::AnswerRoute | Hop::AnswerGateway)
 }
 
 /// Whether it is a part of what this refusal is about, where the refusal says which part that is.
 fn stops(hop: Hop, reason: &Refusal, sample: &Sample) -> Option<bool> {
-    let (address, port) = match hop {
-        Hop::Egress | Hop::AclOut | Hop::Ends | Hop::Route | Hop::Gateway => (sample.destination, sample.port),
-        Hop::AclIn | Hop::Ingress => (sample.source, sample.port),
-        Hop::AnswerAclOut | Hop::AnswerRoute | Hop::AnswerGateway => (sample.source, sample.source_port),
-        Hop::AnswerAclIn => (sample.destination, sample.source_port),
+    let port = if hop.is_answer() {
+        sample.source_port
+    } else {
+        sample.port
+    };
+    let address = match side(hop, reason) {
+        Side::Function => sample.source,
+        Side::Broker => sample.destination,
     };
     let stopped = blocked(reason)?.into_iter().any(|(cidr, ports)| {
         let fits = |range: &PortRange| range.first <= port && port <= range.last;
         cidr.contains(&address) && ports.as_ref().is_none_or(fits)
     });
-    Some(stopped)
+    // What a network ACL at a gateway denies is denied to what is led there alone.
+    let is_elsewhere = matches!(reason, Refusal::AclDenies { egress: false, .. }) && is_way(hop) && stopped;
+    (!is_elsewhere).then_some(stopped)
+}
+
+/// One end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Function,
+    Broker,
+}
+
+/// The end whose addresses a refusal is about.
+fn side(hop: Hop, reason: &Refusal) -> Side {
+    match (hop, reason) {
+        (Hop::Gateway, Refusal::AclDenies { egress: false, .. }) => Side::Function,
+        (Hop::AnswerGateway, Refusal::AclDenies { egress: false, .. }) => Side::Broker,
+        (Hop::Egress | Hop::AclOut | Hop::Route | Hop::Gateway | Hop::AnswerAclIn, _) => Side::Broker,
+        _ => Side::Function,
+    }
 }
 
 /// The addresses and ports that a refusal is about, where it says so.
@@ -79,10 +81,10 @@ fn blocked(reason: &Refusal) -> Option<Vec<(Ipv4Net, Option<PortRange>)>> {
         | Refusal::StaysLocal { blocked, .. }
         | Refusal::OnlyInternet { blocked, .. }
         | Refusal::NotTransitive { blocked, .. }
+        | Refusal::PeeringNotActive { blocked, .. }
         | Refusal::NotOfPeer { blocked, .. } => Some(blocked.iter().map(|cidr| (*cidr, None)).collect()),
         // All that is led there, which is said by the routes.
-        Refusal::PeeringNotActive { .. }
-        | Refusal::Overlap { .. }
+        Refusal::Overlap { .. }
         | Refusal::NotAttached { .. }
         | Refusal::AttachmentNotAvailable { .. }
         | Refusal::ZoneNotAttached { .. } => None,
@@ -97,6 +99,8 @@ fn is_of_a_gateway(reason: &Unknown) -> bool {
             | Unknown::Asymmetric { .. }
             | Unknown::Translated { .. }
             | Unknown::GroupOverTransitGateway { .. }
+            | Unknown::AclMayNotApply { .. }
+            | Unknown::EntryMayDeny { .. }
     )
 }
 
@@ -113,6 +117,27 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    /// What a proof says of one connection.
+    fn fate(&self, topology: &Topology, proof: &Proof, sample: &Sample) -> Fate {
+        let ends = [self.from, self.to].map(|number| topology.hosts[number].vpc.as_str());
+        let mut fate = Fate::Passes;
+        for step in &proof.steps {
+            fate = fate.max(match &step.outcome {
+                Outcome::Passes { .. } | Outcome::NotApplied { .. } => Fate::Passes,
+                Outcome::Refused { reason } => match stops(step.hop, reason, sample) {
+                    Some(true) => return Fate::Stopped,
+                    // Where a table leads parts of the addresses to different ends, the first that is wrong is told.
+                    Some(false) if is_way(step.hop) => Fate::Unsaid,
+                    Some(false) => Fate::Passes,
+                    None => Fate::Unsaid,
+                },
+                Outcome::ThroughGateway { reason } if topology.knows_behind(&reason.gateway, ends) => Fate::Passes,
+                Outcome::ThroughGateway { .. } | Outcome::Unknown { .. } => Fate::Unsaid,
+            });
+        }
+        fate
+    }
+
     pub(crate) fn connected(&self, number: usize) -> bool {
         self.said[number] == CONNECTED
     }
@@ -123,7 +148,7 @@ impl Pair {
         topology: &'a Topology,
         proof: &'a Proof,
     ) -> impl Iterator<Item = usize> + 'a {
-        (0..self.samples.len()).filter(move |number| match fate(topology, proof, &self.samples[*number]) {
+        (0..self.samples.len()).filter(move |number| match self.fate(topology, proof, &self.samples[*number]) {
             Fate::Passes => !self.connected(*number),
             Fate::Stopped => self.connected(*number),
             Fate::Unsaid => false,
@@ -132,7 +157,10 @@ impl Pair {
 
     /// Whether other hosts have all addresses that this refusal is about, so that the host can't stand there.
     fn is_taken(&self, topology: &Topology, hop: Hop, reason: &Refusal) -> bool {
-        let host = &topology.hosts[side(hop, (self.from, self.to))];
+        let host = match side(hop, reason) {
+            Side::Function => &topology.hosts[self.from],
+            Side::Broker => &topology.hosts[self.to],
+        };
         let subnet = topology.subnet(&host.subnet);
         let mut all = usable(subnet).map(Ipv4Addr::from);
         let blocked = blocked(reason).unwrap_or_default();
@@ -145,7 +173,7 @@ impl Pair {
             .surprises(topology, proof)
             .map(|number| {
                 let sample = &self.samples[number];
-                let fate = fate(topology, proof, sample);
+                let fate = self.fate(topology, proof, sample);
                 format!("{}: {fate:?} says the engine, but: {}", told(sample), self.said[number])
             })
             .collect();
@@ -178,14 +206,6 @@ impl Pair {
     }
 }
 
-/// Number of the host whose addresses a refusal is about, of these two.
-fn side(hop: Hop, (from, to): (usize, usize)) -> usize {
-    match hop {
-        Hop::Egress | Hop::AclOut | Hop::Route | Hop::Gateway | Hop::AnswerAclIn => to,
-        Hop::Ends | Hop::AclIn | Hop::Ingress | Hop::AnswerAclOut | Hop::AnswerRoute | Hop::AnswerGateway => from,
-    }
-}
-
 fn told(sample: &Sample) -> String {
     format!(
         "{}:{} to {}:{}",
@@ -196,7 +216,10 @@ fn told(sample: &Sample) -> String {
 /// Gives hosts whose address the engine isn't told one in each part that a proof says is stopped, so that the word can be tested.
 pub(crate) fn stand_where_it_is_refused(topology: &mut Topology, (from, to): (usize, usize), proof: &Proof) {
     for (hop, reason) in proof.refusals() {
-        let number = side(hop, (from, to));
+        let number = match side(hop, reason) {
+            Side::Function => from,
+            Side::Broker => to,
+        };
         let Some(blocked) = blocked(reason) else {
             continue;
         };

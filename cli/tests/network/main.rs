@@ -10,6 +10,7 @@ mod report;
 mod topology;
 mod world;
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use crate::campaign::{Seen, campaign};
@@ -18,7 +19,7 @@ use crate::report::Report;
 /// The first seed, if the environment asks for no other.
 const FIRST_SEED: u64 = 1;
 /// Topologies, if the environment asks for no other number.
-const TOPOLOGIES: u64 = 40;
+const TOPOLOGIES: u64 = 50;
 
 /// A number of the environment.
 fn number(name: &str, default: u64) -> u64 {
@@ -47,8 +48,24 @@ fn usual_seeds() -> Vec<u64> {
 /// What the usual seeds come to, for both tests.
 static USUAL: LazyLock<(Report, Vec<Seen>)> = LazyLock::new(|| campaign(usual_seeds()));
 
+/// Puts the report between the marks of a file, or makes the file.
+fn write_report(file: &Path, table: &str) {
+    const MARKS: [&str; 2] = ["<!-- report -->\n", "<!-- end of report -->"];
+    let before = std::fs::read_to_string(file).unwrap_or_default();
+    let [start, end] = MARKS.map(|mark| before.find(mark));
+    let text = match (start, end) {
+        (Some(start), Some(end)) => format!("{}\n{table}\n{}", &before[..start + MARKS[0].len()], &before[end..]),
+        _ => table.to_owned(),
+    };
+    std::fs::write(file, text).expect("the report can be written");
+}
+
 fn check(report: &Report) {
-    println!("{}", report.table());
+    let table = report.table();
+    println!("{table}");
+    if let Some(file) = std::env::var_os("K2M_NETWORK_REPORT") {
+        write_report(Path::new(&file), &table);
+    }
     let failed: Vec<String> = report
         .wrong()
         .iter()
