@@ -160,7 +160,7 @@ fn aim(view: &View, to: &Destination) -> String {
     to.address.clone().unwrap_or_else(block)
 }
 
-fn lost(reason: Unknown) -> Step {
+pub(super) fn lost(reason: Unknown) -> Step {
     Step::new(Hop::Ends, vec![], Outcome::Unknown { reason })
 }
 
@@ -168,7 +168,7 @@ fn inside_subnet(hop: Hop, reason: &'static str) -> Step {
     Step::new(hop, vec![], Outcome::NotApplied { reason })
 }
 
-fn acl(view: &View, hop: Hop, subnet: &Placed<Subnet>, egress: bool, asked: Area) -> Step {
+pub(super) fn acl(view: &View, hop: Hop, subnet: &Placed<Subnet>, egress: bool, asked: Area) -> Step {
     match view.acl(subnet) {
         Ok(acl) => Step::new(
             hop,

@@ -223,6 +223,8 @@ impl Refusal {
                 subnet: subnet.clone(),
             }],
             Self::StaysLocal { .. }
+            // Which gateway, nobody knows.
+            | Self::NoInternetGateway { .. }
             | Self::NotOfPeer { .. }
             | Self::Overlap { .. }
             | Self::AttachmentNotAvailable { .. } => Vec::new(),

@@ -170,6 +170,26 @@ pub enum PlanError {
         /// Why not, each with the next step.
         reasons: Vec<String>,
     },
+    /// The cluster can't be reached over the internet.
+    #[error(
+        "public_access is true ({by}), but the cluster can't be reached over the internet: {reason}; leave it out, so that functions are in a VPC"
+    )]
+    NotPublic {
+        /// Who chose it.
+        by: Source,
+        /// Why not.
+        reason: String,
+    },
+    /// The internet doesn't get to a broker, or its answers don't get back.
+    #[error("the brokers in {subnet} are not proven to be reached from the internet: {reason}")]
+    NotReachedPublicly {
+        /// Their subnet.
+        subnet: String,
+        /// The reachability engine's words.
+        reason: String,
+        /// Whether it isn't known.
+        unknown: bool,
+    },
     /// The function would be where the names of a serverless cluster mean nothing.
     #[error(
         "a serverless cluster's names resolve in its own VPCs alone ({} in {region}), and the function would be in {there}: name one of these with --vpc and a stream of \
@@ -421,7 +441,9 @@ impl PlanError {
             | Self::Time { .. }
             | Self::Destination { .. }
             | Self::Disorder { .. } => Exit::Usage,
-            Self::Blind(_) | Self::Missing { .. } => Exit::CouldNotTell,
+            Self::Blind(_) | Self::Missing { .. } | Self::NotReachedPublicly { unknown: true, .. } => {
+                Exit::CouldNotTell
+            }
             Self::Subnets { chosen, obstacles, .. } => {
                 let unknown = |(_, obstacle): &(String, Obstacle)| matches!(obstacle, Obstacle::Unknown(_));
                 // Of chosen subnets each must do; of those that the plan looks through, one that may do is enough to be unsure.
@@ -435,6 +457,8 @@ impl PlanError {
             | Self::State { .. }
             | Self::NotYet { .. }
             | Self::NoWay { .. }
+            | Self::NotPublic { .. }
+            | Self::NotReachedPublicly { .. }
             | Self::ServerlessElsewhere { .. }
             | Self::RouteOfOther { .. }
             | Self::ForeignStack { .. }

@@ -26,8 +26,8 @@ pub struct Plan {
     pub partition: String,
     /// The cluster.
     pub cluster: PlannedCluster,
-    /// The function's network.
-    pub network: PlannedNetwork,
+    /// The functions' network; none where they are in no VPC.
+    pub network: Option<PlannedNetwork>,
     /// Network stacks that the stack needs, in the order in which they are deployed.
     pub network_stacks: Vec<NetworkStack>,
     /// What moves records; each has its own function. Never empty.

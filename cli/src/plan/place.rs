@@ -31,7 +31,9 @@ const RULES_PER_GROUP: usize = 60;
 /// The function's place.
 #[derive(Debug)]
 pub(super) struct Place {
-    pub(super) network: PlannedNetwork,
+    /// None where functions are in no VPC.
+    pub(super) network: Option<PlannedNetwork>,
+    pub(super) cluster_vpc: String,
     /// Those that are made or changed for it, in the order in which they are deployed.
     pub(super) network_stacks: Vec<NetworkStack>,
     pub(super) proofs: Vec<Proof>,
@@ -158,7 +160,8 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
             .collect()
     };
     Ok(Place {
-        network: PlannedNetwork {
+        cluster_vpc: ground.cluster_vpc.clone(),
+        network: Some(PlannedNetwork {
             vpc: ends.function.vpc.to_owned(),
             subnets: chosen.iter().map(|candidate| candidate.subnet.id.clone()).collect(),
             cluster_vpc: ground.cluster_vpc.clone(),
@@ -166,7 +169,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
             ports,
             egress,
             ingress_by_group: way.by_group(),
-        },
+        }),
         network_stacks,
         proofs: chosen
             .into_iter()
@@ -331,7 +334,7 @@ fn makes_peering(way: &Way) -> bool {
 }
 
 /// The VPC of the brokers' subnets.
-fn vpc(seen: &Seen) -> Result<String, PlanError> {
+pub(super) fn vpc(seen: &Seen) -> Result<String, PlanError> {
     let vpcs: BTreeSet<&str> = broker_subnets(seen)?
         .into_iter()
         .map(|subnet| subnet.vpc.as_str())
@@ -424,14 +427,14 @@ fn function_vpcs(settings: &Settings, ground: &Ground, region: &str) -> Result<(
 }
 
 /// The groups of the brokers in this VPC; one that nobody could read counts too.
-fn broker_groups(seen: &Seen, vpc: &str) -> Vec<String> {
+pub(super) fn broker_groups(seen: &Seen, vpc: &str) -> Vec<String> {
     let elsewhere = |id: &String| seen.groups.iter().any(|group| group.id == *id && group.vpc != vpc);
     let groups = seen.cluster.security_groups.iter();
     groups.filter(|id| !elsewhere(id)).cloned().collect()
 }
 
 /// The cluster's group that has our rule already, else the first that has room for one.
-fn cluster_group<'a>(seen: &Seen<'a>, cluster_vpc: &str) -> Result<&'a SecurityGroup, PlanError> {
+pub(super) fn cluster_group<'a>(seen: &Seen<'a>, cluster_vpc: &str) -> Result<&'a SecurityGroup, PlanError> {
     let ids = &seen.cluster.security_groups;
     let groups = || {
         // Those of a serverless cluster are of each of its VPCs.
@@ -449,6 +452,21 @@ fn cluster_group<'a>(seen: &Seen<'a>, cluster_vpc: &str) -> Result<&'a SecurityG
         .ok_or_else(|| PlanError::Missing {
             what: format!("the cluster's security groups ({})", ids.join(", ")),
         })
+}
+
+/// What lets a block in.
+pub(super) fn inbound_rule(group: &str, cidr: &str, ports: (u16, u16)) -> Change {
+    Change::AddRule {
+        group: group.to_owned(),
+        rule: Rule {
+            id: format!("from {cidr}"),
+            egress: false,
+            protocol: "tcp".to_owned(),
+            ports: Some(ports),
+            peer: RulePeer::Cidr(cidr.to_owned()),
+            owner: Owner::ThisStack,
+        },
+    }
 }
 
 /// Inbound rules that are not this stack's.

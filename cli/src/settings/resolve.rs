@@ -823,6 +823,7 @@ fn of_stack<'a>(
         subnets: all.find(&table::SUBNETS)?,
         vpc: all.find(&table::VPC)?,
         peering: all.find(&table::PEERING)?,
+        public_access: all.need(&table::PUBLIC_ACCESS)?,
         home,
         cluster,
         stack,

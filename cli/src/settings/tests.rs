@@ -171,6 +171,7 @@ log_retention: 7
 subnets: [subnet-1, \"subnet-2\"]
 vpc: vpc-1
 peering: pcx-1
+public_access: true
 all_broker_ports: true
 decode: [gzip, kpl, lines]
 key: /customer/id
@@ -319,6 +320,7 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--vpc", "10.0.0.0/16"],
         &["--vpc", "vpc-"],
         &["--peering", "vpc-1"],
+        &["--public-access", "yes"],
         &["--all-broker-ports", "9092"],
         &["--decode", "unzip"],
         &["--decode", "lines,cloudwatch_logs"],

@@ -87,7 +87,8 @@ fn blocked(reason: &Refusal) -> Option<Vec<(Ipv4Net, Option<PortRange>)>> {
         Refusal::Overlap { .. }
         | Refusal::NotAttached { .. }
         | Refusal::AttachmentNotAvailable { .. }
-        | Refusal::ZoneNotAttached { .. } => None,
+        | Refusal::ZoneNotAttached { .. }
+        | Refusal::NoInternetGateway { .. } => None,
     }
 }
 

@@ -11,12 +11,15 @@ use crate::settings::{Environment, File, Sources, resolve};
 use crate::template::{render, render_network};
 
 /// The folders of examples that are for a topology.
-pub(crate) const TOPOLOGIES: [&str; 5] = [
+pub(crate) const TOPOLOGIES: [&str; 8] = [
     "same-vpc",
     "peered-vpc",
     "new-peering",
     "transit-gateway",
     "cross-region",
+    "public-access",
+    "serverless",
+    "express",
 ];
 
 /// Settings and facts of an example.
@@ -40,38 +43,51 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
         put(&mut facts, plan, stack);
     }
     let group = "sg-0e0e0e0e0e0e0e0e0";
-    let rule = |id: String, egress, peer| Rule {
-        id,
-        egress,
-        protocol: "tcp".to_owned(),
-        ports: Some(plan.network.ports),
-        peer,
-        owner: Owner::ThisStack,
-    };
-    let egress = plan.network.egress.iter().zip(1..).map(|(peer, number)| {
-        let peer = match peer {
-            PlannedPeer::Group(id) => RulePeer::Group(id.clone()),
-            PlannedPeer::Cidr(cidr) => RulePeer::Cidr(cidr.clone()),
+    if let Some(network) = &plan.network {
+        let rule = |id: String, egress, peer| Rule {
+            id,
+            egress,
+            protocol: "tcp".to_owned(),
+            ports: Some(network.ports),
+            peer,
+            owner: Owner::ThisStack,
         };
-        rule(format!("sgr-out-{number}"), true, peer)
-    });
-    let own = crate::facts::network::SecurityGroup {
-        id: group.to_owned(),
-        vpc: plan.network.vpc.clone(),
-        name: "k2m-orders-FunctionSecurityGroup-1".to_owned(),
-        rules: egress.collect(),
-        owner: Owner::ThisStack,
-    };
-    let here = facts.networks.get_mut(&plan.region).unwrap();
-    found(&mut here.security_groups).push(own);
-    if plan.network.ingress_by_group {
-        let there = facts.networks.get_mut(&plan.cluster.region).unwrap();
-        let mut groups = found(&mut there.security_groups).iter_mut();
-        let cluster = groups.find(|group| group.id == plan.network.cluster_group).unwrap();
-        let peer = RulePeer::Group(group.to_owned());
-        cluster.rules.push(rule("sgr-in".to_owned(), false, peer));
+        let egress = plan
+            .network
+            .as_ref()
+            .unwrap()
+            .egress
+            .iter()
+            .zip(1..)
+            .map(|(peer, number)| {
+                let peer = match peer {
+                    PlannedPeer::Group(id) => RulePeer::Group(id.clone()),
+                    PlannedPeer::Cidr(cidr) => RulePeer::Cidr(cidr.clone()),
+                };
+                rule(format!("sgr-out-{number}"), true, peer)
+            });
+        let own = crate::facts::network::SecurityGroup {
+            id: group.to_owned(),
+            vpc: network.vpc.clone(),
+            name: "k2m-orders-FunctionSecurityGroup-1".to_owned(),
+            rules: egress.collect(),
+            owner: Owner::ThisStack,
+        };
+        let here = facts.networks.get_mut(&plan.region).unwrap();
+        found(&mut here.security_groups).push(own);
+        if network.ingress_by_group {
+            let there = facts.networks.get_mut(&plan.cluster.region).unwrap();
+            let mut groups = found(&mut there.security_groups).iter_mut();
+            let cluster = groups.find(|group| group.id == network.cluster_group).unwrap();
+            let peer = RulePeer::Group(group.to_owned());
+            cluster.rules.push(rule("sgr-in".to_owned(), false, peer));
+        }
     }
-    let ids: Vec<&str> = plan.network.subnets.iter().map(String::as_str).collect();
+    let ids = plan
+        .network
+        .iter()
+        .flat_map(|network| network.subnets.iter().map(String::as_str));
+    let ids: Vec<&str> = ids.collect();
     let pipeline = facts.pipelines.values_mut().next().unwrap();
     pipeline.function = function(&ids);
     facts.stack = stack(
