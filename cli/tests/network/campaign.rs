@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use fastrand::Rng;
-use k2m::network::{Proof, Refusal, Remedy, Verdict, View, prove};
+use k2m::network::{Proof, Remedy, Verdict, View, prove};
 
 use crate::judge::{Pair, samples, stand_where_it_is_refused};
 use crate::kernel::build;
@@ -87,7 +87,7 @@ fn try_all(world: &mut World, mut topology: Topology, stage: &str, report: &mut 
     let mut wrong = Vec::new();
     for pair in &pairs {
         let proof = judge(&topology, pair.from, pair.to);
-        report.add(&proof, pair);
+        report.add(&topology, &proof, pair);
         wrong.extend(pair.disagreements(&topology, &proof));
     }
     if !wrong.is_empty() {
@@ -170,14 +170,14 @@ fn run(world: &mut World, seed: u64, report: &mut Report) -> Outcome {
         let stage = format!("mended but for {number}");
         let seen = outcome.add(try_all(world, nearly, &stage, report));
         report.left_out();
-        let pair = seen.pairs.iter().find(|pair| (pair.from, pair.to) == (from, to));
-        let all = pair.is_some_and(|pair| (0..pair.samples.len()).all(|number| pair.connected(number)));
-        // A rule that names a group holds again as soon as a peering connection that was missing is there.
-        if all && !holds_again(&judge(&topology, from, to), &remedies[number]) {
-            let needless = &remedies[number];
-            outcome
-                .wrong
-                .push(format!("was asked for and not needed: {needless:?}"));
+        // Whether it is refused in the kernel too is known by now.
+        let is_refused = judge(&seen.topology, from, to).refusals().next().is_some();
+        if !is_refused && !may_be_spared(&remedies, number) {
+            outcome.wrong.push(format!(
+                "was asked for and not needed: {:?}\nof {remedies:?}\n{}",
+                remedies[number],
+                judge(&topology, from, to)
+            ));
         }
     }
     outcome
@@ -222,11 +222,11 @@ fn left_out(remedies: &[Remedy], rng: &mut Rng) -> Vec<usize> {
     }
 }
 
-fn holds_again(before: &Proof, remedy: &Remedy) -> bool {
-    before.refusals().any(|(_, reason)| {
-        let unhonoured = matches!(reason, Refusal::NoRule { unhonoured, .. } if !unhonoured.is_empty());
-        unhonoured && reason.remedies().contains(remedy)
-    })
+/// Whether something may be asked for and not be needed: what another thing does may lead packets where other network ACLs are asked, and make rules hold
+/// that name a group.
+fn may_be_spared(remedies: &[Remedy], number: usize) -> bool {
+    let changes_way = |remedy: &Remedy| !matches!(remedy, Remedy::AddRule { .. } | Remedy::AllowInAcl { .. });
+    !changes_way(&remedies[number]) && remedies.iter().any(changes_way)
 }
 
 /// The evidence of a disagreement.

@@ -7,6 +7,7 @@ use fastrand::Rng;
 use ipnet::Ipv4Net;
 use k2m::network::{EPHEMERAL_PORTS, Flow, Hop, Outcome, PortRange, Proof, Refusal, Unknown, Verdict};
 
+use crate::kernel::block;
 use crate::topology::{Host, Topology, usable};
 use crate::world::Sample;
 
@@ -156,16 +157,28 @@ impl Pair {
         })
     }
 
-    /// Whether other hosts have all addresses that this refusal is about, so that the host can't stand there.
-    fn is_taken(&self, topology: &Topology, hop: Hop, reason: &Refusal) -> bool {
-        let host = match side(hop, reason) {
-            Side::Function => &topology.hosts[self.from],
-            Side::Broker => &topology.hosts[self.to],
-        };
-        let subnet = topology.subnet(&host.subnet);
-        let mut all = usable(subnet).map(Ipv4Addr::from);
-        let blocked = blocked(reason).unwrap_or_default();
-        !host.is_known && all.any(|address| blocked.iter().any(|(cidr, _)| cidr.contains(&address)))
+    /// Refusals that nothing here can test: other hosts have the addresses that they are about, or AWS keeps them for itself, which the engine doesn't
+    /// care about where any address of the subnet may be the one.
+    pub(crate) fn untested<'a>(
+        &'a self,
+        topology: &'a Topology,
+        proof: &'a Proof,
+    ) -> impl Iterator<Item = (Hop, &'a Refusal)> + 'a {
+        proof.refusals().filter(|(hop, reason)| {
+            let host = &topology.hosts[match side(*hop, reason) {
+                Side::Function => self.from,
+                Side::Broker => self.to,
+            }];
+            let subnet = block(&topology.subnet(&host.subnet).cidr);
+            let is_here = |cidr: &Ipv4Net| subnet.is_some_and(|subnet| subnet.contains(cidr));
+            let blocked = blocked(reason).unwrap_or_default();
+            !host.is_known && blocked.iter().any(|(cidr, _)| is_here(cidr)) && !self.is_tested(*hop, reason)
+        })
+    }
+
+    fn is_tested(&self, hop: Hop, reason: &Refusal) -> bool {
+        let mut samples = self.samples.iter();
+        samples.any(|sample| stops(hop, reason, sample) != Some(false))
     }
 
     /// What is wrong with the proof, in words.
@@ -179,15 +192,13 @@ impl Pair {
             })
             .collect();
         let all = (0..self.samples.len()).all(|number| self.connected(number));
-        let mut is_tested = false;
+        let untested: Vec<(Hop, &Refusal)> = self.untested(topology, proof).collect();
         for (hop, reason) in proof.refusals() {
-            let mut samples = self.samples.iter();
-            if samples.any(|sample| stops(hop, reason, sample) != Some(false)) {
-                is_tested = true;
-            } else if !self.is_taken(topology, hop, reason) {
+            if !self.is_tested(hop, reason) && !untested.contains(&(hop, reason)) {
                 wrong.push(format!("{hop} refuses what no network interface can send: {reason}"));
             }
         }
+        let is_tested = proof.refusals().any(|(hop, reason)| self.is_tested(hop, reason));
         match &proof.verdict {
             Verdict::Reachable if !all => wrong.push("not all connections of a reachable broker were made".to_owned()),
             Verdict::Refused { .. } if all && is_tested => {

@@ -9,6 +9,7 @@ use k2m::network::{Proof, Remedy, Verdict};
 use serde::Serialize;
 
 use crate::judge::Pair;
+use crate::topology::Topology;
 
 /// Sums over topologies.
 #[derive(Debug, Default)]
@@ -20,6 +21,7 @@ pub(crate) struct Report {
     refusals: BTreeMap<String, u64>,
     mended: u64,
     left_out: u64,
+    untested: u64,
     remedies: BTreeMap<String, u64>,
     wrong: Vec<(u64, Vec<String>)>,
     slowest: (Duration, u64),
@@ -28,7 +30,8 @@ pub(crate) struct Report {
 
 impl Report {
     /// Adds a function and a broker.
-    pub(crate) fn add(&mut self, proof: &Proof, pair: &Pair) {
+    pub(crate) fn add(&mut self, topology: &Topology, proof: &Proof, pair: &Pair) {
+        self.untested += pair.untested(topology, proof).count() as u64;
         self.connections += pair.said.len() as u64;
         self.connected += (0..pair.said.len()).filter(|number| pair.connected(*number)).count() as u64;
         let verdict = match &proof.verdict {
@@ -68,6 +71,7 @@ impl Report {
     pub(crate) fn merge(&mut self, other: Self) {
         self.topologies += other.topologies;
         self.left_out += other.left_out;
+        self.untested += other.untested;
         self.connections += other.connections;
         self.connected += other.connected;
         for (verdict, times) in other.verdicts {
@@ -112,6 +116,10 @@ impl Report {
             ("of them made", self.connected.to_string()),
             ("mended as was asked for, and tried again", self.mended.to_string()),
             ("mended but for one thing, and tried again", self.left_out.to_string()),
+            (
+                "refusals of addresses that no host could have",
+                self.untested.to_string(),
+            ),
             ("seconds", format!("{:.0}", self.elapsed.as_secs_f64())),
             ("seconds of the slowest topology", slowest),
         ];
