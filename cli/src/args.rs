@@ -32,7 +32,7 @@ pub enum Command {
     /// Decide what a pipeline needs, and prove that its function will reach the brokers; change nothing
     Plan(Box<PlanArgs>),
     /// Print the CloudFormation template of the plan
-    Render(Box<PlanArgs>),
+    Render(Box<RenderArgs>),
     /// Delete the pipeline's stack; the topic and the cluster stay as they are
     Destroy(Box<DestroyArgs>),
     /// Deliver a file of records through the real Lambda handler into Kafka, on this machine
@@ -113,6 +113,9 @@ pub struct BrokerArgs {
                   \"shard\", \"sequenceNumber\", \"explicitHashKey\" and \"approximateArrivalTimestamp\" are optional."
 )]
 pub struct RunArgs {
+    /// Stream whose pipeline of --config is run, where that lists several
+    #[arg(long, value_name = "ARN", requires = "config")]
+    pub stream: Option<String>,
     /// Topic to deliver to; it must exist on a broker given with --bootstrap-servers [default: the topic of --config, else its stream's name]
     #[arg(long, value_name = "NAME", value_parser = topic)]
     pub topic: Option<String>,
@@ -250,10 +253,10 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Kinesis data stream to read
+    /// Kinesis data stream to read (repeatable: a pipeline each, in one stack)
     #[arg(long, value_name = "ARN", help_heading = "AWS")]
     pub stream: Vec<String>,
-    /// CloudFormation stack of the pipeline [default: k2m-<stream>]
+    /// CloudFormation stack of the pipelines [default: k2m-<stream>]
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     pub stack: Option<String>,
     /// Profile of the AWS configuration [default: what the environment says, as in AWS's SDKs]
@@ -445,6 +448,17 @@ pub struct PlanArgs {
     pub output: Output,
 }
 
+/// `k2m render`.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// What is planned.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Write every template, those of network stacks too, each as STACK.yaml into this folder; its files of that name are replaced
+    #[arg(long, value_name = "FOLDER")]
+    pub directory: Option<PathBuf>,
+}
+
 /// `k2m doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -504,7 +518,7 @@ pub struct InitArgs {
 /// `k2m inspect`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 all that is needed could be seen, 1 the stream or the cluster is absent, 2 usage, \
+    after_help = "Exit codes: 0 all that is needed could be seen, 1 a stream or the cluster is absent, 2 usage, \
                   4 something that is needed could not be seen."
 )]
 pub struct InspectArgs {

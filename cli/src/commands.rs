@@ -8,6 +8,7 @@ pub mod demo;
 pub mod deploy;
 pub mod destroy;
 pub mod doctor;
+mod file;
 mod health;
 pub mod init;
 pub mod inspect;
@@ -36,9 +37,9 @@ use crate::local::embedded::EmbeddedError;
 use crate::local::engine::EngineError;
 use crate::local::input::InputError;
 use crate::local::session::Signals;
-use crate::plan::PlanError;
+use crate::plan::{Plan, PlanError, limits};
 use crate::settings::SettingsError;
-use crate::template::TemplateError;
+use crate::template::{Template, TemplateError};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -92,6 +93,14 @@ pub enum CommandError {
     /// The deployment.
     #[error(transparent)]
     Deploy(#[from] DeployError),
+    /// A file that a command was to write.
+    #[error("failed to write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
     /// Standard output.
     #[error("failed to write to standard output: {0}")]
     Output(io::Error),
@@ -149,7 +158,7 @@ impl CommandError {
                 EngineError::Sandbox(_) | EngineError::Internal(_) => Exit::Failed,
             },
             Self::Destination(error) => destination(error),
-            Self::Output(_) => Exit::Io,
+            Self::Output(_) | Self::Write { .. } => Exit::Io,
             Self::Interrupted | Self::InterruptedProbe(_) => Exit::Interrupted,
             Self::Usage(_) | Self::Place(_) => Exit::Usage,
             Self::Look(_) => Exit::CouldNotTell,
@@ -162,6 +171,13 @@ impl CommandError {
             Self::Embedded(_) | Self::Machine { .. } | Self::NoProbe(_) | Self::Unverified(_) => Exit::Failed,
         }
     }
+}
+
+/// The template of a plan, unless it is more than CloudFormation takes.
+fn rendered(plan: &Plan) -> Result<Template, CommandError> {
+    let template = Template::new(plan)?;
+    limits::fit(plan, template.text().len(), template.resources())?;
+    Ok(template)
 }
 
 fn destination(error: &DestinationError) -> Exit {

@@ -53,7 +53,7 @@ impl Exit {
     /// The codes of the commands that look at AWS, in the order of the documentation.
     pub const LOOKING: [(Self, &'static str); 4] = [
         (Self::Fine, "all that is needed could be seen"),
-        (Self::Failed, "the stream or the cluster is absent"),
+        (Self::Failed, "a stream or the cluster is absent"),
         (
             Self::Usage,
             "the command line is wrong, or the ARNs, the region and the credentials don't fit together",
@@ -73,7 +73,7 @@ impl Exit {
         ),
         (
             Self::Usage,
-            "the command line or k2m.yaml is wrong, or the facts are of another pipeline",
+            "the command line or k2m.yaml is wrong, or the facts are of other pipelines",
         ),
         (Self::ChangesPending, "a deployment would change something"),
         (

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
             finish(result, &mut reporter)
         }
         Command::Render(args) => {
-            let mut reporter = Reporter::new(args.output);
+            let mut reporter = Reporter::new(args.plan.output);
             let result = block_on(looking(render::run(*args, &mut reporter)));
             finish(result, &mut reporter)
         }

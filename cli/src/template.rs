@@ -82,6 +82,24 @@ impl Template {
         let document = serde_yaml::from_str(&text)?;
         Ok(Self { text, document })
     }
+
+    /// That of a network stack.
+    pub fn of_network(stack: &NetworkStack) -> Result<Self, TemplateError> {
+        let text = render_network(stack)?;
+        let document = serde_yaml::from_str(&text)?;
+        Ok(Self { text, document })
+    }
+
+    /// Its YAML.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Logical ids of its resources.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        let resources = self.document.get("Resources").and_then(serde_yaml::Value::as_mapping);
+        resources.into_iter().flatten().filter_map(|(id, _)| id.as_str())
+    }
 }
 
 impl Display for Template {
@@ -107,6 +125,8 @@ struct Context<'a> {
     network: &'a PlannedNetwork,
     /// Each as `region/stack`.
     network_stacks: Vec<String>,
+    /// Whether topics are the stack's: `CloudFormation` makes them in the cluster's region alone, elsewhere the brokers' network stack has them.
+    topics_here: bool,
     pipelines: &'a [Pipeline],
 }
 
@@ -133,6 +153,7 @@ pub fn render(plan: &Plan) -> Result<String, TemplateError> {
             .iter()
             .map(|NetworkStack { region, stack, .. }| format!("{region}/{stack}"))
             .collect(),
+        topics_here: plan.cluster.region == plan.region,
         pipelines: &plan.pipelines,
     })?;
     fill_in(STACK, context)

@@ -32,6 +32,8 @@ fn settings(cluster: &str) -> Settings {
         ca_secret: None,
         all_broker_ports: default(false),
         subnets: None,
+        vpc: None,
+        peering: None,
         pipelines: vec![PipelineSettings {
             payload: Payload::default(),
             stream,

@@ -17,6 +17,9 @@ const EXAMPLES: [(&str, u64, &[&str]); 5] = [
     ("iot-rules", 4, &[]),
 ];
 
+/// The one with several pipelines in a stack.
+const SEVERAL: &str = "many-pipelines";
+
 fn folder(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "..", "examples", name].iter().collect()
 }
@@ -65,13 +68,39 @@ fn each_is_planned_without_a_warning() {
 }
 
 #[test]
+fn several_pipelines_are_planned_in_one_stack_and_run_one_by_one() {
+    let plan = ["plan", "--config", "k2m.yaml", "--facts", "facts.json", "-o", "json"];
+    let output = k2m(SEVERAL, &plan);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let pipelines = plan["pipelines"].as_array().unwrap().iter();
+    let ways: Vec<String> = pipelines
+        .map(|pipeline| format!("{} {}", pipeline["streamName"], pipeline["topic"]).replace('"', ""))
+        .collect();
+    assert_eq!(ways, ["orders orders", "orders-legacy orders", "clicks clicks"]);
+
+    let run = ["run", "--config", "k2m.yaml", "--input", "records.jsonl", "-o", "json"];
+    let output = k2m(SEVERAL, &run);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("lists 3 pipelines"), "{}", said(&output));
+    let output = k2m(SEVERAL, &[&run[..], &["--topic", "clicks"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&summary["acknowledged"], &summary["dead_letter_topic"]),
+        (&Value::from(3), &Value::from("clicks-dead-letter"))
+    );
+}
+
+#[test]
 fn cfn_lint_is_silent_about_each() {
     let render = |example| {
         let output = k2m(example, &["render", "--config", "k2m.yaml", "--facts", "facts.json"]);
         assert_eq!(output.status.code(), Some(0), "{example}: {}", said(&output));
         String::from_utf8(output.stdout).unwrap()
     };
-    let texts = EXAMPLES.map(|(example, ..)| (example, render(example)));
+    let mut texts = EXAMPLES.map(|(example, ..)| (example, render(example))).to_vec();
+    texts.push((SEVERAL, render(SEVERAL)));
     let texts: Vec<(&str, &str)> = texts.iter().map(|(example, text)| (*example, text.as_str())).collect();
     let said = cfn_lint(&texts, &["eu-west-1"]).unwrap();
     let said: Vec<String> = said.iter().map(ToString::to_string).collect();
@@ -99,7 +128,7 @@ fn each_record_is_delivered_here() {
 #[test]
 fn each_is_described_with_what_it_makes() {
     let text = std::fs::read_to_string(folder("README.md")).unwrap();
-    for (example, ..) in EXAMPLES {
+    for example in EXAMPLES.map(|(example, ..)| example).into_iter().chain([SEVERAL]) {
         let folder = format!("({example})");
         assert!(text.contains(&folder), "{example} is not in examples/README.md");
     }

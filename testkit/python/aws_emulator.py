@@ -52,6 +52,14 @@ ministack_describe_security_groups = ec2._ACTION_MAP["DescribeSecurityGroups"]
 ec2._ACTION_MAP["DescribeSecurityGroups"] = describe_security_groups
 
 
+def describe_transit_gateway_vpc_attachments(_parameters):
+    """MiniStack has no transit gateways."""
+    return ec2._xml(200, "DescribeTransitGatewayVpcAttachmentsResponse", "<transitGatewayVpcAttachments/>")
+
+
+ec2._ACTION_MAP["DescribeTransitGatewayVpcAttachments"] = describe_transit_gateway_vpc_attachments
+
+
 def strip_descriptions(rule):
     """What two rules are compared by. MiniStack's own leaves the descriptions of groups and prefix lists in."""
     plain = {key: value for key, value in rule.items() if key not in ("SecurityGroupRuleId", "Description")}
@@ -109,7 +117,7 @@ def security_group_rule(direction):
 
 
 def create_peering(_logical_id, properties, _stack):
-    """AWS::EC2::VPCPeeringConnection: within one account CloudFormation accepts it, across accounts it waits."""
+    """AWS::EC2::VPCPeeringConnection: within one region and account CloudFormation accepts it. Across regions it waits here, the worse of what AWS may do."""
     account, region = get_account_id(), get_region()
     owner = properties.get("PeerOwnerId") or account
     peer_region = properties.get("PeerRegion") or region
@@ -121,7 +129,7 @@ def create_peering(_logical_id, properties, _stack):
             "VpcPeeringConnectionId": peering,
             "RequesterVpcInfo": {"VpcId": properties["VpcId"], "OwnerId": account, "Region": region},
             "AccepterVpcInfo": {"VpcId": properties["PeerVpcId"], "OwnerId": owner, "Region": peer_region},
-            "Status": {"Code": "active" if owner == account else "pending-acceptance", "Message": ""},
+            "Status": {"Code": "active" if (owner, peer_region) == (account, region) else "pending-acceptance", "Message": ""},
             "ExpirationTime": ec2._now_ts(),
             "Tags": [],
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::types::{StackResourceSummary, TemplateStage};
+use aws_sdk_cloudformation::types::{Stack as SdkStack, StackResourceSummary, TemplateStage};
 
 use super::answer::{Answer, Trouble, trouble};
 use super::incomplete;
@@ -24,35 +24,18 @@ pub(super) struct Seen {
 /// What stands for a user of a network stack.
 const HANDLE: &str = "AWS::CloudFormation::WaitConditionHandle";
 
-/// Looks at the stack.
+/// Looks at the stack, and at its template.
+pub(super) async fn whole(client: &Client, name: &str) -> Answer<Stack> {
+    let mut seen = stack(client, name).await?;
+    add_template(client, &mut seen.stack).await;
+    Ok(seen.stack)
+}
+
+/// Looks at the stack, without its template.
 pub(super) async fn stack(client: &Client, name: &str) -> Answer<Seen> {
-    const ACTION: &str = "cloudformation:DescribeStacks";
-    let answer = client.describe_stacks().stack_name(name).send().await;
-    let output = answer.map_err(|error| {
-        // CloudFormation's code for this is that of every other mistake in a request.
-        let words = error.as_service_error().and_then(|error| error.meta().message());
-        if words.is_some_and(|words| words.contains("does not exist")) {
-            Trouble::Absent
-        } else {
-            trouble(&error, ACTION, &[])
-        }
-    })?;
-    let Some(stack) = output.stacks.unwrap_or_default().into_iter().next() else {
-        return Err(Trouble::Absent);
-    };
-    let made_by_k2m = stack.tags().iter().any(|tag| tag.key() == Some(STACK_TAG));
-    let (resources, template) = tokio::join!(resources(client, name), async {
-        if made_by_k2m {
-            template(client, name).await.map(Some)
-        } else {
-            Ok(None)
-        }
-    });
-    // The rest of a stack says enough without its template.
-    let (template, template_unreadable) = match template {
-        Ok(template) => (template, None),
-        Err(trouble) => (None, Some(trouble.into())),
-    };
+    let (described, resources) = tokio::join!(describe(client, name), resources(client, name));
+    // Of a stack that isn't there, the list says the same in other words.
+    let (stack, made_by_k2m) = described?;
     let mut resources = resources?;
     // The id of a handle is an address that whoever knows it may write to.
     resources.retain(|resource| resource.resource_type() != Some(HANDLE));
@@ -98,8 +81,8 @@ pub(super) async fn stack(client: &Client, name: &str) -> Answer<Seen> {
             } else {
                 BTreeMap::new()
             },
-            template,
-            template_unreadable,
+            template: None,
+            template_unreadable: None,
             made_by_k2m,
             resources: resources
                 .into_iter()
@@ -107,6 +90,36 @@ pub(super) async fn stack(client: &Client, name: &str) -> Answer<Seen> {
                 .collect(),
         },
     })
+}
+
+async fn describe(client: &Client, name: &str) -> Answer<(SdkStack, bool)> {
+    const ACTION: &str = "cloudformation:DescribeStacks";
+    let answer = client.describe_stacks().stack_name(name).send().await;
+    let output = answer.map_err(|error| {
+        // CloudFormation's code for this is that of every other mistake in a request.
+        let words = error.as_service_error().and_then(|error| error.meta().message());
+        if words.is_some_and(|words| words.contains("does not exist")) {
+            Trouble::Absent
+        } else {
+            trouble(&error, ACTION, &[])
+        }
+    })?;
+    let Some(stack) = output.stacks.unwrap_or_default().into_iter().next() else {
+        return Err(Trouble::Absent);
+    };
+    let made_by_k2m = stack.tags().iter().any(|tag| tag.key() == Some(STACK_TAG));
+    Ok((stack, made_by_k2m))
+}
+
+/// Adds the template of a stack that k2m made. The rest of a stack says enough without it.
+pub(super) async fn add_template(client: &Client, stack: &mut Stack) {
+    if !stack.made_by_k2m {
+        return;
+    }
+    match template(client, &stack.name).await {
+        Ok(template) => stack.template = Some(template),
+        Err(trouble) => stack.template_unreadable = Some(trouble.into()),
+    }
 }
 
 /// Physical ids of the stack's resources by logical ids.

@@ -17,21 +17,18 @@ use crate::facts::network::{
 /// AWS takes up to 200 values a filter.
 const MOST_VALUES: usize = 200;
 
-/// Looks at the VPCs of `subnets`, and at `groups`.
+/// Looks at these VPCs, and at `groups`.
 pub(super) async fn network(
     client: &Client,
-    subnets: &Answer<Vec<String>>,
+    vpcs: &Answer<Vec<String>>,
     groups: &[String],
     claims: &Claims<'_>,
 ) -> Network {
-    let vpcs = match subnets {
-        Ok(subnets) => vpcs_of(client, subnets).await,
-        Err(trouble) => Err(trouble.clone()),
-    };
     let security_groups = security_groups(client, groups, claims);
     let ids = match vpcs {
         Ok(ids) => ids,
         Err(trouble) => {
+            let trouble = trouble.clone();
             let security_groups = security_groups.await;
             return Network {
                 vpcs: fact(Err(trouble.clone())),
@@ -47,14 +44,14 @@ pub(super) async fn network(
         }
     };
     let (vpcs, subnets, route_tables, network_acls, security_groups, peerings, attachments, endpoints) = tokio::join!(
-        self::vpcs(client, &ids),
-        self::subnets(client, &ids),
-        route_tables(client, &ids, claims),
-        network_acls(client, &ids),
+        self::vpcs(client, ids),
+        self::subnets(client, ids),
+        route_tables(client, ids, claims),
+        network_acls(client, ids),
         security_groups,
-        peerings(client, &ids, claims),
-        transit_gateway_attachments(client, &ids),
-        endpoints(client, &ids, claims),
+        peerings(client, ids, claims),
+        transit_gateway_attachments(client, ids),
+        endpoints(client, ids, claims),
     );
     let prefix_lists = prefix_lists(client, &named_lists(&route_tables, &security_groups)).await;
     Network {
@@ -100,10 +97,23 @@ macro_rules! all {
     }};
 }
 
-async fn vpcs_of(client: &Client, subnets: &[String]) -> Answer<Vec<String>> {
+/// Ids of the VPCs that these subnets are in.
+pub(super) async fn vpcs_of(client: &Client, subnets: &[String]) -> Answer<Vec<String>> {
     let found: Vec<sdk::Subnet> = all!(client.describe_subnets(), "DescribeSubnets", "subnet-id", subnets);
     let ids: BTreeSet<String> = found.into_iter().filter_map(|subnet| subnet.vpc_id).collect();
     Ok(ids.into_iter().collect())
+}
+
+/// Ids of all VPCs of the region.
+pub(super) async fn all_vpcs(client: &Client) -> Answer<Vec<String>> {
+    let items = client.describe_vpcs().into_paginator().items().send();
+    let found: Vec<sdk::Vpc> = items
+        .try_collect()
+        .await
+        .map_err(|error| trouble(&error, "ec2:DescribeVpcs", &[]))?;
+    let mut ids: Vec<String> = found.into_iter().filter_map(|vpc| vpc.vpc_id).collect();
+    ids.sort();
+    Ok(ids)
 }
 
 async fn vpcs(client: &Client, ids: &[String]) -> Answer<Vec<Vpc>> {

@@ -72,10 +72,11 @@ pub(super) async fn function(client: &Client, name: &str) -> Answer<Function> {
         .send()
         .await
         .map_err(|error| trouble(&error, "lambda:GetFunctionConfiguration", NOT_FOUND))?;
-    let (mut subnets, mut security_groups) = found
+    let (vpc, mut subnets, mut security_groups) = found
         .vpc_config
         .map(|vpc| {
             (
+                vpc.vpc_id.filter(|id| !id.is_empty()),
                 vpc.subnet_ids.unwrap_or_default(),
                 vpc.security_group_ids.unwrap_or_default(),
             )
@@ -99,6 +100,7 @@ pub(super) async fn function(client: &Client, name: &str) -> Answer<Function> {
         last_update_reason: found.last_update_status_reason,
         timeout_seconds: number(found.timeout.unwrap_or_default()),
         memory_mb: number(found.memory_size.unwrap_or_default()),
+        vpc,
         subnets,
         security_groups,
         // Only our own: another's variables may hold secrets.

@@ -10,6 +10,7 @@ mod kafka;
 mod kinesis;
 mod lambda;
 mod list;
+mod networks;
 mod owner;
 mod shared;
 pub mod stacks;
@@ -59,6 +60,10 @@ pub struct Question {
     pub topics: BTreeSet<String>,
     /// The stack, in the streams' region.
     pub stack: String,
+    /// The functions' VPC, where one is named.
+    pub vpc: Option<String>,
+    /// The functions' subnets, where they are named.
+    pub subnets: Vec<String>,
 }
 
 /// Why nothing at all could be seen.
@@ -105,6 +110,9 @@ fn of_profile(profile: Option<&str>) -> String {
 /// What this room will have to say. Boxed, so that the code behind it is compiled once, here: the body of an async function is compiled anew in
 /// each binary that awaits it, and with it all of the SDKs that it calls.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, LookError>> + Send + 'a>>;
+
+/// The same where what isn't known is a fact too.
+pub type Looking<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A way to AWS: who asks, and how. Everything but the region follows the SDK's own rules.
 #[derive(Debug)]
@@ -184,11 +192,7 @@ impl Aws {
     }
 
     /// Physical ids of a stack's resources by logical ids.
-    pub fn resources<'a>(
-        &'a self,
-        region: &'a str,
-        stack: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Fact<BTreeMap<String, String>>> + Send + 'a>> {
+    pub fn resources<'a>(&'a self, region: &'a str, stack: &'a str) -> Looking<'a, Fact<BTreeMap<String, String>>> {
         Box::pin(async move {
             let client = aws_sdk_cloudformation::Client::new(&self.in_region(region));
             fact(cloudformation::ids(&client, stack).await)
@@ -196,11 +200,7 @@ impl Aws {
     }
 
     /// The event source mappings of these, as they are now; in their order.
-    pub fn mappings<'a>(
-        &'a self,
-        region: &'a str,
-        uuids: &'a [String],
-    ) -> Pin<Box<dyn Future<Output = Vec<Fact<Mapping>>> + Send + 'a>> {
+    pub fn mappings<'a>(&'a self, region: &'a str, uuids: &'a [String]) -> Looking<'a, Vec<Fact<Mapping>>> {
         Box::pin(async move {
             let client = aws_sdk_lambda::Client::new(&self.in_region(region));
             let seen = paced(uuids, LAMBDA, |uuid| lambda::mapping(&client, uuid)).await;
@@ -211,11 +211,7 @@ impl Aws {
     }
 
     /// Asks a function how its way to the brokers is. It changes nothing, and takes nine seconds at the most.
-    pub fn probe<'a>(
-        &'a self,
-        region: &'a str,
-        function: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Fact<Probe>> + Send + 'a>> {
+    pub fn probe<'a>(&'a self, region: &'a str, function: &'a str) -> Looking<'a, Fact<Probe>> {
         Box::pin(async move {
             let client = aws_sdk_lambda::Client::new(&self.in_region(region));
             fact(lambda::probe(&client, function).await)
@@ -260,11 +256,26 @@ impl Aws {
             cluster,
             topics,
             stack,
+            vpc,
+            subnets,
         } = question;
         let (here, there) = (self.in_region(region), self.in_region(&cluster.region));
         let kafka = aws_sdk_kafka::Client::new(&there);
         let topics: Vec<&String> = topics.iter().collect();
-        let (account, streams_seen, deployed, concurrency, cluster_seen, brokers, topics_seen) = tokio::join!(
+        let (ec2_here, ec2_there) = (aws_sdk_ec2::Client::new(&here), aws_sdk_ec2::Client::new(&there));
+        // Where nobody says where the functions are to be, and they can't be where the brokers are.
+        let anywhere = *region != cluster.region && vpc.is_none() && subnets.is_empty();
+        let (
+            account,
+            streams_seen,
+            deployed,
+            concurrency,
+            (cluster_seen, cluster_vpcs),
+            brokers,
+            topics_seen,
+            named_vpcs,
+            all_vpcs,
+        ) = tokio::join!(
             async { sts::account(&aws_sdk_sts::Client::new(&here)).await },
             async {
                 let kinesis = aws_sdk_kinesis::Client::new(&here);
@@ -272,42 +283,63 @@ impl Aws {
             },
             deployed(&here, stack, streams),
             async { lambda::concurrency(&aws_sdk_lambda::Client::new(&here)).await },
-            kafka::cluster(&kafka, cluster.as_str()),
+            async {
+                let seen = kafka::cluster(&kafka, cluster.as_str()).await;
+                let vpcs = match &seen.subnets {
+                    Ok(subnets) => ec2::vpcs_of(&ec2_there, subnets).await,
+                    Err(trouble) => Err(trouble.clone()),
+                };
+                (seen, vpcs)
+            },
             kafka::brokers(&kafka, cluster.as_str()),
             paced(&topics, MSK, |name| kafka::topic(&kafka, cluster.as_str(), name)),
+            ec2::vpcs_of(&ec2_here, subnets),
+            async {
+                match anywhere {
+                    true => ec2::all_vpcs(&ec2_here).await,
+                    false => Ok(Vec::new()),
+                }
+            },
         );
         let first = streams_seen.first().and_then(|seen| seen.as_ref().err());
         self.reachable(region, &account, first)?;
 
         let claims = Claims::new(stack, &deployed.stack);
-        let (function_subnets, function_groups) = places(deployed.pipelines.iter().map(|(function, _)| function));
-        let groups = groups(&cluster_seen, &function_groups, &claims);
-        let (configuration, networks) = tokio::join!(
+        let functions = || deployed.pipelines.iter().filter_map(|(function, _)| function.found());
+        let function_groups: BTreeSet<String> = functions()
+            .flat_map(|function| function.security_groups.clone())
+            .chain(claims.ids("sg-").map(str::to_owned))
+            .collect();
+        let deployed_vpcs = functions().filter_map(|function| function.vpc.clone());
+        let function_vpcs = match (named_vpcs, all_vpcs) {
+            (Ok(named), Ok(all)) => {
+                let vpcs: BTreeSet<String> = named
+                    .into_iter()
+                    .chain(all)
+                    .chain(vpc.clone())
+                    .chain(deployed_vpcs)
+                    .collect();
+                Ok(vpcs.into_iter().collect())
+            }
+            (Err(trouble), _) | (_, Err(trouble)) => Err(trouble),
+        };
+        let ends = networks::Ends {
+            here: region,
+            there: &cluster.region,
+            cluster_vpcs: &cluster_vpcs,
+            function_vpcs: &function_vpcs,
+            cluster_groups: cluster_seen.security_groups.clone(),
+            function_groups: function_groups.into_iter().collect(),
+            claims: &claims,
+        };
+        let (configuration, (networks, network_stacks)) = tokio::join!(
             async {
                 match &cluster_seen.configuration {
                     Ok(revision) => kafka::configuration(&kafka, revision).await,
                     Err(trouble) => Err(trouble.clone()),
                 }
             },
-            async {
-                let mut networks = BTreeMap::new();
-                let subnets = &cluster_seen.subnets;
-                if *subnets != Err(Trouble::Absent) {
-                    let ec2 = aws_sdk_ec2::Client::new(&there);
-                    networks.insert(
-                        cluster.region.clone(),
-                        ec2::network(&ec2, subnets, &groups, &claims).await,
-                    );
-                }
-                // Functions elsewhere have a network of their own.
-                if !function_subnets.is_empty() && *region != cluster.region {
-                    let ec2 = aws_sdk_ec2::Client::new(&here);
-                    let subnets = Ok(function_subnets.clone());
-                    let network = ec2::network(&ec2, &subnets, &function_groups, &claims).await;
-                    networks.insert(region.clone(), network);
-                }
-                networks
-            },
+            networks::look(|region| self.in_region(region), ends),
         );
         Ok(Facts {
             schema: SCHEMA,
@@ -327,7 +359,7 @@ impl Aws {
                 .zip(topics_seen.into_iter().map(fact))
                 .collect(),
             networks,
-            network_stacks: BTreeMap::new(),
+            network_stacks,
             stack: deployed.stack,
             pipelines: streams
                 .iter()
@@ -394,16 +426,22 @@ const MSK: Pace = Pace {
     at_once: 4,
 };
 
-/// Asks for each, in order, at a rate that the service takes: half of what it takes in a second begins at once, and half in each second after that,
-/// so that no second ever sees more.
+impl Pace {
+    /// When the call of this number, from 0, may begin: half of what the service takes in a second begins at once, and half in each second after
+    /// that, so that no second ever sees more.
+    fn wait(self, number: u32) -> Duration {
+        let half = (self.a_second / 2).max(1);
+        Duration::from_secs(1) * number.saturating_add(1).saturating_sub(half) / half
+    }
+}
+
+/// Asks for each, in order, at a rate that the service takes.
 async fn paced<'a, T, R, F: Future<Output = R>>(items: &'a [T], pace: Pace, ask: impl Fn(&'a T) -> F) -> Vec<R> {
-    let half = pace.a_second.div_ceil(2).max(1);
     let begin = tokio::time::Instant::now();
     let asked = items.iter().zip(0_u32..).map(|(item, number)| {
         let answer = ask(item);
         async move {
-            let wait = Duration::from_secs(1) * number.saturating_sub(half.saturating_sub(1)) / half;
-            tokio::time::sleep_until(begin + wait).await;
+            tokio::time::sleep_until(begin + pace.wait(number)).await;
             answer.await
         }
     });
@@ -420,7 +458,8 @@ struct Deployed {
 }
 
 async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn]) -> Deployed {
-    let seen = match cloudformation::stack(&aws_sdk_cloudformation::Client::new(config), stack).await {
+    let cloudformation = aws_sdk_cloudformation::Client::new(config);
+    let mut seen = match cloudformation::stack(&cloudformation, stack).await {
         Ok(seen) => seen,
         Err(trouble) => {
             let unknown = || (fact(Err(trouble.clone())), fact(Err(trouble.clone())));
@@ -431,32 +470,90 @@ async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn]) -> Deployed 
         }
     };
     let client = aws_sdk_lambda::Client::new(config);
-    let mappings = paced(&seen.mappings, LAMBDA, |uuid| lambda::mapping(&client, uuid)).await;
-    let of_stream = |stream: &Arn| of_stream(&mappings, stream.as_str());
-    // The mapping knows its function; without one the stack's list does.
-    let named: Vec<Option<String>> = streams
+    // Mappings and functions together: they share one rate.
+    let (uuids, names) = of_streams(&seen, streams);
+    let listed: Vec<Listed<'_>> = uuids
         .iter()
-        .map(|stream| match of_stream(stream) {
-            Ok((_, read)) => Some(read.function.clone()),
-            Err(_) => {
-                let listed = seen.stack.resources.get(&format!("{}Function", pipeline_id(stream)));
-                let only = seen.functions.first().filter(|_| seen.functions.len() == 1);
-                listed.or(only).cloned()
-            }
-        })
+        .map(Listed::Mapping)
+        .chain(names.iter().map(Listed::Function))
         .collect();
-    let functions = paced(&named, LAMBDA, async |name| match name {
-        Some(name) => lambda::function(&client, name).await,
-        None => Err(Trouble::Absent),
-    })
-    .await;
-    let mappings = streams
-        .iter()
-        .map(|stream| of_stream(stream).map(|(mapping, _)| mapping));
+    let ((), looked_at) = tokio::join!(
+        cloudformation::add_template(&cloudformation, &mut seen.stack),
+        paced(&listed, LAMBDA, async |listed| match listed {
+            Listed::Mapping(uuid) => LookedAt::Mapping(lambda::mapping(&client, uuid).await),
+            Listed::Function(name) => LookedAt::Function((*name).clone(), lambda::function(&client, name).await),
+        }),
+    );
+    let (mut mappings, mut functions) = (Vec::new(), Vec::new());
+    for one in looked_at {
+        match one {
+            LookedAt::Mapping(mapping) => mappings.push(mapping),
+            LookedAt::Function(name, function) => functions.push((name, function)),
+        }
+    }
+    let mut pipelines = Vec::new();
+    for stream in streams {
+        let mapping = of_stream(&mappings, stream.as_str());
+        // The mapping knows its function; without one the stack's list does.
+        let meant = if let Ok((_, reads)) = &mapping {
+            Some(reads.function.clone())
+        } else {
+            let own = seen.stack.resources.get(&format!("{}Function", pipeline_id(stream)));
+            let only = functions.first().filter(|_| functions.len() == 1);
+            own.or(only.map(|(name, _)| name)).cloned()
+        };
+        let function = match meant {
+            None => Err(Trouble::Absent),
+            Some(meant) => match functions.iter().find(|(name, function)| is(&meant, name, function)) {
+                Some((_, function)) => function.clone(),
+                // Somebody had it invoke another function than the stack's.
+                None => lambda::function(&client, &meant).await,
+            },
+        };
+        pipelines.push((fact(function), fact(mapping.map(|(mapping, _)| mapping))));
+    }
     Deployed {
         stack: Fact::Found { value: seen.stack },
-        pipelines: functions.into_iter().map(fact).zip(mappings.map(fact)).collect(),
+        pipelines,
     }
+}
+
+/// UUIDs of mappings and names of functions that are looked at: those of the streams' own pipelines where the stack has them by k2m's names, else all.
+/// What is in another's stack is no pipeline.
+fn of_streams(seen: &cloudformation::Seen, streams: &[Arn]) -> (Vec<String>, Vec<String>) {
+    if !seen.stack.made_by_k2m {
+        return (Vec::new(), Vec::new());
+    }
+    let own = |end: &str, all: &[String]| {
+        let named = streams.iter().map(|stream| {
+            let id = format!("{}{end}", pipeline_id(stream));
+            seen.stack.resources.get(&id).cloned()
+        });
+        named.collect::<Option<Vec<String>>>().unwrap_or_else(|| all.to_vec())
+    };
+    (own("Mapping", &seen.mappings), own("Function", &seen.functions))
+}
+
+/// What of a stack is looked at in Lambda.
+enum Listed<'a> {
+    /// By its UUID.
+    Mapping(&'a String),
+    /// By its name.
+    Function(&'a String),
+}
+
+/// What came of it.
+enum LookedAt {
+    Mapping(Answer<(Mapping, lambda::Reads)>),
+    /// With the name by which it was asked for.
+    Function(String, Answer<Function>),
+}
+
+/// Whether a function that was asked for by this name is the one that is meant, by its name or ARN.
+fn is(meant: &str, name: &str, function: &Answer<Function>) -> bool {
+    meant == name
+        || meant.ends_with(&format!(":function:{name}"))
+        || function.as_ref().is_ok_and(|function| function.arn == meant)
 }
 
 /// The one of the stack's mappings that reads this stream. Where none is known to, one that could not be read may.
@@ -470,26 +567,6 @@ fn of_stream(mappings: &[Answer<(Mapping, lambda::Reads)>], stream: &str) -> Ans
         .find(|answer| !matches!(answer, Ok(_) | Err(Trouble::Absent)));
     let found = mappings.iter().find(reads).or(unread);
     found.cloned().unwrap_or(Err(Trouble::Absent))
-}
-
-/// Subnets and groups of functions, each once, in order.
-fn places<'a>(functions: impl Iterator<Item = &'a Fact<Function>>) -> (Vec<String>, Vec<String>) {
-    let (mut subnets, mut groups) = (BTreeSet::new(), BTreeSet::new());
-    for function in functions.filter_map(Fact::found) {
-        subnets.extend(function.subnets.iter().cloned());
-        groups.extend(function.security_groups.iter().cloned());
-    }
-    (subnets.into_iter().collect(), groups.into_iter().collect())
-}
-
-/// Security groups that matter in the cluster's region: the cluster's, the functions', the stack's.
-fn groups(cluster: &kafka::Seen, functions: &[String], claims: &Claims<'_>) -> Vec<String> {
-    let mut groups = cluster.security_groups.clone();
-    groups.extend_from_slice(functions);
-    groups.extend(claims.ids("sg-").map(str::to_owned));
-    groups.sort();
-    groups.dedup();
-    groups
 }
 
 /// A count, which AWS gives as a signed number.

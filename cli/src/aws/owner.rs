@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::facts::deployed::{RULE_DESCRIPTION, STACK_TAG};
-use crate::facts::{Fact, Owner, Stack};
+use crate::facts::{Fact, Network, Owner, Stack};
 
 /// What the stack of this pipeline can lay claim to.
 #[derive(Debug)]
@@ -78,6 +78,24 @@ impl<'a> Claims<'a> {
             Owner::Foreign
         } else {
             Owner::ThisStack
+        }
+    }
+}
+
+/// Gives routes to the network stacks whose list names them: such a route has neither an id nor tags.
+pub(super) fn claim_routes<'s>(network: &mut Network, stacks: impl Iterator<Item = &'s Stack> + Clone) {
+    let Fact::Found { value: tables } = &mut network.route_tables else {
+        return;
+    };
+    for table in tables {
+        for route in table.routes.iter_mut().filter(|route| route.owner == Owner::Foreign) {
+            let name = format!("{}|{}", table.id, route.destination);
+            let owner = stacks
+                .clone()
+                .find(|stack| stack.made_by_k2m && stack.resources.values().any(|id| *id == name));
+            if let Some(stack) = owner {
+                route.owner = Owner::K2mStack(stack.name.clone());
+            }
         }
     }
 }

@@ -15,8 +15,8 @@ impl NetworkStacks for Aws {
     fn network_stack<'a>(&'a self, region: &'a str, name: &'a str) -> Doing<'a, Fact<Stack>> {
         Box::pin(async move {
             let client = aws_sdk_cloudformation::Client::new(&self.in_region(region));
-            match cloudformation::stack(&client, name).await {
-                Ok(seen) => Ok(Fact::Found { value: seen.stack }),
+            match cloudformation::whole(&client, name).await {
+                Ok(value) => Ok(Fact::Found { value }),
                 Err(Trouble::Absent) => Ok(Fact::Absent),
                 // A missing right is said with the plan's words, all else with the deployment's.
                 Err(trouble @ Trouble::Denied { .. }) => Ok(fact(Err(trouble))),

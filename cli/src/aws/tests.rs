@@ -241,7 +241,9 @@ async fn resources_come_from_every_page_and_deleted_ones_are_left_out() {
     };
     let look = async |script: Script| {
         let client = client!(aws_sdk_cloudformation, script);
-        cloudformation::stack(&client, "k2m-orders").await.unwrap()
+        let mut seen = cloudformation::stack(&client, "k2m-orders").await.unwrap();
+        cloudformation::add_template(&client, &mut seen.stack).await;
+        seen
     };
     let ours = look(stack("k2m:stack", true)).await;
     assert_eq!(
@@ -379,9 +381,10 @@ async fn a_missing_right_is_named() {
     );
     let answer = "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You are not authorized to perform this operation.</Message></Error></Errors><RequestID>r</RequestID></Response>";
     let stack = Fact::<Stack>::Absent;
-    let (subnets, groups) = (Ok(vec!["subnet-1".to_owned()]), ["sg-1".to_owned()]);
+    let (subnets, groups) = (["subnet-1".to_owned()], ["sg-1".to_owned()]);
     let ec2 = client!(aws_sdk_ec2, Script::always(403, answer));
-    let network = ec2::network(&ec2, &subnets, &groups, &Claims::new("k2m-orders", &stack)).await;
+    let vpcs = ec2::vpcs_of(&ec2, &subnets).await;
+    let network = ec2::network(&ec2, &vpcs, &groups, &Claims::new("k2m-orders", &stack)).await;
     let actions = [
         network.subnets.unreadable(),
         network.vpcs.unreadable(),
@@ -546,4 +549,44 @@ async fn a_function_is_asked_for_its_probe_and_its_own_error_is_no_missing_right
     let absent = json_error("ResourceNotFoundException", "no such function");
     let answer = lambda::probe(&client!(aws_sdk_lambda, Script::always(404, &absent)), "orders").await;
     assert_eq!(answer, Err(Trouble::Absent));
+}
+
+#[test]
+fn no_second_sees_more_calls_than_the_service_takes() {
+    for pace in [super::KINESIS, super::LAMBDA, super::MSK] {
+        let begins: Vec<_> = (0..200).map(|number| pace.wait(number)).collect();
+        for begin in &begins {
+            let within = begins
+                .iter()
+                .filter(|other| *other >= begin && other.saturating_sub(*begin) < std::time::Duration::from_secs(1));
+            assert!(within.count() <= pace.a_second as usize, "{pace:?} from {begin:?}");
+        }
+        assert!(
+            begins[0].is_zero() && begins[1].is_zero(),
+            "{pace:?}: a few are asked for at once"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_side_by_side_is_answered_in_order() {
+    let pace = super::Pace {
+        a_second: 1000,
+        at_once: 3,
+    };
+    let (now, most) = (
+        std::sync::atomic::AtomicUsize::new(0),
+        std::sync::atomic::AtomicUsize::new(0),
+    );
+    let numbers: Vec<u64> = (0..20).collect();
+    let answers = super::paced(&numbers, pace, async |number| {
+        use std::sync::atomic::Ordering::SeqCst;
+        most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+        tokio::time::sleep(std::time::Duration::from_millis(5 - number % 5)).await;
+        now.fetch_sub(1, SeqCst);
+        *number
+    });
+    assert_eq!(answers.await, numbers);
+    let most = most.into_inner();
+    assert!((2..=3).contains(&most), "{most} at once");
 }

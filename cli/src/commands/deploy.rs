@@ -8,7 +8,7 @@ use super::attended::Attended;
 use super::chosen::chosen;
 use super::look::{connect, look};
 use super::networks::{self, Regions};
-use super::{CommandError, health, output};
+use super::{CommandError, health, output, rendered};
 use crate::args::DeployArgs;
 use crate::arn::PlaceError;
 use crate::aws::{Aws, LookError};
@@ -79,7 +79,7 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
 
     let facts = attended.unless_stopped(name, look(&aws, &settings)).await?;
     let mut plan = crate::plan::plan(&settings, &facts)?;
-    let template = crate::template::render(&plan)?;
+    let template = rendered(&plan)?;
     for decision in &plan.decisions {
         let of = decision.pipeline.as_ref().map(|stream| format!("{stream}: "));
         attended.tell(&format!(
@@ -126,11 +126,27 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
         peerings: &aws,
         stacks: &aws,
     };
-    let agreed = agree_to_networks(attended, &plan, &facts, &template).await?;
-    let network_stacks = networks.deploy(&plan.network_stacks).await?;
+    let agreed = agree_to_networks(attended, &plan, &facts, template.text()).await?;
+    let me = user(&place.region, name);
+    // First with what the functions need where they are, and when they have moved, without.
+    let widened = plan.network_stacks.iter().map(|stack| {
+        let deployed = facts.network_stacks.get(&stack.stack).unwrap_or(&Fact::Absent);
+        stack.with_former(deployed, &me)
+    });
+    let widened = widened.collect::<Result<Vec<_>, _>>()?;
+    let mut network_stacks = networks.deploy(&widened).await?;
 
-    let mut deployed = deploy_plan(&machine, &plan, &template, &handler, replaces, agreed).await?;
+    let mut deployed = deploy_plan(&machine, &plan, template.text(), &handler, replaces, agreed).await?;
     deployed.plan_warnings = plan.warnings.clone();
+    if widened != plan.network_stacks {
+        // What came of it first is told: the second time only takes away.
+        let narrowed = networks.deploy(&plan.network_stacks).await?;
+        for (first, then) in network_stacks.iter_mut().zip(narrowed) {
+            if first.status == "unchanged" {
+                *first = then;
+            }
+        }
+    }
     deployed.network_stacks = network_stacks;
     // What the stack needed before, and needs no more.
     let needed = |(region, name): &(String, String)| {
@@ -138,7 +154,7 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
         stacks.any(|stack| stack.stack == *name && stack.region == *region)
     };
     let over: Vec<(String, String)> = former.into_iter().rev().filter(|stack| !needed(stack)).collect();
-    let released = networks.release(&over, &user(&place.region, name)).await?;
+    let released = networks.release(&over, &me).await?;
     deployed.network_stacks.extend(released);
     let waited = attended.unless_stopped(name, async {
         Ok::<_, LookError>(mapping_trouble(&aws, attended, &plan).await)
@@ -149,8 +165,12 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
             Exit::Fine
         }
         Err(stopped) => {
-            let words = "stopped while the event source mappings were waited for; the stack is deployed";
-            deployed.warnings.push(words.to_owned());
+            let mappings = match plan.pipelines.as_slice() {
+                [_] => "mapping was",
+                _ => "mappings were",
+            };
+            let words = format!("stopped while the event source {mappings} waited for; the stack is deployed");
+            deployed.warnings.push(words);
             stopped.exit()
         }
     };
@@ -345,7 +365,22 @@ fn origin(named: Option<&Path>) -> Result<Origin, CommandError> {
 mod tests {
     use super::*;
     use crate::plan::sample::sample;
-    use crate::plan::{DeadLetterTopic, NewTopic};
+    use crate::plan::{DeadLetterTopic, NewTopic, Removed};
+
+    #[test]
+    fn a_pipeline_that_goes_is_asked_for_first() {
+        let mut plan = sample();
+        plan.removed = vec![Removed {
+            stream: "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks".to_owned(),
+            topic: Some("page-views".to_owned()),
+        }];
+        let asked = conditions(&plan);
+        assert!(
+            asked[0].starts_with("removes the pipeline of the stream clicks: ")
+                && asked[0].ends_with("the topic page-views stays"),
+            "{asked:?}"
+        );
+    }
 
     #[test]
     fn each_topic_that_nobody_has_confirmed_is_asked_for() {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::{CommandError, chosen, output, signals, unless_stopped};
+use super::{CommandError, chosen, file, output, signals, unless_stopped};
 use crate::args::{InitArgs, SettingsArgs};
 use crate::arn::{Arn, Kind};
 use crate::aws::{Aws, Candidate, default_region};
@@ -18,7 +18,7 @@ use crate::report::{Reporter, printable};
 use crate::settings::parse::topic as parse_topic;
 use crate::settings::{Environment, File, Source, Sources, resolve};
 use ask::{Item, Question, Terminal};
-use write::{Written, render, replace};
+use write::{Written, render};
 
 /// Why no file was written.
 #[derive(Debug, Error)]
@@ -75,6 +75,14 @@ pub enum InitError {
         /// `stream` or `cluster`.
         what: &'static str,
     },
+    /// A file lists pipelines, which can't be asked for one by one.
+    #[error(
+        "{path} lists pipelines, and `k2m init` writes settings for all of them alike: add a pipeline to the list by hand, or write another file with --config FILE"
+    )]
+    Listed {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file is there, and nobody says that it may be overwritten.
     #[error(
         "{path} is there already, and nobody to ask: standard input or error is no terminal; --yes overwrites it and keeps its settings, --config FILE writes another"
@@ -109,9 +117,11 @@ impl InitError {
     /// The exit code that it ends with.
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::NoTerminal { .. } | Self::Ambiguous { .. } | Self::NoRegion { .. } | Self::Exists { .. } => {
-                Exit::Usage
-            }
+            Self::Listed { .. }
+            | Self::NoTerminal { .. }
+            | Self::Ambiguous { .. }
+            | Self::NoRegion { .. }
+            | Self::Exists { .. } => Exit::Usage,
             Self::Nothing { .. } | Self::Declined { .. } => Exit::Failed,
             Self::Blind { .. } => Exit::CouldNotTell,
             Self::Ask(_) | Self::Write { .. } => Exit::Io,
@@ -193,17 +203,26 @@ struct Asking<'a> {
 impl Asking<'_> {
     async fn work(&mut self, reporter: &Reporter) -> Result<Written, CommandError> {
         let file = chosen::read(&self.path)?;
+        if file.as_ref().is_some_and(|file| !file.pipelines.is_empty()) {
+            let path = self.path.clone();
+            return Err(InitError::Listed { path }.into());
+        }
         if file.is_some() {
             self.may_overwrite().await?;
         }
         let file = file.as_ref();
         let stream = self.arn(Kind::Stream, file, None, reporter).await?;
         let cluster = self.arn(Kind::Cluster, file, Some(&stream), reporter).await?;
-        let topic = self.topic(file, &stream, &cluster, reporter).await?;
+        let streams = self.streams(file, stream)?;
+        let topic = match streams.as_slice() {
+            [stream] => Some(self.topic(file, stream, &cluster, reporter).await?),
+            // Each stream has its own.
+            _ => self.args.settings.topic.clone(),
+        };
         let flags = SettingsArgs {
-            stream: vec![stream.to_string()],
+            stream: streams.iter().map(ToString::to_string).collect(),
             cluster: Some(cluster.to_string()),
-            topic: Some(topic),
+            topic,
             ..self.args.settings.clone()
         };
         // What the file will say must be right, before it says it; the environment is not part of it.
@@ -213,7 +232,7 @@ impl Asking<'_> {
             file,
         })?;
         let (text, settings) = render(&flags, file).map_err(|error| self.not_written(io::Error::other(error)))?;
-        replace(&self.path, &text).map_err(|error| self.not_written(error))?;
+        file::replace(&self.path, &text).map_err(|error| self.not_written(error))?;
         Ok(Written::new(&self.path, chosen::DEFAULT_FILE, settings))
     }
 
@@ -336,6 +355,17 @@ impl Asking<'_> {
             .await?;
         // It was checked as it was typed.
         Arn::parse(kind, &answer).map_err(|error| InitError::Ask(io::Error::other(error)).into())
+    }
+
+    /// The stream that was chosen, or all where several were said.
+    fn streams(&self, file: Option<&File>, stream: Arn) -> Result<Vec<Arn>, CommandError> {
+        let sources = Sources {
+            flags: &self.args.settings,
+            environment: &self.environment,
+            file,
+        };
+        let said = sources.all_streams()?;
+        Ok(if said.contains(&stream) { said } else { vec![stream] })
     }
 
     /// The topic: what a flag or a variable says, or what the user chooses; k2m.yaml's or the stream's name by default.

@@ -18,6 +18,12 @@ pub(super) fn question(settings: &Settings) -> Question {
         cluster: settings.cluster.value.clone(),
         topics: topics.map(str::to_owned).collect(),
         stack: settings.stack.value.clone(),
+        vpc: settings.vpc.as_ref().map(|vpc| vpc.value.clone()),
+        subnets: settings
+            .subnets
+            .as_ref()
+            .map(|subnets| subnets.value.clone())
+            .unwrap_or_default(),
     }
 }
 

@@ -2,12 +2,12 @@
 
 mod digest;
 
-use super::{CommandError, chosen, health, look, networks, output};
+use super::{CommandError, chosen, health, look, networks, output, rendered};
 use crate::args::PlanArgs;
 use crate::exit::Exit;
+use crate::plan;
 use crate::plan::change::Change;
 use crate::report::Reporter;
-use crate::{plan, template};
 use digest::Digest;
 
 /// Runs the command.
@@ -15,8 +15,8 @@ pub async fn run(args: PlanArgs, reporter: &mut Reporter) -> Result<Exit, Comman
     let (settings, access) = chosen::chosen(&args.settings)?;
     let facts = look::facts(&settings, &access, args.facts.as_deref()).await?;
     let mut plan = plan::plan(&settings, &facts)?;
-    let template = template::render(&plan)?;
-    let change = Change::between(&facts.stack, &template)?;
+    let template = rendered(&plan)?;
+    let change = Change::between(&facts.stack, template.text())?;
     let network_changes = networks::changes(&plan, &facts)?;
     let exit = exit(network_changes.iter().map(|network| &network.change).chain([&change]));
     plan.warnings.extend(health::warnings(&settings, &facts));

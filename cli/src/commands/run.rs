@@ -127,6 +127,7 @@ pub(super) fn chosen(args: &RunArgs) -> Result<LocalSettings, CommandError> {
     let text = |number: Option<u32>| number.map(|number| number.to_string());
     let signed = |number: Option<i32>| number.map(|number| number.to_string());
     let flags = SettingsArgs {
+        stream: args.stream.iter().cloned().collect(),
         topic: args.topic.clone(),
         payload: args.payload.clone(),
         on_poison: args.on_poison.map(|how| how.name().to_owned()),

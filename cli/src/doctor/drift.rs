@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
+use std::rc::Rc;
 
 use serde_json::json;
 use serde_yaml::Value;
 
 use super::{Case, Outcome, given};
-use crate::facts::{Fact, Facts, Function, Mapping, PipelineFacts, Stack};
+use crate::facts::{Fact, Function, Mapping, PipelineFacts, Stack};
 use crate::shell::Command;
 
 /// What is known of changes outside the stack.
@@ -23,7 +24,7 @@ pub(super) enum Drift {
 /// The comparison.
 #[derive(Debug)]
 pub(super) struct Known {
-    template: Value,
+    template: Rc<Value>,
     /// All variables of the function, where the template has nothing but text for them.
     variables: Option<BTreeMap<String, String>>,
     differences: Vec<Difference>,
@@ -79,11 +80,11 @@ pub(super) fn none(case: &Case<'_>) -> Outcome {
 }
 
 impl Drift {
-    /// Compares.
-    pub(super) fn of(facts: &Facts, seen: &PipelineFacts) -> Self {
-        match read(&facts.stack) {
-            Ok((stack, template)) => Self::Known(Known::new(stack, template, seen)),
-            Err(outcome) => Self::Unknown(outcome),
+    /// Compares a pipeline with what the stack's template says.
+    pub(super) fn of(read: &Read<'_>, seen: &PipelineFacts) -> Self {
+        match read {
+            Ok((stack, template)) => Self::Known(Known::new(stack, Rc::clone(template), seen)),
+            Err(outcome) => Self::Unknown(outcome.clone()),
         }
     }
 
@@ -96,8 +97,11 @@ impl Drift {
     }
 }
 
-/// The stack with its template, where both are what is deployed.
-fn read(stack: &Fact<Stack>) -> Result<(&Stack, Value), Outcome> {
+/// The stack with its template, where both are what is deployed; else how a check says why not. All pipelines share it.
+pub(super) type Read<'a> = Result<(&'a Stack, Rc<Value>), Outcome>;
+
+/// Reads the stack's template.
+pub(super) fn read(stack: &Fact<Stack>) -> Read<'_> {
     let Some(stack) = stack.found().filter(|stack| stack.made_by_k2m) else {
         return Err(Outcome::skip("there is no stack of k2m to compare with"));
     };
@@ -110,7 +114,7 @@ fn read(stack: &Fact<Stack>) -> Result<(&Stack, Value), Outcome> {
     }
     match (&stack.template, &stack.template_unreadable) {
         (Some(text), _) => match serde_yaml::from_str(text) {
-            Ok(template) => Ok((stack, template)),
+            Ok(template) => Ok((stack, Rc::new(template))),
             Err(error) => Err(Outcome::skip(format!("the stack's template is no YAML: {error}"))),
         },
         (None, Some(why)) => Err(Outcome::Unknown {
@@ -122,7 +126,7 @@ fn read(stack: &Fact<Stack>) -> Result<(&Stack, Value), Outcome> {
 }
 
 impl Known {
-    fn new(stack: &Stack, template: Value, seen: &PipelineFacts) -> Self {
+    fn new(stack: &Stack, template: Rc<Value>, seen: &PipelineFacts) -> Self {
         let mut known = Self {
             variables: None,
             differences: Vec::new(),

@@ -302,14 +302,20 @@ const CHECKS: [Check; 21] = [
 
 /// Judges each pipeline by the facts that were taken of it.
 pub fn examine(settings: &Settings, facts: &Facts) -> Report {
+    let read = drift::read(&facts.stack);
     let pipelines = settings.pipelines.iter().map(|pipeline| Examined {
         stream: pipeline.stream.value.name().to_owned(),
-        report: examine_one(settings, pipeline, facts),
+        report: examine_one(settings, pipeline, facts, &read),
     });
     Report::new(pipelines.collect())
 }
 
-fn examine_one(settings: &Settings, pipeline: &PipelineSettings, facts: &Facts) -> PipelineReport {
+fn examine_one(
+    settings: &Settings,
+    pipeline: &PipelineSettings,
+    facts: &Facts,
+    read: &drift::Read<'_>,
+) -> PipelineReport {
     const UNSEEN: &PipelineFacts = &PipelineFacts {
         stream: Fact::Absent,
         function: Fact::Absent,
@@ -317,7 +323,7 @@ fn examine_one(settings: &Settings, pipeline: &PipelineSettings, facts: &Facts) 
         probe: None,
     };
     let seen = facts.pipelines.get(pipeline.stream.value.as_str()).unwrap_or(UNSEEN);
-    let drift = Drift::of(facts, seen);
+    let drift = Drift::of(read, seen);
     let case = Case {
         settings,
         pipeline,
@@ -461,6 +467,9 @@ impl<'a> Case<'a> {
             matches!(setting.source, Source::Flag(_))
         }
         let (settings, pipeline) = (self.settings, self.pipeline);
+        if settings.pipelines.len() > 1 {
+            return self.deploy_several(more);
+        }
         let mut command = Command::new("k2m deploy");
         let file = [&pipeline.stream.source, &settings.cluster.source]
             .into_iter()
@@ -471,12 +480,8 @@ impl<'a> Case<'a> {
         if let Some(path) = file {
             command = command.option("--config", path);
         }
-        // What is not said anew for all pipelines of the stack would take them away.
-        let streams = settings.pipelines.iter().map(|one| &one.stream);
-        for stream in streams.filter(|stream| !heard(stream)) {
-            command = command.option("--stream", stream.value.as_str());
-        }
         let mut options = vec![
+            (!heard(&pipeline.stream), "--stream", pipeline.stream.value.as_str()),
             (!heard(&settings.cluster), "--cluster", settings.cluster.value.as_str()),
             (flag(&pipeline.topic), "--topic", pipeline.topic.value.as_str()),
             (flag(&settings.stack), "--stack", settings.stack.value.as_str()),
@@ -542,6 +547,42 @@ impl<'a> Case<'a> {
         command.to_string()
     }
 
+    /// The same of a stack with several pipelines: what is of one of them has its place in the list of k2m.yaml, since a flag would be for all, and a
+    /// stream that is not said again would be taken away.
+    fn deploy_several(&self, more: &[(&str, &str)]) -> String {
+        let (settings, pipeline) = (self.settings, self.pipeline);
+        let mut command = Command::new("k2m deploy");
+        match &pipeline.stream.source {
+            Source::File { path, .. } if path != "k2m.yaml" => command = command.option("--config", path),
+            Source::File { .. } | Source::Environment(_) => {}
+            Source::Flag(_) | Source::Default => command = command.option("--config", "k2m.yaml"),
+        }
+        if matches!(settings.stack.source, Source::Flag(_)) && matches!(pipeline.stream.source, Source::File { .. }) {
+            command = command.option("--stack", &settings.stack.value);
+        }
+        let of_stack = |name: &str| TABLE.iter().any(|row| row.of_stack() && row.flag() == name);
+        let mut own = Vec::new();
+        for (name, value) in more {
+            // A topic that is missing is missing whoever asks.
+            if of_stack(name) || *name == "--create-topic" {
+                command = command.option(name, value);
+            } else {
+                own.push(format!(
+                    "`{}: {value}`",
+                    name.trim_start_matches("--").replace('-', "_")
+                ));
+            }
+        }
+        if own.is_empty() {
+            return command.to_string();
+        }
+        format!(
+            "set {} in the pipeline of {} in k2m.yaml, then {command}",
+            own.join(" and "),
+            pipeline.stream.value.name()
+        )
+    }
+
     /// The payload's options: those that were said with flags, and what the function is told where nobody said anything.
     fn payload(&self, found: bool) -> Vec<(String, String)> {
         let settings = self.pipeline.payload.settings();
@@ -570,10 +611,13 @@ impl<'a> Case<'a> {
     /// The deployment that gives a setting another value, and how to make that last.
     fn setting(&self, name: &str, value: &str) -> [String; 2] {
         let flag = format!("--{}", name.replace('_', "-"));
-        [
-            self.deploy(&[(&flag, value)]),
-            format!("to make it last: `{name}: {value}` in k2m.yaml"),
-        ]
+        let of_stack = TABLE.iter().any(|row| row.of_stack() && row.name == name);
+        let lasting = if of_stack || self.settings.pipelines.len() == 1 {
+            format!("to make it last: `{name}: {value}` in k2m.yaml")
+        } else {
+            format!("`{name}: {value}` outside `pipelines` is for each of them")
+        };
+        [self.deploy(&[(&flag, value)]), lasting]
     }
 
     /// `k2m destroy` of this pipeline.
@@ -586,19 +630,36 @@ impl<'a> Case<'a> {
 
     /// What brings back a resource of the stack that was deleted by another hand, and with it the mapping.
     fn anew(&self, evidence: String) -> Outcome {
+        let mut fix = if self.settings.pipelines.len() == 1 {
+            vec![self.destroy(), self.deploy(&[])]
+        } else {
+            // The other pipelines work on.
+            let deploy = self.deploy(&[]);
+            vec![
+                format!(
+                    "take the pipeline of {} out of k2m.yaml, and run `{deploy}`: it lets go what is left of it",
+                    self.pipeline.stream.value.name()
+                ),
+                "put it back, and run it once more:".to_owned(),
+                deploy,
+            ]
+        };
+        fix.push(if self.settings.pipelines.len() == 1 {
+            "the new mapping begins at the starting position: to begin where the old one ended, add --starting-position AT_TIMESTAMP and \
+             --starting-timestamp with a time before the last record that arrived"
+                .to_owned()
+        } else {
+            "the new mapping begins at the starting position: to begin where the old one ended, give the pipeline `starting_position: AT_TIMESTAMP` and \
+             `starting_timestamp` with a time before the last record that arrived"
+                .to_owned()
+        });
         Outcome::Fail {
             evidence: vec![
                 evidence,
                 "changed outside the stack: it was deleted; CloudFormation takes it to be there, so k2m deploy does not make it again"
                     .to_owned(),
             ],
-            fix: vec![
-                self.destroy(),
-                self.deploy(&[]),
-                "the new mapping begins at the starting position: to begin where the old one ended, add --starting-position AT_TIMESTAMP and \
-                 --starting-timestamp with a time before the last record that arrived"
-                    .to_owned(),
-            ],
+            fix,
         }
     }
 

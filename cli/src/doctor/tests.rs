@@ -6,7 +6,7 @@ use k2m_handler::payload::Pointer;
 use k2m_handler::probe::report::{Failure, Right, Step};
 use serde_json::json;
 
-use super::{CHECKS, Outcome, PipelineReport};
+use super::{CHECKS, Health, Outcome, PipelineReport};
 use crate::arn::{Arn, Kind};
 use crate::exit::Exit;
 use crate::facts::cluster::Authentication;
@@ -242,6 +242,7 @@ pub(crate) fn facts() -> Facts {
     facts
 }
 
+#[expect(clippy::too_many_lines, reason = "plain data")]
 fn looked_at() -> Facts {
     let broker = |id: u32, subnet: &str, address: &str| Broker {
         id,
@@ -320,6 +321,7 @@ fn looked_at() -> Facts {
                     max_record_kib: None,
                 }),
                 function: found(Function {
+                    vpc: Some("vpc-1".to_owned()),
                     arn: "arn:aws:lambda:eu-west-1:123456789012:function:orders".to_owned(),
                     state: "Active".to_owned(),
                     state_reason: None,
@@ -1474,6 +1476,89 @@ fn what_people_see() {
         })
         .collect();
     insta::assert_snapshot!(text.join("\n"));
+}
+
+/// A stack of two pipelines: that of the others tests, and one like it.
+fn two() -> (Settings, Facts) {
+    let (mut settings, mut facts) = (settings(), facts());
+    let clicks = STREAM.replace("orders", "clicks");
+    let mut other = settings.pipelines[0].clone();
+    other.stream = default(Arn::parse(Kind::Stream, &clicks).unwrap());
+    other.topic = default("clicks".to_owned());
+    settings.pipelines.push(other);
+    for pipeline in &mut settings.pipelines {
+        pipeline.stream.source = Source::File {
+            path: "k2m.yaml".to_owned(),
+            line: 4,
+        };
+    }
+    let mut seen = facts.pipelines[STREAM].clone();
+    get(&mut seen.stream).arn.clone_from(&clicks);
+    let function = get(&mut seen.function);
+    function.arn = function.arn.replace("orders", "clicks");
+    function.variables.insert("K2M_TOPIC".to_owned(), "clicks".to_owned());
+    get(&mut seen.mapping).uuid = "u-3".to_owned();
+    facts.pipelines.insert(clicks, seen);
+    let mut topic = get(facts.topic_named(TOPIC)).clone();
+    topic.name = "clicks".to_owned();
+    *facts.topic_named("clicks") = found(topic);
+    let stack = get(&mut facts.stack);
+    let resources = ["Function", "LogGroup", "Mapping"].map(|end| {
+        let physical = if end == "Mapping" {
+            "u-3".to_owned()
+        } else {
+            format!("clicks-{end}")
+        };
+        (format!("Clicks3f9bdfc7{end}"), physical)
+    });
+    stack.resources.extend(resources);
+    (settings, facts)
+}
+
+#[test]
+fn each_pipeline_is_judged_and_named() {
+    type Row = (&'static str, fn(&mut Settings, &mut PipelineFacts));
+    let judged = |change: fn(&mut Settings, &mut PipelineFacts)| {
+        let (mut settings, mut facts) = two();
+        change(
+            &mut settings,
+            facts.pipelines.get_mut(&STREAM.replace("orders", "clicks")).unwrap(),
+        );
+        let report = super::examine(&settings, &facts);
+        let each: Vec<Health> = report.pipelines.iter().map(|one| one.report.health).collect();
+        (report.to_string(), report.exit(), each)
+    };
+    let (healthy, exit, _) = judged(|_, _| {});
+    assert_eq!(exit, Exit::Fine, "{healthy}");
+    assert!(healthy.ends_with("2 pipelines: 2 healthy.\n"), "{healthy}");
+    let rows: [Row; 4] = [
+        ("its mapping is switched off", |_, seen| {
+            "Disabled".clone_into(&mut get(&mut seen.mapping).state);
+        }),
+        ("its function is gone", |_, seen| seen.function = Fact::Absent),
+        ("its batches are small", |_, seen| {
+            get(&mut seen.mapping).batch_size = 10;
+        }),
+        ("its batches fail", |_, seen| {
+            get(&mut seen.mapping).last_result = Some("PROBLEM: Function call failed".to_owned());
+        }),
+    ];
+    let mut text = String::new();
+    for (name, change) in rows {
+        let (shown, exit, each) = judged(change);
+        assert_eq!(each[0], Health::Healthy, "{name}: {shown}");
+        let (_, of_clicks) = shown.split_once("== the pipeline of clicks\n").unwrap();
+        let (_, causes) = of_clicks.split_once("\n\n").unwrap();
+        text.extend(["== ", name, ": exit ", &exit.code().to_string(), "\n", causes]);
+    }
+    insta::assert_snapshot!(text);
+    let (settings, facts) = two();
+    let document = serde_json::to_value(super::examine(&settings, &facts)).unwrap();
+    assert_eq!(
+        (&document["health"], &document["pipelines"][1]["stream"]),
+        (&json!("healthy"), &json!("clicks"))
+    );
+    assert!(document["pipelines"][0]["checks"].is_array());
 }
 
 #[test]

@@ -106,6 +106,9 @@ pub struct Function {
     pub timeout_seconds: u32,
     /// Memory in MB.
     pub memory_mb: u32,
+    /// The VPC that it is in, where it is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpc: Option<String>,
     /// Subnets it has network interfaces in; empty where it is in no VPC.
     pub subnets: Vec<String>,
     /// Its security groups.

@@ -140,14 +140,14 @@ impl Facts {
 
     /// What is of the only pipeline.
     #[cfg(test)]
-    pub fn one(&mut self) -> &mut PipelineFacts {
+    pub(crate) fn one(&mut self) -> &mut PipelineFacts {
         assert_eq!(self.pipelines.len(), 1, "it is not the only one");
         self.pipelines.values_mut().next().unwrap()
     }
 
     /// The fact of a topic, absent before it was known.
     #[cfg(test)]
-    pub fn topic_named(&mut self, name: &str) -> &mut Fact<Topic> {
+    pub(crate) fn topic_named(&mut self, name: &str) -> &mut Fact<Topic> {
         self.topics.entry(name.to_owned()).or_insert(Fact::Absent)
     }
 

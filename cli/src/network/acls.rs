@@ -13,10 +13,10 @@ use crate::facts::network::NetworkAcl;
 pub(super) const FINAL_ENTRY: u32 = 32767;
 
 /// Whether this network ACL lets all of `asked`, which are `answers` or not, out of its subnet (`egress`) or in.
-pub(super) fn judge(acl: &NetworkAcl, egress: bool, answers: bool, asked: Area) -> Outcome {
+pub(super) fn judge(acl: &NetworkAcl, egress: bool, answers: bool, asked: &Areas) -> Outcome {
     let mut entries: Vec<_> = acl.entries.iter().filter(|entry| entry.egress == egress).collect();
     entries.sort_by_key(|entry| entry.number);
-    let mut left = Areas::from(asked);
+    let mut left = asked.clone();
     let mut by = Vec::new();
     let mut denied: BTreeMap<u32, Areas> = BTreeMap::new();
     let mut doubt = None;
@@ -62,7 +62,7 @@ pub(super) fn judge(acl: &NetworkAcl, egress: bool, answers: bool, asked: Area) 
             acl: acl.id.clone(),
             egress,
             answers,
-            partly: !all.is_whole(&asked),
+            partly: !all.is_all_of(asked),
             denials: denied
                 .iter()
                 .map(|(entry, areas)| Denial {

@@ -32,6 +32,10 @@ impl Area {
         Self::block(Ipv4Net::default(), ports)
     }
 
+    pub(super) fn ports(self) -> (u16, u16) {
+        self.ports
+    }
+
     /// The same addresses, on all ports.
     pub(super) fn on_all_ports(self) -> Self {
         Self {
@@ -130,10 +134,13 @@ impl Areas {
 
     /// Whether this is the whole of `area`, of which it is known to be a part.
     pub(super) fn is_whole(&self, area: &Area) -> bool {
-        let mut rest = Self::from(*area);
-        for part in &self.0 {
-            rest.take(part);
-        }
+        self.is_all_of(&Self::from(*area))
+    }
+
+    /// Whether this is all of `other`, of which it is known to be a part.
+    pub(super) fn is_all_of(&self, other: &Self) -> bool {
+        let mut rest = other.clone();
+        rest.take_all(self);
         rest.is_empty()
     }
 

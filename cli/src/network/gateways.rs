@@ -3,7 +3,8 @@
 
 use ipnet::Ipv4Net;
 
-use super::area::Areas;
+use super::acls;
+use super::area::{ALL_PORTS, Area, Areas};
 use super::proof::{Hop, Outcome, Step};
 use super::prove::Towards;
 use super::refusal::{Link, Refusal, VpcIn};
@@ -21,6 +22,12 @@ pub(super) struct Crossing<'a> {
     pub(super) table: &'a Table,
     /// Where their answers leave; empty where that isn't known.
     pub(super) back: &'a [Leg<'a>],
+    /// Where they come from, on the ports that they go to.
+    pub(super) origin: Area,
+    /// The ports that they go to.
+    pub(super) ports: (u16, u16),
+    /// Whether they are answers.
+    pub(super) answers: bool,
 }
 
 /// What becomes of packets at a gateway.
@@ -68,8 +75,8 @@ impl<'a> Crossing<'a> {
         let target = route.target.as_str();
         let prefix = target.split_once('-').map_or(target, |(prefix, _)| prefix);
         let crossed = match prefix {
-            "pcx" => self.peering(route, areas),
-            "tgw" => self.transit_gateway(route),
+            _ if self.view.is_peering(target) => self.peering(route, areas),
+            "tgw" => self.transit_gateway(route, areas),
             "igw" | "eigw" => Ok(self.only_internet(route, areas)),
             "nat" => Ok(self.translated(route, areas)),
             "vgw" => Ok(self.beyond(route, GatewayKind::VirtualPrivateGateway)),
@@ -103,7 +110,7 @@ impl<'a> Crossing<'a> {
         match (self.towards, far) {
             (Towards::Subnet(destination), Some(far)) if far.vpc == destination.vpc => {
                 if !peering.is_active() {
-                    return Ok(Crossed::Refused(not_active(peering)));
+                    return Ok(self.not_active(peering, route, areas));
                 }
                 let own = self.view.blocks(&self.subnet.vpc, &self.subnet.region)?;
                 let other = self.view.blocks(&far.vpc, &destination.region)?;
@@ -131,7 +138,7 @@ impl<'a> Crossing<'a> {
                 let cidrs = self.view.blocks(&far.vpc, &far.region)?;
                 let mut left = areas.clone();
                 for cidr in &cidrs {
-                    left.take(&super::area::Area::block(*cidr, super::area::ALL_PORTS));
+                    left.take(&Area::block(*cidr, ALL_PORTS));
                 }
                 Ok(if !left.is_empty() {
                     Crossed::Refused(Refusal::NotOfPeer {
@@ -145,28 +152,53 @@ impl<'a> Crossing<'a> {
                 } else if peering.is_active() {
                     self.beyond(route, GatewayKind::Peering)
                 } else {
-                    Crossed::Refused(not_active(peering))
+                    self.not_active(peering, route, areas)
                 })
             }
         }
     }
 
-    fn transit_gateway(&self, route: &Route) -> Result<Crossed, Unknown> {
+    fn not_active(&self, peering: &Peering, route: &Route, areas: &Areas) -> Crossed {
+        let side = &peering.accepter;
+        Crossed::Refused(Refusal::PeeringNotActive {
+            table: self.table.id.clone(),
+            destination: route.destination.clone(),
+            peering: peering.id.clone(),
+            status: peering.status.clone(),
+            accepter: VpcIn {
+                vpc: side.vpc.clone(),
+                region: side.region.clone(),
+            },
+            accepter_account: side.account.clone(),
+            blocked: areas.cidrs(),
+            link: link(self.view, self.subnet, &self.towards),
+        })
+    }
+
+    fn transit_gateway(&self, route: &Route, areas: &Areas) -> Result<Crossed, Unknown> {
         let gateway = route.target.as_str();
         let Some(attachment) = self.attachment(gateway, self.subnet)? else {
             return Ok(not_attached(gateway, self.subnet));
         };
-        if let Some(crossed) = self.usable(attachment) {
+        if let Some(crossed) = usable(attachment) {
             return Ok(crossed);
         }
-        if let Some(crossed) = self.in_zone(attachment)? {
-            return Ok(crossed);
+        let entry = match self.in_zone(attachment)? {
+            Ok(entry) => entry,
+            Err(refusal) => return Ok(Crossed::Refused(refusal)),
+        };
+        // Also where that is the subnet that packets begin in.
+        match acls::judge(self.view.acl(entry)?, false, self.answers, &self.origin.into()) {
+            Outcome::Refused { reason } => return Ok(Crossed::Refused(reason)),
+            Outcome::Unknown { reason } => return Err(reason),
+            _ => {}
         }
-        // Where answers come back by the same gateway, their own hop says what the destination's zone lacks.
         if let Towards::Subnet(destination) = self.towards {
             match self.attachment(gateway, destination)? {
                 Some(attachment) => {
-                    if let Some(crossed) = self.usable(attachment) {
+                    let crossed =
+                        usable(attachment).map_or_else(|| self.entries(attachment, areas), |found| Ok(Some(found)));
+                    if let Some(crossed) = crossed? {
                         return Ok(crossed);
                     }
                 }
@@ -187,6 +219,41 @@ impl<'a> Crossing<'a> {
         Ok(self.beyond(route, GatewayKind::TransitGateway))
     }
 
+    /// What speaks against the network ACLs of the subnets that packets may come into the other VPC by, if anything does. Which of them it is,
+    /// the facts don't say.
+    fn entries(&self, attachment: &TransitGatewayAttachment, areas: &Areas) -> Result<Option<Crossed>, Unknown> {
+        let Towards::Subnet(destination) = self.towards else {
+            return Ok(None);
+        };
+        let asked = areas.on_ports(self.ports);
+        let mut refused = Vec::new();
+        for id in &attachment.subnets {
+            // Inside its own subnet no network ACL applies to what the gateway delivers.
+            if *id == destination.id {
+                continue;
+            }
+            let acl = self.view.acl(self.view.subnet(id)?)?;
+            match acls::judge(acl, true, self.answers, &asked) {
+                Outcome::Refused { reason } => refused.push((id, acl.id.clone(), reason)),
+                Outcome::Unknown { reason } => return Err(reason),
+                _ => {}
+            }
+        }
+        let all = refused.len() == attachment.subnets.len();
+        Ok(refused.into_iter().next().map(|(subnet, acl, reason)| {
+            if all {
+                Crossed::Refused(reason)
+            } else {
+                Crossed::Unknown(Unknown::EntryMayDeny {
+                    vpc: attachment.vpc.clone(),
+                    attachment: attachment.id.clone(),
+                    acl,
+                    subnet: subnet.clone(),
+                })
+            }
+        }))
+    }
+
     /// The attachment of the subnet's VPC to this transit gateway; AWS allows one at most.
     fn attachment(
         &self,
@@ -197,42 +264,24 @@ impl<'a> Crossing<'a> {
         Ok(all.find(|attachment| attachment.gateway == gateway))
     }
 
-    /// What speaks against an attachment, if anything does.
-    fn usable(&self, attachment: &TransitGatewayAttachment) -> Option<Crossed> {
-        match attachment.state.as_str() {
-            "available" => None,
-            "modifying" => Some(Crossed::Unknown(Unknown::AttachmentChanging {
-                attachment: attachment.id.clone(),
-                gateway: attachment.gateway.clone(),
-                state: attachment.state.clone(),
-            })),
-            _ => Some(Crossed::Refused(Refusal::AttachmentNotAvailable {
-                attachment: attachment.id.clone(),
-                gateway: attachment.gateway.clone(),
-                vpc: attachment.vpc.clone(),
-                state: attachment.state.clone(),
-            })),
-        }
-    }
-
-    /// What speaks against the zone that packets begin in, if anything does.
-    fn in_zone(&self, attachment: &TransitGatewayAttachment) -> Result<Option<Crossed>, Unknown> {
+    /// The attachment's subnet in the zone that packets begin in.
+    fn in_zone(&self, attachment: &TransitGatewayAttachment) -> Result<Result<&'a Placed<Subnet>, Refusal>, Unknown> {
         let mut unseen = None;
         for id in &attachment.subnets {
             match self.view.subnet(id) {
-                Ok(entry) if entry.zone == self.subnet.zone => return Ok(None),
+                Ok(entry) if entry.zone == self.subnet.zone => return Ok(Ok(entry)),
                 Ok(_) => {}
                 Err(reason) => unseen = Some(reason),
             }
         }
         match unseen {
             Some(reason) => Err(reason),
-            None => Ok(Some(Crossed::Refused(Refusal::ZoneNotAttached {
+            None => Ok(Err(Refusal::ZoneNotAttached {
                 attachment: attachment.id.clone(),
                 gateway: attachment.gateway.clone(),
                 subnet: self.subnet.id.clone(),
                 zone: self.subnet.zone.clone(),
-            }))),
+            })),
         }
     }
 
@@ -252,32 +301,28 @@ impl<'a> Crossing<'a> {
         if public {
             return self.beyond(route, GatewayKind::NatGateway);
         }
+        let mut lost = areas.clone();
         for area in areas.clone() {
             for table in self.view.tables_of(&self.subnet.vpc) {
                 let legs = match routes::legs(self.view, table, &self.subnet.region, area) {
                     Ok(legs) => legs,
                     Err(reason) => return Crossed::Unknown(reason),
                 };
-                let on = legs.iter().any(|leg| match &leg.lead {
-                    Lead::Out(viewed) => {
-                        let target = &viewed.route.target;
-                        !["nat-", "igw-", "eigw-"]
-                            .iter()
-                            .any(|prefix| target.starts_with(prefix))
+                for Leg { areas, lead } in &legs {
+                    if leads_on(lead) {
+                        lost.take_all(areas);
                     }
-                    Lead::Undecided(_) => true,
-                    Lead::Local(_) | Lead::Gone(_) | Lead::Nowhere => false,
-                });
-                if on {
-                    return Crossed::Unknown(Unknown::Translated {
-                        table: self.table.id.clone(),
-                        destination: route.destination.clone(),
-                        target: route.target.clone(),
-                    });
                 }
             }
         }
-        self.only_internet(route, areas)
+        if lost.is_empty() {
+            return Crossed::Unknown(Unknown::Translated {
+                table: self.table.id.clone(),
+                destination: route.destination.clone(),
+                target: route.target.clone(),
+            });
+        }
+        self.only_internet(route, &lost)
     }
 
     /// An appliance may keep state of connections, and so wants to see both directions.
@@ -296,6 +341,76 @@ impl<'a> Crossing<'a> {
     }
 }
 
+/// Whether a table that leads so may be one that leads a NAT gateway's packets to a private address.
+fn leads_on(lead: &Lead) -> bool {
+    match lead {
+        Lead::Out(viewed) => {
+            let target = &viewed.route.target;
+            !["nat-", "igw-", "eigw-"]
+                .iter()
+                .any(|prefix| target.starts_with(prefix))
+        }
+        Lead::Undecided(_) => true,
+        Lead::Local(_) | Lead::Gone(_) | Lead::Nowhere => false,
+    }
+}
+
+/// What speaks against an attachment, if anything does.
+fn usable(attachment: &TransitGatewayAttachment) -> Option<Crossed> {
+    match attachment.state.as_str() {
+        "available" => None,
+        "modifying" => Some(Crossed::Unknown(Unknown::AttachmentChanging {
+            attachment: attachment.id.clone(),
+            gateway: attachment.gateway.clone(),
+            state: attachment.state.clone(),
+        })),
+        _ => Some(Crossed::Refused(Refusal::AttachmentNotAvailable {
+            attachment: attachment.id.clone(),
+            gateway: attachment.gateway.clone(),
+            vpc: attachment.vpc.clone(),
+            state: attachment.state.clone(),
+        })),
+    }
+}
+
+/// How packets come into a subnet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// Past its network ACL.
+    Plain,
+    /// By a transit gateway's interface in that very subnet, where no network ACL applies to them.
+    Inside,
+    /// One or the other.
+    Either,
+}
+
+/// How packets that take these legs out of another VPC come into this subnet.
+pub(super) fn arrival(view: &View, to: &Placed<Subnet>, legs: Result<&[Leg], &Unknown>) -> Arrival {
+    let by_gateway = |leg: &Leg| match &leg.lead {
+        Lead::Out(viewed) => viewed.route.target.starts_with("tgw-"),
+        Lead::Undecided(_) => true,
+        Lead::Local(_) | Lead::Gone(_) | Lead::Nowhere => false,
+    };
+    let certain = |leg: &Leg| matches!(leg.lead, Lead::Out(_)) && by_gateway(leg);
+    let (may, must) = legs.map_or((true, false), |legs| {
+        (legs.iter().any(by_gateway), legs.iter().all(certain))
+    });
+    if !may {
+        return Arrival::Plain;
+    }
+    let Ok(attachments) = view.attachments(&to.vpc, &to.region) else {
+        return Arrival::Either;
+    };
+    let entries: Vec<&String> = attachments.flat_map(|attachment| &attachment.subnets).collect();
+    if !entries.contains(&&to.id) {
+        Arrival::Plain
+    } else if must && entries.iter().all(|entry| **entry == to.id) {
+        Arrival::Inside
+    } else {
+        Arrival::Either
+    }
+}
+
 /// What could carry packets from this subnet to where they are meant for.
 pub(super) fn link(view: &View, from: &Placed<Subnet>, towards: &Towards) -> Link {
     let Towards::Subnet(to) = towards else {
@@ -310,9 +425,8 @@ pub(super) fn link(view: &View, from: &Placed<Subnet>, towards: &Towards) -> Lin
     };
     let (between, unread) = view.peerings_between(from, to);
     // One that comes may be led to already: what it lacks is said at its own hop.
-    let coming = ["pending-acceptance", "provisioning", "initiating-request"];
     let mut between: Vec<&Peering> = between
-        .filter(|peering| peering.is_active() || coming.contains(&peering.status.as_str()))
+        .filter(|peering| peering.is_active() || is_coming(peering))
         .collect();
     between.sort_by_key(|peering| !peering.is_active());
     if let Some(peering) = between.first() {
@@ -337,6 +451,11 @@ pub(super) fn link(view: &View, from: &Placed<Subnet>, towards: &Towards) -> Lin
     }
 }
 
+/// Whether it isn't active yet, but may become so.
+pub(super) fn is_coming(peering: &Peering) -> bool {
+    ["pending-acceptance", "provisioning", "initiating-request"].contains(&peering.status.as_str())
+}
+
 /// The targets that legs lead to outside the VPC, in a set order.
 pub(super) fn targets<'a>(legs: &'a [Leg]) -> std::collections::BTreeSet<&'a str> {
     legs.iter()
@@ -352,20 +471,6 @@ fn overlap(own: &[Ipv4Net], other: &[Ipv4Net]) -> Option<(Ipv4Net, Ipv4Net)> {
         let two = other.iter().find(|two| one.contains(*two) || two.contains(one))?;
         Some((*one, *two))
     })
-}
-
-fn not_active(peering: &Peering) -> Refusal {
-    let place = |side: &crate::facts::network::PeeringSide| VpcIn {
-        vpc: side.vpc.clone(),
-        region: side.region.clone(),
-    };
-    Refusal::PeeringNotActive {
-        peering: peering.id.clone(),
-        status: peering.status.clone(),
-        requester: place(&peering.requester),
-        accepter: place(&peering.accepter),
-        accepter_account: peering.accepter.account.clone(),
-    }
 }
 
 fn not_attached(gateway: &str, subnet: &Subnet) -> Crossed {

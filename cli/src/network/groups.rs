@@ -158,7 +158,7 @@ pub(super) fn references(
     let legs = match legs {
         Ok(legs) => legs,
         Err(reason) => {
-            let reference = by_unknown_way(view, source, destination, reason, egress);
+            let reference = by_unknown_way(view, source, destination, reason);
             return vec![(everywhere(), reference)];
         }
     };
@@ -166,7 +166,7 @@ pub(super) fn references(
         .map(|Leg { areas, lead }| {
             let reference = match lead {
                 Lead::Out(viewed) => through(view, source, destination, &viewed.route.target, egress),
-                Lead::Undecided(reason) => by_unknown_way(view, source, destination, reason, egress),
+                Lead::Undecided(reason) => by_unknown_way(view, source, destination, reason),
                 Lead::Local(_) | Lead::Gone(_) | Lead::Nowhere => by_any_way(view, source, destination),
             };
             (areas.clone(), reference)
@@ -194,7 +194,7 @@ fn through(
     target: &str,
     egress: bool,
 ) -> Reference {
-    if target.starts_with("pcx-") && source.vpc != destination.vpc {
+    if view.is_peering(target) && source.vpc != destination.vpc {
         let joins = |side: &str| side == destination.vpc;
         return match view.peering(target, &source.region) {
             Ok(viewed) => {
@@ -234,17 +234,10 @@ fn by_any_way(view: &View, source: &Placed<Subnet>, destination: &Placed<Subnet>
     }
 }
 
-/// Where nobody knows how packets leave.
-fn by_unknown_way(
-    view: &View,
-    source: &Placed<Subnet>,
-    destination: &Placed<Subnet>,
-    reason: &Unknown,
-    egress: bool,
-) -> Reference {
+/// Where nobody knows how packets leave: it may be by something that honours it, or that the facts don't show.
+fn by_unknown_way(view: &View, source: &Placed<Subnet>, destination: &Placed<Subnet>, reason: &Unknown) -> Reference {
     match by_any_way(view, source, destination) {
-        // A transit gateway may honour it.
-        Reference::Limited(_) if !egress => Reference::Unknown(reason.clone()),
+        Reference::Limited(_) => Reference::Unknown(reason.clone()),
         reference => reference,
     }
 }

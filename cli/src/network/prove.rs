@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::area::Area;
-use super::gateways::{self, Crossing};
+use super::gateways::{self, Arrival, Crossing};
 use super::groups::{Peer, references, whole};
 use super::proof::{Hop, Outcome, Proof, Step};
 use super::routes::{self, Leg};
@@ -77,29 +77,43 @@ pub fn prove(view: &View, from: &Source, to: &Destination, port: u16) -> Proof {
         let outcome = groups::judge(view, &subnet.region, own, egress, asked, &peer);
         Step::new(hop, own.to_vec(), outcome)
     };
-    let judge_acl = |hop, subnet, egress, asked| {
+    let judge_acl = |hop, subnet: &Placed<Subnet>, egress, asked| {
         if same_subnet {
             inside_subnet(hop, "network ACLs don't apply inside a subnet")
         } else {
             acl(view, hop, subnet, egress, asked)
         }
     };
+    let judge_arrival = |hop, subnet, way: &Way, asked| {
+        let step = judge_acl(hop, subnet, false, asked);
+        if source.vpc == destination.vpc {
+            step
+        } else {
+            arrived(view, subnet, way, step)
+        }
+    };
     let (own, other) = (&from.security_groups, &to.security_groups);
     steps.push(judge_groups(Hop::Egress, source, own, other, true, to_destination));
     steps.push(judge_acl(Hop::AclOut, source, true, to_destination));
-    steps.extend(there.judge(view, Hop::Route, Hop::Gateway, back.legs()));
-    steps.push(judge_acl(Hop::AclIn, destination, false, from_source));
+    steps.extend(there.judge(view, Hop::Route, Hop::Gateway, from_source, back.legs()));
+    steps.push(judge_arrival(Hop::AclIn, destination, &there, from_source));
     steps.push(judge_groups(Hop::Ingress, destination, other, own, false, from_source));
 
     steps.push(judge_acl(Hop::AnswerAclOut, destination, true, to_source));
-    let mut answers = back.judge(view, Hop::AnswerRoute, Hop::AnswerGateway, there.legs());
+    let mut answers = back.judge(
+        view,
+        Hop::AnswerRoute,
+        Hop::AnswerGateway,
+        from_destination,
+        there.legs(),
+    );
     // The peering connection that packets come by is judged already.
     let (came_by, goes_by) = (gateways::targets(there.legs()), gateways::targets(back.legs()));
-    if came_by == goes_by && goes_by.iter().all(|target| target.starts_with("pcx-")) {
+    if came_by == goes_by && goes_by.iter().all(|target| view.is_peering(target)) {
         answers.retain(|step| step.hop != Hop::AnswerGateway);
     }
     steps.extend(answers);
-    steps.push(judge_acl(Hop::AnswerAclIn, source, false, from_destination));
+    steps.push(judge_arrival(Hop::AnswerAclIn, source, &back, from_destination));
     proof(steps)
 }
 
@@ -128,9 +142,12 @@ pub fn prove_outside(view: &View, from: &Source, address: &str, port: u16) -> Pr
     steps.push(Step::new(Hop::Egress, own.clone(), egress));
     steps.push(acl(view, Hop::AclOut, source, true, to_address));
     let there = Way::new(view, source, Towards::Outside, to_address, false);
-    steps.extend(there.judge(view, Hop::Route, Hop::Gateway, &[]));
+    let from_source = Area::block(near.net, (port, port));
+    steps.extend(there.judge(view, Hop::Route, Hop::Gateway, from_source, &[]));
     let answers = Area::block(net, EPHEMERAL_PORTS);
-    steps.push(acl(view, Hop::AnswerAclIn, source, false, answers));
+    // What leaves by a gateway is taken to come back by it.
+    let into = acl(view, Hop::AnswerAclIn, source, false, answers);
+    steps.push(arrived(view, source, &there, into));
     proof(steps)
 }
 
@@ -156,9 +173,27 @@ fn acl(view: &View, hop: Hop, subnet: &Placed<Subnet>, egress: bool, asked: Area
         Ok(acl) => Step::new(
             hop,
             vec![acl.id.clone()],
-            acls::judge(acl, egress, hop.is_answer(), asked),
+            acls::judge(acl, egress, hop.is_answer(), &asked.into()),
         ),
         Err(reason) => Step::new(hop, vec![], Outcome::Unknown { reason }),
+    }
+}
+
+/// The network ACL's step, where packets that may come by a transit gateway's own interface meet it.
+fn arrived(view: &View, subnet: &Placed<Subnet>, way: &Way, step: Step) -> Step {
+    match (gateways::arrival(view, subnet, way.legs.as_deref()), &step.outcome) {
+        (Arrival::Inside, _) => inside_subnet(
+            step.hop,
+            "network ACLs don't apply to what a transit gateway delivers inside its own subnet",
+        ),
+        (Arrival::Either, Outcome::Refused { .. }) => {
+            let reason = Unknown::AclMayNotApply {
+                acl: step.resources.join(", "),
+                subnet: subnet.id.clone(),
+            };
+            Step::new(step.hop, step.resources, Outcome::Unknown { reason })
+        }
+        _ => step,
     }
 }
 
@@ -226,7 +261,7 @@ impl<'a> Way<'a> {
     }
 
     /// The route table's step, and the gateway's where it leads to one.
-    fn judge(&self, view: &View, route: Hop, gateway: Hop, back: &[Leg]) -> Vec<Step> {
+    fn judge(&self, view: &View, route: Hop, gateway: Hop, origin: Area, back: &[Leg]) -> Vec<Step> {
         if self.none {
             return vec![inside_subnet(route, "routes don't apply inside a subnet")];
         }
@@ -246,6 +281,9 @@ impl<'a> Way<'a> {
             towards: self.towards,
             table,
             back,
+            origin,
+            ports: self.asked.ports(),
+            answers: route.is_answer(),
         };
         let mut steps = vec![Step::new(route, resources, outcome)];
         steps.extend(crossing.judge(gateway, legs));

@@ -195,7 +195,7 @@ pub enum Refusal {
         "the route {destination} of {table} leads {} to {target}, and {}; {}",
         list(blocked),
         only_internet(target),
-        add_route(link)
+        lead_instead(link)
     )]
     OnlyInternet {
         /// The route table's id.
@@ -210,24 +210,30 @@ pub enum Refusal {
         link: Link,
     },
     /// The peering connection is not active.
-    #[error("{}", not_active(peering, status, &accepter.region, accepter_account))]
+    #[error("{}", not_active(peering, status, (accepter, accepter_account), (table, link)))]
     PeeringNotActive {
+        /// The route table's id.
+        table: String,
+        /// The route's CIDR block or prefix list.
+        destination: String,
         /// The peering connection's id.
         peering: String,
         /// Its status.
         status: String,
-        /// The side that asked for it.
-        requester: VpcIn,
         /// The side that was asked, in whose region it is accepted.
         accepter: VpcIn,
         /// The account that accepts it.
         accepter_account: String,
+        /// Addresses that the route leads to it.
+        blocked: Vec<Ipv4Net>,
+        /// What the route could lead to, where nothing makes this one active any more.
+        link: Link,
     },
     /// The peering connection leads to another VPC, from where nothing leads on.
     #[error(
         "the route {destination} of {table} leads {} to {peering}, which leads to {vpc} and no further: peering is not transitive; {}",
         list(blocked),
-        add_route(link)
+        lead_instead(link)
     )]
     NotTransitive {
         /// The route table's id.
@@ -345,7 +351,7 @@ impl Display for GroupLimit {
                 f.write_str("which is in another VPC, and no active peering connection joins the two")
             }
             Self::OutThroughTransitGateway { gateway } => {
-                write!(f, "which no egress rule can across a transit gateway ({gateway})")
+                write!(f, "which egress rules can't across a transit gateway ({gateway})")
             }
             Self::Forwarded { by } => write!(f, "but packets pass {by}, behind which only CIDR blocks match"),
         }
@@ -417,9 +423,19 @@ fn add_route(link: &Link) -> String {
     }
 }
 
+/// The next step where a route leads to what can't carry it.
+fn lead_instead(link: &Link) -> String {
+    match link {
+        Link::Local => "delete the route".to_owned(),
+        Link::Gateway { id } => format!("lead them to {id}"),
+        Link::Missing { .. } | Link::Impossible { .. } => add_route(link),
+        Link::Unsaid => "lead them to a gateway that carries them".to_owned(),
+    }
+}
+
 fn only_internet(target: &str) -> &'static str {
     if target.starts_with("nat-") {
-        "no route table of the VPC leads on from a NAT gateway to anywhere but the internet"
+        "from there no route table of the VPC leads on but to the internet"
     } else if target.starts_with("eigw-") {
         "an egress-only internet gateway carries IPv6 alone"
     } else {
@@ -427,11 +443,19 @@ fn only_internet(target: &str) -> &'static str {
     }
 }
 
-fn not_active(peering: &str, status: &str, region: &str, account: &str) -> String {
+fn not_active(
+    peering: &str,
+    status: &str,
+    (accepter, account): (&VpcIn, &str),
+    (table, link): (&str, &Link),
+) -> String {
     let next = match status {
-        "pending-acceptance" => format!("accept it in {region} as account {account}"),
+        "pending-acceptance" => format!("accept it in {} as account {account}", accepter.region),
         "initiating-request" | "provisioning" => "wait until it is active".to_owned(),
-        _ => "create another one, and lead the routes to it".to_owned(),
+        _ => match link {
+            Link::Missing { .. } => format!("create another one, and lead the route of {table} to it"),
+            _ => lead_instead(link),
+        },
     };
     format!("{peering} is {status} and carries nothing before it is active; {next}")
 }

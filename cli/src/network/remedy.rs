@@ -157,8 +157,11 @@ impl Refusal {
                 blocked,
                 link,
             } => match link {
-                Link::Gateway { .. } => lead(table, Some(destination), blocked, link),
-                _ => vec![Remedy::RemoveRoute {
+                // Out of the way of a less specific one. Where nothing joins the VPCs, it is not in the way.
+                Link::Gateway { .. } | Link::Missing { .. } | Link::Impossible { .. } => {
+                    lead(table, Some(destination), blocked, link)
+                }
+                Link::Local | Link::Unsaid => vec![Remedy::RemoveRoute {
                     table: table.clone(),
                     destination: destination.clone(),
                     target: target.clone(),
@@ -188,11 +191,14 @@ impl Refusal {
                 _ => lead(table, Some(destination), blocked, link),
             },
             Self::PeeringNotActive {
+                table,
+                destination,
                 peering,
                 status,
-                requester,
                 accepter,
                 accepter_account,
+                blocked,
+                link,
             } => match status.as_str() {
                 "pending-acceptance" => vec![Remedy::AcceptPeering {
                     peering: peering.clone(),
@@ -200,10 +206,7 @@ impl Refusal {
                     account: accepter_account.clone(),
                 }],
                 "initiating-request" | "provisioning" => Vec::new(),
-                _ => vec![Remedy::CreatePeering {
-                    requester: requester.clone(),
-                    accepter: accepter.clone(),
-                }],
+                _ => lead(table, Some(destination), blocked, link),
             },
             Self::NotAttached { gateway, vpc, subnet } => vec![Remedy::Attach {
                 gateway: gateway.clone(),
@@ -234,9 +237,12 @@ fn lead(table: &str, instead_of: Option<&String>, blocked: &[Ipv4Net], link: &Li
         Link::Local => "local",
         Link::Gateway { id } => id,
         Link::Missing { from, to } => {
+            // The way there and the way back miss the same one.
+            let key = |place: &VpcIn| (place.region.clone(), place.vpc.clone());
+            let (requester, accepter) = if key(from) <= key(to) { (from, to) } else { (to, from) };
             return vec![Remedy::CreatePeering {
-                requester: from.clone(),
-                accepter: to.clone(),
+                requester: requester.clone(),
+                accepter: accepter.clone(),
             }];
         }
         Link::Impossible { .. } | Link::Unsaid => return Vec::new(),

@@ -75,7 +75,7 @@ pub(super) fn legs<'a>(view: &View, table: &'a Table, region: &str, asked: Area)
         }
         let lead = match undecided(table, candidate, &candidates) {
             Some(reason) if candidate.rank != Rank::Local => Lead::Undecided(reason),
-            _ if !candidate.viewed.route.active => Lead::Gone(candidate.viewed),
+            _ if is_gone(view, &candidate.viewed.route, region) => Lead::Gone(candidate.viewed),
             _ if candidate.rank == Rank::Local => Lead::Local(candidate.viewed),
             _ => Lead::Out(candidate.viewed),
         };
@@ -88,6 +88,16 @@ pub(super) fn legs<'a>(view: &View, table: &'a Table, region: &str, asked: Area)
         });
     }
     Ok(legs)
+}
+
+/// Whether a route's target is gone. EC2 calls a route to a peering connection that nobody has accepted yet a blackhole too, but what mends it is
+/// to accept the connection, so that one is judged as a gateway.
+fn is_gone(view: &View, route: &Route, region: &str) -> bool {
+    let coming = || {
+        view.peering(&route.target, region)
+            .is_ok_and(|viewed| gateways::is_coming(&viewed.peering))
+    };
+    !route.active && !coming()
 }
 
 /// Whether the legs, of a subnet's table, lead where packets are meant for, as far as the table says.

@@ -2,17 +2,21 @@
 
 mod oracle;
 mod table;
+mod topologies;
+mod world;
 
 use std::collections::BTreeMap;
 
 use super::{Destination, Source};
 use crate::facts::network::{
-    AclEntry, NetworkAcl, PrefixList, Route, RouteTable, Rule, RulePeer, SecurityGroup, Subnet, Vpc,
+    AclEntry, NetworkAcl, Peering, PeeringSide, PrefixList, Route, RouteTable, Rule, RulePeer, SecurityGroup, Subnet,
+    TransitGatewayAttachment, Vpc,
 };
 use crate::facts::{Fact, Network, Owner, Unreadable};
 
 const PORT: u16 = 9098;
 const REGION: &str = "eu-west-1";
+const FAR_REGION: &str = "us-east-1";
 
 fn found<T>(value: Vec<T>) -> Fact<Vec<T>> {
     Fact::Found { value }

@@ -109,6 +109,32 @@ pub enum Unknown {
         /// Its state.
         state: String,
     },
+    /// A network ACL denies it, where packets aren't delivered by the transit gateway's own interface in the subnet.
+    #[error(
+        "{acl} denies at least a part of it, but {subnet} holds an interface of a transit gateway, and no network ACL applies to what that \
+         delivers inside its subnet; look which zone's interface packets come by"
+    )]
+    AclMayNotApply {
+        /// The network ACL's id.
+        acl: String,
+        /// The subnet's id.
+        subnet: String,
+    },
+    /// Some zones' interfaces of the transit gateway are in subnets whose network ACL denies it.
+    #[error(
+        "packets come into {vpc} by one of the subnets of {attachment}, and {acl}, of {subnet}, denies at least a part of them; let every one \
+         of its subnets pass them"
+    )]
+    EntryMayDeny {
+        /// The VPC's id.
+        vpc: String,
+        /// The attachment's id.
+        attachment: String,
+        /// The network ACL's id.
+        acl: String,
+        /// The subnet of the attachment.
+        subnet: String,
+    },
     /// Packets and their answers take different ways, and something on one of them may want to see both.
     #[error(
         "packets pass {there}, their answers {back}: an appliance that sees only one direction of a connection may drop it"

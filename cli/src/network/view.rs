@@ -269,6 +269,12 @@ impl View {
         nets.filter_map(Result::transpose).collect()
     }
 
+    /// Whether a route's target is a peering connection: a planned one has whatever name the plan gives it.
+    pub(super) fn is_peering(&self, target: &str) -> bool {
+        let mut peerings = self.peerings.items.iter();
+        target.starts_with("pcx-") || peerings.any(|viewed| viewed.peering.id == target)
+    }
+
     /// A peering connection that a route in this region leads to.
     pub(super) fn peering(&self, id: &str, region: &str) -> Result<&ViewedPeering, Unknown> {
         self.peerings

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use thiserror::Error;
 
+use super::limits::TooMuch;
 use super::model::PlannedNetwork;
 use super::shared::Needs;
 use crate::exit::Exit;
@@ -325,6 +326,22 @@ pub enum PlanError {
         /// What gives it up, each with the next step.
         reasons: Vec<String>,
     },
+    /// More than CloudFormation takes of one stack.
+    #[error("{}", too_large(*what, *count, *most, *pipelines, *fitting, *own_destinations))]
+    TooLarge {
+        /// What of.
+        what: TooMuch,
+        /// How much.
+        count: usize,
+        /// What it takes.
+        most: usize,
+        /// How many pipelines the stack would have.
+        pipelines: usize,
+        /// How many of them fit.
+        fitting: usize,
+        /// How many have a failure destination of their own.
+        own_destinations: usize,
+    },
     /// What was rendered can't be compared with what is deployed.
     #[error("the rendered template is no YAML: {0}; that is a mistake in k2m, please report it with the facts")]
     Template(String),
@@ -442,9 +459,33 @@ impl PlanError {
             | Self::TopicSetting { .. }
             | Self::Variables { .. }
             | Self::Policy { .. }
+            | Self::TooLarge { .. }
             | Self::Template(_) => Exit::Failed,
         }
     }
+}
+
+fn too_large(
+    what: TooMuch,
+    count: usize,
+    most: usize,
+    pipelines: usize,
+    fitting: usize,
+    own_destinations: usize,
+) -> String {
+    let split = match fitting {
+        0 | 1 => "give each its own stack".to_owned(),
+        fitting => format!("put at most {fitting} of them into one stack"),
+    };
+    let more = if own_destinations > 0 && what == TooMuch::Resources {
+        "; a failure_destination that is given takes four resources less of each, so that more fit"
+    } else {
+        ""
+    };
+    format!(
+        "the stack of {pipelines} pipelines would have {count} {what}, and CloudFormation takes at most {most}: {split}, and the others into another, with a k2m.yaml and a \
+         name (--stack) of its own{more}"
+    )
 }
 
 /// What takes most of the policy's room.

@@ -7,6 +7,7 @@ mod authentication;
 pub mod change;
 mod error;
 mod function;
+pub mod limits;
 mod model;
 mod notes;
 mod payload;
@@ -37,6 +38,7 @@ use crate::facts::Facts;
 use crate::settings::{PipelineSettings, Settings};
 use notes::{Notes, why};
 use seen::{One, Seen};
+use shared::NeededTopic;
 
 /// Decides what the pipelines of a stack need, and proves that their functions will reach every broker. The same settings and facts give the same
 /// plan.
@@ -67,6 +69,28 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
     })?;
     wait_for_topics(&mut pipelines);
     notes.in_order(&pipelines);
+    let mut network_stacks = place.network_stacks;
+    if cluster.region != settings.home.region {
+        let topics = pipelines.iter().flat_map(Pipeline::topics);
+        let topics = topics.filter_map(|(name, new)| {
+            let NewTopic {
+                partitions,
+                replication_factor,
+                configs,
+                ..
+            } = new?.clone();
+            Some(NeededTopic {
+                cluster: cluster.arn.clone(),
+                name: name.to_owned(),
+                partitions,
+                replication_factor,
+                configs,
+            })
+        });
+        let there = (cluster.region.as_str(), place.network.cluster_vpc.as_str());
+        let deployed = seen.network_stack(there.1);
+        shared::add_topics(&mut network_stacks, deployed, there, &seen.user(), topics.collect())?;
+    }
 
     Ok(Plan {
         stack: settings.stack.value.clone(),
@@ -75,9 +99,9 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         partition: settings.home.partition.clone(),
         cluster,
         network: place.network,
-        network_stacks: place.network_stacks,
+        network_stacks,
         removed: removed(&seen),
-        brief_outputs: outputs(&pipelines) > MOST_OUTPUTS,
+        brief_outputs: outputs(&pipelines) > limits::OUTPUTS,
         pipelines,
         decisions: notes.decisions,
         proofs: place.proofs,
@@ -85,16 +109,13 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
     })
 }
 
-/// Most outputs that CloudFormation takes of a stack.
-const MOST_OUTPUTS: usize = 200;
-
 /// How many outputs the stack has when each pipeline tells all of itself.
 fn outputs(pipelines: &[Pipeline]) -> usize {
     let each = pipelines.iter().map(|pipeline| {
         let own = usize::from(pipeline.destination == Destination::Own);
         7 + own + usize::from(pipeline.dead_letter_topic.is_some())
     });
-    1 + each.sum::<usize>()
+    2 + each.sum::<usize>()
 }
 
 /// Decides something for each pipeline, which the notes name where there are several.

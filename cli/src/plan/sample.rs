@@ -367,6 +367,30 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
                 plan.pipelines.push(second);
             }),
         ),
+        (
+            "two pipelines into one new topic, in brief",
+            REGION,
+            vary(|plan| {
+                plan.brief_outputs = true;
+                let mut second = plan.pipelines[0].clone();
+                second.id = "Returns".to_owned();
+                second.stream = second.stream.replace("orders", "returns");
+                second.stream_name = "returns".to_owned();
+                second.after = vec!["OrdersTopic".to_owned()];
+                for statement in &mut second.statements {
+                    let text = serde_json::to_string(&statement.resource).unwrap();
+                    statement.resource = serde_json::from_str(&text.replace("Orders", "Returns")).unwrap();
+                }
+                plan.pipelines[0].new_topic = Some(NewTopic {
+                    partitions: 6,
+                    replication_factor: 3,
+                    configs: None,
+                    unconfirmed: false,
+                    exists: false,
+                });
+                plan.pipelines.push(second);
+            }),
+        ),
         ("China", "cn-north-1", in_partition("aws-cn", "cn-north-1")),
         ("GovCloud", "us-gov-west-1", in_partition("aws-us-gov", "us-gov-west-1")),
     ]

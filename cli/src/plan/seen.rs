@@ -6,7 +6,7 @@ use serde_yaml::Value;
 
 use super::error::PlanError;
 use super::notes::Notes;
-use super::shared::network_stack_name;
+use super::shared::{NeededTopic, network_stack_name, topics_of, user};
 use crate::arn::Arn;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::network::{SecurityGroup, Subnet};
@@ -133,6 +133,18 @@ impl<'a> Seen<'a> {
     /// Whether what is said of a pipeline has to say of which.
     pub(super) fn several(&self) -> bool {
         self.pipelines.len() > 1
+    }
+
+    /// How the stack is named among the users of a network stack.
+    pub(super) fn user(&self) -> String {
+        user(&self.settings.home.region, &self.settings.stack.value)
+    }
+
+    /// A topic that an earlier deployment of the stack had a network stack make.
+    pub(super) fn topic_elsewhere(&self, name: &str) -> Option<NeededTopic> {
+        let cluster = &self.settings.cluster.value;
+        let mut topics = topics_of(self.network_stacks.values(), &self.user()).into_iter();
+        topics.find(|topic| topic.name == name && topic.cluster == cluster.as_str())
     }
 
     /// The network stack of a VPC.

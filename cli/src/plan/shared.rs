@@ -42,12 +42,15 @@ pub struct Needs {
     /// Rules of the VPC's security groups, for what comes in.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub ingress: BTreeSet<NeededIngress>,
+    /// Topics of clusters in the VPC, for functions in other regions: `CloudFormation` makes a topic in its cluster's region alone.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub topics: BTreeSet<NeededTopic>,
 }
 
 impl Needs {
     /// Whether it is nothing at all.
     pub fn is_empty(&self) -> bool {
-        self.peerings.is_empty() && self.routes.is_empty() && self.ingress.is_empty()
+        self.peerings.is_empty() && self.routes.is_empty() && self.ingress.is_empty() && self.topics.is_empty()
     }
 }
 
@@ -97,6 +100,23 @@ pub struct NeededIngress {
     pub ports: (u16, u16),
 }
 
+/// A topic that a network stack makes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NeededTopic {
+    /// The cluster's ARN.
+    pub cluster: String,
+    /// The topic's name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: u32,
+    /// How many replicas of each.
+    pub replication_factor: u32,
+    /// Its own settings, as `CloudFormation` takes them: a JSON object in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configs: Option<String>,
+}
+
 /// A network stack, decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -130,6 +150,8 @@ pub struct NetworkResources {
     pub routes: BTreeMap<String, NetworkRoute>,
     /// Rules.
     pub ingress: BTreeMap<String, NeededIngress>,
+    /// Topics.
+    pub topics: BTreeMap<String, NeededTopic>,
 }
 
 /// A user, as its resource shows it.
@@ -168,6 +190,24 @@ impl NetworkStack {
         })
     }
 
+    /// The same with what this user needed until now: functions that are moved lose nothing before they have moved.
+    pub fn with_former(&self, deployed: &Fact<Stack>, user: &str) -> Result<Self, PlanError> {
+        let mut widened = self.clone();
+        let former = users(deployed, &self.stack)?.remove(user);
+        let (Some(former), Some(needs)) = (former, widened.users.get_mut(user)) else {
+            return Ok(widened);
+        };
+        let led = |route: &NeededRoute| {
+            let mut routes = needs.routes.iter();
+            routes.any(|new| (&new.table, &new.destination) == (&route.table, &route.destination))
+        };
+        let routes: Vec<NeededRoute> = former.routes.into_iter().filter(|route| !led(route)).collect();
+        needs.routes.extend(routes);
+        needs.peerings.extend(former.peerings);
+        needs.ingress.extend(former.ingress);
+        Ok(widened)
+    }
+
     /// Everything that it has to have, each once.
     pub fn resources(&self) -> NetworkResources {
         let needs = || self.users.values();
@@ -197,6 +237,8 @@ impl NetworkStack {
             .collect();
         let peerings = needs().flat_map(|needs| &needs.peerings);
         let ingress = needs().flat_map(|needs| &needs.ingress);
+        // In their order, so that of one topic with two numbers of partitions the higher one counts: it can't go down again.
+        let topics: BTreeSet<&NeededTopic> = needs().flat_map(|needs| &needs.topics).collect();
         NetworkResources {
             users: self
                 .users
@@ -220,9 +262,45 @@ impl NetworkStack {
                     (format!("Ingress{}", short_hash(&text)), rule.clone())
                 })
                 .collect(),
+            topics: topics
+                .into_iter()
+                .map(|topic| {
+                    let text = format!("{}|{}", topic.cluster, topic.name);
+                    (format!("Topic{}", short_hash(&text)), topic.clone())
+                })
+                .collect(),
             parameters,
         }
     }
+}
+
+/// The topics that a user needs of deployed network stacks, as far as these can be read.
+pub(super) fn topics_of<'s>(stacks: impl Iterator<Item = &'s Fact<Stack>>, user: &str) -> Vec<NeededTopic> {
+    let needs = stacks.filter_map(|stack| users(stack, "").ok()?.remove(user));
+    needs.flat_map(|needs| needs.topics).collect()
+}
+
+/// Adds the topics that pipelines of another region bring to the brokers' network stack, which may not be needed for anything else.
+pub(super) fn add_topics(
+    stacks: &mut Vec<NetworkStack>,
+    deployed: &Fact<Stack>,
+    (region, vpc): (&str, &str),
+    user: &str,
+    topics: BTreeSet<NeededTopic>,
+) -> Result<(), PlanError> {
+    if topics.is_empty() {
+        return Ok(());
+    }
+    let name = network_stack_name(vpc);
+    if !stacks.iter().any(|stack| stack.stack == name) {
+        // The brokers' goes first.
+        stacks.insert(0, NetworkStack::of_others(deployed, region, vpc, user)?);
+    }
+    for stack in stacks.iter_mut().filter(|stack| stack.stack == name) {
+        let needs = stack.users.entry(user.to_owned()).or_default();
+        needs.topics.extend(topics.iter().cloned());
+    }
+    Ok(())
 }
 
 /// The logical id of the peering connection with this VPC, the name of the output that tells its id, and of the parameter that takes it.
@@ -277,7 +355,9 @@ fn users(stack: &Fact<Stack>, name: &str) -> Result<BTreeMap<String, Needs>, Pla
     handles
         .map(|handle| {
             let user = handle.get("Metadata").and_then(|metadata| metadata.get("k2m"));
-            let user = user.and_then(|user| serde_yaml::from_value::<NetworkUser>(user.clone()).ok());
+            // By way of JSON: YAML's reader takes a mapping for no variant.
+            let user = user.and_then(|user| serde_json::to_value(user).ok());
+            let user = user.and_then(|user| serde_json::from_value::<NetworkUser>(user).ok());
             user.map(|NetworkUser { user, needs }| (user, needs))
                 .ok_or_else(missing)
         })

@@ -1,7 +1,9 @@
 //! The plan from the facts of examples/same-vpc, spoilt in one thing a row; and what must hold for every plan.
 
+pub(crate) mod several;
 mod stability;
 mod table;
+pub(crate) mod topologies;
 
 use std::collections::BTreeMap;
 

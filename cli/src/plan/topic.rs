@@ -25,6 +25,13 @@ const MAX_RECORD_KIB: u32 = 1024;
 /// MSK makes topics of clusters with this version or later.
 const FIRST_VERSION: (u32, u32) = (3, 6);
 
+/// A topic as an earlier deployment made it, as far as that is known.
+struct Deployed {
+    partitions: Option<u32>,
+    replication_factor: Option<u32>,
+    configs: Option<String>,
+}
+
 /// A topic that is needed, and how it would be made.
 struct Wanted<'a> {
     /// What its decision is about.
@@ -262,7 +269,15 @@ impl Wanted<'_> {
             .as_ref()
             .filter(|stack| stack.has(&self.logical_id, "TopicName", name));
         if let Some(stack) = own {
-            return self.kept(settings, stack, cluster, notes).map(Some);
+            return self.kept(settings, &self.in_stack(stack), cluster, notes).map(Some);
+        }
+        if let Some(topic) = seen.topic_elsewhere(name) {
+            let deployed = Deployed {
+                partitions: Some(topic.partitions),
+                replication_factor: Some(topic.replication_factor),
+                configs: topic.configs,
+            };
+            return self.kept(settings, &deployed, cluster, notes).map(Some);
         }
         match self.fact {
             Fact::Found { value } => {
@@ -329,22 +344,22 @@ impl Wanted<'_> {
     fn kept(
         &self,
         settings: &PipelineSettings,
-        stack: &Standing,
+        stack: &Deployed,
         cluster: &PlannedCluster,
         notes: &mut Notes,
     ) -> Result<NewTopic, PlanError> {
         let name = self.name;
         let seen_topic = self.fact.found();
-        let number = |property, of: fn(&Topic) -> u32| {
-            let deployed = stack.value(&self.logical_id, property);
-            let deployed = deployed.and_then(serde_yaml::Value::as_u64);
-            let deployed = deployed.and_then(|number| u32::try_from(number).ok());
-            deployed.or(seen_topic.map(of)).ok_or_else(|| PlanError::Missing {
+        let missing = |property| {
+            move || PlanError::Missing {
                 what: format!("{property} of the stack's topic {name}"),
-            })
+            }
         };
-        let deployed = number("PartitionCount", |topic| topic.partitions)?;
-        let replication_factor = number("ReplicationFactor", |topic| topic.replication_factor)?;
+        let deployed = stack.partitions.or(seen_topic.map(|topic| topic.partitions));
+        let deployed = deployed.ok_or_else(missing("PartitionCount"))?;
+        let replicas = seen_topic.map(|topic| topic.replication_factor);
+        let replication_factor = stack.replication_factor.or(replicas);
+        let replication_factor = replication_factor.ok_or_else(missing("ReplicationFactor"))?;
         let partitions = match self.chosen_partitions {
             None => deployed,
             Some(setting) => {
@@ -385,18 +400,28 @@ impl Wanted<'_> {
             format!("{name}, of the stack: {}", shape(partitions, replication_factor)),
             "an earlier deployment made it; it stays when the stack goes",
         );
-        let configs = stack
-            .value(&self.logical_id, "Configs")
-            .and_then(serde_yaml::Value::as_str);
         Ok(NewTopic {
             partitions,
             replication_factor,
-            configs: configs
-                .map(str::to_owned)
-                .or_else(|| self.max_message_bytes.map(configs_of)),
+            configs: stack.configs.clone().or_else(|| self.max_message_bytes.map(configs_of)),
             unconfirmed: false,
             exists: true,
         })
+    }
+
+    /// What the stack's template says of it.
+    fn in_stack(&self, stack: &Standing) -> Deployed {
+        let number = |property| {
+            let deployed = stack.value(&self.logical_id, property);
+            let deployed = deployed.and_then(serde_yaml::Value::as_u64);
+            deployed.and_then(|number| u32::try_from(number).ok())
+        };
+        let configs = stack.value(&self.logical_id, "Configs");
+        Deployed {
+            partitions: number("PartitionCount"),
+            replication_factor: number("ReplicationFactor"),
+            configs: configs.and_then(serde_yaml::Value::as_str).map(str::to_owned),
+        }
     }
 
     /// A topic that nobody has.

@@ -269,6 +269,9 @@ fn alone(text: &str, from: Place, to: Option<&Place>) -> String {
     alone
 }
 
+/// Which entry of the file's mapping lists pipelines, and the places of its key and its value.
+type Listed = (usize, Place, Place);
+
 /// A mapping of settings: the whole text, or an item of the list that is the value of one of its entries.
 #[derive(Clone, Copy)]
 struct Ground<'t> {
@@ -300,11 +303,7 @@ impl<'t> Ground<'t> {
     }
 
     /// Its settings; of the file's mapping also which entry lists pipelines, with the places of its key and its value.
-    fn entries(
-        self,
-        root: Place,
-        of_file: bool,
-    ) -> Result<(BTreeMap<&'static str, Entry>, Option<(usize, Place, Place)>), Wrong> {
+    fn entries(self, root: Place, of_file: bool) -> Result<(BTreeMap<&'static str, Entry>, Option<Listed>), Wrong> {
         let Keys(names) = self.all(PhantomData::<Keys>).map_err(|error| {
             let reason = "the name of a setting stands here, such as `topic`: nothing else can";
             (self.at(&error), reason.to_owned())

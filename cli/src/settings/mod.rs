@@ -252,7 +252,7 @@ pub struct PipelineSettings {
 impl Settings {
     /// What is of the only pipeline.
     #[cfg(test)]
-    pub fn one(&mut self) -> &mut PipelineSettings {
+    pub(crate) fn one(&mut self) -> &mut PipelineSettings {
         assert_eq!(self.pipelines.len(), 1, "it is not the only one");
         &mut self.pipelines[0]
     }

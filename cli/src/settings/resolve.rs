@@ -18,6 +18,7 @@ use crate::args::SettingsArgs;
 use crate::arn::{Arn, PlaceError, SecretArn, fit};
 use crate::exit::Exit;
 use crate::facts::deployed::default_stack_name;
+use crate::facts::stream_name;
 
 /// Variables of the environment that begin with `K2M_`.
 pub type Environment = BTreeMap<String, String>;
@@ -32,6 +33,9 @@ pub struct Sources<'a> {
     /// k2m.yaml, where there is one.
     pub file: Option<&'a File>,
 }
+
+/// A stream that is chosen, with its part of k2m.yaml where it has one.
+type Chosen<'a> = (Setting<Arn>, Option<&'a FilePipeline>);
 
 /// What one pipeline's settings come from: what is said for all, and what is said for it alone.
 #[derive(Debug, Clone, Copy)]
@@ -182,7 +186,12 @@ pub enum SettingsError {
         count: usize,
     },
     /// A run that is told several pipelines.
-    #[error("{path} has {} pipelines, and a run is of one: choose it with --stream ARN or --topic NAME, one of{}", known.len(), list(known))]
+    #[error(
+        "{path} lists {} pipelines, and a run is of one: choose it with --stream ARN or --topic NAME; there {}{}",
+        known.len(),
+        if known.len() == 1 { "is" } else { "are" },
+        list(known)
+    )]
     WhichPipeline {
         /// The file.
         path: String,
@@ -639,6 +648,11 @@ impl<'a> Sources<'a> {
         Ok(self.streams()?.into_iter().map(|(stream, _)| stream).next())
     }
 
+    /// The ARNs of all streams that are chosen already.
+    pub fn all_streams(&self) -> Result<Vec<Arn>, SettingsError> {
+        Ok(self.streams()?.into_iter().map(|(stream, _)| stream.value).collect())
+    }
+
     /// The ARN of the cluster, where it is chosen already.
     pub fn cluster(&self) -> Result<Option<Setting<Arn>>, SettingsError> {
         self.all().find(&table::CLUSTER)
@@ -662,7 +676,7 @@ impl<'a> Sources<'a> {
 
     /// Each stream that is chosen, with its part of k2m.yaml where it has one. A flag or a variable chooses among the file's pipelines, and may name
     /// others.
-    fn streams(&self) -> Result<Vec<(Setting<Arn>, Option<&'a FilePipeline>)>, SettingsError> {
+    fn streams(&self) -> Result<Vec<Chosen<'a>>, SettingsError> {
         let of_part = |part: &'a FilePipeline| {
             let of = Of {
                 part: Some(part),
@@ -915,48 +929,50 @@ pub struct LocalSettings {
 /// Resolves what of a pipeline's settings holds on this machine too. Nothing of AWS has to be named; of several pipelines one is chosen, by its
 /// stream or its topic.
 pub fn resolve_local(sources: Sources<'_>) -> Result<LocalSettings, SettingsError> {
-    let streams = sources.streams()?;
-    let mut known = Vec::new();
-    for (stream, part) in &streams {
-        let of = Of {
-            part: *part,
-            ..Sources {
-                flags: &NO_FLAGS,
-                ..sources
-            }
-            .all()
-        };
-        let topic = of.find(&table::TOPIC)?;
-        known.push((
-            stream,
-            *part,
-            topic.unwrap_or_else(|| default(stream.value.name().to_owned())),
-        ));
-    }
+    let of_stream = |stream: &Setting<Arn>| default(stream.value.name().to_owned());
     let said = sources.topic()?.filter(|topic| matches!(topic.source, Source::Flag(_)));
-    let (part, topic) = match (known.as_slice(), said) {
-        ([], said) => (None, said.or(sources.topic()?).ok_or(SettingsError::NoTopic)?),
-        ([(_, part, own)], said) => (*part, said.unwrap_or_else(|| own.clone())),
-        (many, said) => {
-            let mut fitting = many
-                .iter()
-                .filter(|(.., own)| said.as_ref().is_some_and(|said| said.value == own.value));
-            match (fitting.next(), fitting.next()) {
-                (Some((_, part, own)), None) => (*part, own.clone()),
-                _ => {
-                    let known = many
-                        .iter()
-                        .map(|(stream, _, topic)| format!("{} of {}", topic.value, stream.value));
-                    return Err(SettingsError::WhichPipeline {
-                        path: sources.file.map_or_else(String::new, |file| file.path.clone()),
-                        known: known.collect(),
-                    });
-                }
-            }
-        }
+    if sources.parts().is_empty() {
+        let topic = match sources.topic()? {
+            Some(topic) => topic,
+            None => of_stream(&sources.stream()?.ok_or(SettingsError::NoTopic)?),
+        };
+        return sources.all().local(topic);
+    }
+    // What the file says, before any flag chooses among it.
+    let listed = Sources {
+        flags: &NO_FLAGS,
+        ..sources
     };
-    let of = Of { part, ..sources.all() };
-    of.local(topic)
+    let mut known = Vec::new();
+    for (stream, part) in listed.streams()? {
+        let of = Of { part, ..listed.all() };
+        let topic = of.find(&table::TOPIC)?.unwrap_or_else(|| of_stream(&stream));
+        known.push((stream, part, topic));
+    }
+    let streams = if sources.flags.stream.is_empty() {
+        Vec::new()
+    } else {
+        sources.all_streams()?
+    };
+    let by_stream = |stream: &Arn| streams.is_empty() || streams.contains(stream);
+    let mut fitting: Vec<_> = known.iter().filter(|(stream, ..)| by_stream(&stream.value)).collect();
+    if let (Some(said), true) = (&said, fitting.len() > 1) {
+        fitting.retain(|(.., topic)| topic.value == said.value);
+    }
+    let [(_, part, topic)] = fitting.as_slice() else {
+        let known = known
+            .iter()
+            .map(|(stream, _, topic)| format!("{} of {}", topic.value, stream.value));
+        return Err(SettingsError::WhichPipeline {
+            path: sources.file.map_or_else(String::new, |file| file.path.clone()),
+            known: known.collect(),
+        });
+    };
+    let of = Of {
+        part: *part,
+        ..sources.all()
+    };
+    of.local(said.unwrap_or_else(|| topic.clone()))
 }
 
 impl Deployed {
@@ -985,7 +1001,8 @@ pub fn resolve_deployed(sources: Sources<'_>, stack: &StackOutputs) -> Result<(S
         .clone()
         .map(|(id, stream)| {
             let deployed = Deployed {
-                topic: output(&format!("{id}Topic")),
+                // Where it is the stream's name nobody has to say it.
+                topic: output(&format!("{id}Topic")).filter(|topic| topic != stream_name(stream)),
                 dead_letter_topic: output(&format!("{id}DeadLetterTopic")),
             };
             (stream.as_str(), deployed)

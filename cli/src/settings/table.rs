@@ -73,7 +73,7 @@ impl Row {
 }
 
 /// Settings that all pipelines of a stack have in common: none of them can stand in one pipeline.
-const OF_STACK: [&str; 11] = [
+pub(super) const OF_STACK: [&str; 11] = [
     "cluster",
     "stack",
     "profile",

@@ -544,6 +544,207 @@ fn a_stack_says_what_nothing_else_does() {
     );
 }
 
+const CLICKS: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks";
+
+/// A file that lists two pipelines.
+fn two() -> String {
+    format!(
+        "cluster: {CLUSTER}\nstack: two\nbatch_size: 500\npipelines:\n  - stream: {STREAM}\n    topic: sales\n  - stream: {CLICKS}\n    batch_size: 50\n    on_poison: \
+         divert\n    topic_pointer: /type\n    topic_map: {{a: b}}\n    decode: [gzip, kpl]\n"
+    )
+}
+
+#[test]
+fn a_list_of_pipelines_says_what_differs() {
+    let shown = |arguments: &[&str], variables: &[(&str, &str)], yaml: &str| {
+        let (settings, _) = resolved(arguments, variables, Some(yaml)).unwrap();
+        let pipelines = settings.pipelines.iter().map(|pipeline| {
+            let PipelineSettings {
+                stream,
+                topic,
+                batch_size,
+                dead_letter_topic,
+                ..
+            } = pipeline;
+            let dead_letters = dead_letter_topic.as_ref().map_or("-", |topic| topic.value.as_str());
+            format!(
+                "{} ({}) to {} ({}), {} ({}), {dead_letters}",
+                stream.value.name(),
+                stream.source,
+                topic.value,
+                topic.source,
+                batch_size.value,
+                batch_size.source
+            )
+        });
+        let left_out = settings
+            .left_out
+            .iter()
+            .map(|stream| format!("without {}", stream.name()));
+        pipelines.chain(left_out).collect::<Vec<_>>().join("\n")
+    };
+    let other = STREAM.replace("orders", "other");
+    let two = two();
+    let flags = format!("{STREAM},{CLICKS}");
+    let mut text = String::new();
+    for (name, arguments, variables, yaml) in [
+        ("as it is", &[][..], &[][..], two.as_str()),
+        ("a flag is for all", &["--batch-size", "7"], &[], &two),
+        ("a variable is for all", &[], &[("K2M_BATCH_SIZE", "7")], &two),
+        ("a stream of the list", &["--stream", CLICKS], &[], &two),
+        ("a stream that is not in it", &["--stream", &other], &[], &two),
+        (
+            "by flags",
+            &[
+                "--stream",
+                STREAM,
+                "--stream",
+                CLICKS,
+                "--stack",
+                "s",
+                "--cluster",
+                CLUSTER,
+            ],
+            &[],
+            "",
+        ),
+        (
+            "by a variable",
+            &["--stack", "s", "--cluster", CLUSTER],
+            &[("K2M_STREAM", &flags)],
+            "",
+        ),
+    ] {
+        writeln!(text, "== {name}\n{}", shown(arguments, variables, yaml)).unwrap();
+    }
+    let list = format!("cluster: {CLUSTER}\nstack: s\nstream:\n  - {STREAM}\n  - {CLICKS}\n");
+    writeln!(text, "== a list of streams\n{}", shown(&[], &[], &list)).unwrap();
+    let one = format!("cluster: {CLUSTER}\ntopic: t\npipelines: [{{stream: {STREAM}}}]\n");
+    writeln!(text, "== a list of one\n{}", shown(&[], &[], &one)).unwrap();
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn pipelines_that_do_not_fit_together_are_refused_with_the_reason() {
+    let elsewhere = CLICKS.replace("eu-west-1", "us-east-1");
+    let others = CLICKS.replace("123456789012", "999999999999");
+    let nameless = two().replace("stack: two\n", "");
+    let with_topic = |topic: &str| {
+        two()
+            .replace("stack: two\n", &format!("stack: two\ntopic: {topic}\n"))
+            .replace("    topic: sales\n", "")
+    };
+    let cases: &[(&[&str], &str)] = &[
+        (&["--stream", STREAM, "--stream", CLICKS], ""),
+        (&["--stream", STREAM, "--stream", STREAM], ""),
+        (&["--stream", STREAM, "--stream", &elsewhere, "--stack", "s"], ""),
+        (&["--stream", STREAM, "--stream", &others, "--stack", "s"], ""),
+        (
+            &["--stream", STREAM, "--stream", CLICKS, "--stack", "s", "--topic", "t"],
+            "",
+        ),
+        (&["--topic", "t"], &two()),
+        (&["--region", "us-east-1"], &two()),
+        (&[], &nameless),
+        (&[], &with_topic("t")),
+        (&[], &two().replace(CLICKS, STREAM)),
+        (&[], &two().replace(CLICKS, &elsewhere)),
+        (&[], &two().replace(CLICKS, "clicks")),
+        (&[], &two().replace("batch_size: 50\n", "batch_size: 0\n")),
+        (
+            &[],
+            &two().replace("    on_poison: divert\n", "    dead_letter_topic: d\n"),
+        ),
+        (
+            &[],
+            &two().replace(
+                "    on_poison: divert\n",
+                "    alarm_topic: arn:aws:sns:us-east-1:123456789012:alarms\n",
+            ),
+        ),
+    ];
+    let mut table = String::new();
+    for (arguments, yaml) in cases {
+        let arguments = if yaml.is_empty() {
+            [&["--cluster", CLUSTER], *arguments].concat()
+        } else {
+            arguments.to_vec()
+        };
+        let error = resolved(&arguments, &[], Some(yaml)).expect_err(yaml);
+        assert_eq!(error.exit(), Exit::Usage);
+        writeln!(table, "{error}").unwrap();
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn two_pipelines_may_write_to_one_topic_when_each_says_so() {
+    let yaml = two().replace("    batch_size: 50\n", "    topic: sales\n");
+    let (settings, _) = resolved(&[], &[], Some(&yaml)).unwrap();
+    assert!(
+        settings
+            .pipelines
+            .iter()
+            .all(|pipeline| pipeline.topic.value == "sales")
+    );
+}
+
+/// However an item is written, it is read with its places; what is alone in its lines is read by itself.
+#[test]
+fn a_pipeline_is_read_as_it_is_written() {
+    let block = "cluster: c\npipelines:\n- stream: a\n  topic: x # one\n\n# between\n-\n  topic: y\n  stream: b\n- {stream: c,\n   topic: 'z'}\nmemory: 256\n";
+    let flow =
+        "{cluster: c, pipelines: [{stream: a, topic: x}, {topic: y, stream: b}, {stream: c, topic: 'z'}], memory: 256}";
+    for (text, places) in [
+        (block, [(4, 10), (8, 10), (11, 11)]),
+        (flow, [(1, 45), (1, 57), (1, 91)]),
+    ] {
+        let file = file(text);
+        let topics = file.pipelines.iter().map(|pipeline| &pipeline.entries["topic"]);
+        let seen: Vec<_> = topics
+            .map(|entry| (entry.text.as_str(), (entry.line, entry.column)))
+            .collect();
+        assert_eq!(seen, [("x", places[0]), ("y", places[1]), ("z", places[2])], "{text}");
+        assert_eq!(file.entries["memory"].text, "256");
+    }
+}
+
+#[test]
+fn a_stack_says_all_its_pipelines() {
+    let outputs = [
+        ("Cluster", CLUSTER),
+        ("Clicks1Stream", CLICKS),
+        ("Clicks1Topic", "clicks"),
+        ("Clicks1DeadLetterTopic", "poison"),
+        ("Orders1Stream", STREAM),
+        ("Orders1Topic", "sales"),
+    ];
+    let stack = StackOutputs {
+        stack: "mine".to_owned(),
+        outputs: environment(&outputs),
+    };
+    let (flags, environment) = (flags(&["--stack", "mine"]), environment(&[]));
+    let sources = Sources {
+        flags: &flags,
+        environment: &environment,
+        file: None,
+    };
+    let (settings, _) = resolve_deployed(sources, &stack).unwrap();
+    let each = settings.pipelines.iter().map(|pipeline| {
+        let dead_letters = pipeline.dead_letter_topic.as_ref().map(|topic| topic.value.as_str());
+        (
+            pipeline.stream.value.name(),
+            pipeline.topic.value.as_str(),
+            dead_letters,
+        )
+    });
+    assert_eq!(
+        each.collect::<Vec<_>>(),
+        [("clicks", "clicks", Some("poison")), ("orders", "sales", None)]
+    );
+    assert_eq!(settings.stack.value, "mine");
+}
+
 #[test]
 fn poison_is_blocked_or_diverted_to_another_topic() {
     let in_file = |text: &str| format!("stream: {STREAM}\ncluster: {CLUSTER}\n{text}");
@@ -650,6 +851,43 @@ fn what_is_no_file_of_settings_is_told_with_its_place() {
         ("map with an anchor", b"topic_map:\n  created: a\n  gone: &x b\n"),
         ("map with a tag", b"topic_map: {created: a, !t gone: b}\n"),
         ("map with too much", many.as_bytes()),
+        ("pipelines that are none", b"pipelines: 3\n"),
+        ("pipelines without a value", b"pipelines:\ntopic: a\n"),
+        ("pipelines without one", b"pipelines: []\n"),
+        ("pipelines that are a mapping", b"pipelines:\n  stream: a\n"),
+        (
+            "pipelines twice",
+            b"pipelines: [{stream: a}]\npipelines: [{stream: b}]\n",
+        ),
+        ("pipelines beside a stream", b"stream: a\npipelines:\n  - stream: b\n"),
+        ("a pipeline that is a text", b"pipelines:\n  - stream: a\n  - b\n"),
+        (
+            "a pipeline without a stream",
+            b"pipelines:\n  - stream: a\n  - topic: b\n",
+        ),
+        (
+            "a pipeline with a cluster",
+            b"pipelines:\n  - stream: a\n    cluster: c\n",
+        ),
+        (
+            "a pipeline with pipelines",
+            b"pipelines:\n  - stream: a\n    pipelines: []\n",
+        ),
+        (
+            "a pipeline with an unknown key",
+            b"pipelines:\n  - stream: a\n  - stream: b\n    topics: c\n",
+        ),
+        (
+            "a pipeline with a key twice",
+            b"pipelines:\n  - stream: a\n    topic: b\n    topic: c\n",
+        ),
+        (
+            "a pipeline with an anchor",
+            b"pipelines:\n  - &one\n    stream: a\n  - *one\n",
+        ),
+        ("a pipeline without a value", b"pipelines:\n  - stream: a\n    topic:\n"),
+        ("a pipeline with a list", b"pipelines:\n  - stream: a\n    topic: [b]\n"),
+        ("almost pipelines", b"pipeline:\n  - stream: a\n"),
         ("not UTF-8", b"topic: a\nstack: na\xc3\xafve\nprofile: \xe9t\xe9\n"),
         ("UTF-16", b"\xff\xfet\0o\0p\0i\0c\0"),
         ("NUL", b"topic: a\0b\n"),
@@ -723,6 +961,23 @@ fn documentation_has_the_same_table() {
         .collect();
     let lines: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `")).collect();
     assert_eq!(lines, rows);
+}
+
+#[test]
+fn documentation_says_what_is_of_the_whole_stack() {
+    let documented = include_str!("../../../docs/settings.md");
+    let names = TABLE
+        .iter()
+        .filter(|row| row.of_stack())
+        .map(|row| format!("`{}`", row.name));
+    let names: Vec<String> = names.collect();
+    let said = documented
+        .lines()
+        .find(|line| line.starts_with("- Of the whole stack"))
+        .unwrap();
+    assert_eq!(names.len(), table::OF_STACK.len(), "each is a setting");
+    assert!(names.iter().all(|name| said.contains(name)), "{said}");
+    assert_eq!(said.matches('`').count(), 2 * names.len(), "{said}");
 }
 
 #[test]
@@ -837,4 +1092,30 @@ fn a_run_on_this_machine_needs_no_aws() {
         error.to_string(),
         "no topic: give --topic NAME, or --config FILE with `topic` or `stream` in it"
     );
+    // Of several pipelines one is chosen, with what is its own.
+    for (arguments, topic, batch_size) in [
+        (&["--stream", STREAM][..], "sales", 500),
+        (&["--stream", CLICKS], "clicks", 50),
+        (&["--topic", "clicks"], "clicks", 50),
+        (&["--topic", "other", "--stream", CLICKS], "other", 50),
+    ] {
+        let chosen = local(arguments, &two()).unwrap();
+        assert_eq!(
+            (chosen.topic.value.as_str(), chosen.batch_size.value),
+            (topic, batch_size)
+        );
+    }
+    for arguments in [
+        &[][..],
+        &["--topic", "other"],
+        &["--stream", &STREAM.replace("orders", "other")],
+    ] {
+        let error = local(arguments, &two()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "k2m.yaml lists 2 pipelines, and a run is of one: choose it with --stream ARN or --topic NAME; there are\n  sales of {STREAM}\n  clicks of {CLICKS}"
+            )
+        );
+    }
 }

@@ -1,16 +1,22 @@
 """One account of AWS as a test needs it: what a pipeline stands on, records into its stream, and what is there afterwards. Prints JSON.
 
-The first argument says what to do; the functions below are named so.
+The first argument says what to do; the functions below are named so. `--region=NAME` may stand before it.
 """
 
 import json
+import os
 import shlex
 import sys
+from contextlib import contextmanager
 
 import boto3
 from botocore.exceptions import WaiterError
 
-client = boto3.client
+
+def client(service):
+    """Of the region that is meant now."""
+    return boto3.client(service)
+
 
 
 def seed(*streams):
@@ -21,6 +27,78 @@ def seed(*streams):
 def seed_over_scram(*streams):
     """The same with a cluster that takes users with passwords alone."""
     return seeded({"Sasl": {"Scram": {"Enabled": True}}}, "TLS", streams)
+
+
+def seed_across(*streams):
+    """The same with the streams in another region, and a VPC there."""
+    seeded_here = seed()
+    with region("us-east-1"):
+        vpc = vpc_for_functions()
+        return {**seeded_here, "vpc": vpc, "streams": made_streams(streams)}
+
+
+def seed_beside(*streams):
+    """The same with a second VPC beside the cluster's."""
+    seeded_here = seed(*streams)
+    return {**seeded_here, "vpc": vpc_for_functions()}
+
+
+@contextmanager
+def region(name):
+    """Another region for what is asked meanwhile."""
+    before = os.environ["AWS_DEFAULT_REGION"]
+    os.environ.update(AWS_REGION=name, AWS_DEFAULT_REGION=name)
+    boto3.DEFAULT_SESSION = None
+    try:
+        yield
+    finally:
+        os.environ.update(AWS_REGION=before, AWS_DEFAULT_REGION=before)
+        boto3.DEFAULT_SESSION = None
+
+
+def vpc_for_functions():
+    """A VPC that no broker is in, with two zones."""
+    ec2 = client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.30.0.0/16")["Vpc"]["VpcId"]
+    zones = [zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]]
+    for number, zone in enumerate(zones[:2]):
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.30.{number}.0/24", AvailabilityZone=zone)
+    return vpc
+
+
+def peer(vpc, cluster):
+    """Joins the VPC to the brokers', with a route back for all of it. Answers the connection's id."""
+    ec2 = client("ec2")
+    brokers = brokers_vpc(cluster)
+    peering = ec2.create_vpc_peering_connection(VpcId=vpc, PeerVpcId=brokers)["VpcPeeringConnection"]["VpcPeeringConnectionId"]
+    ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=peering)
+    for table in main_tables(brokers):
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="10.30.0.0/16", VpcPeeringConnectionId=peering)
+    return {"peering": peering}
+
+
+def brokers_vpc(cluster):
+    info = client("kafka").describe_cluster_v2(ClusterArn=cluster)["ClusterInfo"]["Provisioned"]["BrokerNodeGroupInfo"]
+    return client("ec2").describe_subnets(SubnetIds=info["ClientSubnets"][:1])["Subnets"][0]["VpcId"]
+
+
+def main_tables(vpc):
+    filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "association.main", "Values": ["true"]}]
+    return [table["RouteTableId"] for table in client("ec2").describe_route_tables(Filters=filters)["RouteTables"]]
+
+
+def networks():
+    """All that a deployment could change in the region's networks; what is deleted and only shown for a while is left out."""
+    ec2 = client("ec2")
+    peerings = ec2.describe_vpc_peering_connections()["VpcPeeringConnections"]
+    groups = [each for each in ec2.describe_security_groups()["SecurityGroups"] if each["GroupName"] == "brokers"]
+    rules = [rule for group in groups for key in ("IpPermissions", "IpPermissionsEgress") for rule in group[key]]
+    return {
+        "peerings": [each["VpcPeeringConnectionId"] for each in peerings if each["Status"]["Code"] != "deleted"],
+        "routes": [[table["RouteTableId"], table["Routes"]] for table in ec2.describe_route_tables()["RouteTables"]],
+        "acls": ec2.describe_network_acls()["NetworkAcls"],
+        "rules": rules,
+    }
 
 
 def put_secret(name, file):
@@ -40,7 +118,7 @@ def associate(cluster, secret):
 
 
 def seeded(authentication, encryption, streams):
-    ec2, kafka, kinesis = client("ec2"), client("kafka"), client("kinesis")
+    ec2, kafka = client("ec2"), client("kafka")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"eu-west-1{zone}")["Subnet"]["SubnetId"]
@@ -68,12 +146,18 @@ def seeded(authentication, encryption, streams):
             "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": encryption}},
         },
     )["ClusterArn"]
+    return {"cluster": cluster, "group": group, "streams": made_streams(streams)}
+
+
+def made_streams(streams):
+    """Makes the streams. Answers their ARNs."""
+    kinesis = client("kinesis")
     arns = {}
     for stream in streams:
         kinesis.create_stream(StreamName=stream, ShardCount=2)
         kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1})
         arns[stream] = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
-    return {"cluster": cluster, "group": group, "streams": arns}
+    return arns
 
 
 def put(stream, first, count):
@@ -236,4 +320,9 @@ def delete_topic(cluster, topic):
 
 
 if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:]), default=str))
+    where, *asked = sys.argv[1:]
+    if where.startswith("--region="):
+        with region(where.removeprefix("--region=")):
+            print(json.dumps(globals()[asked[0]](*asked[1:]), default=str))
+    else:
+        print(json.dumps(globals()[where](*asked), default=str))

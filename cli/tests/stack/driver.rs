@@ -23,6 +23,8 @@ pub(crate) struct Account {
     pub(crate) emulator: AwsEmulator,
     pub(crate) cluster: String,
     pub(crate) group: String,
+    /// The VPC that functions are meant for, where it is another than the brokers'.
+    pub(crate) vpc: Option<String>,
     streams: Value,
     folder: TempDir,
 }
@@ -30,10 +32,7 @@ pub(crate) struct Account {
 impl Account {
     /// An account in which nothing is deployed yet.
     pub(crate) fn new(streams: &[&str]) -> Self {
-        let kafka = KafkaCluster::builder().start().unwrap();
-        let servers = kafka.bootstrap_servers();
-        let emulator = AwsEmulator::start_with(&[("MINISTACK_MSK_BOOTSTRAP", &servers)]).unwrap();
-        Self::of(emulator, Some(kafka), "seed", streams)
+        Self::with_kafka("seed", streams)
     }
 
     /// The same with a cluster that takes users with passwords alone: this one.
@@ -50,6 +49,23 @@ impl Account {
         Self::of(emulator, Some(kafka), "seed_over_scram", streams)
     }
 
+    /// The same with streams in another region than the cluster, and a VPC there.
+    pub(crate) fn across(streams: &[&str]) -> Self {
+        Self::with_kafka("seed_across", streams)
+    }
+
+    /// The same with a second VPC beside the cluster's.
+    pub(crate) fn beside(streams: &[&str]) -> Self {
+        Self::with_kafka("seed_beside", streams)
+    }
+
+    fn with_kafka(seed: &str, streams: &[&str]) -> Self {
+        let kafka = KafkaCluster::builder().start().unwrap();
+        let servers = kafka.bootstrap_servers();
+        let emulator = AwsEmulator::start_with(&[("MINISTACK_MSK_BOOTSTRAP", &servers)]).unwrap();
+        Self::of(emulator, Some(kafka), seed, streams)
+    }
+
     /// The same with no Kafka behind it: topics are made in the emulator's memory alone.
     pub(crate) fn without_kafka(streams: &[&str]) -> Self {
         Self::of(AwsEmulator::start().unwrap(), None, "seed", streams)
@@ -63,6 +79,7 @@ impl Account {
         Self {
             cluster: text("cluster"),
             group: text("group"),
+            vpc: seeded["vpc"].as_str().map(str::to_owned),
             streams: seeded["streams"].clone(),
             folder: tempfile::tempdir().unwrap(),
             kafka,

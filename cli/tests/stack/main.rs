@@ -5,6 +5,7 @@
 mod bad_input;
 mod diagnosis;
 mod driver;
+mod networks;
 mod proxy;
 mod secrets;
 mod story;

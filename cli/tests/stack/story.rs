@@ -145,3 +145,76 @@ fn a_dead_letter_topic_is_made_with_the_stack_and_stays() {
     assert_eq!(remains(&account), json!({}));
     assert_eq!(seen(), topic);
 }
+
+#[test]
+fn pipelines_of_one_stack_come_and_go_by_themselves() {
+    let account = Account::new(&["orders", "clicks"]);
+    let group = account.ask(&["rules", &account.group]);
+    let write = |streams: &[&str]| {
+        let pipelines = streams
+            .iter()
+            .map(|name| format!("  - stream: {}\n", account.stream(name)));
+        let of_all = format!(
+            "cluster: {}\nstack: shop\nretries: 2\ncreate_topic: true\non_poison: divert\ndead_letter_topic: dead-letters\npipelines:\n",
+            account.cluster
+        );
+        std::fs::write(account.file("k2m.yaml"), of_all + &pipelines.collect::<String>()).unwrap();
+    };
+    let topics = || account.json(&["inspect"], 0)["topics"].clone();
+
+    write(&["orders", "clicks"]);
+    assert_eq!(topics()["dead-letters"], json!({"status": "absent"}));
+    let deployed = account.json(&["deploy", "--yes"], 0);
+    assert_eq!(deployed["status"], "created", "{deployed:#}");
+    assert_eq!(deployed["warnings"], json!([]), "{deployed:#}");
+    // Each begins after the topic for dead letters is there, which one of them brings.
+    assert_eq!(topics()["dead-letters"]["status"], "found");
+    for stream in ["orders", "clicks"] {
+        account.ask(&["put", stream, "0", "1000"]);
+    }
+    for topic in ["orders", "clicks"] {
+        assert_eq!(account.arrived(topic, 1000), (0..1000).collect::<Vec<_>>());
+    }
+
+    // Nothing has changed; and what the deployment says to look with finds both.
+    let plan = account.json(&["plan"], 0);
+    assert_eq!(plan["change"]["status"], "none", "{:#}", plan["change"]);
+    let next = deployed["nextStep"].as_str().unwrap();
+    let (_, rest) = next.split_once("`k2m ").unwrap();
+    let (doctor, _) = rest.split_once('`').unwrap();
+    std::fs::rename(account.file("k2m.yaml"), account.file("other.yaml")).unwrap();
+    let found = account.json(&doctor.split(' ').collect::<Vec<_>>(), 0);
+    std::fs::rename(account.file("other.yaml"), account.file("k2m.yaml")).unwrap();
+    let judged: Vec<&Value> = found["pipelines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["stream"])
+        .collect();
+    assert_eq!(judged, ["clicks", "orders"], "{found:#}");
+
+    // A flag chooses among the pipelines of the file, and must not take the others away.
+    let arguments = ["deploy", "--yes", "--stream", account.stream("clicks")];
+    account.run(&arguments, 2);
+
+    // One goes, and the other goes on from where it was.
+    write(&["clicks"]);
+    let plan = account.json(&["plan"], 3);
+    assert_eq!(plan["removed"][0]["stream"], account.stream("orders"), "{plan:#}");
+    // It is named, and asked for.
+    let asked = account.run(&["deploy"], 2);
+    let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+    assert!(said.contains("removes the pipeline of the stream orders"), "{said}");
+    let updated = account.json(&["deploy", "--yes"], 0);
+    assert_eq!(updated["status"], "updated", "{updated:#}");
+    account.ask(&["put", "clicks", "1000", "1000"]);
+    account.ask(&["put", "orders", "1000", "1000"]);
+    assert_eq!(account.arrived("clicks", 2000), (0..2000).collect::<Vec<_>>());
+    assert_eq!(account.arrived("orders", 1000).len(), 1000);
+    assert_eq!(account.json(&["doctor"], 0)["health"], "healthy");
+    assert_eq!(account.json(&["plan"], 0)["change"]["status"], "none");
+
+    account.run(&["destroy", "--yes"], 0);
+    assert_eq!(remains(&account), json!({}));
+    assert_eq!(account.ask(&["rules", &account.group]), group);
+}

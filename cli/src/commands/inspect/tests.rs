@@ -32,6 +32,8 @@ fn question() -> Question {
         cluster: Arn::parse(Kind::Cluster, cluster).unwrap(),
         topics: BTreeSet::from([TOPIC.to_owned()]),
         stack: "k2m-orders".to_owned(),
+        vpc: None,
+        subnets: Vec::new(),
     }
 }
 

@@ -42,6 +42,25 @@ fn what_people_see() {
 }
 
 #[test]
+fn what_people_see_of_several_pipelines() {
+    let (mut settings, facts) = crate::plan::tests::several::example();
+    // What is shown of two is shown of three.
+    settings.pipelines.remove(0);
+    let mut plan = plan::plan(&settings, &facts).unwrap();
+    plan.removed.push(plan::Removed {
+        stream: "arn:aws:kinesis:eu-west-1:123456789012:stream/orders".to_owned(),
+        topic: Some("orders".to_owned()),
+    });
+    let change = Change::between(&facts.stack, TEMPLATE).unwrap();
+    let digest = Digest {
+        plan,
+        network_changes: Vec::new(),
+        change,
+    };
+    insta::assert_snapshot!(digest.to_string());
+}
+
+#[test]
 fn the_exit_code_tells_whether_anything_would_change() {
     for (deployed, code) in [
         (None, Exit::ChangesPending),

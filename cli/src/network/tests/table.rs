@@ -2,142 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::world::Expected::{self, Reachable, Refused, Unknown};
+use super::world::{EPHEMERAL, KAFKA, World, gone, to_cidr, to_group, to_list};
 use super::*;
-use crate::network::{Change, Hop, Verdict, View, prove};
-
-/// A network in which the function's subnet reaches the broker, to be spoilt by a row.
-struct World {
-    network: Network,
-    source: Source,
-    destination: Destination,
-    changes: Vec<Change>,
-    port: u16,
-}
-
-impl World {
-    fn healthy() -> Self {
-        let open = |id, vpc| {
-            let all = |egress| entry(100, egress, true, "-1", "0.0.0.0/0", None);
-            acl(id, vpc, &[], vec![all(true), all(false)])
-        };
-        let broker_port = Some((PORT, PORT));
-        let network = Network {
-            vpcs: found(vec![vpc("vpc-a", "10.0.0.0/16"), vpc("vpc-b", "10.1.0.0/16")]),
-            subnets: found(vec![
-                subnet("subnet-fn", "vpc-a", "10.0.1.0/24"),
-                subnet("subnet-msk", "vpc-a", "10.0.2.0/24"),
-                subnet("subnet-far", "vpc-b", "10.1.2.0/24"),
-            ]),
-            route_tables: found(vec![
-                table("rtb-a", "vpc-a", &[], vec![route("10.0.0.0/16", "local")]),
-                table("rtb-b", "vpc-b", &[], vec![route("10.1.0.0/16", "local")]),
-            ]),
-            network_acls: found(vec![open("acl-a", "vpc-a"), open("acl-b", "vpc-b")]),
-            security_groups: found(vec![
-                group(
-                    "sg-fn",
-                    "vpc-a",
-                    vec![rule("sgr-out", true, "tcp", broker_port, to_group("sg-msk"))],
-                ),
-                group(
-                    "sg-msk",
-                    "vpc-a",
-                    vec![rule("sgr-in", false, "tcp", broker_port, to_group("sg-fn"))],
-                ),
-            ]),
-            prefix_lists: found(vec![prefix_list(
-                "pl-fn",
-                &["10.0.1.0/25", "10.0.1.128/25", "fd00::/8"],
-            )]),
-            peerings: found(Vec::new()),
-            transit_gateway_attachments: found(Vec::new()),
-            endpoints: found(Vec::new()),
-        };
-        Self {
-            network,
-            source: Source {
-                subnet: "subnet-fn".to_owned(),
-                address: None,
-                security_groups: owned(&["sg-fn"]),
-            },
-            destination: Destination {
-                subnet: "subnet-msk".to_owned(),
-                address: Some("10.0.2.5".to_owned()),
-                security_groups: owned(&["sg-msk"]),
-            },
-            changes: vec![],
-            port: PORT,
-        }
-    }
-
-    fn networks(&self) -> BTreeMap<String, Network> {
-        BTreeMap::from([(REGION.to_owned(), self.network.clone())])
-    }
-
-    fn rules(&mut self, group: &str) -> &mut Vec<Rule> {
-        let groups = items(&mut self.network.security_groups);
-        &mut groups.iter_mut().find(|candidate| candidate.id == group).unwrap().rules
-    }
-
-    /// Lets everything out of the function.
-    fn open_egress(&mut self) {
-        self.rules("sg-fn")[0].peer = to_cidr("0.0.0.0/0");
-    }
-
-    /// Puts one ingress rule of the cluster in the place of the healthy one.
-    fn ingress(&mut self, protocol: &str, ports: Option<(u16, u16)>, peer: RulePeer) {
-        *self.rules("sg-msk") = vec![rule("sgr-in", false, protocol, ports, peer)];
-    }
-
-    /// Gives the subnet a network ACL of its own.
-    fn acl(&mut self, id: &str, subnet: &str, entries: Vec<AclEntry>) {
-        items(&mut self.network.network_acls).push(acl(id, "vpc-a", &[subnet], entries));
-    }
-
-    /// Gives the subnet a route table of its own.
-    fn routes(&mut self, id: &str, subnet: &str, routes: Vec<Route>) {
-        items(&mut self.network.route_tables).push(table(id, "vpc-a", &[subnet], routes));
-    }
-
-    fn broker_in_other_vpc(&mut self) {
-        self.destination.subnet = "subnet-far".to_owned();
-        self.destination.address = Some("10.1.2.5".to_owned());
-    }
-}
-
-fn to_group(id: &str) -> RulePeer {
-    RulePeer::Group(id.to_owned())
-}
-
-fn to_cidr(cidr: &str) -> RulePeer {
-    RulePeer::Cidr(cidr.to_owned())
-}
-
-fn to_list(id: &str) -> RulePeer {
-    RulePeer::PrefixList(id.to_owned())
-}
-
-fn gone(destination: &str, target: &str) -> Route {
-    Route {
-        active: false,
-        ..route(destination, target)
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Expected {
-    Reachable,
-    Through(Hop),
-    Refused(Hop),
-    Unknown(Hop),
-}
-use Expected::{Reachable, Refused, Through, Unknown};
+use crate::network::{Change, Hop, View, prove};
 
 type Row = (&'static str, Expected, fn(&mut World));
 
-const KAFKA: Option<(u16, u16)> = Some((PORT, PORT));
-const EPHEMERAL: Option<(u16, u16)> = Some((1024, 65535));
-
+/// VPC, "Security group rules" and "Control traffic to your AWS resources using security groups".
 const GROUPS: &[Row] = &[
     ("healthy", Reachable, |_| {}),
     ("port beside the rules", Refused(Hop::Egress), |w| w.port = 9094),
@@ -337,6 +209,7 @@ const PLANNED: &[Row] = &[
     }),
 ];
 
+/// VPC, "Control subnet traffic with network access control lists", "Network ACL rules" and "Ephemeral ports".
 const ACLS: &[Row] = &[
     ("a denying entry before the allowing one", Refused(Hop::AclOut), |w| {
         let deny = entry(90, true, false, "6", "10.0.2.5/32", KAFKA);
@@ -457,6 +330,7 @@ const ACLS: &[Row] = &[
     ),
 ];
 
+/// VPC, "Subnet route tables" and "How route priority works".
 const ROUTES: &[Row] = &[
     (
         "a table of the subnet's own without the route",
@@ -627,14 +501,8 @@ fn what_aws_says() {
         for (name, expected, spoil) in rows {
             let mut world = World::healthy();
             spoil(&mut world);
-            let view = View::new(&world.networks()).with(world.changes);
-            let proof = prove(&view, &world.source, &world.destination, world.port);
-            let said = match &proof.verdict {
-                Verdict::Reachable => Reachable,
-                Verdict::ThroughGateway { hop, .. } => Through(*hop),
-                Verdict::Refused { hop, .. } => Refused(*hop),
-                Verdict::Unknown { hop, .. } => Unknown(*hop),
-            };
+            let proof = world.prove();
+            let said = Expected::of(&proof.verdict);
             assert_eq!(&said, expected, "{name}: {proof}");
             writeln!(lines, "{name}:\n    {}", proof.verdict).unwrap();
         }

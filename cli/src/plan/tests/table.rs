@@ -23,7 +23,7 @@ const ENDS: &[Row] = &[
         *found(&mut f.account) = "999999999999".to_owned();
     }),
     ("facts of another topic", |s, _| {
-        s.one().topic = chosen("clicks".to_owned())
+        s.one().topic = chosen("clicks".to_owned());
     }),
     ("facts of another stack", |_, f| {
         f.stack = stack("CREATE_COMPLETE", &[], None);
@@ -418,7 +418,7 @@ const PLACE: &[Row] = &[
 
 const TOPIC: &[Row] = &[
     ("missing, nobody said anything", |_, f| {
-        *f.topic_named(ORDERS) = Fact::Absent
+        *f.topic_named(ORDERS) = Fact::Absent;
     }),
     ("missing, wanted", |s, f| {
         s.one().create_topic = Some(chosen(true));
@@ -450,7 +450,7 @@ const TOPIC: &[Row] = &[
         *f.topic_named(ORDERS) = Fact::Absent;
     }),
     ("there, of another shape", |s, _| {
-        s.one().topic_partitions = Some(chosen(12))
+        s.one().topic_partitions = Some(chosen(12));
     }),
     ("poison is diverted to a topic that is there", |s, f| {
         divert(s, f, Some("11534336"));

@@ -1,0 +1,117 @@
+//! The examples of topologies, as built: each is rendered from its facts, as the templates beside it say, and a linter finds nothing in any of them.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use k2m_testkit::cfn_lint;
+use serde_json::Value;
+
+const TOPOLOGIES: [&str; 5] = [
+    "same-vpc",
+    "peered-vpc",
+    "new-peering",
+    "transit-gateway",
+    "cross-region",
+];
+
+fn folder(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "..", "examples", name].iter().collect()
+}
+
+fn k2m(example: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_k2m"));
+    // Nothing of this machine's own settings may shine through.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AWS_") || name.to_string_lossy().starts_with("K2M_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .current_dir(folder(example))
+        .args(arguments)
+        .args(["--config", "k2m.yaml", "--facts", "facts.json"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// Writes all templates of an example into a folder: the region of each, by its file's name.
+fn rendered(example: &str, into: &Path) -> BTreeMap<String, String> {
+    let output = k2m(
+        example,
+        &["render", "--directory", into.to_str().unwrap(), "-o", "json"],
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{example}: {said}");
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let templates = document["templates"].as_array().unwrap().iter();
+    let named = templates.map(|template| {
+        let stack = template["stack"].as_str().unwrap();
+        (format!("{stack}.yaml"), template["region"].as_str().unwrap().to_owned())
+    });
+    named.collect()
+}
+
+fn texts(folder: &Path) -> BTreeMap<String, String> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn the_templates_beside_each_are_what_is_rendered() {
+    for example in TOPOLOGIES {
+        let kept = folder(example).join("templates");
+        if std::env::var_os("K2M_UPDATE_DOCS").is_some() {
+            let _ = std::fs::remove_dir_all(&kept);
+            rendered(example, &kept);
+        }
+        let made = tempfile::tempdir().unwrap();
+        rendered(example, made.path());
+        assert!(
+            texts(&kept) == texts(made.path()),
+            "{example}/templates is not what `k2m render` writes: K2M_UPDATE_DOCS=1 with this test writes it anew"
+        );
+    }
+}
+
+#[test]
+fn cfn_lint_is_silent_about_each() {
+    let mut by_region: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for example in TOPOLOGIES {
+        let made = tempfile::tempdir().unwrap();
+        let regions = rendered(example, made.path());
+        for (name, text) in texts(made.path()) {
+            let all = by_region.entry(regions[&name].clone()).or_default();
+            all.push((format!("{example}-{name}"), text));
+        }
+    }
+    assert_eq!(by_region.keys().collect::<Vec<_>>(), ["eu-west-1", "us-east-1"]);
+    for (region, templates) in by_region {
+        let templates: Vec<(&str, &str)> = templates
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .collect();
+        let said = cfn_lint(&templates, &[&region]).unwrap();
+        let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+        assert!(said.is_empty(), "{}", said.join("\n"));
+    }
+}
+
+#[test]
+fn each_is_described() {
+    let text = std::fs::read_to_string(folder("README.md")).unwrap();
+    for example in TOPOLOGIES {
+        assert!(
+            text.contains(&format!("({example})")),
+            "{example} is not in examples/README.md"
+        );
+    }
+}
