@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 use thiserror::Error;
 
 use super::limits::TooMuch;
+use super::model::PlannedNetwork;
+use super::shared::Needs;
 use crate::exit::Exit;
 use crate::facts::Unreadable;
+use crate::network::Proof;
 use crate::settings::Source;
 
 /// Most lines of one error: it must fit on a screen.
@@ -157,6 +160,8 @@ pub enum PlanError {
         obstacles: Vec<(String, Obstacle)>,
         /// Why there is no other way between the VPCs.
         reasons: Vec<String>,
+        /// The best that was tried, which the picture is of.
+        attempt: Option<Box<Attempt>>,
     },
     /// Nothing joins the function's VPC and the brokers', and k2m can't.
     #[error("no way leads from {} in {region} to the brokers' {cluster_vpc}:{}", vpcs.join(", "), list(reasons))]
@@ -376,6 +381,19 @@ pub enum PlanError {
     Template(String),
 }
 
+/// A way that was tried, and does not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The network as it would be, with the subnets that are nearest to what is asked.
+    pub network: PlannedNetwork,
+    /// What would be made in the function's VPC.
+    pub function: Needs,
+    /// What would be made in the brokers' VPC.
+    pub brokers: Needs,
+    /// Each of these subnets to each broker.
+    pub proofs: Vec<Proof>,
+}
+
 /// Why a subnet can't be the function's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
@@ -429,6 +447,14 @@ impl std::fmt::Display for Obstacle {
 }
 
 impl PlanError {
+    /// Says what was tried, where the error is that it does not do.
+    pub(super) fn tried(mut self, tried: impl FnOnce() -> Attempt) -> Self {
+        if let Self::Subnets { attempt, .. } = &mut self {
+            *attempt = Some(Box::new(tried()));
+        }
+        self
+    }
+
     /// The exit code that it ends with.
     pub fn exit(&self) -> Exit {
         match self {

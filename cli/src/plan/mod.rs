@@ -26,7 +26,7 @@ mod way;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use error::{Obstacle, PlanError};
+pub use error::{Attempt, Obstacle, PlanError};
 pub(crate) use function::fitting_memory;
 pub use model::{
     Alarm, DeadLetterTopic, Decision, Destination, Dimension, MappedTopic, NewTopic, Pipeline, Plan, PlannedCluster,

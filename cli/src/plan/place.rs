@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PlannedNetwork;
-use super::error::{Obstacle, PlanError};
+use super::error::{Attempt, Obstacle, PlanError};
 use super::model::PlannedPeer;
 use super::notes::{Notes, why};
 use super::seen::Seen;
@@ -132,13 +132,15 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     if !ends.same_vpc() {
         notes.decide("vpc", shown(&ground, region, ends.function.vpc), reason);
     }
+    let attempt = || ground.attempted(settings, &ends, &way, &candidates);
     let chosen = match &settings.subnets {
         Some(setting) => {
-            let chosen = by_user(setting, &candidates, ends.function.vpc, port, &reasons)?;
+            let chosen = by_user(setting, &candidates, ends.function.vpc, port, &reasons);
+            let chosen = chosen.map_err(|error| error.tried(attempt))?;
             notes.decide("subnets", listed(&chosen), why(setting, ""));
             chosen
         }
-        None => by_plan(&candidates, &ends, port, &reasons, notes)?,
+        None => by_plan(&candidates, &ends, port, &reasons, notes).map_err(|error| error.tried(attempt))?,
     };
     warn_of_zones(&chosen, &candidates, notes);
     warn_of_room(&chosen, notes);
@@ -146,30 +148,9 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     path(&way, &ends, &chosen, &network_stacks, settings, notes);
     rules(&ground, &way, &ends, &chosen, notes);
     beyond(&chosen, notes);
-    let egress = if way.by_group() {
-        vec![PlannedPeer::Group(ground.cluster_group.id.clone())]
-    } else {
-        let cidrs: BTreeSet<&str> = ground
-            .broker_subnets
-            .iter()
-            .map(|subnet| subnet.cidr.as_str())
-            .collect();
-        cidrs
-            .into_iter()
-            .map(|cidr| PlannedPeer::Cidr(cidr.to_owned()))
-            .collect()
-    };
     Ok(Place {
         cluster_vpc: ground.cluster_vpc.clone(),
-        network: Some(PlannedNetwork {
-            vpc: ends.function.vpc.to_owned(),
-            subnets: chosen.iter().map(|candidate| candidate.subnet.id.clone()).collect(),
-            cluster_vpc: ground.cluster_vpc.clone(),
-            cluster_group: ground.cluster_group.id.clone(),
-            ports,
-            egress,
-            ingress_by_group: way.by_group(),
-        }),
+        network: Some(ground.network(&ends, &way, &chosen)),
         network_stacks,
         proofs: chosen
             .into_iter()
@@ -260,6 +241,60 @@ impl<'a> Ground<'a> {
             });
         }
         View::new(self.seen.networks).with(changes)
+    }
+
+    fn network(&self, ends: &Ends, way: &Way, chosen: &[&Candidate]) -> PlannedNetwork {
+        let egress = if way.by_group() {
+            vec![PlannedPeer::Group(self.cluster_group.id.clone())]
+        } else {
+            let cidrs: BTreeSet<&str> = self.broker_subnets.iter().map(|subnet| subnet.cidr.as_str()).collect();
+            let cidrs = cidrs.into_iter();
+            cidrs.map(|cidr| PlannedPeer::Cidr(cidr.to_owned())).collect()
+        };
+        PlannedNetwork {
+            vpc: ends.function.vpc.to_owned(),
+            subnets: chosen.iter().map(|candidate| candidate.subnet.id.clone()).collect(),
+            cluster_vpc: self.cluster_vpc.clone(),
+            cluster_group: self.cluster_group.id.clone(),
+            ports: self.ports,
+            egress,
+            ingress_by_group: way.by_group(),
+        }
+    }
+
+    /// What is shown of a way that does not do: the subnets that were named, else in each zone the one that takes the least to mend.
+    fn attempted(&self, settings: &Settings, ends: &Ends, way: &Way, candidates: &[Candidate]) -> Attempt {
+        let refusals = |candidate: &Candidate| -> usize {
+            let proofs = candidate.proofs.iter();
+            proofs.map(|proof| proof.refusals().count()).sum()
+        };
+        let mut nearest: Vec<&Candidate> = match &settings.subnets {
+            Some(setting) => {
+                let named = candidates.iter();
+                named
+                    .filter(|candidate| setting.value.contains(&candidate.subnet.id))
+                    .collect()
+            }
+            None => {
+                let mut ordered: Vec<&Candidate> = candidates.iter().collect();
+                ordered.sort_by_key(|candidate| (refusals(candidate), !candidate.broker));
+                let mut zones = BTreeSet::new();
+                ordered.retain(|candidate| zones.insert(candidate.subnet.zone.as_str()));
+                ordered
+            }
+        };
+        nearest.truncate(MOST_SUBNETS);
+        nearest.sort_by(|one, other| one.subnet.id.cmp(&other.subnet.id));
+        let (function, brokers) = needs(&nearest);
+        Attempt {
+            network: self.network(ends, way, &nearest),
+            function,
+            brokers,
+            proofs: nearest
+                .iter()
+                .flat_map(|candidate| candidate.proofs.iter().cloned())
+                .collect(),
+        }
     }
 
     fn judge<'e>(&self, base: &View, ends: &Ends, way: &Way, subnet: &'e Subnet) -> Candidate<'e> {
@@ -549,6 +584,7 @@ fn by_user<'c, 'a>(
             vpc: vpc.to_owned(),
             obstacles,
             reasons: reasons.to_vec(),
+            attempt: None,
         })
     }
 }
@@ -580,6 +616,7 @@ fn by_plan<'c, 'a>(
             vpc: ends.function.vpc.to_owned(),
             obstacles,
             reasons: reasons.to_vec(),
+            attempt: None,
         });
     }
     let enough = ENOUGH_ZONES.min(zones(&usable).len());
@@ -704,6 +741,18 @@ fn warn_of_zones(chosen: &[&Candidate], candidates: &[Candidate], notes: &mut No
     }
 }
 
+/// What these subnets take together, of the function's VPC and of the brokers'.
+fn needs(chosen: &[&Candidate]) -> (Needs, Needs) {
+    let (mut function, mut brokers) = (Needs::default(), Needs::default());
+    for Candidate { takes, .. } in chosen {
+        function.routes.extend(takes.function.routes.iter().cloned());
+        brokers.peerings.extend(takes.brokers.peerings.iter().cloned());
+        brokers.routes.extend(takes.brokers.routes.iter().cloned());
+        brokers.ingress.extend(takes.brokers.ingress.iter().cloned());
+    }
+    (function, brokers)
+}
+
 /// Network stacks as they have to be with this plan: what others need in them stays.
 fn network_stacks(
     settings: &Settings,
@@ -712,13 +761,7 @@ fn network_stacks(
     chosen: &[&Candidate],
 ) -> Result<Vec<NetworkStack>, PlanError> {
     let me = user(&settings.home.region, &settings.stack.value);
-    let (mut function, mut brokers) = (Needs::default(), Needs::default());
-    for Candidate { takes, .. } in chosen {
-        function.routes.extend(takes.function.routes.iter().cloned());
-        brokers.peerings.extend(takes.brokers.peerings.iter().cloned());
-        brokers.routes.extend(takes.brokers.routes.iter().cloned());
-        brokers.ingress.extend(takes.brokers.ingress.iter().cloned());
-    }
+    let (function, brokers) = needs(chosen);
     let mut stacks = Vec::new();
     // The brokers' first: the other leads through the peering connection that it makes.
     for (end, needs) in [(ends.brokers, brokers), (ends.function, function)] {
