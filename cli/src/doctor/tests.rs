@@ -43,6 +43,7 @@ fn settings() -> Settings {
         subnets: None,
         vpc: None,
         peering: None,
+        security_group: None,
         public_access: default(false),
         pipelines: vec![PipelineSettings {
             stream,

@@ -235,6 +235,22 @@ pub enum PlanError {
         /// The function's region.
         region: String,
     },
+    /// The security group that was named isn't there.
+    #[error(
+        "the security group {group} ({by}) {}: name one of {}, or leave it out, so that the stack makes one",
+        vpc.as_ref().map_or_else(|| "is not there".to_owned(), |vpc| format!("is of {vpc}")),
+        vpcs.join(" or ")
+    )]
+    NoGroup {
+        /// Its id.
+        group: String,
+        /// Who named it.
+        by: Source,
+        /// The VPC that it is of, where it is there.
+        vpc: Option<String>,
+        /// The VPCs that the function may be in.
+        vpcs: Vec<String>,
+    },
     /// The subnets that were named are of several VPCs.
     #[error("the subnets ({by}) are in {}: a function is in one VPC, so name subnets of one", vpcs.join(" and "))]
     SubnetsOfVpcs {
@@ -462,6 +478,7 @@ impl PlanError {
             | Self::LeftOut { .. }
             | Self::TooManySubnets { .. }
             | Self::NoVpc { .. }
+            | Self::NoGroup { .. }
             | Self::SubnetsOfVpcs { .. }
             | Self::ChooseVpc { .. }
             | Self::Time { .. }
@@ -590,14 +607,25 @@ fn subnets(
             "no subnet of {vpc} can be the function's, which must be proven to reach every broker on port {port} and to be answered:"
         ),
     };
-    for (subnet, obstacle) in obstacles.iter().take(LINES) {
-        let _ = write!(text, "\n  {subnet}: {obstacle}");
-    }
-    if obstacles.len() > LINES {
-        let _ = write!(text, "\n  and {} more subnets", obstacles.len() - LINES);
-    }
+    // The way itself comes first: without it no subnet leads anywhere.
     for reason in reasons {
         let _ = write!(text, "\n  {reason}");
+    }
+    // Subnets of one route table often have the same in their way.
+    let mut shown: Vec<(String, Vec<&str>)> = Vec::new();
+    for (subnet, obstacle) in obstacles {
+        let words = obstacle.to_string();
+        match shown.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, subnets)) => subnets.push(subnet),
+            None => shown.push((words, vec![subnet])),
+        }
+    }
+    for (words, subnets) in shown.iter().take(LINES) {
+        let _ = write!(text, "\n  {}: {words}", subnets.join(", "));
+    }
+    let left: usize = shown.iter().skip(LINES).map(|(_, subnets)| subnets.len()).sum();
+    if left > 0 {
+        let _ = write!(text, "\n  and {left} more subnets");
     }
     text
 }

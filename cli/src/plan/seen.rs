@@ -95,7 +95,9 @@ impl<'a> Seen<'a> {
             let found = facts.networks.get(region);
             found.ok_or_else(missing(format!("the network in {region}")))
         };
-        network(&settings.home.region)?;
+        if !settings.public_access.value {
+            network(&settings.home.region)?;
+        }
         let network = network(&cluster_arn.region)?;
         let brokers = if cluster.kind == SERVERLESS {
             Cow::Owned(serverless::brokers(settings, facts, cluster)?)
