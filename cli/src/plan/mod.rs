@@ -32,7 +32,7 @@ pub use model::{
     Alarm, DeadLetterTopic, Decision, Destination, Dimension, MappedTopic, NewTopic, Pipeline, Plan, PlannedCluster,
     PlannedFunction, PlannedMapping, PlannedNetwork, PlannedPeer, PlannedSecrets, Removed, Statement,
 };
-pub(crate) use seen::same_pipelines;
+pub(crate) use seen::{same_pipelines, stands};
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -239,7 +239,7 @@ impl<'a> Standing<'a> {
 }
 
 /// Whether the next deployment changes this stack. One whose creation failed or never began is made anew, and owns nothing that must be kept.
-pub(super) fn stands(stack: &Stack) -> bool {
+pub(crate) fn stands(stack: &Stack) -> bool {
     let gone = matches!(
         stack.status.as_str(),
         "REVIEW_IN_PROGRESS" | "CREATE_FAILED" | "ROLLBACK_IN_PROGRESS" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED"
