@@ -55,13 +55,13 @@ const PEERINGS: &[Row] = &[
         },
     ),
     ("not accepted yet", PEERING, Refused(Hop::Gateway), |w| {
-        w.peered_as("pending-acceptance")
+        w.peered_as("pending-acceptance");
     }),
     ("being made", PEERING, Refused(Hop::Gateway), |w| {
-        w.peered_as("provisioning")
+        w.peered_as("provisioning");
     }),
     ("being asked for", PEERING, Refused(Hop::Gateway), |w| {
-        w.peered_as("initiating-request")
+        w.peered_as("initiating-request");
     }),
     ("failed", PEERING, Refused(Hop::Gateway), |w| w.peered_as("failed")),
     ("rejected", PEERING, Refused(Hop::Gateway), |w| w.peered_as("rejected")),
@@ -713,7 +713,7 @@ const OUTSIDE: &[Row] = &[
         },
     ),
     ("no route", SUBNET_TABLES, Refused(Hop::Route), |w| {
-        w.outside("172.20.0.9", None)
+        w.outside("172.20.0.9", None);
     }),
     ("a rule that names a group", PEER_GROUPS, Refused(Hop::Egress), |w| {
         w.outside("172.20.0.9", Some(route("172.20.0.0/16", "vgw-1")));
@@ -768,7 +768,7 @@ const OUTSIDE: &[Row] = &[
         },
     ),
     ("no address at all", SUBNET_TABLES, Unknown(Hop::Ends), |w| {
-        w.outside("kafka.example", None)
+        w.outside("kafka.example", None);
     }),
 ];
 
