@@ -12,6 +12,7 @@ mod public;
 mod refusal;
 mod remedy;
 mod routes;
+mod transit;
 mod unknown;
 mod view;
 
