@@ -223,10 +223,16 @@ fn left_out(remedies: &[Remedy], rng: &mut Rng) -> Vec<usize> {
 }
 
 /// Whether something may be asked for and not be needed: what another thing does may lead packets where other network ACLs are asked, and make rules hold
-/// that name a group.
+/// that name a group; and each direction asks for what joins the VPCs where its own route leads, of which one would do.
 fn may_be_spared(remedies: &[Remedy], number: usize) -> bool {
-    let changes_way = |remedy: &Remedy| !matches!(remedy, Remedy::AddRule { .. } | Remedy::AllowInAcl { .. });
-    !changes_way(&remedies[number]) && remedies.iter().any(changes_way)
+    let joins = |remedy: &Remedy| matches!(remedy, Remedy::CreatePeering { .. });
+    match &remedies[number] {
+        Remedy::AddRule { .. } | Remedy::AllowInAcl { .. } => remedies
+            .iter()
+            .any(|remedy| !matches!(remedy, Remedy::AddRule { .. } | Remedy::AllowInAcl { .. })),
+        Remedy::Attach { .. } => remedies.iter().any(joins),
+        _ => false,
+    }
 }
 
 /// The evidence of a disagreement.
