@@ -131,7 +131,7 @@ impl<'a> Crossing<'a> {
                 peering: peering.id.clone(),
                 vpc: far.unwrap_or(&peering.accepter).vpc.clone(),
                 blocked: areas.cidrs(),
-                link: link(self.view, self.subnet, &self.towards),
+                link: link(self.view, self.subnet, self.towards),
             })),
             (Towards::Outside, far) => {
                 let far = far.unwrap_or(&peering.accepter);
@@ -171,7 +171,7 @@ impl<'a> Crossing<'a> {
             },
             accepter_account: side.account.clone(),
             blocked: areas.cidrs(),
-            link: link(self.view, self.subnet, &self.towards),
+            link: link(self.view, self.subnet, self.towards),
         })
     }
 
@@ -193,38 +193,41 @@ impl<'a> Crossing<'a> {
             Outcome::Unknown { reason } => return Err(reason),
             _ => {}
         }
-        if let Towards::Subnet(destination) = self.towards {
-            match self.attachment(gateway, destination)? {
-                Some(attachment) => {
-                    let crossed =
-                        usable(attachment).map_or_else(|| self.entries(attachment, areas), |found| Ok(Some(found)));
-                    if let Some(crossed) = crossed? {
-                        return Ok(crossed);
-                    }
-                }
-                // Another transit gateway may be joined to this one; and what comes back over a VPN may have come that way too.
-                None => {
-                    let mut all = self.view.attachments(&destination.vpc, &destination.region)?;
-                    let elsewhere = self.back.iter().any(|leg| match &leg.lead {
-                        Lead::Out(viewed) => !viewed.route.target.starts_with("tgw-"),
-                        Lead::Undecided(_) => true,
-                        Lead::Local(_) | Lead::Gone(_) | Lead::Nowhere => false,
-                    });
-                    if all.next().is_none() && !elsewhere && !self.back.is_empty() {
-                        return Ok(not_attached(gateway, destination));
-                    }
-                }
-            }
+        if let Towards::Subnet(destination) = self.towards
+            && let Some(crossed) = self.enter(gateway, destination, areas)?
+        {
+            return Ok(crossed);
         }
         Ok(self.beyond(route, GatewayKind::TransitGateway))
     }
 
+    /// What speaks against the way from the transit gateway into the destination's VPC, if anything does.
+    fn enter(&self, gateway: &str, destination: &'a Placed<Subnet>, areas: &Areas) -> Result<Option<Crossed>, Unknown> {
+        if let Some(attachment) = self.attachment(gateway, destination)? {
+            return match usable(attachment) {
+                Some(crossed) => Ok(Some(crossed)),
+                None => self.entries(attachment, destination, areas),
+            };
+        }
+        // Another transit gateway may be joined to this one; and what comes back over a VPN may have come that way too.
+        let mut all = self.view.attachments(&destination.vpc, &destination.region)?;
+        let elsewhere = self.back.iter().any(|leg| match &leg.lead {
+            Lead::Out(viewed) => !viewed.route.target.starts_with("tgw-"),
+            Lead::Undecided(_) => true,
+            Lead::Local(_) | Lead::Gone(_) | Lead::Nowhere => false,
+        });
+        let lost = all.next().is_none() && !elsewhere && !self.back.is_empty();
+        Ok(lost.then(|| not_attached(gateway, destination)))
+    }
+
     /// What speaks against the network ACLs of the subnets that packets may come into the other VPC by, if anything does. Which of them it is,
     /// the facts don't say.
-    fn entries(&self, attachment: &TransitGatewayAttachment, areas: &Areas) -> Result<Option<Crossed>, Unknown> {
-        let Towards::Subnet(destination) = self.towards else {
-            return Ok(None);
-        };
+    fn entries(
+        &self,
+        attachment: &TransitGatewayAttachment,
+        destination: &Subnet,
+        areas: &Areas,
+    ) -> Result<Option<Crossed>, Unknown> {
         let asked = areas.on_ports(self.ports);
         let mut refused = Vec::new();
         for id in &attachment.subnets {
@@ -291,13 +294,13 @@ impl<'a> Crossing<'a> {
             destination: route.destination.clone(),
             target: route.target.clone(),
             blocked: areas.cidrs(),
-            link: link(self.view, self.subnet, &self.towards),
+            link: link(self.view, self.subnet, self.towards),
         })
     }
 
     /// A NAT gateway is in another subnet of the VPC, whose table leads its packets on.
     fn translated(&self, route: &Route, areas: &Areas) -> Crossed {
-        let public = matches!(self.towards, Towards::Outside) && areas.cidrs().iter().all(is_public);
+        let public = matches!(self.towards, Towards::Outside) && areas.cidrs().into_iter().all(is_public);
         if public {
             return self.beyond(route, GatewayKind::NatGateway);
         }
@@ -412,7 +415,7 @@ pub(super) fn arrival(view: &View, to: &Placed<Subnet>, legs: Result<&[Leg], &Un
 }
 
 /// What could carry packets from this subnet to where they are meant for.
-pub(super) fn link(view: &View, from: &Placed<Subnet>, towards: &Towards) -> Link {
+pub(super) fn link(view: &View, from: &Placed<Subnet>, towards: Towards) -> Link {
     let Towards::Subnet(to) = towards else {
         return Link::Unsaid;
     };
@@ -500,7 +503,7 @@ fn is_default(route: &Route) -> bool {
 }
 
 /// Whether the internet knows all addresses of the block.
-fn is_public(net: &Ipv4Net) -> bool {
+fn is_public(net: Ipv4Net) -> bool {
     let shared = Ipv4Net::new_assert(std::net::Ipv4Addr::new(100, 64, 0, 0), 10);
     let private = [
         Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -509,5 +512,7 @@ fn is_public(net: &Ipv4Net) -> bool {
         Ipv4Net::new_assert(std::net::Ipv4Addr::new(169, 254, 0, 0), 16),
         shared,
     ];
-    private.iter().all(|block| !block.contains(net) && !net.contains(block))
+    private
+        .iter()
+        .all(|block| !block.contains(&net) && !net.contains(block))
 }

@@ -5,6 +5,7 @@ mod acls;
 mod area;
 mod gateways;
 mod groups;
+mod mend;
 mod proof;
 mod prove;
 mod refusal;

@@ -274,7 +274,7 @@ impl<'a> Way<'a> {
             }
             (None, Ok(_)) => return Vec::new(),
         };
-        let outcome = routes::judge(view, table, self.subnet, &self.towards, self.asked, legs);
+        let outcome = routes::judge(view, table, self.subnet, self.towards, self.asked, legs);
         let crossing = Crossing {
             view,
             subnet: self.subnet,
