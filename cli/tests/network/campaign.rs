@@ -168,10 +168,10 @@ fn run(world: &mut World, seed: u64, report: &mut Report) -> Outcome {
         // What is only possible after what is left out, such as routes to a peering connection, is left out with it.
         apply(&mut nearly, others.map(|(_, remedy)| remedy));
         let stage = format!("mended but for {number}");
-        let seen = outcome.add(try_all(world, nearly, &stage, report));
+        let after = outcome.add(try_all(world, nearly, &stage, report));
         report.left_out();
         // Whether it is refused in the kernel too is known by now.
-        let is_refused = judge(&seen.topology, from, to).refusals().next().is_some();
+        let is_refused = judge(&after.topology, from, to).refusals().next().is_some();
         if !is_refused && !may_be_spared(&remedies, number) {
             outcome.wrong.push(format!(
                 "was asked for and not needed: {:?}\nof {remedies:?}\n{}",

@@ -252,11 +252,11 @@ impl Topology {
             });
             let entries = found(&network.network_acls).iter().flat_map(|acl| &acl.entries);
             let routes = found(&network.route_tables).iter().flat_map(|table| &table.routes);
-            let routed = routes.map(|route| &route.destination);
+            let destinations = routes.map(|route| &route.destination);
             let lists = found(&network.prefix_lists).iter().flat_map(|list| &list.cidrs);
             let all = cidrs
                 .chain(entries.map(|entry| &entry.cidr))
-                .chain(routed.filter(|destination| !destination.starts_with("pl-")))
+                .chain(destinations.filter(|destination| !destination.starts_with("pl-")))
                 .chain(lists);
             blocks.extend(all.filter_map(|cidr| block(cidr)));
         }
