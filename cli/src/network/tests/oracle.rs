@@ -499,7 +499,7 @@ fn lead_by<'a>(case: &'a Case, table: &'a RouteTable, address: u32) -> Lead<'a> 
         Lead::Local
     } else if !winners.iter().all(same) {
         Lead::Undecided
-    } else if one.active {
+    } else if one.active || peering_of(case, &one.target).is_some_and(coming) {
         Lead::Out(one)
     } else {
         Lead::Gone
@@ -520,6 +520,14 @@ fn peering_of<'a>(case: &'a Case, id: &str) -> Option<&'a Peering> {
     all.into_iter()
         .map(|(_, peering)| peering)
         .find(|peering| peering.id == id)
+}
+
+/// EC2 calls a route to one that nobody has accepted yet a blackhole.
+fn coming(peering: &Peering) -> bool {
+    matches!(
+        peering.status.as_str(),
+        "pending-acceptance" | "provisioning" | "initiating-request"
+    )
 }
 
 fn joins(peering: &Peering, one: &str, other: &str) -> bool {
