@@ -291,10 +291,7 @@ impl Scene {
                     port: *port,
                 };
                 let (mark, summary) = if unknown && !obstacles.is_empty() {
-                    (
-                        Mark::Unknown,
-                        "not proven, so there is no plan: what decides is not known",
-                    )
+                    (Mark::Unknown, "unknown, so there is no plan")
                 } else {
                     (Mark::Broken, "broken, so there is no plan")
                 };
@@ -565,7 +562,7 @@ impl<'a> World<'a> {
             function.rows = some(vpcs.iter().map(|vpc| Row::new([vpc.clone()])).collect(), "VPCs");
             Stage::Open(vec![function])
         };
-        let mut gap = gap();
+        let mut gap = gap("nothing that joins them");
         gap.reasons = reasons.iter().map(|reason| clean(reason)).collect();
         let mut far = self.frame(cluster_vpc);
         far.columns.push(vec![self.cluster(cluster, None, None), topics(flows)]);
@@ -573,11 +570,11 @@ impl<'a> World<'a> {
     }
 }
 
-/// Where nothing is that should join two VPCs.
-fn gap() -> Part {
+/// Where something should be between two VPCs.
+fn gap(nothing: &str) -> Part {
     Part {
         mark: Mark::Broken,
-        ..Part::new(Shape::Node, "between the VPCs", "nothing that joins them")
+        ..Part::new(Shape::Node, "between the VPCs", nothing)
     }
 }
 
@@ -740,16 +737,16 @@ impl Path<'_> {
         }
         let shown = &self.network.subnets;
         let rows = shown.iter().map(|id| self.function_subnet(id));
-        let elsewhere = self.obstacles.iter().filter(|(id, obstacle)| {
-            let apart = matches!(obstacle, Obstacle::Elsewhere { .. });
-            apart && !shown.contains(id)
-        });
-        let elsewhere = elsewhere.map(|(id, _)| Row {
+        let (elsewhere, hidden): (Vec<_>, Vec<_>) = self
+            .obstacles
+            .iter()
+            .filter(|(id, _)| !shown.contains(id))
+            .partition(|(_, obstacle)| matches!(obstacle, Obstacle::Elsewhere { .. }));
+        let elsewhere = elsewhere.into_iter().map(|(id, _)| Row {
             mark: Mark::Broken,
             ..Row::new([id.clone()])
         });
         let rows: Vec<Row> = rows.chain(elsewhere).collect();
-        let hidden = self.obstacles.iter().filter(|(id, _)| !shown.contains(id)).count();
         function.rows = some(rows, "subnets");
         for (id, obstacle) in self.obstacles {
             if matches!(obstacle, Obstacle::Full | Obstacle::Elsewhere { .. }) && function.reasons.len() < REASONS {
@@ -757,8 +754,8 @@ impl Path<'_> {
                 function.reasons.push(clean(&format!("{id}: {obstacle}")));
             }
         }
-        if hidden > 0 && !self.proofs.is_empty() {
-            let more = count(hidden, "more subnet does", "more subnets do");
+        if !hidden.is_empty() {
+            let more = count(hidden.len(), "more subnet does", "more subnets do");
             function.lines.push(format!("{more} no better"));
         }
 
@@ -809,9 +806,9 @@ impl Path<'_> {
     fn between(&self) -> Part {
         let crossing = self.crossing(&[Hop::Gateway, Hop::AnswerGateway]);
         let Some(first) = crossing.resources.first() else {
-            return gap();
+            return gap("nothing that the routes lead to");
         };
-        let kind = match first.split('-').next() {
+        let kind = |id: &str| match id.split('-').next() {
             Some("pcx") => "peering connection",
             Some("tgw") => "transit gateway",
             Some("vgw") => "virtual private gateway",
@@ -821,6 +818,8 @@ impl Path<'_> {
             Some("vpce") => "VPC endpoint",
             _ => "gateway",
         };
+        let alike = crossing.resources.iter().all(|id| kind(id) == kind(first));
+        let kind = if alike { kind(first) } else { "gateways" };
         let known = |id: &String| {
             let mut peerings = self
                 .world

@@ -15,7 +15,7 @@ const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
 fn flags(arguments: &[&str]) -> SettingsArgs {
     let cli = Cli::try_parse_from(["k2m", "plan"].iter().chain(arguments)).unwrap();
     match cli.command {
-        Command::Plan(args) => args.settings,
+        Command::Plan(args) => args.plan.settings,
         other => panic!("{other:?}"),
     }
 }
