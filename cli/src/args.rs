@@ -391,6 +391,12 @@ pub struct SettingsArgs {
     /// VPC peering connection between the function's VPC and the brokers' [default: one that is there, else k2m's own]
     #[arg(long, value_name = "ID", help_heading = "Network")]
     pub peering: Option<String>,
+    /// Security group of the functions, used as it is [default: the stack's own]
+    #[arg(long, value_name = "ID", help_heading = "Network")]
+    pub security_group: Option<String>,
+    /// Keep functions out of any VPC, and reach the brokers over the internet: true or false [default: false]
+    #[arg(long, value_name = "BOOL", help_heading = "Network", num_args = 0..=1, default_missing_value = "true")]
+    pub public_access: Option<String>,
     /// Open ports 9092 to 9098 instead of the one that is used: true or false [default: false]
     #[arg(long, value_name = "BOOL", help_heading = "Network", num_args = 0..=1, default_missing_value = "true")]
     pub all_broker_ports: Option<String>,

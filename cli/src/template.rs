@@ -122,7 +122,7 @@ struct Context<'a> {
     description: String,
     brief: bool,
     cluster: &'a PlannedCluster,
-    network: &'a PlannedNetwork,
+    network: Option<&'a PlannedNetwork>,
     /// Each as `region/stack`.
     network_stacks: Vec<String>,
     /// Whether topics are the stack's: `CloudFormation` makes them in the cluster's region alone, elsewhere the brokers' network stack has them.
@@ -147,7 +147,7 @@ pub fn render(plan: &Plan) -> Result<String, TemplateError> {
         description: description(&plan.pipelines),
         brief: plan.brief_outputs,
         cluster: &plan.cluster,
-        network: &plan.network,
+        network: plan.network.as_ref(),
         network_stacks: plan
             .network_stacks
             .iter()

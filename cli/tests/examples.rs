@@ -79,6 +79,10 @@ fn several_pipelines_are_planned_in_one_stack_and_run_one_by_one() {
         .collect();
     assert_eq!(ways, ["orders orders", "orders-legacy orders", "clicks clicks"]);
 
+    // No wizard asks for a list: it would lose what is in it.
+    let output = k2m(SEVERAL, &["init", "--yes", "--config", "k2m.yaml"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+
     let run = ["run", "--config", "k2m.yaml", "--input", "records.jsonl", "-o", "json"];
     let output = k2m(SEVERAL, &run);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));

@@ -9,12 +9,15 @@ use std::process::{Command, Output, Stdio};
 use k2m_testkit::cfn_lint;
 use serde_json::Value;
 
-const TOPOLOGIES: [&str; 5] = [
+const TOPOLOGIES: [&str; 8] = [
     "same-vpc",
     "peered-vpc",
     "new-peering",
     "transit-gateway",
     "cross-region",
+    "public-access",
+    "serverless",
+    "express",
 ];
 
 fn folder(name: &str) -> PathBuf {

@@ -94,6 +94,7 @@ pub(super) fn told(info: SdkCluster, arn: &str) -> (Cluster, Option<Revision>) {
         kind: word(info.cluster_type().map(AsRef::as_ref)),
         state: word(info.state().map(AsRef::as_ref)),
         kafka_version: None,
+        instance_type: None,
         subnets: Vec::new(),
         security_groups: Vec::new(),
         authentication: Authentication::default(),
@@ -130,6 +131,7 @@ fn of_serverless(serverless: &Serverless, cluster: &mut Cluster) {
 
 fn of_provisioned(provisioned: Provisioned, cluster: &mut Cluster) -> Option<Revision> {
     if let Some(nodes) = provisioned.broker_node_group_info {
+        cluster.instance_type = nodes.instance_type.filter(|kind| !kind.is_empty());
         cluster.subnets = nodes.client_subnets.unwrap_or_default();
         cluster.security_groups = nodes.security_groups.unwrap_or_default();
     }

@@ -87,6 +87,9 @@ macro_rules! client {
     };
 }
 
+// Below the macro that it uses.
+mod joints;
+
 /// An error of a service that speaks JSON.
 fn json_error(code: &str, message: &str) -> String {
     format!(r#"{{"__type":"{code}","message":"{message}"}}"#)

@@ -35,15 +35,15 @@ fn exit(facts: &Facts) -> Exit {
     }
 }
 
-/// Not every cluster tells of its topics through AWS, the ARNs name the account too, a secret can be named, and what the account has room for is only
-/// compared: none stands in the way. Nor does what joins VPCs, where the function is in the brokers' own; where it isn't, the plan asks for it.
+/// Not every cluster tells of its topics through AWS, the ARNs name the account too, a secret can be named, what the account has room for is only
+/// compared, and what joins a VPC to others or is shared with others matters where the way leads there, which plan and doctor say: none stands in the way.
 fn needed(name: &str) -> bool {
-    let list = name.rsplit('.').next().unwrap_or_default();
-    let of_network = name.starts_with("networks.");
-    !matches!(name, "account" | "concurrency" | "cluster.scramSecrets")
+    let lists = [".peerings", ".transitGatewayAttachments", ".endpoints"];
+    let joint = name.starts_with("networks.") && lists.iter().any(|list| name.ends_with(list));
+    !joint
+        && !matches!(name, "account" | "concurrency" | "cluster.scramSecrets")
         && !name.starts_with("topics.")
         && !name.starts_with("networkStacks.")
-        && !(of_network && matches!(list, "peerings" | "transitGatewayAttachments" | "endpoints"))
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ pub struct Cluster {
     /// Such as `3.6.0`; absent for serverless clusters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kafka_version: Option<String>,
+    /// What the brokers run on, such as `kafka.m7g.large`, or `express.m7g.large` of Express brokers; absent for serverless clusters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_type: Option<String>,
     /// Subnets that the brokers are in.
     pub subnets: Vec<String>,
     /// Security groups of the brokers' network interfaces.
@@ -34,6 +37,15 @@ pub struct Cluster {
     /// ARNs of the secrets that SASL/SCRAM takes users from; only where that is switched on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scram_secrets: Option<Fact<Vec<String>>>,
+}
+
+impl Cluster {
+    /// Whether it has Express brokers.
+    pub fn is_express(&self) -> bool {
+        self.instance_type
+            .as_ref()
+            .is_some_and(|kind| kind.starts_with("express."))
+    }
 }
 
 /// Ways of authentication that a cluster has switched on.

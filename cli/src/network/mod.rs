@@ -5,11 +5,14 @@ mod acls;
 mod area;
 mod gateways;
 mod groups;
+mod mend;
 mod proof;
 mod prove;
+mod public;
 mod refusal;
 mod remedy;
 mod routes;
+mod transit;
 mod unknown;
 mod view;
 
@@ -18,6 +21,7 @@ mod tests;
 
 pub use proof::{Hop, Outcome, Proof, Step, Verdict};
 pub use prove::{EPHEMERAL_PORTS, prove, prove_outside};
+pub use public::{INTERNET, prove_public};
 pub use refusal::{Denial, Flow, GroupLimit, Link, PortRange, Refusal, Unhonoured, VpcIn};
 pub use remedy::Remedy;
 pub use unknown::{Beyond, GatewayKind, Unknown};

@@ -172,6 +172,17 @@ pub enum Refusal {
         /// What a route could lead to.
         link: Link,
     },
+    /// Answers to the internet don't get there.
+    #[error(
+        "{table} leads answers to the internet {}, and not to an internet gateway: add a route 0.0.0.0/0 to one",
+        target.as_deref().map_or_else(|| "nowhere".to_owned(), |target| format!("to {target}"))
+    )]
+    NoInternetGateway {
+        /// The route table's id.
+        table: String,
+        /// Where its default route leads, where it has one.
+        target: Option<String>,
+    },
     /// The addresses of two VPCs overlap, and what is meant for the other one stays in its own.
     #[error(
         "the route {destination} of {table} keeps {} inside {vpc}, but it is meant for {destination_vpc}: their CIDR blocks overlap; \

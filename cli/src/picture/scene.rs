@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::text::{clean, count};
 use crate::facts::network::{Subnet, Vpc};
 use crate::facts::{Fact, Facts, Owner, Stack, stream_name};
-use crate::network::{Hop, Outcome, Proof, Verdict};
+use crate::network::{Hop, INTERNET, Outcome, Proof, Verdict};
 use crate::plan::shared::{Needs, user};
 use crate::plan::{Attempt, Destination, Obstacle, Pipeline, Plan, PlanError, PlannedNetwork, PlannedPeer, stands};
 use crate::settings::{PipelineSettings, Settings};
@@ -202,11 +202,20 @@ impl Scene {
             let needs = stacks.filter_map(|stack| stack.users.get(&me)).next();
             needs.cloned().unwrap_or_default()
         };
+        let world = World::new(facts, &plan.stack);
+        let nowhere;
+        let network = match &plan.network {
+            Some(network) => network,
+            None => {
+                nowhere = world.nowhere(plan);
+                &nowhere
+            }
+        };
         let path = Path {
-            world: World::new(facts, &plan.stack),
-            network: &plan.network,
-            function: of_vpc(&plan.network.vpc),
-            brokers: of_vpc(&plan.network.cluster_vpc),
+            world,
+            network,
+            function: of_vpc(&network.vpc),
+            brokers: of_vpc(&network.cluster_vpc),
             proofs: &plan.proofs,
             obstacles: &[],
             port: plan.cluster.port,
@@ -220,7 +229,10 @@ impl Scene {
         if let Some(streams) = source.first_mut() {
             streams.lines.extend(removed);
         }
-        let subnets = count(plan.network.subnets.len(), "subnet", "subnets");
+        let subnets = match &plan.network {
+            Some(network) => count(network.subnets.len(), "subnet", "subnets"),
+            None => INTERNET.to_owned(),
+        };
         let brokers: BTreeSet<&str> = plan
             .proofs
             .iter()
@@ -370,6 +382,22 @@ impl<'a> World<'a> {
     fn new(facts: &'a Facts, name: &str) -> Self {
         let stack = facts.stack.found().filter(|stack| stack.name == name && stands(stack));
         Self { facts, stack }
+    }
+
+    /// The network of functions that are in no VPC.
+    fn nowhere(&self, plan: &Plan) -> PlannedNetwork {
+        let subnet = plan.proofs.iter().find_map(|proof| proof.destination_subnet.as_deref());
+        let subnet = subnet.and_then(|id| self.subnet(id));
+        PlannedNetwork {
+            vpc: String::new(),
+            subnets: Vec::new(),
+            cluster_vpc: subnet.map(|subnet| subnet.vpc.clone()).unwrap_or_default(),
+            cluster_group: String::new(),
+            ports: (plan.cluster.port, plan.cluster.port),
+            function_group: None,
+            egress: Vec::new(),
+            ingress_by_group: false,
+        }
     }
 
     fn has(&self, logical_id: &str) -> State {
@@ -719,6 +747,13 @@ impl Path<'_> {
             return vec![Stage::Vpc(frame)];
         }
         frame.columns = vec![near];
+        if self.network.vpc.is_empty() {
+            let near = frame.columns.into_iter().flatten().collect();
+            let mut brokers = self.world.frame(&self.network.cluster_vpc);
+            brokers.columns = vec![far];
+            let internet = Part::new(Shape::Node, INTERNET, "");
+            return vec![Stage::Open(near), Stage::Open(vec![internet]), Stage::Vpc(brokers)];
+        }
         let mut brokers = self.world.frame(&self.network.cluster_vpc);
         brokers.columns = vec![far];
         vec![
@@ -759,6 +794,9 @@ impl Path<'_> {
             function.lines.push(format!("{more} no better"));
         }
 
+        if self.network.vpc.is_empty() {
+            function.lines.push("in no VPC".to_owned());
+        }
         let mut egress = self.hop("security group", &[Hop::Egress]);
         egress.name = "of the function".to_owned();
         egress.state = self.world.has("FunctionSecurityGroup");

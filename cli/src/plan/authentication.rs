@@ -13,12 +13,13 @@ use crate::settings::Authentication;
 pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<PlannedCluster, PlanError> {
     let settings = seen.settings;
     let cluster = seen.cluster;
+    let public = settings.public_access.value;
     let possible: Vec<Authentication> = Authentication::ALL
         .into_iter()
-        .filter(|way| obstacle(cluster, *way).is_none())
+        .filter(|way| obstacle(cluster, *way, public).is_none())
         .collect();
     let (authentication, reason) = match (&settings.authentication, possible.first()) {
-        (Some(setting), _) => match obstacle(cluster, setting.value) {
+        (Some(setting), _) => match obstacle(cluster, setting.value, public) {
             None => (setting.value, why(setting, "")),
             Some(reason) => {
                 return Err(PlanError::Authentication {
@@ -37,13 +38,20 @@ pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<PlannedCluster, P
             };
             (best, because(best).to_owned())
         }
+        (None, None) if public => {
+            return Err(PlanError::NotPublic {
+                by: settings.public_access.source.clone(),
+                reason: "it names no public bootstrap brokers (public access is switched off, or being switched on)"
+                    .to_owned(),
+            });
+        }
         (None, None) => {
             return Err(PlanError::Missing {
                 what: "the cluster's bootstrap brokers inside its VPC".to_owned(),
             });
         }
     };
-    let given = cluster.bootstrap_brokers.get(key(authentication));
+    let given = cluster.bootstrap_brokers.get(&key(authentication, public));
     let given = given.map(String::as_str).unwrap_or_default();
     let port = common_port(given)?;
     let servers = deployed_servers(seen, given).unwrap_or(given).to_owned();
@@ -76,7 +84,9 @@ fn deployed_servers<'s>(seen: &'s Seen, given: &str) -> Option<&'s str> {
     let (_, port) = given.split(',').next()?.rsplit_once(':')?;
     let of_cluster = |host: &str| {
         let mut endpoints = seen.brokers.iter().flat_map(|broker| &broker.endpoints);
-        endpoints.any(|endpoint| endpoint.split(':').next() == Some(host))
+        // For the internet a broker has another name, which AWS's list of nodes lacks.
+        let private = host.replacen("-public.", ".", 1);
+        endpoints.any(|endpoint| endpoint.split(':').next() == Some(private.as_str()))
     };
     let good = |server: &str| {
         let parts = server.rsplit_once(':');
@@ -87,14 +97,15 @@ fn deployed_servers<'s>(seen: &'s Seen, given: &str) -> Option<&'s str> {
     (as_many && deployed.split(',').all(good)).then_some(deployed)
 }
 
-/// AWS's name of the bootstrap brokers for this way, inside the VPC.
-const fn key(way: Authentication) -> &'static str {
-    match way {
+/// AWS's name of the bootstrap brokers for this way, inside the VPC or for the internet.
+fn key(way: Authentication, public: bool) -> String {
+    let name = match way {
         Authentication::Iam => "SaslIam",
         Authentication::Tls | Authentication::MutualTls => "Tls",
         Authentication::Plaintext => "",
         Authentication::Scram => "SaslScram",
-    }
+    };
+    format!("{}{name}", if public { "Public" } else { "" })
 }
 
 const fn because(way: Authentication) -> &'static str {
@@ -108,7 +119,7 @@ const fn because(way: Authentication) -> &'static str {
 }
 
 /// What keeps the cluster from being spoken to in this way.
-fn obstacle(cluster: &Cluster, way: Authentication) -> Option<&'static str> {
+fn obstacle(cluster: &Cluster, way: Authentication, public: bool) -> Option<&'static str> {
     let on = cluster.authentication;
     // A cluster on which nothing is switched on takes everybody.
     let anybody = on.unauthenticated || !(on.iam || on.scram || on.mutual_tls);
@@ -121,9 +132,15 @@ fn obstacle(cluster: &Cluster, way: Authentication) -> Option<&'static str> {
         Authentication::Scram => (!on.scram).then_some("SASL/SCRAM is switched off"),
         Authentication::MutualTls => (!on.mutual_tls).then_some("mutual TLS is switched off"),
     };
-    let brokers = cluster.bootstrap_brokers.get(key(way));
+    // AWS opens nothing to the internet that isn't encrypted.
+    let open = (public && way == Authentication::Plaintext).then_some("public access is with TLS only");
+    let brokers = cluster.bootstrap_brokers.get(&key(way, public));
     let unnamed = brokers.is_none_or(String::is_empty);
-    refused.or(unnamed.then_some("it names no bootstrap brokers for that"))
+    let unnamed = match public {
+        true => unnamed.then_some("it names no public bootstrap brokers for that"),
+        false => unnamed.then_some("it names no bootstrap brokers for that"),
+    };
+    refused.or(open).or(unnamed)
 }
 
 fn names(ways: &[Authentication]) -> String {

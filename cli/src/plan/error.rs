@@ -175,6 +175,40 @@ pub enum PlanError {
         /// Why not, each with the next step.
         reasons: Vec<String>,
     },
+    /// The cluster can't be reached over the internet.
+    #[error(
+        "public_access is true ({by}), but the cluster can't be reached over the internet: {reason}; leave it out, so that functions are in a VPC"
+    )]
+    NotPublic {
+        /// Who chose it.
+        by: Source,
+        /// Why not.
+        reason: String,
+    },
+    /// The internet doesn't get to a broker, or its answers don't get back.
+    #[error("the brokers in {subnet} are not proven to be reached from the internet: {reason}")]
+    NotReachedPublicly {
+        /// Their subnet.
+        subnet: String,
+        /// The reachability engine's words.
+        reason: String,
+        /// Whether it isn't known.
+        unknown: bool,
+    },
+    /// The function would be where the names of a serverless cluster mean nothing.
+    #[error(
+        "a serverless cluster's names resolve in its own VPCs alone ({} in {region}), and the function would be in {there}: name one of these with --vpc and a stream of \
+         {region}, or a provisioned cluster; elsewhere it would take a peering connection or a transit gateway and a private hosted zone that k2m does not make",
+        own.join(", ")
+    )]
+    ServerlessElsewhere {
+        /// The VPC that was named, or the function's region.
+        there: String,
+        /// The cluster's VPCs.
+        own: Vec<String>,
+        /// The cluster's region.
+        region: String,
+    },
     /// Several VPCs could be joined to the brokers', and none is.
     #[error(
         "the function has to be in a VPC in {region}, where the stream is, and none of those leads to the brokers' {cluster_vpc} yet: name the one to join to it with \
@@ -200,6 +234,22 @@ pub enum PlanError {
         by: Source,
         /// The function's region.
         region: String,
+    },
+    /// The security group that was named isn't there.
+    #[error(
+        "the security group {group} ({by}) {}: name one of {}, or leave it out, so that the stack makes one",
+        vpc.as_ref().map_or_else(|| "is not there".to_owned(), |vpc| format!("is of {vpc}")),
+        vpcs.join(" or ")
+    )]
+    NoGroup {
+        /// Its id.
+        group: String,
+        /// Who named it.
+        by: Source,
+        /// The VPC that it is of, where it is there.
+        vpc: Option<String>,
+        /// The VPCs that the function may be in.
+        vpcs: Vec<String>,
     },
     /// The subnets that were named are of several VPCs.
     #[error("the subnets ({by}) are in {}: a function is in one VPC, so name subnets of one", vpcs.join(" and "))]
@@ -428,12 +478,15 @@ impl PlanError {
             | Self::LeftOut { .. }
             | Self::TooManySubnets { .. }
             | Self::NoVpc { .. }
+            | Self::NoGroup { .. }
             | Self::SubnetsOfVpcs { .. }
             | Self::ChooseVpc { .. }
             | Self::Time { .. }
             | Self::Destination { .. }
             | Self::Disorder { .. } => Exit::Usage,
-            Self::Blind(_) | Self::Missing { .. } => Exit::CouldNotTell,
+            Self::Blind(_) | Self::Missing { .. } | Self::NotReachedPublicly { unknown: true, .. } => {
+                Exit::CouldNotTell
+            }
             Self::Subnets { chosen, obstacles, .. } => {
                 let unknown = |(_, obstacle): &(String, Obstacle)| matches!(obstacle, Obstacle::Unknown(_));
                 // Of chosen subnets each must do; of those that the plan looks through, one that may do is enough to be unsure.
@@ -447,6 +500,9 @@ impl PlanError {
             | Self::State { .. }
             | Self::NotYet { .. }
             | Self::NoWay { .. }
+            | Self::NotPublic { .. }
+            | Self::NotReachedPublicly { .. }
+            | Self::ServerlessElsewhere { .. }
             | Self::RouteOfOther { .. }
             | Self::ForeignStack { .. }
             | Self::OtherStream { .. }
@@ -551,14 +607,25 @@ fn subnets(
             "no subnet of {vpc} can be the function's, which must be proven to reach every broker on port {port} and to be answered:"
         ),
     };
-    for (subnet, obstacle) in obstacles.iter().take(LINES) {
-        let _ = write!(text, "\n  {subnet}: {obstacle}");
-    }
-    if obstacles.len() > LINES {
-        let _ = write!(text, "\n  and {} more subnets", obstacles.len() - LINES);
-    }
+    // The way itself comes first: without it no subnet leads anywhere.
     for reason in reasons {
         let _ = write!(text, "\n  {reason}");
+    }
+    // Subnets of one route table often have the same in their way.
+    let mut shown: Vec<(String, Vec<&str>)> = Vec::new();
+    for (subnet, obstacle) in obstacles {
+        let words = obstacle.to_string();
+        match shown.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, subnets)) => subnets.push(subnet),
+            None => shown.push((words, vec![subnet])),
+        }
+    }
+    for (words, subnets) in shown.iter().take(LINES) {
+        let _ = write!(text, "\n  {}: {words}", subnets.join(", "));
+    }
+    let left: usize = shown.iter().skip(LINES).map(|(_, subnets)| subnets.len()).sum();
+    if left > 0 {
+        let _ = write!(text, "\n  and {left} more subnets");
     }
     text
 }

@@ -12,11 +12,13 @@ mod model;
 mod notes;
 mod payload;
 mod place;
+pub(crate) mod public;
 mod rights;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod secret;
 mod seen;
+mod serverless;
 pub mod shared;
 pub(crate) mod topic;
 mod way;
@@ -60,8 +62,14 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         function::mapping(one, &seen, notes)
     })?;
     let cluster = authentication::choose(&seen, &mut notes)?;
-    let place = place::choose(settings, &seen, cluster.port, &mut notes)?;
-    secret::reach(&cluster.secrets, &place.network, &seen, &mut notes);
+    let place = if settings.public_access.value {
+        public::choose(settings, &seen, cluster.port, &mut notes)?
+    } else {
+        place::choose(settings, &seen, cluster.port, &mut notes)?
+    };
+    if let Some(network) = &place.network {
+        secret::reach(&cluster.secrets, network, &seen, &mut notes);
+    }
     function::capacity(&cluster, &seen, &mut notes);
     let mut mappings = mappings.into_iter();
     let mut pipelines = each(&seen, &mut notes, |one, notes| {
@@ -87,7 +95,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
                 configs,
             })
         });
-        let there = (cluster.region.as_str(), place.network.cluster_vpc.as_str());
+        let there = (cluster.region.as_str(), place.cluster_vpc.as_str());
         let deployed = seen.network_stack(there.1);
         shared::add_topics(&mut network_stacks, deployed, there, &seen.user(), topics.collect())?;
     }

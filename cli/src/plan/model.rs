@@ -26,8 +26,8 @@ pub struct Plan {
     pub partition: String,
     /// The cluster.
     pub cluster: PlannedCluster,
-    /// The function's network.
-    pub network: PlannedNetwork,
+    /// The functions' network; none where they are in no VPC.
+    pub network: Option<PlannedNetwork>,
     /// Network stacks that the stack needs, in the order in which they are deployed.
     pub network_stacks: Vec<NetworkStack>,
     /// What moves records; each has its own function. Never empty.
@@ -139,7 +139,9 @@ pub struct PlannedNetwork {
     pub cluster_group: String,
     /// First and last port of the rules.
     pub ports: (u16, u16),
-    /// Where the function's group lets out to.
+    /// The functions' group, where it is not the stack's own.
+    pub function_group: Option<String>,
+    /// Where the stack's own group lets out to.
     pub egress: Vec<PlannedPeer>,
     /// Whether the stack gives the cluster's group a rule that names the function's group. Else a network stack gives it rules by CIDR block.
     pub ingress_by_group: bool,

@@ -31,7 +31,9 @@ const RULES_PER_GROUP: usize = 60;
 /// The function's place.
 #[derive(Debug)]
 pub(super) struct Place {
-    pub(super) network: PlannedNetwork,
+    /// None where functions are in no VPC.
+    pub(super) network: Option<PlannedNetwork>,
+    pub(super) cluster_vpc: String,
     /// Those that are made or changed for it, in the order in which they are deployed.
     pub(super) network_stacks: Vec<NetworkStack>,
     pub(super) proofs: Vec<Proof>,
@@ -57,6 +59,10 @@ struct Ground<'a> {
     cluster_vpc: String,
     broker_subnets: Vec<&'a Subnet>,
     cluster_group: &'a SecurityGroup,
+    /// The functions' group, where it is named.
+    function_group: Option<&'a str>,
+    /// All groups of the brokers.
+    broker_groups: Vec<String>,
     port: u16,
     ports: (u16, u16),
 }
@@ -77,12 +83,29 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         cluster_region: &settings.cluster.value.region,
         broker_subnets: broker_subnets(seen)?,
         cluster_group: cluster_group(seen, &cluster_vpc)?,
+        function_group: settings.security_group.as_ref().map(|group| group.value.as_str()),
+        broker_groups: broker_groups(seen, &cluster_vpc),
         cluster_vpc,
         port,
         ports,
     };
     let region = settings.home.region.as_str();
     let (vpcs, reason) = function_vpcs(settings, &ground, region)?;
+    if let Some(setting) = &settings.security_group {
+        let network = seen
+            .networks
+            .get(region)
+            .and_then(|network| network.security_groups.found());
+        let group = network.into_iter().flatten().find(|group| group.id == setting.value);
+        if group.is_none_or(|group| !vpcs.contains(&group.vpc)) {
+            return Err(PlanError::NoGroup {
+                group: setting.value.clone(),
+                by: setting.source.clone(),
+                vpc: group.map(|group| group.vpc.clone()),
+                vpcs,
+            });
+        }
+    }
     let mut best: Option<(Tried, Vec<String>)> = None;
     let mut dead_ends = Vec::new();
     for vpc in &vpcs {
@@ -93,9 +116,10 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         for way in ways {
             let tried = ground.attempt(ends, way);
             let does = tried.does(settings);
+            // Of two that don't do, the one that k2m would make more for says what is left to mend.
             let better = best
                 .as_ref()
-                .is_none_or(|(known, _)| tried.rank(settings) > known.rank(settings));
+                .is_none_or(|(known, _)| tried.rank(settings) >= known.rank(settings));
             if better {
                 best = Some((tried, reasons.clone()));
             }
@@ -144,7 +168,8 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     rules(&ground, &way, &ends, &chosen, notes);
     beyond(&chosen, notes);
     Ok(Place {
-        network: ground.network(&ends, &way, &chosen),
+        cluster_vpc: ground.cluster_vpc.clone(),
+        network: Some(ground.network(&ends, &way, &chosen)),
         network_stacks,
         proofs: chosen
             .into_iter()
@@ -221,24 +246,29 @@ impl<'a> Ground<'a> {
                 .map(|cidr| rule(&format!("FunctionEgress to {cidr}"), true, RulePeer::Cidr(cidr.clone())))
                 .collect()
         };
-        changes.push(Change::Group(SecurityGroup {
-            id: FUNCTION_GROUP.to_owned(),
-            vpc: ends.function.vpc.to_owned(),
-            name: FUNCTION_GROUP.to_owned(),
-            rules: egress,
-            owner: Owner::ThisStack,
-        }));
-        if way.by_group() {
+        if self.function_group.is_none() {
+            changes.push(Change::Group(SecurityGroup {
+                id: FUNCTION_GROUP.to_owned(),
+                vpc: ends.function.vpc.to_owned(),
+                name: FUNCTION_GROUP.to_owned(),
+                rules: egress,
+                owner: Owner::ThisStack,
+            }));
+        }
+        if self.ingress_by_group(way) {
+            let from = self.function_group.unwrap_or(FUNCTION_GROUP).to_owned();
             changes.push(Change::AddRule {
                 group: group.clone(),
-                rule: rule("ClusterIngress", false, RulePeer::Group(FUNCTION_GROUP.to_owned())),
+                rule: rule("ClusterIngress", false, RulePeer::Group(from)),
             });
         }
         View::new(self.seen.networks).with(changes)
     }
 
     fn network(&self, ends: &Ends, way: &Way, chosen: &[&Candidate]) -> PlannedNetwork {
-        let egress = if way.by_group() {
+        let egress = if self.function_group.is_some() {
+            Vec::new()
+        } else if way.by_group() {
             vec![PlannedPeer::Group(self.cluster_group.id.clone())]
         } else {
             let cidrs: BTreeSet<&str> = self.broker_subnets.iter().map(|subnet| subnet.cidr.as_str()).collect();
@@ -251,9 +281,26 @@ impl<'a> Ground<'a> {
             cluster_vpc: self.cluster_vpc.clone(),
             cluster_group: self.cluster_group.id.clone(),
             ports: self.ports,
+            function_group: self.function_group.map(str::to_owned),
             egress,
-            ingress_by_group: way.by_group(),
+            ingress_by_group: self.ingress_by_group(way),
         }
+    }
+
+    /// Whether the stack gives the cluster's group a rule that names the functions' group: not where somebody else's does it.
+    fn ingress_by_group(&self, way: &Way) -> bool {
+        let named = |id: &str| {
+            self.cluster_group.rules.iter().any(|rule| {
+                let tcp = rule.protocol == "-1" || rule.protocol == "6" || rule.protocol.eq_ignore_ascii_case("tcp");
+                let all = rule.protocol == "-1"
+                    || rule
+                        .ports
+                        .is_none_or(|(first, last)| first <= self.ports.0 && self.ports.1 <= last);
+                let peer = matches!(&rule.peer, RulePeer::Group(group) if group == id);
+                !rule.egress && tcp && all && peer && rule.owner == Owner::Foreign
+            })
+        };
+        way.by_group() && !self.function_group.is_some_and(named)
     }
 
     /// What is shown of a way that does not do: the subnets that were named, else in each zone the one that takes the least to mend.
@@ -302,13 +349,13 @@ impl<'a> Ground<'a> {
         let from = Source {
             subnet: subnet.id.clone(),
             address: None,
-            security_groups: vec![FUNCTION_GROUP.to_owned()],
+            security_groups: vec![self.function_group.unwrap_or(FUNCTION_GROUP).to_owned()],
         };
         let proofs: Vec<Proof> = seen
             .brokers
             .iter()
             .map(|broker| {
-                let to = Destination::broker(broker, &seen.cluster.security_groups);
+                let to = Destination::broker(broker, &self.broker_groups);
                 prove(&view, &from, &to, self.port)
             })
             .collect();
@@ -363,7 +410,7 @@ fn makes_peering(way: &Way) -> bool {
 }
 
 /// The VPC of the brokers' subnets.
-fn vpc(seen: &Seen) -> Result<String, PlanError> {
+pub(super) fn vpc(seen: &Seen) -> Result<String, PlanError> {
     let vpcs: BTreeSet<&str> = broker_subnets(seen)?
         .into_iter()
         .map(|subnet| subnet.vpc.as_str())
@@ -455,12 +502,21 @@ fn function_vpcs(settings: &Settings, ground: &Ground, region: &str) -> Result<(
     Ok((vpcs.into_iter().collect(), reason))
 }
 
+/// The groups of the brokers in this VPC; one that nobody could read counts too.
+pub(super) fn broker_groups(seen: &Seen, vpc: &str) -> Vec<String> {
+    let elsewhere = |id: &String| seen.groups.iter().any(|group| group.id == *id && group.vpc != vpc);
+    let groups = seen.cluster.security_groups.iter();
+    groups.filter(|id| !elsewhere(id)).cloned().collect()
+}
+
 /// The cluster's group that has our rule already, else the first that has room for one.
-fn cluster_group<'a>(seen: &Seen<'a>, cluster_vpc: &str) -> Result<&'a SecurityGroup, PlanError> {
+pub(super) fn cluster_group<'a>(seen: &Seen<'a>, cluster_vpc: &str) -> Result<&'a SecurityGroup, PlanError> {
     let ids = &seen.cluster.security_groups;
     let groups = || {
+        // Those of a serverless cluster are of each of its VPCs.
         ids.iter()
             .filter_map(|id| seen.groups.iter().find(|group| group.id == *id))
+            .filter(|group| group.vpc == cluster_vpc)
     };
     let ours = groups().find(|group| {
         let mut rules = group.rules.iter().filter(|rule| !rule.egress);
@@ -472,6 +528,21 @@ fn cluster_group<'a>(seen: &Seen<'a>, cluster_vpc: &str) -> Result<&'a SecurityG
         .ok_or_else(|| PlanError::Missing {
             what: format!("the cluster's security groups ({})", ids.join(", ")),
         })
+}
+
+/// What lets a block in.
+pub(super) fn inbound_rule(group: &str, cidr: &str, ports: (u16, u16)) -> Change {
+    Change::AddRule {
+        group: group.to_owned(),
+        rule: Rule {
+            id: format!("from {cidr}"),
+            egress: false,
+            protocol: "tcp".to_owned(),
+            ports: Some(ports),
+            peer: RulePeer::Cidr(cidr.to_owned()),
+            owner: Owner::ThisStack,
+        },
+    }
 }
 
 /// Inbound rules that are not this stack's.
@@ -697,8 +768,16 @@ fn warn_of_zones(chosen: &[&Candidate], candidates: &[Candidate], notes: &mut No
     let covered = zones(chosen);
     if covered.len() < ENOUGH_ZONES {
         let zone = covered.into_iter().next().unwrap_or_default();
+        let elsewhere = candidates
+            .iter()
+            .filter(|candidate| candidate.subnet.zone != zone)
+            .find_map(|candidate| Some((&candidate.subnet.id, candidate.obstacle.as_ref()?)));
+        let next = match elsewhere {
+            Some((subnet, obstacle)) => format!("another zone's {subnet} can't be its: {obstacle}"),
+            None => "give the VPC a subnet in another zone that reaches the brokers".to_owned(),
+        };
         notes.warn(format!(
-            "the function is in {zone} alone: records wait whenever that zone fails; give the VPC a subnet in another zone that reaches the brokers"
+            "the function is in {zone} alone: records wait whenever that zone fails; {next}"
         ));
         return;
     }
@@ -845,7 +924,28 @@ fn rules(ground: &Ground, way: &Way, ends: &Ends, chosen: &[&Candidate], notes: 
         .flat_map(|candidate| &candidate.takes.brokers.ingress)
         .map(|rule| rule.cidr.as_str())
         .collect();
-    let new = if way.by_group() {
+    if let Some(own) = ground.function_group {
+        notes.decide(
+            "function's group",
+            own,
+            "it was named: it is used as it is, and stays when the stack goes",
+        );
+    }
+    let new = if way.by_group() && !ground.ingress_by_group(way) {
+        notes.decide(
+            "rules",
+            format!("none: {group} lets the function's group in already, on {shown}"),
+            "a rule that is there is used, and stays when the stack goes",
+        );
+        0
+    } else if way.by_group() && ground.function_group.is_some() {
+        notes.decide(
+            "rules",
+            format!("into {group}, from the function's group: {shown}"),
+            "it goes when the stack goes",
+        );
+        1
+    } else if way.by_group() {
         notes.decide(
             "rules",
             format!("out of the function's group to {group}, and into it: {shown}"),

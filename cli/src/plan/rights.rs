@@ -44,19 +44,9 @@ pub(super) fn statements(
         allow("ListStreams", &["kinesis:ListStreams"], json!("*")),
     ];
     statements.extend(one.stream.kms_key.as_deref().and_then(|key| decrypt(stream, key)));
-    // Lambda checks these without naming an interface, and EC2 describes on `*` only: there is no ARN before the interface exists.
-    statements.push(allow(
-        "ManageNetworkInterfaces",
-        &[
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:CreateNetworkInterface",
-            "ec2:DeleteNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:UnassignPrivateIpAddresses",
-        ],
-        json!("*"),
-    ));
+    if !seen.settings.public_access.value {
+        statements.push(manage_interfaces());
+    }
     // The attribute ends with `:*`, which takes in the group's log streams.
     statements.push(allow(
         "WriteLogs",
@@ -86,6 +76,22 @@ pub(super) fn statements(
         });
     }
     Ok(statements)
+}
+
+/// Lambda checks these without naming an interface, and EC2 describes on `*` only: there is no ARN before the interface exists.
+fn manage_interfaces() -> Statement {
+    allow(
+        "ManageNetworkInterfaces",
+        &[
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:UnassignPrivateIpAddresses",
+        ],
+        json!("*"),
+    )
 }
 
 /// What IAM counts of a policy. Nothing in it has white space: neither ARNs nor actions can.

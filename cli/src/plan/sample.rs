@@ -43,7 +43,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
             port: 9098,
             secrets: PlannedSecrets::default(),
         },
-        network: PlannedNetwork {
+        network: Some(PlannedNetwork {
             vpc: "vpc-0a1b2c3d4e5f60718".to_owned(),
             subnets: vec![
                 "subnet-0a1b2c3d4e5f60718".to_owned(),
@@ -52,9 +52,10 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
             cluster_vpc: "vpc-0a1b2c3d4e5f60718".to_owned(),
             cluster_group: "sg-0a1b2c3d4e5f60718".to_owned(),
             ports: (9098, 9098),
+            function_group: None,
             egress: vec![PlannedPeer::Group("sg-0a1b2c3d4e5f60718".to_owned())],
             ingress_by_group: true,
-        },
+        }),
         network_stacks: Vec::new(),
         pipelines: vec![Pipeline {
             id: "Orders".to_owned(),
@@ -295,7 +296,7 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
         (
             "all broker ports",
             REGION,
-            vary(|plan| plan.network.ports = (9092, 9098)),
+            vary(|plan| plan.network.as_mut().unwrap().ports = (9092, 9098)),
         ),
         (
             "plaintext",
@@ -303,7 +304,7 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
             vary(|plan| {
                 plan.cluster.authentication = Authentication::Plaintext;
                 plan.cluster.port = 9092;
-                plan.network.ports = (9092, 9092);
+                plan.network.as_mut().unwrap().ports = (9092, 9092);
                 let pipeline = &mut plan.pipelines[0];
                 pipeline
                     .statements
@@ -321,7 +322,7 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
                 plan.cluster.authentication = Authentication::Scram;
                 plan.cluster.port = 9096;
                 plan.cluster.secrets.identity = SecretArn::parse(secret).ok();
-                plan.network.ports = (9096, 9096);
+                plan.network.as_mut().unwrap().ports = (9096, 9096);
                 let pipeline = &mut plan.pipelines[0];
                 pipeline
                     .statements

@@ -1,11 +1,13 @@
 //! What a plan stands on: the facts it needs, found and fit to be used, and of the pipelines that the settings name.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_yaml::Value;
 
 use super::error::PlanError;
 use super::notes::Notes;
+use super::serverless::{self, SERVERLESS};
 use super::shared::{NeededTopic, network_stack_name, topics_of, user};
 use crate::arn::Arn;
 use crate::facts::deployed::pipeline_id;
@@ -19,7 +21,7 @@ pub(super) struct Seen<'a> {
     pub(super) settings: &'a Settings,
     pub(super) cluster: &'a Cluster,
     /// Never empty; each has a subnet.
-    pub(super) brokers: &'a [Broker],
+    pub(super) brokers: Cow<'a, [Broker]>,
     /// By region; that of the cluster and that of the stream are there.
     pub(super) networks: &'a BTreeMap<String, Network>,
     network_stacks: &'a BTreeMap<String, Fact<Stack>>,
@@ -93,9 +95,15 @@ impl<'a> Seen<'a> {
             let found = facts.networks.get(region);
             found.ok_or_else(missing(format!("the network in {region}")))
         };
-        network(&settings.home.region)?;
+        if !settings.public_access.value {
+            network(&settings.home.region)?;
+        }
         let network = network(&cluster_arn.region)?;
-        let brokers = facts.brokers.found().map_or(&[][..], Vec::as_slice);
+        let brokers = if cluster.kind == SERVERLESS {
+            Cow::Owned(serverless::brokers(settings, facts, cluster)?)
+        } else {
+            Cow::Borrowed(facts.brokers.found().map_or(&[][..], Vec::as_slice))
+        };
         if brokers.is_empty() {
             return Err(PlanError::Missing {
                 what: format!("the brokers of {}", cluster_arn.name()),
@@ -416,10 +424,10 @@ fn stream_usable(arn: &Arn, stream: &Stream) -> Result<(), PlanError> {
 }
 
 fn cluster_usable(arn: &Arn, cluster: &Cluster, notes: &mut Notes) -> Result<(), PlanError> {
-    if cluster.kind != "PROVISIONED" {
+    if !matches!(cluster.kind.as_str(), "PROVISIONED" | SERVERLESS) {
         return Err(PlanError::NotYet {
             what: format!("{} is {}", cluster_name(arn), cluster.kind),
-            next: "name a provisioned cluster",
+            next: "name a provisioned or a serverless cluster",
         });
     }
     let next = match cluster.state.as_str() {

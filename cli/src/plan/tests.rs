@@ -41,6 +41,8 @@ pub(crate) fn settings() -> Settings {
         subnets: None,
         vpc: None,
         peering: None,
+        security_group: None,
+        public_access: default(false),
         pipelines: vec![PipelineSettings {
             stream,
             topic: default("orders".to_owned()),

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::error::PlanError;
 use super::notes::{Notes, why};
 use super::seen::{One, Seen, Standing};
+use super::serverless::SERVERLESS;
 use super::{DeadLetterTopic, MappedTopic, NewTopic, PlannedCluster};
 use crate::facts::deployed::short_hash;
 use crate::facts::{Cluster, Fact, Topic};
@@ -22,6 +23,8 @@ pub(crate) const DEAD_LETTER_BYTES: u64 = 11 * 1024 * 1024;
 const RETENTION_HOURS: u64 = 168;
 /// Kinesis's own largest record, where AWS names no other.
 const MAX_RECORD_KIB: u32 = 1024;
+/// Express brokers keep so many replicas, and take no other number.
+const EXPRESS_REPLICAS: u32 = 3;
 /// MSK makes topics of clusters with this version or later.
 const FIRST_VERSION: (u32, u32) = (3, 6);
 
@@ -452,6 +455,15 @@ impl Wanted<'_> {
         if let Some(setting) = settings
             .topic_replication_factor
             .as_ref()
+            .filter(|setting| seen.cluster.is_express() && setting.value != EXPRESS_REPLICAS)
+        {
+            let reason =
+                format!("Express brokers keep {EXPRESS_REPLICAS} replicas of everything; leave the setting out");
+            return Err(wrong(name, "topic_replication_factor", setting, reason));
+        }
+        if let Some(setting) = settings
+            .topic_replication_factor
+            .as_ref()
             .filter(|setting| setting.value > brokers)
         {
             let reason = format!(
@@ -540,6 +552,9 @@ pub(crate) fn configs_of(max_message_bytes: u64) -> String {
 
 /// Why CloudFormation can't make a topic of this cluster.
 pub(crate) fn unmakable(cluster: &Cluster) -> Option<String> {
+    if cluster.kind == SERVERLESS {
+        return Some("MSK makes topics of provisioned clusters alone".to_owned());
+    }
     let (major, minor) = FIRST_VERSION;
     let version = cluster.kafka_version.as_deref();
     if version.and_then(numbers).is_none_or(|numbers| numbers < FIRST_VERSION) {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use ipnet::Ipv4Net;
 
 use super::error::Obstacle;
+use super::place::inbound_rule;
 use super::shared::{NeededIngress, NeededPeering, NeededRoute, Needs, RouteTarget, of_network_stack};
 use crate::facts::network::{Peering, PeeringSide, Route, RouteTable, RulePeer, SecurityGroup, Subnet, Vpc};
 use crate::facts::{Fact, Network, Owner};
@@ -266,17 +267,7 @@ impl Way {
                 cidr: subnet.cidr.clone(),
                 ports,
             });
-            takes.changes.push(Change::AddRule {
-                group: group.id.clone(),
-                rule: crate::facts::network::Rule {
-                    id: format!("from {}", subnet.cidr),
-                    egress: false,
-                    protocol: "tcp".to_owned(),
-                    ports: Some(ports),
-                    peer: RulePeer::Cidr(subnet.cidr.clone()),
-                    owner: Owner::ThisStack,
-                },
-            });
+            takes.changes.push(inbound_rule(&group.id, &subnet.cidr, ports));
         }
         let Self::Peering(joint) = self else {
             return Ok(takes);

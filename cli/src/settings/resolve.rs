@@ -803,18 +803,19 @@ fn of_stack<'a>(
     });
     let pipelines = pipelines.collect::<Result<Vec<PipelineSettings>, SettingsError>>()?;
     one_topic_each(&pipelines)?;
-    let left_out = sources.parts().iter().filter_map(|part| {
-        let stream = part.entries.get(table::STREAM.row.name)?;
-        let streams = (table::STREAM.parse)(&stream.text).ok()?;
-        Some(
-            streams
-                .into_iter()
-                .filter(|stream| chosen.iter().all(|(one, _)| one.value != *stream)),
-        )
+    let in_file = sources.file.into_iter().flat_map(|file| {
+        let parts = file.pipelines.iter().map(|part| &part.entries);
+        parts
+            .chain([&file.entries])
+            .filter_map(|entries| entries.get(table::STREAM.row.name))
     });
+    let left_out = in_file
+        .filter_map(|entry| (table::STREAM.parse)(&entry.text).ok())
+        .flatten();
+    let left_out = left_out.filter(|stream| chosen.iter().all(|(one, _)| one.value != *stream));
     let authentication = all.find(&table::AUTHENTICATION)?;
     let settings = Settings {
-        left_out: left_out.flatten().collect(),
+        left_out: left_out.collect(),
         secret: all.secret(authentication.as_ref())?,
         ca_secret: all.find(&table::CA_SECRET)?,
         authentication,
@@ -822,6 +823,8 @@ fn of_stack<'a>(
         subnets: all.find(&table::SUBNETS)?,
         vpc: all.find(&table::VPC)?,
         peering: all.find(&table::PEERING)?,
+        security_group: all.find(&table::SECURITY_GROUP)?,
+        public_access: all.need(&table::PUBLIC_ACCESS)?,
         home,
         cluster,
         stack,

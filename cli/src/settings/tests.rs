@@ -171,6 +171,8 @@ log_retention: 7
 subnets: [subnet-1, \"subnet-2\"]
 vpc: vpc-1
 peering: pcx-1
+security_group: sg-1
+public_access: true
 all_broker_ports: true
 decode: [gzip, kpl, lines]
 key: /customer/id
@@ -319,6 +321,8 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--vpc", "10.0.0.0/16"],
         &["--vpc", "vpc-"],
         &["--peering", "vpc-1"],
+        &["--public-access", "yes"],
+        &["--security-group", "subnet-1"],
         &["--all-broker-ports", "9092"],
         &["--decode", "unzip"],
         &["--decode", "lines,cloudwatch_logs"],
@@ -619,6 +623,12 @@ fn a_list_of_pipelines_says_what_differs() {
     }
     let list = format!("cluster: {CLUSTER}\nstack: s\nstream:\n  - {STREAM}\n  - {CLICKS}\n");
     writeln!(text, "== a list of streams\n{}", shown(&[], &[], &list)).unwrap();
+    writeln!(
+        text,
+        "== one of a list of streams\n{}",
+        shown(&["--stream", STREAM], &[], &list)
+    )
+    .unwrap();
     let one = format!("cluster: {CLUSTER}\ntopic: t\npipelines: [{{stream: {STREAM}}}]\n");
     writeln!(text, "== a list of one\n{}", shown(&[], &[], &one)).unwrap();
     insta::assert_snapshot!(text);

@@ -49,9 +49,10 @@ const HOSTILE: [&str; 34] = [
 fn with_words(mut plan: Plan, mut word: impl FnMut() -> String) -> Plan {
     plan.stack = word();
     plan.cluster.arn = word();
-    plan.network.vpc = word();
-    plan.network.cluster_group = word();
-    plan.network.subnets = vec![word(), word()];
+    let network = plan.network.as_mut().unwrap();
+    network.vpc = word();
+    network.cluster_group = word();
+    network.subnets = vec![word(), word()];
     for pipeline in &mut plan.pipelines {
         pipeline.id = word();
         pipeline.stream = word();

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use k2m::network::{Proof, Refusal, Remedy, Verdict, View, prove};
+use fastrand::Rng;
+use k2m::network::{Proof, Remedy, Verdict, View, prove};
 
 use crate::judge::{Pair, samples, stand_where_it_is_refused};
 use crate::kernel::build;
@@ -86,7 +87,7 @@ fn try_all(world: &mut World, mut topology: Topology, stage: &str, report: &mut 
     let mut wrong = Vec::new();
     for pair in &pairs {
         let proof = judge(&topology, pair.from, pair.to);
-        report.add(&proof, pair);
+        report.add(&topology, &proof, pair);
         wrong.extend(pair.disagreements(&topology, &proof));
     }
     if !wrong.is_empty() {
@@ -132,14 +133,19 @@ fn run(world: &mut World, seed: u64, report: &mut Report) -> Outcome {
     let Seen { topology, pairs } = outcome
         .add(try_all(world, Topology::new(seed), "as it is", report))
         .clone();
-    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut rng = Rng::with_seed(seed);
     let mut mendable = Vec::new();
     for pair in pairs {
         if !matches!(judge(&topology, pair.from, pair.to).verdict, Verdict::Refused { .. }) {
             continue;
         }
         match mend(&topology, pair.from, pair.to) {
-            Mended::Yes(mended, remedies) => mendable.push((pair.from, pair.to, mended, remedies)),
+            Mended::Yes(mended, remedies) => mendable.push(Mendable {
+                from: pair.from,
+                to: pair.to,
+                mended,
+                remedies,
+            }),
             Mended::Hopeless => {}
             Mended::Astray(reason) => outcome.wrong.push(reason),
         }
@@ -147,35 +153,86 @@ fn run(world: &mut World, seed: u64, report: &mut Report) -> Outcome {
     if mendable.is_empty() {
         return outcome;
     }
-    let (from, to, mended, remedies) = mendable.swap_remove(rng.usize(..mendable.len()));
+    let Mendable {
+        from,
+        to,
+        mended,
+        remedies,
+    } = choose(mendable, &mut rng);
     outcome.add(try_all(world, mended, "mended", report));
     report.mended(&remedies);
 
-    let left_out = rng.usize(..remedies.len());
-    let mut nearly = topology;
-    let others = remedies.iter().enumerate().filter(|(number, _)| *number != left_out);
-    // What is only possible after what is left out, such as routes to a peering connection, is left out with it.
-    apply(&mut nearly, others.map(|(_, remedy)| remedy));
-    let seen = outcome.add(try_all(world, nearly, "mended but for one", report));
-    let pair = seen.pairs.iter().find(|pair| (pair.from, pair.to) == (from, to));
-    if pair.is_some_and(|pair| (0..pair.samples.len()).all(|number| pair.connected(number))) {
-        let needless = &remedies[left_out];
-        // A rule that names a group holds again as soon as a peering connection that was missing is there.
-        if holds_again(&judge(&outcome.seen[0].topology, from, to), needless) {
-            return outcome;
+    for number in left_out(&remedies, &mut rng) {
+        let mut nearly = topology.clone();
+        let others = remedies.iter().enumerate().filter(|(other, _)| *other != number);
+        // What is only possible after what is left out, such as routes to a peering connection, is left out with it.
+        apply(&mut nearly, others.map(|(_, remedy)| remedy));
+        let stage = format!("mended but for {number}");
+        let after = outcome.add(try_all(world, nearly, &stage, report));
+        report.left_out();
+        // Whether it is refused in the kernel too is known by now.
+        let is_refused = judge(&after.topology, from, to).refusals().next().is_some();
+        if !is_refused && !may_be_spared(&remedies, number) {
+            outcome.wrong.push(format!(
+                "was asked for and not needed: {:?}\nof {remedies:?}\n{}",
+                remedies[number],
+                judge(&topology, from, to)
+            ));
         }
-        outcome
-            .wrong
-            .push(format!("was asked for and not needed: {needless:?}"));
     }
     outcome
 }
 
-fn holds_again(before: &Proof, remedy: &Remedy) -> bool {
-    before.refusals().any(|(_, reason)| {
-        let unhonoured = matches!(reason, Refusal::NoRule { unhonoured, .. } if !unhonoured.is_empty());
-        unhonoured && reason.remedies().contains(remedy)
-    })
+/// A function and a broker that is refused to it, and what makes it reachable.
+struct Mendable {
+    from: usize,
+    to: usize,
+    mended: Topology,
+    remedies: Vec<Remedy>,
+}
+
+/// How seldom something is asked for: the lower, the more there is to learn from it.
+fn rarity(remedy: &Remedy) -> u8 {
+    match remedy {
+        Remedy::AddRule { .. } | Remedy::AllowInAcl { .. } => 2,
+        Remedy::AddRoute { .. } => 1,
+        _ => 0,
+    }
+}
+
+/// One of them: mostly the one that asks for the rarest thing.
+fn choose(mut mendable: Vec<Mendable>, rng: &mut Rng) -> Mendable {
+    rng.shuffle(&mut mendable);
+    if rng.u8(..4) > 0 {
+        mendable.sort_by_key(|it| it.remedies.iter().map(rarity).min());
+    }
+    mendable.swap_remove(0)
+}
+
+/// Numbers of the things that are left out, each alone: the rarest, and another.
+fn left_out(remedies: &[Remedy], rng: &mut Rng) -> Vec<usize> {
+    let mut numbers: Vec<usize> = (0..remedies.len()).collect();
+    rng.shuffle(&mut numbers);
+    let another = numbers[0];
+    numbers.sort_by_key(|number| (rarity(&remedies[*number]), *number == another));
+    if numbers[0] == another {
+        vec![another]
+    } else {
+        vec![numbers[0], another]
+    }
+}
+
+/// Whether something may be asked for and not be needed: what another thing does may lead packets where other network ACLs are asked, and make rules hold
+/// that name a group; and each direction asks for what joins the VPCs where its own route leads, of which one would do.
+fn may_be_spared(remedies: &[Remedy], number: usize) -> bool {
+    let joins = |remedy: &Remedy| matches!(remedy, Remedy::CreatePeering { .. });
+    match &remedies[number] {
+        Remedy::AddRule { .. } | Remedy::AllowInAcl { .. } => remedies
+            .iter()
+            .any(|remedy| !matches!(remedy, Remedy::AddRule { .. } | Remedy::AllowInAcl { .. })),
+        Remedy::Attach { .. } => remedies.iter().any(joins),
+        _ => false,
+    }
 }
 
 /// The evidence of a disagreement.

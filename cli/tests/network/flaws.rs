@@ -1,14 +1,17 @@
 //! Whether the campaign would notice an engine that is wrong: each flaw here is one that somebody could write, made by letting the engine read the network as one
 //! who believes it would, or by dropping what it says. Judged by the very connections that the engine itself was judged by.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
 use ipnet::Ipv4Net;
 use k2m::facts::Network;
 use k2m::facts::network::{AclEntry, Route, RulePeer};
-use k2m::network::{Hop, Proof};
+use k2m::network::{Hop, Outcome, Proof, Refusal};
 
 use crate::campaign::{Seen, judge};
 use crate::kernel::block;
-use crate::topology::{Topology, found_mut};
+use crate::topology::{Topology, found, found_mut};
 
 /// A way to be wrong.
 struct Flaw {
@@ -17,7 +20,7 @@ struct Flaw {
     misjudge: fn(&mut Proof),
 }
 
-const FLAWS: [Flaw; 24] = [
+const FLAWS: [Flaw; 31] = [
     misjudged("answers need no entry of a network ACL", |proof| {
         proof
             .steps
@@ -28,6 +31,52 @@ const FLAWS: [Flaw; 24] = [
     }),
     misjudged("whatever leaves is let out by its security groups", |proof| {
         proof.steps.retain(|step| step.hop != Hop::Egress);
+    }),
+    misjudged("answers need no gateway", |proof| {
+        proof.steps.retain(|step| step.hop != Hop::AnswerGateway);
+    }),
+    misjudged("peering connections lead on to others", |proof| {
+        no_refusal(proof, |reason| matches!(reason, Refusal::NotTransitive { .. }));
+    }),
+    misjudged("where blocks overlap, the other VPC's addresses are meant", |proof| {
+        no_refusal(proof, |reason| matches!(reason, Refusal::StaysLocal { .. }));
+    }),
+    misjudged("the internet leads to private addresses", |proof| {
+        no_refusal(proof, |reason| matches!(reason, Refusal::OnlyInternet { .. }));
+    }),
+    misread("peering connections need not be accepted", |topology| {
+        each_network(topology, |network| {
+            for peering in found_mut(&mut network.peerings) {
+                "active".clone_into(&mut peering.status);
+            }
+        });
+        topology.settle();
+    }),
+    misread("a transit gateway is reached from every zone", |topology| {
+        each_network(topology, |network| {
+            let subnets = found(&network.subnets).to_vec();
+            for attachment in found_mut(&mut network.transit_gateway_attachments) {
+                let all = subnets.iter().filter(|subnet| subnet.vpc == attachment.vpc);
+                attachment.subnets = all.map(|subnet| subnet.id.clone()).collect();
+            }
+        });
+    }),
+    misread("rules that name a group of another VPC match everywhere", |topology| {
+        let homes: BTreeMap<String, String> = topology
+            .regions
+            .values()
+            .flat_map(|network| found(&network.security_groups))
+            .map(|group| (group.id.clone(), group.vpc.clone()))
+            .collect();
+        each_network(topology, |network| {
+            for group in found_mut(&mut network.security_groups) {
+                for rule in &mut group.rules {
+                    if matches!(&rule.peer, RulePeer::Group(id) if homes[id] != group.vpc) {
+                        rule.peer = RulePeer::Cidr("0.0.0.0/0".to_owned());
+                    }
+                }
+            }
+        });
     }),
     misread("entries decide in the order in which they are listed", |topology| {
         each_direction(topology, |entries| {
@@ -214,6 +263,13 @@ fn each_network(topology: &mut Topology, change: impl Fn(&mut Network)) {
     topology.regions.values_mut().for_each(change);
 }
 
+/// Takes refusals for passes.
+fn no_refusal(proof: &mut Proof, wrong: impl Fn(&Refusal) -> bool) {
+    proof
+        .steps
+        .retain(|step| !matches!(&step.outcome, Outcome::Refused { reason } if wrong(reason)));
+}
+
 /// The entries of each direction of each network ACL.
 fn each_direction(topology: &mut Topology, change: impl Fn(&mut [&mut AclEntry])) {
     each_network(topology, |network| {
@@ -256,33 +312,51 @@ fn is_inside(route: &Route, other: &Route) -> bool {
 }
 
 impl Flaw {
-    /// Seeds whose connections show that it is wrong.
-    fn noticed(&self, seen: &[Seen]) -> Vec<u64> {
+    /// Seeds whose connections show that it is wrong, and that the engine isn't.
+    fn noticed(&self, seen: &[Seen]) -> BTreeSet<u64> {
         let noticing = seen.iter().filter(|seen| {
-            let mut topology = seen.topology.clone();
-            (self.misread)(&mut topology);
+            let mut misread = seen.topology.clone();
+            (self.misread)(&mut misread);
             seen.pairs.iter().any(|pair| {
-                let mut proof = judge(&topology, pair.from, pair.to);
-                (self.misjudge)(&mut proof);
-                pair.surprises(&topology, &proof).next().is_some()
+                let proof = judge(&seen.topology, pair.from, pair.to);
+                let mut flawed = judge(&misread, pair.from, pair.to);
+                (self.misjudge)(&mut flawed);
+                pair.surprises(&misread, &flawed).next().is_some()
+                    && pair.surprises(&seen.topology, &proof).next().is_none()
             })
         });
-        let mut seeds: Vec<u64> = noticing.map(|seen| seen.topology.seed).collect();
-        seeds.dedup();
-        seeds
+        noticing.map(|seen| seen.topology.seed).collect()
     }
 }
 
-/// Flaws that nothing showed, and a table of those that something did.
-pub(crate) fn unnoticed(seen: &[Seen]) -> (Vec<&'static str>, String) {
-    let mut table = String::from("| flaw of an engine | shown by topologies |\n|---|---|\n");
-    let mut unnoticed = Vec::new();
-    for flaw in &FLAWS {
-        let seeds = flaw.noticed(seen);
-        if seeds.is_empty() {
-            unnoticed.push(flaw.name);
-        }
-        table.push_str(&format!("| {} | {} |\n", flaw.name, seeds.len()));
+/// By how many topologies each flaw is shown.
+pub(crate) struct Noticed(Vec<(&'static str, usize)>);
+
+impl Noticed {
+    pub(crate) fn new() -> Self {
+        Self(FLAWS.iter().map(|flaw| (flaw.name, 0)).collect())
     }
-    (unnoticed, table)
+
+    /// Looks at more topologies.
+    pub(crate) fn add(&mut self, seen: &[Seen]) {
+        for (flaw, (_, times)) in FLAWS.iter().zip(&mut self.0) {
+            *times += flaw.noticed(seen).len();
+        }
+    }
+
+    /// Flaws that nothing has shown.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        let missing = self.0.iter().filter(|(_, times)| *times == 0);
+        missing.map(|(name, _)| *name).collect()
+    }
+
+    /// As Markdown.
+    pub(crate) fn table(&self) -> String {
+        let mut text = String::from("| flaw of an engine | shown by topologies |\n|---|---|\n");
+        for (name, times) in &self.0 {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "| {name} | {times} |");
+        }
+        text
+    }
 }

@@ -7,6 +7,7 @@ use fastrand::Rng;
 use ipnet::Ipv4Net;
 use k2m::network::{EPHEMERAL_PORTS, Flow, Hop, Outcome, PortRange, Proof, Refusal, Unknown, Verdict};
 
+use crate::kernel::block;
 use crate::topology::{Host, Topology, usable};
 use crate::world::Sample;
 
@@ -25,43 +26,46 @@ pub(crate) enum Fate {
     Unsaid,
 }
 
-/// What a proof says of one connection.
-pub(crate) fn fate(topology: &Topology, proof: &Proof, sample: &Sample) -> Fate {
-    let mut fate = Fate::Passes;
-    for step in &proof.steps {
-        fate = fate.max(match &step.outcome {
-            Outcome::Passes { .. } | Outcome::NotApplied { .. } => Fate::Passes,
-            Outcome::Refused { reason } => match stops(step.hop, reason, sample) {
-                Some(true) => return Fate::Stopped,
-                // Where a table leads parts of the addresses to different ends, the first that is wrong is told.
-                Some(false) if is_way(step.hop) => Fate::Unsaid,
-                Some(false) => Fate::Passes,
-                None => Fate::Unsaid,
-            },
-            Outcome::ThroughGateway { reason } if topology.knows_behind(&reason.gateway) => Fate::Passes,
-            Outcome::ThroughGateway { .. } | Outcome::Unknown { .. } => Fate::Unsaid,
-        });
-    }
-    fate
-}
-
 fn is_way(hop: Hop) -> bool {
     matches!(hop, Hop::Route | Hop::Gateway | Hop::AnswerRoute | Hop::AnswerGateway)
 }
 
 /// Whether it is a part of what this refusal is about, where the refusal says which part that is.
 fn stops(hop: Hop, reason: &Refusal, sample: &Sample) -> Option<bool> {
-    let (address, port) = match hop {
-        Hop::Egress | Hop::AclOut | Hop::Ends | Hop::Route | Hop::Gateway => (sample.destination, sample.port),
-        Hop::AclIn | Hop::Ingress => (sample.source, sample.port),
-        Hop::AnswerAclOut | Hop::AnswerRoute | Hop::AnswerGateway => (sample.source, sample.source_port),
-        Hop::AnswerAclIn => (sample.destination, sample.source_port),
+    let port = if hop.is_answer() {
+        sample.source_port
+    } else {
+        sample.port
+    };
+    let address = match side(hop, reason) {
+        Side::Function => sample.source,
+        Side::Broker => sample.destination,
     };
     let stopped = blocked(reason)?.into_iter().any(|(cidr, ports)| {
         let fits = |range: &PortRange| range.first <= port && port <= range.last;
         cidr.contains(&address) && ports.as_ref().is_none_or(fits)
     });
-    Some(stopped)
+    // What a network ACL at a gateway denies is denied to what is led there alone.
+    let is_elsewhere = matches!(reason, Refusal::AclDenies { egress: false, .. }) && is_way(hop) && stopped;
+    (!is_elsewhere).then_some(stopped)
+}
+
+/// One end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Function,
+    Broker,
+}
+
+/// The end whose addresses a refusal is about.
+fn side(hop: Hop, reason: &Refusal) -> Side {
+    match (hop, reason) {
+        // Inbound entries of the subnet that holds the gateway's interface.
+        (Hop::Gateway, Refusal::AclDenies { egress: false, .. }) => Side::Function,
+        (Hop::AnswerGateway, Refusal::AclDenies { egress: false, .. })
+        | (Hop::Egress | Hop::AclOut | Hop::Route | Hop::Gateway | Hop::AnswerAclIn, _) => Side::Broker,
+        _ => Side::Function,
+    }
 }
 
 /// The addresses and ports that a refusal is about, where it says so.
@@ -79,13 +83,14 @@ fn blocked(reason: &Refusal) -> Option<Vec<(Ipv4Net, Option<PortRange>)>> {
         | Refusal::StaysLocal { blocked, .. }
         | Refusal::OnlyInternet { blocked, .. }
         | Refusal::NotTransitive { blocked, .. }
+        | Refusal::PeeringNotActive { blocked, .. }
         | Refusal::NotOfPeer { blocked, .. } => Some(blocked.iter().map(|cidr| (*cidr, None)).collect()),
         // All that is led there, which is said by the routes.
-        Refusal::PeeringNotActive { .. }
-        | Refusal::Overlap { .. }
+        Refusal::Overlap { .. }
         | Refusal::NotAttached { .. }
         | Refusal::AttachmentNotAvailable { .. }
-        | Refusal::ZoneNotAttached { .. } => None,
+        | Refusal::ZoneNotAttached { .. }
+        | Refusal::NoInternetGateway { .. } => None,
     }
 }
 
@@ -97,6 +102,8 @@ fn is_of_a_gateway(reason: &Unknown) -> bool {
             | Unknown::Asymmetric { .. }
             | Unknown::Translated { .. }
             | Unknown::GroupOverTransitGateway { .. }
+            | Unknown::AclMayNotApply { .. }
+            | Unknown::EntryMayDeny { .. }
     )
 }
 
@@ -113,6 +120,27 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    /// What a proof says of one connection.
+    fn fate(&self, topology: &Topology, proof: &Proof, sample: &Sample) -> Fate {
+        let ends = [self.from, self.to].map(|number| topology.hosts[number].vpc.as_str());
+        let mut fate = Fate::Passes;
+        for step in &proof.steps {
+            fate = fate.max(match &step.outcome {
+                Outcome::Passes { .. } | Outcome::NotApplied { .. } => Fate::Passes,
+                Outcome::Refused { reason } => match stops(step.hop, reason, sample) {
+                    Some(true) => return Fate::Stopped,
+                    // Where a table leads parts of the addresses to different ends, the first that is wrong is told.
+                    Some(false) if is_way(step.hop) => Fate::Unsaid,
+                    Some(false) => Fate::Passes,
+                    None => Fate::Unsaid,
+                },
+                Outcome::ThroughGateway { reason } if topology.knows_behind(&reason.gateway, ends) => Fate::Passes,
+                Outcome::ThroughGateway { .. } | Outcome::Unknown { .. } => Fate::Unsaid,
+            });
+        }
+        fate
+    }
+
     pub(crate) fn connected(&self, number: usize) -> bool {
         self.said[number] == CONNECTED
     }
@@ -123,20 +151,35 @@ impl Pair {
         topology: &'a Topology,
         proof: &'a Proof,
     ) -> impl Iterator<Item = usize> + 'a {
-        (0..self.samples.len()).filter(move |number| match fate(topology, proof, &self.samples[*number]) {
+        (0..self.samples.len()).filter(move |number| match self.fate(topology, proof, &self.samples[*number]) {
             Fate::Passes => !self.connected(*number),
             Fate::Stopped => self.connected(*number),
             Fate::Unsaid => false,
         })
     }
 
-    /// Whether other hosts have all addresses that this refusal is about, so that the host can't stand there.
-    fn is_taken(&self, topology: &Topology, hop: Hop, reason: &Refusal) -> bool {
-        let host = &topology.hosts[side(hop, (self.from, self.to))];
-        let subnet = topology.subnet(&host.subnet);
-        let mut all = usable(subnet).map(Ipv4Addr::from);
-        let blocked = blocked(reason).unwrap_or_default();
-        !host.is_known && all.any(|address| blocked.iter().any(|(cidr, _)| cidr.contains(&address)))
+    /// Refusals that nothing here can test: other hosts have the addresses that they are about, or AWS keeps them for itself, which the engine doesn't
+    /// care about where any address of the subnet may be the one.
+    pub(crate) fn untested<'a>(
+        &'a self,
+        topology: &'a Topology,
+        proof: &'a Proof,
+    ) -> impl Iterator<Item = (Hop, &'a Refusal)> + 'a {
+        proof.refusals().filter(|(hop, reason)| {
+            let host = &topology.hosts[match side(*hop, reason) {
+                Side::Function => self.from,
+                Side::Broker => self.to,
+            }];
+            let subnet = block(&topology.subnet(&host.subnet).cidr);
+            let is_here = |cidr: &Ipv4Net| subnet.is_some_and(|subnet| subnet.contains(cidr));
+            let blocked = blocked(reason).unwrap_or_default();
+            !host.is_known && blocked.iter().any(|(cidr, _)| is_here(cidr)) && !self.is_tested(*hop, reason)
+        })
+    }
+
+    fn is_tested(&self, hop: Hop, reason: &Refusal) -> bool {
+        let mut samples = self.samples.iter();
+        samples.any(|sample| stops(hop, reason, sample) != Some(false))
     }
 
     /// What is wrong with the proof, in words.
@@ -145,20 +188,18 @@ impl Pair {
             .surprises(topology, proof)
             .map(|number| {
                 let sample = &self.samples[number];
-                let fate = fate(topology, proof, sample);
+                let fate = self.fate(topology, proof, sample);
                 format!("{}: {fate:?} says the engine, but: {}", told(sample), self.said[number])
             })
             .collect();
         let all = (0..self.samples.len()).all(|number| self.connected(number));
-        let mut is_tested = false;
+        let untested: Vec<(Hop, &Refusal)> = self.untested(topology, proof).collect();
         for (hop, reason) in proof.refusals() {
-            let mut samples = self.samples.iter();
-            if samples.any(|sample| stops(hop, reason, sample) != Some(false)) {
-                is_tested = true;
-            } else if !self.is_taken(topology, hop, reason) {
+            if !self.is_tested(hop, reason) && !untested.contains(&(hop, reason)) {
                 wrong.push(format!("{hop} refuses what no network interface can send: {reason}"));
             }
         }
+        let is_tested = proof.refusals().any(|(hop, reason)| self.is_tested(hop, reason));
         match &proof.verdict {
             Verdict::Reachable if !all => wrong.push("not all connections of a reachable broker were made".to_owned()),
             Verdict::Refused { .. } if all && is_tested => {
@@ -178,14 +219,6 @@ impl Pair {
     }
 }
 
-/// Number of the host whose addresses a refusal is about, of these two.
-fn side(hop: Hop, (from, to): (usize, usize)) -> usize {
-    match hop {
-        Hop::Egress | Hop::AclOut | Hop::Route | Hop::Gateway | Hop::AnswerAclIn => to,
-        Hop::Ends | Hop::AclIn | Hop::Ingress | Hop::AnswerAclOut | Hop::AnswerRoute | Hop::AnswerGateway => from,
-    }
-}
-
 fn told(sample: &Sample) -> String {
     format!(
         "{}:{} to {}:{}",
@@ -196,7 +229,10 @@ fn told(sample: &Sample) -> String {
 /// Gives hosts whose address the engine isn't told one in each part that a proof says is stopped, so that the word can be tested.
 pub(crate) fn stand_where_it_is_refused(topology: &mut Topology, (from, to): (usize, usize), proof: &Proof) {
     for (hop, reason) in proof.refusals() {
-        let number = side(hop, (from, to));
+        let number = match side(hop, reason) {
+            Side::Function => from,
+            Side::Broker => to,
+        };
         let Some(blocked) = blocked(reason) else {
             continue;
         };

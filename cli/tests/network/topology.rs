@@ -120,12 +120,6 @@ impl Topology {
         subnets.find(|subnet| subnet.id == id).expect("made with it")
     }
 
-    fn region_of(&self, subnet: &str) -> &str {
-        let mut regions = self.regions.iter();
-        let has = |network: &Network| found(&network.subnets).iter().any(|other| other.id == subnet);
-        regions.find(|(_, network)| has(network)).expect("made with it").0
-    }
-
     /// Each connection once, though both regions tell it.
     pub(crate) fn peerings(&self) -> Vec<&Peering> {
         let mut seen = BTreeSet::new();
@@ -205,9 +199,9 @@ impl Topology {
         members.flat_map(|host| host.addresses.clone()).collect()
     }
 
-    /// Whether it is known here what a gateway does: a transit gateway that leads to every VPC it joins, none of whose blocks overlap. The network ACLs of
-    /// the subnets that hold its interfaces must let everything pass.
-    pub(crate) fn knows_behind(&self, gateway: &str) -> bool {
+    /// Whether it is known here that a gateway leads from one of these VPCs to the other: a transit gateway does to every VPC that it joins, if none of their blocks
+    /// overlap.
+    pub(crate) fn knows_behind(&self, gateway: &str, ends: [&str; 2]) -> bool {
         let gateways = self.transit_gateways();
         let Some(attachments) = gateways.get(gateway) else {
             return false;
@@ -221,16 +215,9 @@ impl Topology {
             let mut others = cidrs[number + 1..].iter();
             others.any(|other| one.contains(other) || other.contains(one))
         };
-        let is_plain = |id: &String| {
-            let (region, subnet) = (self.region_of(id), self.subnet(id));
-            let entries = &self.acl_of(region, subnet).entries;
-            entries.iter().all(|entry| {
-                entry.allow == (entry.number < 32767) && entry.cidr == "0.0.0.0/0" && entry.ports.is_none()
-            })
-        };
-        attachments
-            .iter()
-            .all(|attachment| attachment.state == "available" && attachment.subnets.iter().all(is_plain))
+        let is_attached = |vpc: &&str| attachments.iter().any(|attachment| attachment.vpc == *vpc);
+        ends.iter().all(is_attached)
+            && attachments.iter().all(|attachment| attachment.state == "available")
             && !cidrs.iter().enumerate().any(overlap)
     }
 
@@ -265,11 +252,11 @@ impl Topology {
             });
             let entries = found(&network.network_acls).iter().flat_map(|acl| &acl.entries);
             let routes = found(&network.route_tables).iter().flat_map(|table| &table.routes);
-            let routed = routes.map(|route| &route.destination);
+            let destinations = routes.map(|route| &route.destination);
             let lists = found(&network.prefix_lists).iter().flat_map(|list| &list.cidrs);
             let all = cidrs
                 .chain(entries.map(|entry| &entry.cidr))
-                .chain(routed.filter(|destination| !destination.starts_with("pl-")))
+                .chain(destinations.filter(|destination| !destination.starts_with("pl-")))
                 .chain(lists);
             blocks.extend(all.filter_map(|cidr| block(cidr)));
         }
@@ -316,6 +303,8 @@ impl Lot {
     }
 }
 
+/// A block that is of nothing here.
+const NOWHERE: &str = "192.168.0.0/16";
 const GROUPS: usize = 3;
 const LISTS: usize = 2;
 const REGIONS: [&str; 2] = ["eu-west-1", "us-east-1"];
@@ -437,7 +426,7 @@ impl Draw {
                         self.joints
                             .push((first, second, Joint::TransitGateway { available: active }));
                     }
-                } else if apart || self.rng.u8(..3) > 0 {
+                } else if apart || self.rng.bool() {
                     self.joints.push((first, second, Joint::Peering { active }));
                 } else {
                     self.joints
@@ -529,7 +518,7 @@ impl Draw {
         self.rng.shuffle(&mut subnets);
         let mut zones = BTreeSet::new();
         subnets.retain(|subnet| zones.insert(subnet.zone.clone()));
-        if subnets.len() > 1 && self.one_in(6) {
+        if subnets.len() > 1 && self.rng.bool() {
             subnets.pop();
         }
         subnets.into_iter().map(|subnet| subnet.id).collect()
@@ -553,7 +542,7 @@ impl Draw {
             12 => "10.0.0.0/8".to_owned(),
             13 => "0.0.0.0/0".to_owned(),
             14 => "::/0".to_owned(),
-            _ => "192.168.0.0/16".to_owned(),
+            _ => NOWHERE.to_owned(),
         }
     }
 
@@ -582,7 +571,10 @@ impl Draw {
     }
 
     fn prefix_list(&mut self, region: &str, number: usize) -> PrefixList {
-        let cidrs = (0..self.rng.usize(1..4)).map(|_| self.cidr()).collect();
+        let mut cidrs: Vec<String> = (0..self.rng.usize(2..5)).map(|_| self.cidr()).collect();
+        if self.rng.bool() {
+            cidrs.insert(0, NOWHERE.to_owned());
+        }
         PrefixList {
             id: list_id(region, number),
             cidrs,
@@ -665,8 +657,9 @@ impl Draw {
             rules.push((true, "-1".to_owned(), None, RulePeer::Cidr("0.0.0.0/0".to_owned())));
         }
         if self.rng.u8(..5) > 0 {
-            let peer = match self.rng.u8(..2) {
-                0 => RulePeer::Cidr("10.0.0.0/8".to_owned()),
+            let peer = match self.rng.u8(..6) {
+                0 => RulePeer::PrefixList(list_id(lot.region, self.rng.usize(..LISTS))),
+                1 | 2 => RulePeer::Cidr("10.0.0.0/8".to_owned()),
                 _ => self.peer(lot),
             };
             // And what somebody took for it.
@@ -697,17 +690,17 @@ impl Draw {
     }
 
     fn peer(&mut self, lot: &Lot) -> RulePeer {
-        match self.rng.u8(..6) {
+        match self.rng.u8(..7) {
             0 | 1 => {
                 let number = self.rng.usize(..GROUPS);
                 RulePeer::Group(lot.group(number))
             }
-            2 => {
+            2 | 3 => {
                 // Rules that name a group of another VPC are there whether they match or not.
                 let (other, number) = (self.rng.usize(..self.lots.len()), self.rng.usize(..GROUPS));
                 RulePeer::Group(self.lots[other].group(number))
             }
-            3 => RulePeer::PrefixList(list_id(lot.region, self.rng.usize(..LISTS))),
+            4 => RulePeer::PrefixList(list_id(lot.region, self.rng.usize(..LISTS))),
             _ => RulePeer::Cidr(self.cidr()),
         }
     }
@@ -741,6 +734,13 @@ impl Draw {
                 (_, true) => first,
                 _ => continue,
             };
+            // What some believe that is joined to the other is joined to this one.
+            let beyond: Vec<Lot> = self
+                .lots
+                .iter()
+                .filter(|it| it.id != lot.id && it.id != other.id)
+                .cloned()
+                .collect();
             let (target, active) = match joint {
                 Joint::Peering { active } => (format!("pcx-{number}"), active),
                 Joint::TransitGateway { available: true } => (format!("tgw-{number}"), true),
@@ -748,6 +748,13 @@ impl Draw {
                 Joint::TransitGateway { available: false } => continue,
             };
             self.routes_to(&other, lot.region, &mut routes, lists, (&target, active));
+            for lot in beyond {
+                if self.one_in(3) {
+                    for cidr in &lot.cidrs {
+                        routes.add(cidr, &target, active);
+                    }
+                }
+            }
         }
         match self.rng.u8(..8) {
             0 => routes.add("0.0.0.0/0", "nat-1", true),
@@ -764,7 +771,7 @@ impl Draw {
         if self.one_in(10) {
             let (cidr, active) = (self.cidr(), self.rng.bool());
             if !cidr.contains(':') && !is_within(&cidr, &lot.cidrs) {
-                routes.add(&cidr, "pcx-gone", active && cidr == "192.168.0.0/16");
+                routes.add(&cidr, "pcx-gone", active && cidr == NOWHERE);
             }
         }
         if self.one_in(4) {
@@ -815,7 +822,7 @@ impl Draw {
                     routes.add(&id, target, active);
                     lists.push(PrefixList {
                         id,
-                        cidrs: other.cidrs.clone(),
+                        cidrs: [&[NOWHERE.to_owned()], other.cidrs.as_slice()].concat(),
                     });
                 }
             }

@@ -34,6 +34,7 @@ fn question() -> Question {
         stack: "k2m-orders".to_owned(),
         vpc: None,
         subnets: Vec::new(),
+        security_group: None,
     }
 }
 
@@ -58,6 +59,7 @@ fn facts() -> Facts {
             kind: "PROVISIONED".to_owned(),
             state: "ACTIVE".to_owned(),
             kafka_version: Some("3.6.0".to_owned()),
+            instance_type: None,
             subnets: vec!["subnet-1".to_owned()],
             security_groups: vec!["sg-1".to_owned()],
             authentication: Authentication {
@@ -157,6 +159,9 @@ fn what_people_see() {
     if let Some(network) = blind.networks.get_mut("eu-west-1") {
         network.vpcs = denied("ec2:DescribeSubnets");
         network.subnets = denied("ec2:DescribeSubnets");
+        network.peerings = denied("ec2:DescribeVpcPeeringConnections");
+        network.transit_gateway_attachments = denied("ec2:DescribeTransitGatewayVpcAttachments");
+        network.endpoints = denied("ec2:DescribeVpcEndpoints");
     }
     blind.one().function = Fact::Unreadable(Unreadable {
         missing_action: None,
@@ -199,6 +204,12 @@ fn the_exit_code_tells_absence_from_blindness() {
     *facts.topic_named(TOPIC) = denied("kafka-cluster:DescribeTopic");
     facts.account = denied("sts:GetCallerIdentity");
     assert_eq!(exit(&facts), Exit::Fine, "neither is needed");
+    if let Some(network) = facts.networks.get_mut("eu-west-1") {
+        network.peerings = denied("ec2:DescribeVpcPeeringConnections");
+        network.transit_gateway_attachments = denied("ec2:DescribeTransitGatewayVpcAttachments");
+        network.endpoints = denied("ec2:DescribeVpcEndpoints");
+    }
+    assert_eq!(exit(&facts), Exit::Fine, "they matter where a way leads there");
     facts.one().mapping = denied("lambda:GetEventSourceMapping");
     assert_eq!(exit(&facts), Exit::CouldNotTell);
     facts.one().stream = Fact::Absent;

@@ -907,6 +907,7 @@ fn agree_on(&(address, port, fate, entry): &Packet, reason: &Refusal) {
         | Refusal::PeeringNotActive { blocked, .. }
         | Refusal::NotTransitive { blocked, .. } => assert!(refused || !named(blocked), "{reason}"),
         Refusal::NotOfPeer { .. } => panic!("every destination is in a VPC: {reason}"),
+        Refusal::NoInternetGateway { .. } => panic!("no connection comes from the internet: {reason}"),
         Refusal::Overlap { .. }
         | Refusal::NotAttached { .. }
         | Refusal::AttachmentNotAvailable { .. }

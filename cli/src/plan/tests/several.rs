@@ -67,7 +67,14 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
         },
     };
     for pipeline in &plan.pipelines {
-        let subnets: Vec<&str> = plan.network.subnets.iter().map(String::as_str).collect();
+        let subnets: Vec<&str> = plan
+            .network
+            .as_ref()
+            .unwrap()
+            .subnets
+            .iter()
+            .map(String::as_str)
+            .collect();
         let mut function = function(&subnets);
         found(&mut function).variables.clone_from(&pipeline.function.variables);
         if let Some(seen) = facts.pipelines.get_mut(&pipeline.stream) {

@@ -32,7 +32,7 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
         id: id.to_owned(),
         egress,
         protocol: "tcp".to_owned(),
-        ports: Some(plan.network.ports),
+        ports: Some(plan.network.as_ref().unwrap().ports),
         peer: RulePeer::Group(peer.to_owned()),
         owner: Owner::ThisStack,
     };
@@ -40,25 +40,32 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
     let groups = found(&mut network.security_groups);
     groups.push(SecurityGroup {
         id: group.to_owned(),
-        vpc: plan.network.vpc.clone(),
+        vpc: plan.network.as_ref().unwrap().vpc.clone(),
         name: "k2m-orders-FunctionSecurityGroup-1".to_owned(),
-        rules: vec![own("sgr-out", true, &plan.network.cluster_group)],
+        rules: vec![own("sgr-out", true, &plan.network.as_ref().unwrap().cluster_group)],
         owner: Owner::ThisStack,
     });
     let cluster_group = groups
         .iter_mut()
-        .find(|group| group.id == plan.network.cluster_group)
+        .find(|group| group.id == plan.network.as_ref().unwrap().cluster_group)
         .unwrap();
     cluster_group.rules.push(own("sgr-in", false, group));
     // Its network interfaces took the last addresses.
     for subnet in found(&mut network.subnets) {
-        if plan.network.subnets.contains(&subnet.id) {
+        if plan.network.as_ref().unwrap().subnets.contains(&subnet.id) {
             subnet.free_addresses = 0;
         } else {
             subnet.free_addresses += 100;
         }
     }
-    let ids: Vec<&str> = plan.network.subnets.iter().map(String::as_str).collect();
+    let ids: Vec<&str> = plan
+        .network
+        .as_ref()
+        .unwrap()
+        .subnets
+        .iter()
+        .map(String::as_str)
+        .collect();
     facts.one().function = function(&ids);
     let mut resources = vec![("FunctionSecurityGroup".to_owned(), group.to_owned())];
     let mut template = serde_json::json!({"Resources": {
@@ -249,7 +256,10 @@ fn spoilt_facts_give_the_same_plan_twice_or_the_same_error_and_never_a_panic() {
                 assert_eq!(one, other);
                 let reached = |proof: &crate::network::Proof| proof.verdict == crate::network::Verdict::Reachable;
                 assert!(one.proofs.iter().all(reached));
-                assert!(!one.network.subnets.is_empty() && one.network.subnets.is_sorted());
+                assert!(
+                    !one.network.as_ref().unwrap().subnets.is_empty()
+                        && one.network.as_ref().unwrap().subnets.is_sorted()
+                );
                 plans += 1;
             }
             (Err(one), Err(other)) => {

@@ -999,7 +999,7 @@ fn each_proof_is_of_a_chosen_subnet_to_a_broker_and_reachable() {
     let (facts, settings) = (facts(), settings());
     let plan = plan(&settings, &facts).unwrap();
     let brokers: &Vec<Broker> = facts.brokers.found().unwrap();
-    for subnet in &plan.network.subnets {
+    for subnet in &plan.network.as_ref().unwrap().subnets {
         for broker in brokers {
             let proof = plan
                 .proofs

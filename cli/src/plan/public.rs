@@ -1,0 +1,110 @@
+//! Functions in no VPC: the brokers' public addresses, and the rule that lets the internet in.
+
+use super::error::PlanError;
+use super::notes::{Notes, why};
+use super::place::{Place, broker_groups, cluster_group, inbound_rule, vpc};
+use super::seen::Seen;
+use super::serverless::SERVERLESS;
+use super::shared::{NeededIngress, Needs, NetworkStack, of_network_stack};
+use crate::facts::Owner;
+use crate::facts::network::RulePeer;
+use crate::network::{Change, Destination, Proof, Verdict, View, prove_public};
+use crate::settings::Settings;
+
+/// Whatever address a function has that is in no VPC.
+pub(crate) const ANYWHERE: &str = "0.0.0.0/0";
+
+/// Chooses to be in no VPC.
+pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut Notes) -> Result<Place, PlanError> {
+    if seen.cluster.kind == SERVERLESS {
+        return Err(PlanError::NotPublic {
+            by: settings.public_access.source.clone(),
+            reason: "a serverless cluster has no public access".to_owned(),
+        });
+    }
+    let chosen = [
+        ("vpc", settings.vpc.as_ref().map(|setting| &setting.source)),
+        ("subnets", settings.subnets.as_ref().map(|setting| &setting.source)),
+        ("peering", settings.peering.as_ref().map(|setting| &setting.source)),
+    ];
+    for (name, source) in chosen {
+        if let Some(source) = source {
+            notes.warn(format!(
+                "{name} ({source}) has no effect: with public_access functions are in no VPC"
+            ));
+        }
+    }
+    let cluster_vpc = vpc(seen)?;
+    let group = cluster_group(seen, &cluster_vpc)?;
+    let region = settings.cluster.value.region.as_str();
+    let ours = |owner: &Owner| *owner == Owner::ThisStack || of_network_stack(owner, &[&cluster_vpc]);
+    let open = group.rules.iter().any(|rule| {
+        let tcp = rule.protocol == "-1" || rule.protocol == "6" || rule.protocol.eq_ignore_ascii_case("tcp");
+        let on_port = rule.protocol == "-1" || rule.ports.is_none_or(|(first, last)| (first..=last).contains(&port));
+        let anybody = matches!(&rule.peer, RulePeer::Cidr(cidr) if cidr == ANYWHERE);
+        !rule.egress && tcp && on_port && anybody && !ours(&rule.owner)
+    });
+    let mut changes: Vec<Change> = seen
+        .groups
+        .iter()
+        .flat_map(|group| &group.rules)
+        .filter(|rule| ours(&rule.owner))
+        .map(|rule| Change::RemoveRule(rule.id.clone()))
+        .collect();
+    let ports = (port, port);
+    let mut needs = Needs::default();
+    if !open {
+        needs.ingress.insert(NeededIngress {
+            group: group.id.clone(),
+            cidr: ANYWHERE.to_owned(),
+            ports,
+        });
+        changes.push(inbound_rule(&group.id, ANYWHERE, ports));
+    }
+    let view = View::new(seen.networks).with(changes);
+    let groups = broker_groups(seen, &cluster_vpc);
+    let proofs: Vec<Proof> = seen
+        .brokers
+        .iter()
+        .map(|broker| prove_public(&view, &Destination::broker(broker, &groups), port))
+        .collect();
+    let failed = proofs.iter().find(|proof| proof.verdict != Verdict::Reachable);
+    if let Some(proof) = failed {
+        return Err(PlanError::NotReachedPublicly {
+            subnet: proof.destination_subnet.clone().unwrap_or_default(),
+            reason: proof.verdict.to_string(),
+            unknown: matches!(proof.verdict, Verdict::Unknown { .. }),
+        });
+    }
+    notes.decide(
+        "vpc",
+        "none: the functions reach the brokers' public addresses over the internet",
+        why(&settings.public_access, ""),
+    );
+    notes.decide(
+        "rules of the cluster",
+        if open {
+            format!("nothing: {} lets every address in on port {port} already", group.id)
+        } else {
+            format!("into {} from {ANYWHERE}: port {port}", group.id)
+        },
+        "the address of a function in no VPC may be any of AWS's",
+    );
+    notes.warn(format!(
+        "port {port} of {} is open to the whole internet: only what the brokers ask for keeps others out; a function in a VPC needs no such rule",
+        group.id
+    ));
+    let mut network_stacks = Vec::new();
+    if !needs.is_empty() {
+        let me = seen.user();
+        let mut stack = NetworkStack::of_others(seen.network_stack(&cluster_vpc), region, &cluster_vpc, &me)?;
+        stack.users.insert(me, needs);
+        network_stacks.push(stack);
+    }
+    Ok(Place {
+        network: None,
+        cluster_vpc,
+        network_stacks,
+        proofs,
+    })
+}
