@@ -199,17 +199,16 @@ impl Scene {
         let me = user(&plan.region, &plan.stack);
         let of_vpc = |vpc: &str| {
             let stacks = plan.network_stacks.iter().filter(|stack| stack.vpc == vpc);
-            let needs = stacks.filter_map(|stack| stack.users.get(&me)).next();
-            needs.cloned().unwrap_or_default()
+            let mut needs = stacks.filter_map(|stack| stack.users.get(&me));
+            needs.next().cloned().unwrap_or_default()
         };
         let world = World::new(facts, &plan.stack);
         let nowhere;
-        let network = match &plan.network {
-            Some(network) => network,
-            None => {
-                nowhere = world.nowhere(plan);
-                &nowhere
-            }
+        let network = if let Some(network) = &plan.network {
+            network
+        } else {
+            nowhere = world.nowhere(plan);
+            &nowhere
         };
         let path = Path {
             world,
@@ -518,8 +517,8 @@ impl<'a> World<'a> {
     fn frame(&self, id: &str) -> Frame {
         let mut details = Vec::new();
         for (region, network) in &self.facts.networks {
-            let vpcs = network.vpcs.found().into_iter().flatten();
-            let of_id = vpcs.filter(|vpc| vpc.id == id).next();
+            let mut vpcs = network.vpcs.found().into_iter().flatten();
+            let of_id = vpcs.find(|vpc| vpc.id == id);
             if let Some(Vpc { cidrs, name, .. }) = of_id {
                 details.extend(name.as_deref().map(clean));
                 details.extend(cidrs.iter().map(|cidr| clean(cidr)));
@@ -538,7 +537,7 @@ impl<'a> World<'a> {
     }
 
     fn cluster(&self, arn: &str, port: Option<u16>, spoken: Option<&str>) -> Part {
-        let mut part = Part::new(Shape::Node, "MSK cluster", arn.split('/').nth(1).unwrap_or(arn));
+        let mut cluster = Part::new(Shape::Node, "MSK cluster", arn.split('/').nth(1).unwrap_or(arn));
         let version = self
             .facts
             .cluster
@@ -548,7 +547,8 @@ impl<'a> World<'a> {
         let line: Vec<String> = line
             .chain(version.map(|version| format!("Kafka {}", clean(version))))
             .collect();
-        part.lines
+        cluster
+            .lines
             .extend(Some(line.join(" · ")).filter(|line| !line.is_empty()));
         let brokers = self.facts.brokers.found().map_or(&[][..], Vec::as_slice);
         let rows = brokers.iter().map(|broker| {
@@ -567,8 +567,8 @@ impl<'a> World<'a> {
                     .chain([broker.subnet.clone()]),
             )
         });
-        part.rows = some(rows.collect(), "brokers");
-        part
+        cluster.rows = some(rows.collect(), "brokers");
+        cluster
     }
 
     /// Two VPCs, or more, that nothing joins.
@@ -798,8 +798,13 @@ impl Path<'_> {
             function.lines.push("in no VPC".to_owned());
         }
         let mut egress = self.hop("security group", &[Hop::Egress]);
-        egress.name = "of the function".to_owned();
-        egress.state = self.world.has("FunctionSecurityGroup");
+        match &self.network.function_group {
+            Some(group) => egress.name = clean(group),
+            None => {
+                egress.name = String::from("of the function");
+                egress.state = self.world.has("FunctionSecurityGroup");
+            }
+        }
         let peers = self.network.egress.iter().map(|peer| {
             let peer = match peer {
                 PlannedPeer::Group(id) | PlannedPeer::Cidr(id) => id,
@@ -1095,12 +1100,12 @@ impl Path<'_> {
     }
 }
 
-/// A reason with all addresses and blocks taken for the same.
+/// A reason with all addresses, blocks and subnets taken for the same.
 fn without_addresses(reason: &str) -> String {
     let words = reason.split(' ').map(|word| {
         let bare = word.trim_matches([',', ';', ':', '(', ')']);
         let address = bare.split('/').next().unwrap_or_default();
-        if address.parse::<std::net::Ipv4Addr>().is_ok() {
+        if address.parse::<std::net::Ipv4Addr>().is_ok() || bare.starts_with("subnet-") {
             "·"
         } else {
             word

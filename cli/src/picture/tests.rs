@@ -164,7 +164,7 @@ fn deployed() -> (Plan, Facts) {
             "state": "Active",
             "timeoutSeconds": 60,
             "memoryMb": 256,
-            "subnets": before.network.subnets,
+            "subnets": before.network.as_ref().unwrap().subnets,
             "securityGroups": ["sg-0e0e0e0e0e0e0e0e0"],
             "variables": {},
         }))
