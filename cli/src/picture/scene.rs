@@ -199,17 +199,16 @@ impl Scene {
         let me = user(&plan.region, &plan.stack);
         let of_vpc = |vpc: &str| {
             let stacks = plan.network_stacks.iter().filter(|stack| stack.vpc == vpc);
-            let needs = stacks.filter_map(|stack| stack.users.get(&me)).next();
-            needs.cloned().unwrap_or_default()
+            let mut needs = stacks.filter_map(|stack| stack.users.get(&me));
+            needs.next().cloned().unwrap_or_default()
         };
         let world = World::new(facts, &plan.stack);
         let nowhere;
-        let network = match &plan.network {
-            Some(network) => network,
-            None => {
-                nowhere = world.nowhere(plan);
-                &nowhere
-            }
+        let network = if let Some(network) = &plan.network {
+            network
+        } else {
+            nowhere = world.nowhere(plan);
+            &nowhere
         };
         let path = Path {
             world,
@@ -303,10 +302,7 @@ impl Scene {
                     port: *port,
                 };
                 let (mark, summary) = if unknown && !obstacles.is_empty() {
-                    (
-                        Mark::Unknown,
-                        "not proven, so there is no plan: what decides is not known",
-                    )
+                    (Mark::Unknown, "unknown, so there is no plan")
                 } else {
                     (Mark::Broken, "broken, so there is no plan")
                 };
@@ -521,8 +517,8 @@ impl<'a> World<'a> {
     fn frame(&self, id: &str) -> Frame {
         let mut details = Vec::new();
         for (region, network) in &self.facts.networks {
-            let vpcs = network.vpcs.found().into_iter().flatten();
-            let of_id = vpcs.filter(|vpc| vpc.id == id).next();
+            let mut vpcs = network.vpcs.found().into_iter().flatten();
+            let of_id = vpcs.find(|vpc| vpc.id == id);
             if let Some(Vpc { cidrs, name, .. }) = of_id {
                 details.extend(name.as_deref().map(clean));
                 details.extend(cidrs.iter().map(|cidr| clean(cidr)));
@@ -541,7 +537,7 @@ impl<'a> World<'a> {
     }
 
     fn cluster(&self, arn: &str, port: Option<u16>, spoken: Option<&str>) -> Part {
-        let mut part = Part::new(Shape::Node, "MSK cluster", arn.split('/').nth(1).unwrap_or(arn));
+        let mut cluster = Part::new(Shape::Node, "MSK cluster", arn.split('/').nth(1).unwrap_or(arn));
         let version = self
             .facts
             .cluster
@@ -551,7 +547,8 @@ impl<'a> World<'a> {
         let line: Vec<String> = line
             .chain(version.map(|version| format!("Kafka {}", clean(version))))
             .collect();
-        part.lines
+        cluster
+            .lines
             .extend(Some(line.join(" · ")).filter(|line| !line.is_empty()));
         let brokers = self.facts.brokers.found().map_or(&[][..], Vec::as_slice);
         let rows = brokers.iter().map(|broker| {
@@ -570,8 +567,8 @@ impl<'a> World<'a> {
                     .chain([broker.subnet.clone()]),
             )
         });
-        part.rows = some(rows.collect(), "brokers");
-        part
+        cluster.rows = some(rows.collect(), "brokers");
+        cluster
     }
 
     /// Two VPCs, or more, that nothing joins.
@@ -593,7 +590,7 @@ impl<'a> World<'a> {
             function.rows = some(vpcs.iter().map(|vpc| Row::new([vpc.clone()])).collect(), "VPCs");
             Stage::Open(vec![function])
         };
-        let mut gap = gap();
+        let mut gap = gap("nothing that joins them");
         gap.reasons = reasons.iter().map(|reason| clean(reason)).collect();
         let mut far = self.frame(cluster_vpc);
         far.columns.push(vec![self.cluster(cluster, None, None), topics(flows)]);
@@ -601,11 +598,11 @@ impl<'a> World<'a> {
     }
 }
 
-/// Where nothing is that should join two VPCs.
-fn gap() -> Part {
+/// Where something should be between two VPCs.
+fn gap(nothing: &str) -> Part {
     Part {
         mark: Mark::Broken,
-        ..Part::new(Shape::Node, "between the VPCs", "nothing that joins them")
+        ..Part::new(Shape::Node, "between the VPCs", nothing)
     }
 }
 
@@ -775,16 +772,16 @@ impl Path<'_> {
         }
         let shown = &self.network.subnets;
         let rows = shown.iter().map(|id| self.function_subnet(id));
-        let elsewhere = self.obstacles.iter().filter(|(id, obstacle)| {
-            let apart = matches!(obstacle, Obstacle::Elsewhere { .. });
-            apart && !shown.contains(id)
-        });
-        let elsewhere = elsewhere.map(|(id, _)| Row {
+        let (elsewhere, hidden): (Vec<_>, Vec<_>) = self
+            .obstacles
+            .iter()
+            .filter(|(id, _)| !shown.contains(id))
+            .partition(|(_, obstacle)| matches!(obstacle, Obstacle::Elsewhere { .. }));
+        let elsewhere = elsewhere.into_iter().map(|(id, _)| Row {
             mark: Mark::Broken,
             ..Row::new([id.clone()])
         });
         let rows: Vec<Row> = rows.chain(elsewhere).collect();
-        let hidden = self.obstacles.iter().filter(|(id, _)| !shown.contains(id)).count();
         function.rows = some(rows, "subnets");
         for (id, obstacle) in self.obstacles {
             if matches!(obstacle, Obstacle::Full | Obstacle::Elsewhere { .. }) && function.reasons.len() < REASONS {
@@ -792,8 +789,8 @@ impl Path<'_> {
                 function.reasons.push(clean(&format!("{id}: {obstacle}")));
             }
         }
-        if hidden > 0 && !self.proofs.is_empty() {
-            let more = count(hidden, "more subnet does", "more subnets do");
+        if !hidden.is_empty() {
+            let more = count(hidden.len(), "more subnet does", "more subnets do");
             function.lines.push(format!("{more} no better"));
         }
 
@@ -801,8 +798,13 @@ impl Path<'_> {
             function.lines.push("in no VPC".to_owned());
         }
         let mut egress = self.hop("security group", &[Hop::Egress]);
-        egress.name = "of the function".to_owned();
-        egress.state = self.world.has("FunctionSecurityGroup");
+        match &self.network.function_group {
+            Some(group) => egress.name = clean(group),
+            None => {
+                egress.name = String::from("of the function");
+                egress.state = self.world.has("FunctionSecurityGroup");
+            }
+        }
         let peers = self.network.egress.iter().map(|peer| {
             let peer = match peer {
                 PlannedPeer::Group(id) | PlannedPeer::Cidr(id) => id,
@@ -847,9 +849,9 @@ impl Path<'_> {
     fn between(&self) -> Part {
         let crossing = self.crossing(&[Hop::Gateway, Hop::AnswerGateway]);
         let Some(first) = crossing.resources.first() else {
-            return gap();
+            return gap("nothing that the routes lead to");
         };
-        let kind = match first.split('-').next() {
+        let kind = |id: &str| match id.split('-').next() {
             Some("pcx") => "peering connection",
             Some("tgw") => "transit gateway",
             Some("vgw") => "virtual private gateway",
@@ -859,6 +861,8 @@ impl Path<'_> {
             Some("vpce") => "VPC endpoint",
             _ => "gateway",
         };
+        let alike = crossing.resources.iter().all(|id| kind(id) == kind(first));
+        let kind = if alike { kind(first) } else { "gateways" };
         let known = |id: &String| {
             let mut peerings = self
                 .world
@@ -1096,12 +1100,12 @@ impl Path<'_> {
     }
 }
 
-/// A reason with all addresses and blocks taken for the same.
+/// A reason with all addresses, blocks and subnets taken for the same.
 fn without_addresses(reason: &str) -> String {
     let words = reason.split(' ').map(|word| {
         let bare = word.trim_matches([',', ';', ':', '(', ')']);
         let address = bare.split('/').next().unwrap_or_default();
-        if address.parse::<std::net::Ipv4Addr>().is_ok() {
+        if address.parse::<std::net::Ipv4Addr>().is_ok() || bare.starts_with("subnet-") {
             "·"
         } else {
             word

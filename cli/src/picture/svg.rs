@@ -122,13 +122,16 @@ impl Letters {
             _ if column(c) > 1 => 1100,
             _ if self.mono => 615,
             'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' => 320,
-            'f' | 't' | 'r' | '(' | ')' | ' ' | '-' | '/' => 400,
+            'f' | 't' | 'r' => 430,
+            '(' | ')' | ' ' | '-' | '/' => 400,
             'm' | 'w' | 'M' | 'W' | '@' | '%' => 960,
             'A'..='Z' => 720,
             _ if c.is_ascii() => 620,
             _ => 800,
         };
-        per_mille * self.size / 10
+        // Strong letters are wider, unless all are alike.
+        let strong = !self.mono && matches!(self.class, "strong" | "new");
+        per_mille * self.size * if strong { 117 } else { 100 } / 1000
     }
 
     fn of(self, text: &str) -> usize {

@@ -371,7 +371,8 @@ fn hop(part: &Part, width: usize, at: usize, before: (Style, &str), way: &Way) -
     if let (Some(remark), true) = (part.lines.first(), below.is_empty())
         && head.width() + 2 + columns(remark) + tail <= width
     {
-        head.push(Style::Quiet, format!("  {remark}"));
+        let gap = if part.name.is_empty() { "" } else { "  " };
+        head.push(Style::Quiet, format!("{gap}{remark}"));
         lines.next();
     }
     for line in lines {
@@ -438,7 +439,12 @@ fn boxed(part: &Part, width: usize, leaves: Option<usize>, way: &Way) -> Vec<Lin
     let inner = width.saturating_sub(4).max(1);
     let mut top = Line::of(outline.style, format!("{top_left} "));
     top.push(Style::Quiet, part.kind.clone());
-    let label = badge(part);
+    let mut label = badge(part);
+    let mut inside: Vec<Line> = Vec::new();
+    // One that has no room on the outline stands within.
+    if top.width() + label.width() + 5 > width {
+        inside.push(std::mem::take(&mut label));
+    }
     let tail = label.width() + if label.width() > 0 { 3 } else { 1 };
     let flat = width.saturating_sub(top.width() + 1 + tail);
     top.push(outline.style, format!(" {}", outline.flat.repeat(flat)));
@@ -449,17 +455,17 @@ fn boxed(part: &Part, width: usize, leaves: Option<usize>, way: &Way) -> Vec<Lin
     }
     top.push(outline.style, top_right);
 
-    let mut inside: Vec<Line> = Vec::new();
-    let names = wrap(&part.name, inner, inner, column);
-    inside.extend(names.into_iter().map(|name| Line::of(Style::Strong, name)));
+    let names = wrap(&part.name, inner, inner, column).into_iter();
+    let mut names: Vec<Line> = names.map(|name| Line::of(Style::Strong, name)).collect();
     let mut lines = part.lines.iter();
     // A short remark stands beside the name.
-    if let ([name], Some(first)) = (inside.as_mut_slice(), part.lines.first())
+    if let ([name], Some(first)) = (names.as_mut_slice(), part.lines.first())
         && name.width() + 2 + columns(first) <= inner
     {
         name.push(Style::Plain, format!("  {first}"));
         lines.next();
     }
+    inside.extend(names);
     for line in lines {
         inside.extend(
             wrap(line, inner, inner, column)
@@ -500,24 +506,26 @@ fn framed(
     inside: impl FnOnce(usize, &mut Way) -> Vec<Line>,
 ) -> Vec<Line> {
     let inner = width.saturating_sub(2 * EDGE);
-    let mut top = Line::of(Style::Quiet, "╭ ");
-    top.push(Style::Quiet, "VPC ");
-    top.push(Style::Strong, frame.name.clone());
-    let mut lines = Vec::new();
+    let mut top = Line::of(Style::Quiet, "╭ VPC");
     let mut below = Vec::new();
-    let details = format!(" · {}", frame.details);
-    if frame.details.is_empty() {
-    } else if top.width() + columns(&details) + 3 <= width {
-        top.push(Style::Plain, details);
+    if top.width() + columns(&frame.name) + 3 <= width {
+        top.push(Style::Strong, format!(" {}", frame.name));
     } else {
-        below = wrap(&frame.details, inner, inner, column);
+        let wrapped = wrap(&frame.name, inner, inner, column).into_iter();
+        below.extend(wrapped.map(|text| Line::of(Style::Strong, text)));
+    }
+    if frame.details.is_empty() {
+    } else if below.is_empty() && top.width() + 3 + columns(&frame.details) + 3 <= width {
+        top.push(Style::Plain, format!(" · {}", frame.details));
+    } else {
+        let wrapped = wrap(&frame.details, inner, inner, column).into_iter();
+        below.extend(wrapped.map(|text| Line::of(Style::Plain, text)));
     }
     let flat = width.saturating_sub(top.width() + 2);
     top.push(Style::Quiet, format!(" {}╮", "─".repeat(flat)));
-    lines.push(top);
-    let below = below.into_iter().map(|text| Line::of(Style::Plain, text));
-    let drawn: Vec<Line> = below.chain(inside(inner, way)).collect();
-    lines.extend(drawn.into_iter().map(|mut inside| {
+    let mut lines = vec![top];
+    below.extend(inside(inner, way));
+    lines.extend(below.into_iter().map(|mut inside| {
         inside.pad(inner);
         let mut line = Line::of(Style::Quiet, "│ ");
         line.append(inside);
@@ -568,13 +576,17 @@ fn table(rows: &[Row], width: usize, whole: State) -> Vec<Line> {
             line.pad(signs);
         }
         if fits && row.cells.len() > 1 {
-            let mut end = line.width();
+            let mut begin = signs;
             for (cell, width) in row.cells.iter().zip(&widths) {
+                line.pad(begin);
                 line.push(Style::Plain, cell.clone());
-                end += width + 2;
-                line.pad(end);
+                begin += width + 2;
             }
-            line.push(Style::New, tail(row));
+            let tail = tail(row);
+            if !tail.is_empty() {
+                line.pad(begin);
+                line.push(Style::New, tail);
+            }
             lines.push(line);
             continue;
         }

@@ -3,12 +3,14 @@
 use unicode_width::UnicodeWidthChar as _;
 
 /// The text with everything written out that steers a terminal, has no width of its own, or is drawn differently from one terminal to the next: control
-/// characters, line ends, joiners, combining marks, what changes the direction. What is left has the sum of its characters' widths.
+/// characters, line ends, joiners, combining marks, what changes the direction, what nobody has a sign for. What is left has the sum of its characters'
+/// widths.
 pub(super) fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     for c in text.chars() {
-        let harmless = c.width().is_some_and(|width| width > 0) && !turns(c) && !joins(c) && !is_private(c);
-        if harmless {
+        // The standard library knows what has a sign; quotes and backslashes it would write out as well.
+        let signed = matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
+        if signed && column(c) > 0 && !turns(c) && !joins(c) {
             cleaned.push(c);
         } else {
             cleaned.extend(c.escape_unicode());
@@ -25,11 +27,6 @@ fn turns(c: char) -> bool {
 /// Whether this becomes one sign with its neighbour where the font has that, and two elsewhere.
 fn joins(c: char) -> bool {
     matches!(c, '\u{1f1e6}'..='\u{1f1ff}' | '\u{1f3fb}'..='\u{1f3ff}')
-}
-
-/// Whether nobody says how this looks: private use, and what is no character at all.
-fn is_private(c: char) -> bool {
-    matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..) || matches!(u32::from(c) & 0xffff, 0xfffe | 0xffff)
 }
 
 /// Columns that a cleaned text takes in a terminal.
@@ -93,6 +90,7 @@ mod tests {
         for (text, cleaned) in [
             ("orders", "orders"),
             ("naïve Größe 注文", "naïve Größe 注文"),
+            ("\"it\u{27}s\" a\\b", "\"it\u{27}s\" a\\b"),
             ("a\nb\tc\r\u{1b}[2J", "a\\u{a}b\\u{9}c\\u{d}\\u{1b}[2J"),
             (
                 "\u{85}\u{9b}\u{2028}\u{2029}\0",
