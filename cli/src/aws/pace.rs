@@ -108,13 +108,21 @@ mod tests {
                 let now = start + Duration::from_millis(after);
                 begins.extend((0..calls).map(|_| paced.next(now)));
             }
-            assert_eq!((begins[0], begins[1]), (start, start), "{pace:?}: a few are asked for at once");
+            assert_eq!(
+                (begins[0], begins[1]),
+                (start, start),
+                "{pace:?}: a few are asked for at once"
+            );
             begins.sort();
             for begin in &begins {
                 let within = begins
                     .iter()
                     .filter(|other| *other >= begin && **other - *begin < Duration::from_millis(999));
-                assert!(within.count() <= pace.a_second as usize, "{pace:?} after {:?}", *begin - start);
+                assert!(
+                    within.count() <= pace.a_second as usize,
+                    "{pace:?} after {:?}",
+                    *begin - start
+                );
             }
             // What has a rate of its own is soon done: 151 calls, and no more than twice as long as the rate alone takes.
             let last = *begins.last().unwrap() - start;

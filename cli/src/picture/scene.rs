@@ -798,12 +798,11 @@ impl Path<'_> {
             function.lines.push("in no VPC".to_owned());
         }
         let mut egress = self.hop("security group", &[Hop::Egress]);
-        match &self.network.function_group {
-            Some(group) => egress.name = clean(group),
-            None => {
-                egress.name = String::from("of the function");
-                egress.state = self.world.has("FunctionSecurityGroup");
-            }
+        if let Some(group) = &self.network.function_group {
+            egress.name = clean(group);
+        } else {
+            egress.name = String::from("of the function");
+            egress.state = self.world.has("FunctionSecurityGroup");
         }
         let peers = self.network.egress.iter().map(|peer| {
             let peer = match peer {
