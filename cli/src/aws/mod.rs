@@ -266,9 +266,8 @@ impl Aws {
             security_group,
         } = question;
         let (here, there) = (self.in_region(region), self.in_region(&cluster.region));
-        let kafka = aws_sdk_kafka::Client::new(&there);
+        let (kafka, functions_ec2) = (aws_sdk_kafka::Client::new(&there), aws_sdk_ec2::Client::new(&here));
         let topics: Vec<&String> = topics.iter().collect();
-        let functions_ec2 = aws_sdk_ec2::Client::new(&here);
         let (paced_topics, paced_lambda) = (Paced::new(MSK), Paced::new(LAMBDA));
         // Where nobody says where the functions are to be, and they can't be where the brokers are.
         let anywhere = *region != cluster.region && vpc.is_none() && subnets.is_empty();
@@ -346,11 +345,7 @@ impl Aws {
             },
             cluster: fact(cluster_seen.cluster),
             configuration: fact(configuration),
-            topics: topics
-                .into_iter()
-                .cloned()
-                .zip(topics_seen.into_iter().map(fact))
-                .collect(),
+            topics: topics.into_iter().cloned().zip(topics_seen.into_iter().map(fact)).collect(),
             networks,
             network_stacks,
             stack: deployed.stack,
