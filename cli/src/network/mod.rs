@@ -11,6 +11,7 @@ mod prove;
 mod refusal;
 mod remedy;
 mod routes;
+mod transit;
 mod unknown;
 mod view;
 

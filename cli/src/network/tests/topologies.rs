@@ -9,7 +9,9 @@ use super::*;
 use crate::network::{Change, Hop, Verdict};
 
 /// Name, where AWS says it, what must be said, and what differs from one VPC in which all is well.
-type Row = (&'static str, &'static str, Expected, fn(&mut World));
+type Row = (&'static str, &'static str, Expected, Spoil);
+
+type Spoil = fn(&mut World);
 
 const PEER_GROUPS: &str = "VPC Peering, \"Update your security groups to reference peer security groups\"";
 const PEERING: &str = "VPC Peering, \"How VPC peering connections work\"";
@@ -828,7 +830,7 @@ fn what_aws_says_of_what_lies_between() {
 /// Every hop in the order of the way and of the way back, as text and as JSON.
 #[test]
 fn whole_proofs_between_vpcs() {
-    let spoil: [(&str, fn(&mut World)); 4] = [
+    let spoil: [(&str, Spoil); 4] = [
         ("by a peering connection", World::peered),
         ("by a transit gateway", World::attached),
         ("not accepted, and no way back", |w| {
