@@ -8,6 +8,7 @@ use aws_sdk_ec2::types as sdk;
 use super::answer::{Answer, Trouble, fact, trouble};
 use super::number;
 use super::owner::Claims;
+use super::pace::{EC2, Paced};
 use crate::facts::Network;
 use crate::facts::network::{
     AclEntry, Endpoint, NetworkAcl, Peering, PeeringSide, PrefixList, Route, RouteTable, Rule, RulePeer, SecurityGroup,
@@ -510,20 +511,25 @@ fn named_lists(tables: &Answer<Vec<RouteTable>>, groups: &Answer<Vec<SecurityGro
 }
 
 async fn prefix_lists(client: &Client, ids: &BTreeSet<String>) -> Answer<Vec<PrefixList>> {
-    let mut lists = Vec::new();
-    for id in ids {
-        let entries: Vec<sdk::PrefixListEntry> = client
-            .get_managed_prefix_list_entries()
-            .prefix_list_id(id)
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(|error| trouble(&error, "ec2:GetManagedPrefixListEntries", &[]))?;
-        let mut cidrs: Vec<String> = entries.into_iter().filter_map(|entry| entry.cidr).collect();
-        cidrs.sort();
-        lists.push(PrefixList { id: id.clone(), cidrs });
-    }
-    Ok(lists)
+    let ids: Vec<&String> = ids.iter().collect();
+    let lists = Paced::new(EC2).all(&ids, |id| prefix_list(client, id)).await;
+    lists.into_iter().collect()
+}
+
+async fn prefix_list(client: &Client, id: &str) -> Answer<PrefixList> {
+    let entries: Vec<sdk::PrefixListEntry> = client
+        .get_managed_prefix_list_entries()
+        .prefix_list_id(id)
+        .into_paginator()
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .map_err(|error| trouble(&error, "ec2:GetManagedPrefixListEntries", &[]))?;
+    let mut cidrs: Vec<String> = entries.into_iter().filter_map(|entry| entry.cidr).collect();
+    cidrs.sort();
+    Ok(PrefixList {
+        id: id.to_owned(),
+        cidrs,
+    })
 }

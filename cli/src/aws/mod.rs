@@ -12,6 +12,7 @@ mod lambda;
 mod list;
 mod networks;
 mod owner;
+mod pace;
 mod shared;
 pub mod stacks;
 mod sts;
@@ -31,12 +32,12 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
-use futures_util::StreamExt as _;
 use thiserror::Error;
 
 use self::answer::{Answer, Trouble, chain, fact};
 pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
+use self::pace::{KINESIS, LAMBDA, MSK, Paced};
 use crate::arn::Arn;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::{Fact, Facts, Function, Mapping, PipelineFacts, Probe, SCHEMA};
@@ -205,7 +206,7 @@ impl Aws {
     pub fn mappings<'a>(&'a self, region: &'a str, uuids: &'a [String]) -> Looking<'a, Vec<Fact<Mapping>>> {
         Box::pin(async move {
             let client = aws_sdk_lambda::Client::new(&self.in_region(region));
-            let seen = paced(uuids, LAMBDA, |uuid| lambda::mapping(&client, uuid)).await;
+            let seen = Paced::new(LAMBDA).all(uuids, |uuid| lambda::mapping(&client, uuid)).await;
             seen.into_iter()
                 .map(|answer| fact(answer.map(|(mapping, _)| mapping)))
                 .collect()
@@ -266,6 +267,7 @@ impl Aws {
         let kafka = aws_sdk_kafka::Client::new(&there);
         let topics: Vec<&String> = topics.iter().collect();
         let (ec2_here, ec2_there) = (aws_sdk_ec2::Client::new(&here), aws_sdk_ec2::Client::new(&there));
+        let (paced_topics, paced_lambda) = (Paced::new(MSK), Paced::new(LAMBDA));
         // Where nobody says where the functions are to be, and they can't be where the brokers are.
         let anywhere = *region != cluster.region && vpc.is_none() && subnets.is_empty();
         let (
@@ -282,20 +284,39 @@ impl Aws {
             async { sts::account(&aws_sdk_sts::Client::new(&here)).await },
             async {
                 let kinesis = aws_sdk_kinesis::Client::new(&here);
-                paced(streams, KINESIS, |arn| kinesis::stream(&kinesis, arn.as_str())).await
+                let paced = Paced::new(KINESIS);
+                paced.all(streams, |arn| kinesis::stream(&kinesis, arn.as_str())).await
             },
-            deployed(&here, stack, streams),
-            async { lambda::concurrency(&aws_sdk_lambda::Client::new(&here)).await },
+            deployed(&here, stack, streams, &paced_lambda),
             async {
-                let seen = kafka::cluster(&kafka, cluster.as_str()).await;
-                let vpcs = match &seen.subnets {
-                    Ok(subnets) => ec2::vpcs_of(&ec2_there, subnets).await,
-                    Err(trouble) => Err(trouble.clone()),
-                };
+                let lambda = aws_sdk_lambda::Client::new(&here);
+                paced_lambda.one(lambda::concurrency(&lambda)).await
+            },
+            async {
+                let mut seen = kafka::cluster(&kafka, cluster.as_str()).await;
+                let (vpcs, secrets) = tokio::join!(
+                    async {
+                        match &seen.subnets {
+                            Ok(subnets) => ec2::vpcs_of(&ec2_there, subnets).await,
+                            Err(trouble) => Err(trouble.clone()),
+                        }
+                    },
+                    async {
+                        match &seen.cluster {
+                            Ok(found) if found.authentication.scram => {
+                                Some(fact(kafka::scram_secrets(&kafka, cluster.as_str()).await))
+                            }
+                            _ => None,
+                        }
+                    },
+                );
+                if let Ok(found) = &mut seen.cluster {
+                    found.scram_secrets = secrets;
+                }
                 (seen, vpcs)
             },
             kafka::brokers(&kafka, cluster.as_str()),
-            paced(&topics, MSK, |name| kafka::topic(&kafka, cluster.as_str(), name)),
+            paced_topics.all(&topics, |name| kafka::topic(&kafka, cluster.as_str(), name)),
             ec2::vpcs_of(&ec2_here, subnets),
             async {
                 match anywhere {
@@ -407,53 +428,6 @@ fn http_client() -> SharedHttpClient {
     })
 }
 
-/// How many calls of a service may begin in a second, and how many may be under way at once.
-#[derive(Debug, Clone, Copy)]
-struct Pace {
-    a_second: u32,
-    at_once: usize,
-}
-
-/// `DescribeStreamSummary` is taken 20 times a second of an account.
-const KINESIS: Pace = Pace {
-    a_second: 20,
-    at_once: 8,
-};
-/// Lambda takes 15 calls a second of those that are neither invocations nor `GetFunction`.
-const LAMBDA: Pace = Pace {
-    a_second: 15,
-    at_once: 8,
-};
-/// MSK names no rate for topics, and throttles soon.
-const MSK: Pace = Pace {
-    a_second: 10,
-    at_once: 4,
-};
-
-impl Pace {
-    /// When the call of this number, from 0, may begin: half of what the service takes in a second begins at once, and half in each second after
-    /// that, so that no second ever sees more.
-    fn wait(self, number: u32) -> Duration {
-        let half = (self.a_second / 2).max(1);
-        Duration::from_secs(1) * number.saturating_add(1).saturating_sub(half) / half
-    }
-}
-
-/// Asks for each, in order, at a rate that the service takes.
-async fn paced<'a, T, R, F: Future<Output = R>>(items: &'a [T], pace: Pace, ask: impl Fn(&'a T) -> F) -> Vec<R> {
-    let begin = tokio::time::Instant::now();
-    let asked = items.iter().zip(0_u32..).map(|(item, number)| {
-        let answer = ask(item);
-        async move {
-            tokio::time::sleep_until(begin + pace.wait(number)).await;
-            answer.await
-        }
-    });
-    // Not lazily: a closure within a future is more than the compiler can prove to be sendable.
-    let asked: Vec<_> = asked.collect();
-    futures_util::stream::iter(asked).buffered(pace.at_once).collect().await
-}
-
 /// The stack, and the function and mapping of each stream, in their order.
 #[derive(Debug)]
 struct Deployed {
@@ -461,7 +435,7 @@ struct Deployed {
     pipelines: Vec<(Fact<Function>, Fact<Mapping>)>,
 }
 
-async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn]) -> Deployed {
+async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn], paced: &Paced) -> Deployed {
     let cloudformation = aws_sdk_cloudformation::Client::new(config);
     let mut seen = match cloudformation::stack(&cloudformation, stack).await {
         Ok(seen) => seen,
@@ -476,14 +450,15 @@ async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn]) -> Deployed 
     let client = aws_sdk_lambda::Client::new(config);
     // Mappings and functions together: they share one rate.
     let (uuids, names) = of_streams(&seen, streams);
-    let listed: Vec<Listed<'_>> = uuids
-        .iter()
-        .map(Listed::Mapping)
-        .chain(names.iter().map(Listed::Function))
+    let listed: Vec<Listed<'_>> = (0..uuids.len().max(names.len()))
+        .flat_map(|number| {
+            let mapping = uuids.get(number).map(Listed::Mapping);
+            mapping.into_iter().chain(names.get(number).map(Listed::Function))
+        })
         .collect();
     let ((), looked_at) = tokio::join!(
         cloudformation::add_template(&cloudformation, &mut seen.stack),
-        paced(&listed, LAMBDA, async |listed| match listed {
+        paced.all(&listed, async |listed| match listed {
             Listed::Mapping(uuid) => LookedAt::Mapping(lambda::mapping(&client, uuid).await),
             Listed::Function(name) => LookedAt::Function((*name).clone(), lambda::function(&client, name).await),
         }),
@@ -495,27 +470,36 @@ async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn]) -> Deployed 
             LookedAt::Function(name, function) => functions.push((name, function)),
         }
     }
-    let mut pipelines = Vec::new();
-    for stream in streams {
-        let mapping = of_stream(&mappings, stream.as_str());
-        // The mapping knows its function; without one the stack's list does.
-        let meant = if let Ok((_, reads)) = &mapping {
-            Some(reads.function.clone())
-        } else {
-            let own = seen.stack.resources.get(&format!("{}Function", pipeline_id(stream)));
-            let only = functions.first().filter(|_| functions.len() == 1);
-            own.or(only.map(|(name, _)| name)).cloned()
-        };
-        let function = match meant {
-            None => Err(Trouble::Absent),
-            Some(meant) => match functions.iter().find(|(name, function)| is(&meant, name, function)) {
-                Some((_, function)) => function.clone(),
-                // Somebody had it invoke another function than the stack's.
-                None => lambda::function(&client, &meant).await,
-            },
-        };
-        pipelines.push((fact(function), fact(mapping.map(|(mapping, _)| mapping))));
-    }
+    let meant: Vec<(Answer<Mapping>, Option<String>)> = streams
+        .iter()
+        .map(|stream| match of_stream(&mappings, stream.as_str()) {
+            // The mapping knows its function; without one the stack's list does.
+            Ok((mapping, reads)) => (Ok(mapping), Some(reads.function)),
+            Err(trouble) => {
+                let own = seen.stack.resources.get(&format!("{}Function", pipeline_id(stream)));
+                let only = functions.first().filter(|_| functions.len() == 1);
+                (Err(trouble), own.or(only.map(|(name, _)| name)).cloned())
+            }
+        })
+        .collect();
+    // Somebody may have had a mapping invoke another function than the stack's.
+    let known = |meant: &str| functions.iter().any(|(name, function)| is(meant, name, function));
+    let others: BTreeSet<&String> = meant.iter().filter_map(|(_, meant)| meant.as_ref()).collect();
+    let others: Vec<&String> = others.into_iter().filter(|meant| !known(meant)).collect();
+    let looked_at = paced.all(&others, |name| lambda::function(&client, name)).await;
+    functions.extend(others.into_iter().cloned().zip(looked_at));
+    let function = |meant: &str| {
+        let mut functions = functions.iter();
+        let found = functions.find(|(name, function)| is(meant, name, function));
+        found.map_or(Err(Trouble::Absent), |(_, function)| function.clone())
+    };
+    let pipelines = meant
+        .iter()
+        .map(|(mapping, meant)| {
+            let function = meant.as_deref().map_or(Err(Trouble::Absent), function);
+            (fact(function), fact(mapping.clone()))
+        })
+        .collect();
     Deployed {
         stack: Fact::Found { value: seen.stack },
         pipelines,

@@ -6,15 +6,10 @@ use aws_config::SdkConfig;
 
 use super::answer::{Answer, Trouble, fact};
 use super::owner::Claims;
-use super::{Pace, cloudformation, ec2, paced};
+use super::pace::{CLOUDFORMATION, Paced};
+use super::{cloudformation, ec2};
 use crate::facts::{Fact, Network, Stack};
 use crate::plan::shared::network_stack_name;
-
-/// `CloudFormation` names no rate, and throttles soon.
-const CLOUDFORMATION: Pace = Pace {
-    a_second: 10,
-    at_once: 4,
-};
 
 /// What is known before the networks are looked at.
 pub(super) struct Ends<'a> {
@@ -69,9 +64,10 @@ pub(super) async fn look(config: impl Fn(&str) -> SdkConfig, ends: Ends<'_>) -> 
         let client = aws_sdk_ec2::Client::new(&config(region));
         async move { ((*region).to_owned(), ec2::network(&client, vpcs, groups, claims).await) }
     });
+    let paced = Paced::new(CLOUDFORMATION);
     let (networks, seen) = tokio::join!(
         futures_util::future::join_all(networks),
-        paced(&stacks, CLOUDFORMATION, |(region, name)| {
+        paced.all(&stacks, |(region, name)| {
             let client = aws_sdk_cloudformation::Client::new(&config(region));
             async move { cloudformation::whole(&client, name).await }
         }),

@@ -92,7 +92,7 @@ fn check(report: &Report) {
 #[test]
 fn what_the_engine_says_comes_true() {
     let seeds = seeds();
-    println!("seeds {:?} to {:?}", seeds.first(), seeds.last());
+    println!("seeds {seeds:?}");
     if seeds == usual_seeds() {
         println!("{}", USUAL.0.table());
         check(&USUAL.0);

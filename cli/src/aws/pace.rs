@@ -1,0 +1,143 @@
+//! How fast services are asked: no second sees more calls than a service takes, however many there are to make and in whatever order they come up.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::time::Instant;
+
+/// How many calls of a service may begin in a second, and how many may be under way at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) a_second: u32,
+    pub(super) at_once: usize,
+}
+
+/// `DescribeStreamSummary` is taken 20 times a second of an account.
+pub(super) const KINESIS: Pace = Pace {
+    a_second: 20,
+    at_once: 8,
+};
+/// Lambda takes 15 calls a second of those that are neither invocations nor `GetFunction`.
+pub(super) const LAMBDA: Pace = Pace {
+    a_second: 15,
+    at_once: 8,
+};
+/// MSK names no rate for topics, and throttles soon.
+pub(super) const MSK: Pace = Pace {
+    a_second: 10,
+    at_once: 4,
+};
+/// `CloudFormation` names no rate, and throttles soon.
+pub(super) const CLOUDFORMATION: Pace = Pace {
+    a_second: 10,
+    at_once: 4,
+};
+/// EC2 takes 20 calls a second for good of those that change nothing, and more for a moment.
+pub(super) const EC2: Pace = Pace {
+    a_second: 20,
+    at_once: 8,
+};
+
+/// Calls that share a rate. Half of what the service takes in a second may begin at once, and half in each second after that, so that no second ever
+/// sees more.
+#[derive(Debug)]
+pub(super) struct Paced {
+    pace: Pace,
+    /// When the last call that was let through would have begun, had all of them been evenly spread.
+    spread: Mutex<Option<Instant>>,
+}
+
+impl Paced {
+    pub(super) const fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            spread: Mutex::new(None),
+        }
+    }
+
+    /// When the next call may begin, if it comes up now. It counts as made.
+    fn next(&self, now: Instant) -> Instant {
+        let half = (self.pace.a_second / 2).max(1);
+        let apart = Duration::from_secs(1) / half;
+        let ahead = apart * (half - 1);
+        // Nobody panics while holding it.
+        let mut spread = self.spread.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let due = spread.map_or(now, |last| (last + apart).max(now));
+        *spread = Some(due);
+        due.checked_sub(ahead).map_or(now, |begin| begin.max(now))
+    }
+
+    /// Makes a call when it may begin.
+    pub(super) async fn one<T>(&self, ask: impl Future<Output = T>) -> T {
+        tokio::time::sleep_until(self.next(Instant::now())).await;
+        ask.await
+    }
+
+    /// Asks for each, and gives the answers in the order of the items.
+    pub(super) async fn all<'a, T, R, F: Future<Output = R>>(
+        &self,
+        items: &'a [T],
+        ask: impl Fn(&'a T) -> F,
+    ) -> Vec<R> {
+        // Not lazily: a closure within a future is more than the compiler can prove to be sendable.
+        let asked: Vec<_> = items.iter().map(|item| self.one(ask(item))).collect();
+        futures_util::stream::iter(asked)
+            .buffered(self.pace.at_once)
+            .collect()
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::SeqCst;
+
+    use super::*;
+
+    #[test]
+    fn no_second_sees_more_calls_than_the_service_takes() {
+        for pace in [KINESIS, LAMBDA, MSK, CLOUDFORMATION, EC2] {
+            let paced = Paced::new(pace);
+            let start = Instant::now();
+            // All at once, some more when these have begun, a pause, and many again: no second may see where one lot ends.
+            let comes_up = [(0, 60), (3_100, 10), (9_000, 1), (40_000, 60), (41_300, 20)];
+            let mut begins = Vec::new();
+            for (after, calls) in comes_up {
+                let now = start + Duration::from_millis(after);
+                begins.extend((0..calls).map(|_| paced.next(now)));
+            }
+            assert_eq!((begins[0], begins[1]), (start, start), "{pace:?}: a few are asked for at once");
+            begins.sort();
+            for begin in &begins {
+                let within = begins
+                    .iter()
+                    .filter(|other| *other >= begin && **other - *begin < Duration::from_millis(999));
+                assert!(within.count() <= pace.a_second as usize, "{pace:?} after {:?}", *begin - start);
+            }
+            // What has a rate of its own is soon done: 151 calls, and no more than twice as long as the rate alone takes.
+            let last = *begins.last().unwrap() - start;
+            assert!(last < Duration::from_secs(65), "{pace:?}: {last:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_side_by_side_is_answered_in_order() {
+        let paced = Paced::new(Pace {
+            a_second: 1000,
+            at_once: 3,
+        });
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let numbers: Vec<u64> = (0..20).collect();
+        let answers = paced.all(&numbers, async |number| {
+            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+            tokio::time::sleep(Duration::from_millis(5 - number % 5)).await;
+            now.fetch_sub(1, SeqCst);
+            *number
+        });
+        assert_eq!(answers.await, numbers);
+        let most = most.into_inner();
+        assert!((2..=3).contains(&most), "{most} at once");
+    }
+}
