@@ -237,7 +237,11 @@ impl Scene {
             .iter()
             .map(|proof| proof.destination_address.as_str())
             .collect();
-        let brokers = count(brokers.len(), "broker", "brokers");
+        let brokers = if facts.brokers.found().is_some() {
+            count(brokers.len(), "broker", "brokers")
+        } else {
+            count(brokers.len(), "subnet of the cluster", "subnets of the cluster")
+        };
         let trusted = plan
             .proofs
             .iter()
@@ -513,6 +517,13 @@ impl<'a> World<'a> {
             .find(|subnet| subnet.id == id)
     }
 
+    fn subnet_row(&self, id: &str) -> Row {
+        match self.subnet(id) {
+            Some(subnet) => Row::new([subnet.zone.clone(), subnet.cidr.clone(), id.to_owned()]),
+            None => Row::new([id.to_owned()]),
+        }
+    }
+
     /// A VPC with nothing in it yet.
     fn frame(&self, id: &str) -> Frame {
         let mut details = Vec::new();
@@ -537,12 +548,15 @@ impl<'a> World<'a> {
     }
 
     fn cluster(&self, arn: &str, port: Option<u16>, spoken: Option<&str>) -> Part {
-        let mut cluster = Part::new(Shape::Node, "MSK cluster", arn.split('/').nth(1).unwrap_or(arn));
-        let version = self
-            .facts
-            .cluster
-            .found()
-            .and_then(|cluster| cluster.kafka_version.as_ref());
+        let seen = self.facts.cluster.found();
+        let serverless = seen.is_some_and(|cluster| cluster.kind == "SERVERLESS");
+        let kind = if serverless {
+            "MSK Serverless cluster"
+        } else {
+            "MSK cluster"
+        };
+        let mut cluster = Part::new(Shape::Node, kind, arn.split('/').nth(1).unwrap_or(arn));
+        let version = seen.and_then(|cluster| cluster.kafka_version.as_ref());
         let line = spoken.map(str::to_owned).into_iter();
         let line: Vec<String> = line
             .chain(version.map(|version| format!("Kafka {}", clean(version))))
@@ -567,7 +581,15 @@ impl<'a> World<'a> {
                     .chain([broker.subnet.clone()]),
             )
         });
-        cluster.rows = some(rows.collect(), "brokers");
+        let mut rows: Vec<Row> = rows.collect();
+        if rows.is_empty() {
+            // Of a serverless cluster nobody says where its brokers are, only in which subnets.
+            let ids = seen.map_or(&[][..], |cluster| &cluster.subnets).iter();
+            rows.extend(ids.map(|id| self.subnet_row(id)));
+            cluster.rows = some(rows, "subnets");
+            return cluster;
+        }
+        cluster.rows = some(rows, "brokers");
         cluster
     }
 
@@ -739,7 +761,9 @@ impl Path<'_> {
         let same_vpc = self.network.vpc == self.network.cluster_vpc;
         let near = self.near(flows, same_vpc);
         let mut far = self.far(same_vpc);
-        far.push(self.world.cluster(cluster, Some(self.port), spoken));
+        // Private addresses are not where the internet leads.
+        let port = Some(self.port).filter(|_| !self.network.vpc.is_empty());
+        far.push(self.world.cluster(cluster, port, spoken));
         far.push(topics(flows));
         let mut frame = self.world.frame(&self.network.vpc);
         if same_vpc {
@@ -906,13 +930,9 @@ impl Path<'_> {
             Some((_, Obstacle::Unknown(_))) => Mark::Unknown,
             Some(_) => Mark::Broken,
         };
-        let cells = match self.world.subnet(id) {
-            Some(subnet) => vec![subnet.zone.clone(), subnet.cidr.clone(), id.to_owned()],
-            None => vec![id.to_owned()],
-        };
         Row {
             mark,
-            ..Row::new(cells)
+            ..self.world.subnet_row(id)
         }
     }
 
@@ -1055,19 +1075,18 @@ impl Path<'_> {
                 };
                 let key = without_addresses(&reason);
                 let known = reasons.iter().position(|alike| alike.key == key);
-                let alike = match known.and_then(|index| reasons.get_mut(index)) {
-                    Some(alike) => alike,
-                    None => {
-                        reasons.push(Alike {
-                            key,
-                            first: reason.clone(),
-                            texts: BTreeSet::new(),
-                            sources: BTreeSet::new(),
-                            mark,
-                        });
-                        let Some(alike) = reasons.last_mut() else { continue };
-                        alike
-                    }
+                let known = known.unwrap_or(reasons.len());
+                if known == reasons.len() {
+                    reasons.push(Alike {
+                        key,
+                        first: reason.clone(),
+                        texts: BTreeSet::new(),
+                        sources: BTreeSet::new(),
+                        mark,
+                    });
+                }
+                let Some(alike) = reasons.get_mut(known) else {
+                    continue;
                 };
                 alike.texts.insert(reason);
                 alike.sources.insert(&proof.source_subnet);
