@@ -204,7 +204,9 @@ impl Aws {
     pub fn mappings<'a>(&'a self, region: &'a str, uuids: &'a [String]) -> Looking<'a, Vec<Fact<Mapping>>> {
         Box::pin(async move {
             let client = aws_sdk_lambda::Client::new(&self.in_region(region));
-            let seen = Paced::new(LAMBDA).all(uuids, |uuid| lambda::mapping(&client, uuid)).await;
+            let seen = Paced::new(LAMBDA)
+                .all(uuids, |uuid| lambda::mapping(&client, uuid))
+                .await;
             seen.into_iter()
                 .map(|answer| fact(answer.map(|(mapping, _)| mapping)))
                 .collect()
