@@ -30,7 +30,7 @@ pub enum Command {
     /// Look at everything in AWS that matters for a pipeline; change nothing
     Inspect(Box<InspectArgs>),
     /// Decide what a pipeline needs, and prove that its function will reach the brokers; change nothing
-    Plan(Box<PlanArgs>),
+    Plan(Box<DrawnPlanArgs>),
     /// Print the CloudFormation template of the plan
     Render(Box<RenderArgs>),
     /// Delete the pipeline's stack; the topic and the cluster stay as they are
@@ -391,6 +391,9 @@ pub struct SettingsArgs {
     /// VPC peering connection between the function's VPC and the brokers' [default: one that is there, else k2m's own]
     #[arg(long, value_name = "ID", help_heading = "Network")]
     pub peering: Option<String>,
+    /// Security group of the functions, used as it is [default: the stack's own]
+    #[arg(long, value_name = "ID", help_heading = "Network")]
+    pub security_group: Option<String>,
     /// Keep functions out of any VPC, and reach the brokers over the internet: true or false [default: false]
     #[arg(long, value_name = "BOOL", help_heading = "Network", num_args = 0..=1, default_missing_value = "true")]
     pub public_access: Option<String>,
@@ -437,7 +440,18 @@ pub struct PayloadArgs {
     pub compression: Option<String>,
 }
 
-/// `k2m plan`, `k2m render`, and what doctor has of them.
+/// `k2m plan`.
+#[derive(Debug, Args)]
+pub struct DrawnPlanArgs {
+    /// What is planned.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Draw the way to the brokers into this file too, as an SVG, also where it is broken; a file that is there is replaced
+    #[arg(long, value_name = "FILE")]
+    pub diagram: Option<PathBuf>,
+}
+
+/// What `k2m plan`, `k2m render` and `k2m doctor` have in common.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     /// The settings.

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod facts;
 pub mod local;
 pub mod network;
+pub mod picture;
 pub mod plan;
 pub mod probe;
 pub mod report;

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             finish(result, &mut reporter)
         }
         Command::Plan(args) => {
-            let mut reporter = Reporter::new(args.output);
+            let mut reporter = Reporter::new(args.plan.output);
             let result = block_on(looking(plan::run(*args, &mut reporter)));
             finish(result, &mut reporter)
         }

@@ -11,6 +11,8 @@ use serde::Serialize;
 use crate::args::Output;
 use crate::exit::Exit;
 use crate::local::summary::Tally;
+use crate::picture::Scene;
+use crate::picture::terminal::{Canvas, draw};
 
 /// What the progress shows the share of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,11 +161,40 @@ impl Reporter {
         stdout.flush()
     }
 
+    /// A picture, for people: to stdout, as wide as the terminal. Its texts are harmless, and only it knows its colours.
+    pub fn picture(&self, scene: &Scene) -> io::Result<()> {
+        match self.output {
+            Output::Human => {
+                let mut stdout = io::stdout().lock();
+                writeln!(stdout, "{}", draw(scene, canvas()))?;
+                stdout.flush()
+            }
+            Output::Json => Ok(()),
+        }
+    }
+
     fn suspended<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(write),
             None => write(),
         }
+    }
+}
+
+/// What stdout is, for a picture. Colours only on a terminal that has some, and whose user hasn't said no (no-color.org).
+fn canvas() -> Canvas {
+    /// What fits into mails, issues and logs.
+    const ELSEWHERE: usize = 80;
+    let stdout = io::stdout();
+    let columns = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_col));
+    let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let terminal = stdout.is_terminal();
+    // Where nobody knows, as in a pipe: what the shell says.
+    let columns = Some(columns).filter(|columns| *columns > 0);
+    let columns = columns.or_else(|| said("COLUMNS")?.to_str()?.parse().ok());
+    Canvas {
+        columns: columns.unwrap_or(ELSEWHERE),
+        colour: terminal && said("NO_COLOR").is_none() && said("TERM").is_some_and(|term| term != "dumb"),
     }
 }
 

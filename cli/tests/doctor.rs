@@ -34,6 +34,7 @@ fn settings(cluster: &str) -> Settings {
         subnets: None,
         vpc: None,
         peering: None,
+        security_group: None,
         public_access: default(false),
         pipelines: vec![PipelineSettings {
             payload: Payload::default(),

@@ -65,6 +65,8 @@ pub struct Question {
     pub vpc: Option<String>,
     /// The functions' subnets, where they are named.
     pub subnets: Vec<String>,
+    /// The functions' security group, where it is named.
+    pub security_group: Option<String>,
 }
 
 /// Why nothing at all could be seen.
@@ -261,6 +263,7 @@ impl Aws {
             stack,
             vpc,
             subnets,
+            security_group,
         } = question;
         let (here, there) = (self.in_region(region), self.in_region(&cluster.region));
         let kafka = aws_sdk_kafka::Client::new(&there);
@@ -332,6 +335,7 @@ impl Aws {
         let function_groups: BTreeSet<String> = functions()
             .flat_map(|function| function.security_groups.clone())
             .chain(claims.ids("sg-").map(str::to_owned))
+            .chain(security_group.clone())
             .collect();
         let deployed_vpcs = functions().filter_map(|function| function.vpc.clone());
         let function_vpcs = match (named_vpcs, all_vpcs) {

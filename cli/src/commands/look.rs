@@ -18,6 +18,7 @@ pub(super) fn question(settings: &Settings) -> Question {
         cluster: settings.cluster.value.clone(),
         topics: topics.map(str::to_owned).collect(),
         stack: settings.stack.value.clone(),
+        security_group: settings.security_group.as_ref().map(|group| group.value.clone()),
         vpc: settings.vpc.as_ref().map(|vpc| vpc.value.clone()),
         subnets: settings
             .subnets

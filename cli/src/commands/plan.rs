@@ -2,30 +2,59 @@
 
 mod digest;
 
-use super::{CommandError, chosen, health, look, networks, output, rendered};
-use crate::args::PlanArgs;
+use std::path::Path;
+
+use super::{CommandError, chosen, file, health, look, networks, output, rendered};
+use crate::args::DrawnPlanArgs;
 use crate::exit::Exit;
+use crate::picture::{Scene, svg};
 use crate::plan;
 use crate::plan::change::Change;
 use crate::report::Reporter;
 use digest::Digest;
 
 /// Runs the command.
-pub async fn run(args: PlanArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
+pub async fn run(args: DrawnPlanArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
+    let DrawnPlanArgs { plan: args, diagram } = args;
+    let diagram = diagram.as_deref();
     let (settings, access) = chosen::chosen(&args.settings)?;
     let facts = look::facts(&settings, &access, args.facts.as_deref()).await?;
-    let mut plan = plan::plan(&settings, &facts)?;
+    let mut plan = match plan::plan(&settings, &facts) {
+        Ok(plan) => plan,
+        Err(error) => {
+            if let Some(scene) = Scene::of_error(&error, &settings, &facts) {
+                // Why there is no plan counts more than that it could not be drawn.
+                if let Err(error) = drawn(&scene, diagram, reporter) {
+                    reporter.note(&format!("warning: {error}"));
+                }
+            }
+            return Err(error.into());
+        }
+    };
     let template = rendered(&plan)?;
     let change = Change::between(&facts.stack, template.text())?;
     let network_changes = networks::changes(&plan, &facts)?;
     let exit = exit(network_changes.iter().map(|network| &network.change).chain([&change]));
     plan.warnings.extend(health::warnings(&settings, &facts));
+    drawn(&Scene::of_plan(&plan, &facts), diagram, reporter)?;
     output(reporter.result(&Digest {
         plan,
         network_changes,
         change,
     }))?;
     Ok(exit)
+}
+
+/// Draws the way into the file that was named, and for whoever looks on.
+fn drawn(scene: &Scene, path: Option<&Path>, reporter: &Reporter) -> Result<(), CommandError> {
+    if let Some(path) = path {
+        file::replace(path, &svg::draw(scene)).map_err(|source| CommandError::Write {
+            path: path.to_owned(),
+            source,
+        })?;
+        reporter.note(&format!("wrote {}", path.display()));
+    }
+    output(reporter.picture(scene))
 }
 
 /// What is pending anywhere is certain; what nobody knows is not.

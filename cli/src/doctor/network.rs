@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Case, Outcome, Server, given};
 use crate::facts::{Broker, Cluster, Fact, Function};
-use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, View, prove};
+use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove};
 use crate::shell::Command;
 
 /// Ports of MSK's public access: the way there leads over the internet.
@@ -102,15 +102,24 @@ fn judge(
         return refused(case, function, cluster, &proofs, &refusals);
     }
     let unknowns = distinct(proofs.iter().flat_map(Proof::unknowns));
-    match unknowns.first() {
-        None => Outcome::pass(format!(
+    let beyond = proofs.iter().find_map(|proof| match &proof.verdict {
+        Verdict::ThroughGateway { hop, reason } => Some((hop, reason)),
+        _ => None,
+    });
+    match (unknowns.first(), beyond) {
+        // Nothing is wrong as far as AWS shows it, which is not all the way.
+        (None, Some((hop, reason))) => Outcome::Unknown {
+            why: format!("{hop}: reachable {reason}"),
+            missing_action: None,
+        },
+        (None, None) => Outcome::pass(format!(
             "{} ways: from {} to brokers {} on {}",
             proofs.len(),
             function.subnets.join(", "),
             joined(brokers.iter().map(|broker| broker.id)),
             joined(ports)
         )),
-        Some((hop, reason)) => Outcome::Unknown {
+        (Some((hop, reason)), _) => Outcome::Unknown {
             why: format!("{hop}: {reason}"),
             missing_action: match reason {
                 Unknown::Unreadable { missing_action, .. } => missing_action.clone(),
@@ -186,6 +195,7 @@ fn mend(
             groups,
             egress,
             blocked,
+            unhonoured,
             ..
         } => {
             let other = if *egress {
@@ -199,10 +209,19 @@ fn mend(
             let direction = if *egress { "egress" } else { "ingress" };
             let ports: BTreeSet<_> = blocked.iter().map(|flow| (flow.ports.first, flow.ports.last)).collect();
             let commands = ports.iter().map(|(first, last)| {
-                let rule = json!([{"IpProtocol": "tcp", "FromPort": first, "ToPort": last, "UserIdGroupPairs": [{"GroupId": other}]}]);
+                let mut rule = json!({"IpProtocol": "tcp", "FromPort": first, "ToPort": last});
+                if unhonoured.is_empty() {
+                    rule["UserIdGroupPairs"] = json!([{"GroupId": other}]);
+                } else {
+                    let flows = blocked
+                        .iter()
+                        .filter(|flow| (flow.ports.first, flow.ports.last) == (*first, *last));
+                    let cidrs = flows.flat_map(|flow| &flow.cidrs);
+                    rule["IpRanges"] = cidrs.map(|cidr| json!({"CidrIp": cidr.to_string()})).collect();
+                }
                 Command::new(&format!("aws ec2 authorize-security-group-{direction}"))
                     .option("--group-id", group)
-                    .option("--ip-permissions", &rule.to_string())
+                    .option("--ip-permissions", &json!([rule]).to_string())
                     .option("--region", region)
                     .to_string()
             });

@@ -3,7 +3,6 @@
 
 use ipnet::Ipv4Net;
 
-use super::acls;
 use super::area::{ALL_PORTS, Area, Areas};
 use super::proof::{Hop, Outcome, Step};
 use super::prove::Towards;
@@ -11,7 +10,7 @@ use super::refusal::{Link, Refusal, VpcIn};
 use super::routes::{self, Lead, Leg};
 use super::unknown::{Beyond, GatewayKind, Unknown};
 use super::view::{Placed, Table, View, ViewedPeering};
-use crate::facts::network::{Peering, Route, Subnet, TransitGatewayAttachment};
+use crate::facts::network::{Peering, Route, Subnet};
 
 /// Packets on their way out of a subnet.
 #[derive(Clone, Copy)]
@@ -31,14 +30,14 @@ pub(super) struct Crossing<'a> {
 }
 
 /// What becomes of packets at a gateway.
-enum Crossed {
+pub(super) enum Crossed {
     Passes(String),
     Beyond(Beyond),
     Refused(Refusal),
     Unknown(Unknown),
 }
 
-impl<'a> Crossing<'a> {
+impl Crossing<'_> {
     /// Judges all gateways that the legs lead to; nothing where they lead to none.
     pub(super) fn judge(&self, hop: Hop, legs: &[Leg]) -> Option<Step> {
         let mut resources = Vec::new();
@@ -95,7 +94,7 @@ impl<'a> Crossing<'a> {
         crossed.unwrap_or_else(Crossed::Unknown)
     }
 
-    fn beyond(&self, route: &Route, kind: GatewayKind) -> Crossed {
+    pub(super) fn beyond(&self, route: &Route, kind: GatewayKind) -> Crossed {
         Crossed::Beyond(Beyond {
             gateway: route.target.clone(),
             kind,
@@ -131,7 +130,7 @@ impl<'a> Crossing<'a> {
                 peering: peering.id.clone(),
                 vpc: far.unwrap_or(&peering.accepter).vpc.clone(),
                 blocked: areas.cidrs(),
-                link: link(self.view, self.subnet, &self.towards),
+                link: link(self.view, self.subnet, self.towards),
             })),
             (Towards::Outside, far) => {
                 let far = far.unwrap_or(&peering.accepter);
@@ -171,118 +170,8 @@ impl<'a> Crossing<'a> {
             },
             accepter_account: side.account.clone(),
             blocked: areas.cidrs(),
-            link: link(self.view, self.subnet, &self.towards),
+            link: link(self.view, self.subnet, self.towards),
         })
-    }
-
-    fn transit_gateway(&self, route: &Route, areas: &Areas) -> Result<Crossed, Unknown> {
-        let gateway = route.target.as_str();
-        let Some(attachment) = self.attachment(gateway, self.subnet)? else {
-            return Ok(not_attached(gateway, self.subnet));
-        };
-        if let Some(crossed) = usable(attachment) {
-            return Ok(crossed);
-        }
-        let entry = match self.in_zone(attachment)? {
-            Ok(entry) => entry,
-            Err(refusal) => return Ok(Crossed::Refused(refusal)),
-        };
-        // Also where that is the subnet that packets begin in.
-        match acls::judge(self.view.acl(entry)?, false, self.answers, &self.origin.into()) {
-            Outcome::Refused { reason } => return Ok(Crossed::Refused(reason)),
-            Outcome::Unknown { reason } => return Err(reason),
-            _ => {}
-        }
-        if let Towards::Subnet(destination) = self.towards {
-            match self.attachment(gateway, destination)? {
-                Some(attachment) => {
-                    let crossed =
-                        usable(attachment).map_or_else(|| self.entries(attachment, areas), |found| Ok(Some(found)));
-                    if let Some(crossed) = crossed? {
-                        return Ok(crossed);
-                    }
-                }
-                // Another transit gateway may be joined to this one; and what comes back over a VPN may have come that way too.
-                None => {
-                    let mut all = self.view.attachments(&destination.vpc, &destination.region)?;
-                    let elsewhere = self.back.iter().any(|leg| match &leg.lead {
-                        Lead::Out(viewed) => !viewed.route.target.starts_with("tgw-"),
-                        Lead::Undecided(_) => true,
-                        Lead::Local(_) | Lead::Gone(_) | Lead::Nowhere => false,
-                    });
-                    if all.next().is_none() && !elsewhere && !self.back.is_empty() {
-                        return Ok(not_attached(gateway, destination));
-                    }
-                }
-            }
-        }
-        Ok(self.beyond(route, GatewayKind::TransitGateway))
-    }
-
-    /// What speaks against the network ACLs of the subnets that packets may come into the other VPC by, if anything does. Which of them it is,
-    /// the facts don't say.
-    fn entries(&self, attachment: &TransitGatewayAttachment, areas: &Areas) -> Result<Option<Crossed>, Unknown> {
-        let Towards::Subnet(destination) = self.towards else {
-            return Ok(None);
-        };
-        let asked = areas.on_ports(self.ports);
-        let mut refused = Vec::new();
-        for id in &attachment.subnets {
-            // Inside its own subnet no network ACL applies to what the gateway delivers.
-            if *id == destination.id {
-                continue;
-            }
-            let acl = self.view.acl(self.view.subnet(id)?)?;
-            match acls::judge(acl, true, self.answers, &asked) {
-                Outcome::Refused { reason } => refused.push((id, acl.id.clone(), reason)),
-                Outcome::Unknown { reason } => return Err(reason),
-                _ => {}
-            }
-        }
-        let all = refused.len() == attachment.subnets.len();
-        Ok(refused.into_iter().next().map(|(subnet, acl, reason)| {
-            if all {
-                Crossed::Refused(reason)
-            } else {
-                Crossed::Unknown(Unknown::EntryMayDeny {
-                    vpc: attachment.vpc.clone(),
-                    attachment: attachment.id.clone(),
-                    acl,
-                    subnet: subnet.clone(),
-                })
-            }
-        }))
-    }
-
-    /// The attachment of the subnet's VPC to this transit gateway; AWS allows one at most.
-    fn attachment(
-        &self,
-        gateway: &str,
-        subnet: &'a Placed<Subnet>,
-    ) -> Result<Option<&'a TransitGatewayAttachment>, Unknown> {
-        let mut all = self.view.attachments(&subnet.vpc, &subnet.region)?;
-        Ok(all.find(|attachment| attachment.gateway == gateway))
-    }
-
-    /// The attachment's subnet in the zone that packets begin in.
-    fn in_zone(&self, attachment: &TransitGatewayAttachment) -> Result<Result<&'a Placed<Subnet>, Refusal>, Unknown> {
-        let mut unseen = None;
-        for id in &attachment.subnets {
-            match self.view.subnet(id) {
-                Ok(entry) if entry.zone == self.subnet.zone => return Ok(Ok(entry)),
-                Ok(_) => {}
-                Err(reason) => unseen = Some(reason),
-            }
-        }
-        match unseen {
-            Some(reason) => Err(reason),
-            None => Ok(Err(Refusal::ZoneNotAttached {
-                attachment: attachment.id.clone(),
-                gateway: attachment.gateway.clone(),
-                subnet: self.subnet.id.clone(),
-                zone: self.subnet.zone.clone(),
-            })),
-        }
     }
 
     fn only_internet(&self, route: &Route, areas: &Areas) -> Crossed {
@@ -291,13 +180,13 @@ impl<'a> Crossing<'a> {
             destination: route.destination.clone(),
             target: route.target.clone(),
             blocked: areas.cidrs(),
-            link: link(self.view, self.subnet, &self.towards),
+            link: link(self.view, self.subnet, self.towards),
         })
     }
 
     /// A NAT gateway is in another subnet of the VPC, whose table leads its packets on.
     fn translated(&self, route: &Route, areas: &Areas) -> Crossed {
-        let public = matches!(self.towards, Towards::Outside) && areas.cidrs().iter().all(is_public);
+        let public = matches!(self.towards, Towards::Outside) && areas.cidrs().into_iter().all(is_public);
         if public {
             return self.beyond(route, GatewayKind::NatGateway);
         }
@@ -355,64 +244,8 @@ fn leads_on(lead: &Lead) -> bool {
     }
 }
 
-/// What speaks against an attachment, if anything does.
-fn usable(attachment: &TransitGatewayAttachment) -> Option<Crossed> {
-    match attachment.state.as_str() {
-        "available" => None,
-        "modifying" => Some(Crossed::Unknown(Unknown::AttachmentChanging {
-            attachment: attachment.id.clone(),
-            gateway: attachment.gateway.clone(),
-            state: attachment.state.clone(),
-        })),
-        _ => Some(Crossed::Refused(Refusal::AttachmentNotAvailable {
-            attachment: attachment.id.clone(),
-            gateway: attachment.gateway.clone(),
-            vpc: attachment.vpc.clone(),
-            state: attachment.state.clone(),
-        })),
-    }
-}
-
-/// How packets come into a subnet.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arrival {
-    /// Past its network ACL.
-    Plain,
-    /// By a transit gateway's interface in that very subnet, where no network ACL applies to them.
-    Inside,
-    /// One or the other.
-    Either,
-}
-
-/// How packets that take these legs out of another VPC come into this subnet.
-pub(super) fn arrival(view: &View, to: &Placed<Subnet>, legs: Result<&[Leg], &Unknown>) -> Arrival {
-    let by_gateway = |leg: &Leg| match &leg.lead {
-        Lead::Out(viewed) => viewed.route.target.starts_with("tgw-"),
-        Lead::Undecided(_) => true,
-        Lead::Local(_) | Lead::Gone(_) | Lead::Nowhere => false,
-    };
-    let certain = |leg: &Leg| matches!(leg.lead, Lead::Out(_)) && by_gateway(leg);
-    let (may, must) = legs.map_or((true, false), |legs| {
-        (legs.iter().any(by_gateway), legs.iter().all(certain))
-    });
-    if !may {
-        return Arrival::Plain;
-    }
-    let Ok(attachments) = view.attachments(&to.vpc, &to.region) else {
-        return Arrival::Either;
-    };
-    let entries: Vec<&String> = attachments.flat_map(|attachment| &attachment.subnets).collect();
-    if !entries.contains(&&to.id) {
-        Arrival::Plain
-    } else if must && entries.iter().all(|entry| **entry == to.id) {
-        Arrival::Inside
-    } else {
-        Arrival::Either
-    }
-}
-
 /// What could carry packets from this subnet to where they are meant for.
-pub(super) fn link(view: &View, from: &Placed<Subnet>, towards: &Towards) -> Link {
+pub(super) fn link(view: &View, from: &Placed<Subnet>, towards: Towards) -> Link {
     let Towards::Subnet(to) = towards else {
         return Link::Unsaid;
     };
@@ -473,14 +306,6 @@ fn overlap(own: &[Ipv4Net], other: &[Ipv4Net]) -> Option<(Ipv4Net, Ipv4Net)> {
     })
 }
 
-fn not_attached(gateway: &str, subnet: &Subnet) -> Crossed {
-    Crossed::Refused(Refusal::NotAttached {
-        gateway: gateway.to_owned(),
-        vpc: subnet.vpc.clone(),
-        subnet: subnet.id.clone(),
-    })
-}
-
 fn described(peering: &Peering, planned: bool) -> String {
     let planned = if planned { "planned " } else { "" };
     let Peering {
@@ -500,7 +325,7 @@ fn is_default(route: &Route) -> bool {
 }
 
 /// Whether the internet knows all addresses of the block.
-fn is_public(net: &Ipv4Net) -> bool {
+fn is_public(net: Ipv4Net) -> bool {
     let shared = Ipv4Net::new_assert(std::net::Ipv4Addr::new(100, 64, 0, 0), 10);
     let private = [
         Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -509,5 +334,7 @@ fn is_public(net: &Ipv4Net) -> bool {
         Ipv4Net::new_assert(std::net::Ipv4Addr::new(169, 254, 0, 0), 16),
         shared,
     ];
-    private.iter().all(|block| !block.contains(net) && !net.contains(block))
+    private
+        .iter()
+        .all(|block| !block.contains(&net) && !net.contains(block))
 }

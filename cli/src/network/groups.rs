@@ -6,7 +6,7 @@ use super::refusal::{GroupLimit, Refusal, Unhonoured};
 use super::routes::{Lead, Leg};
 use super::unknown::Unknown;
 use super::view::{Placed, View, ViewedRule, ipv4, tcp_ports};
-use crate::facts::network::{RulePeer, Subnet};
+use crate::facts::network::{Peering, RulePeer, Subnet};
 
 /// The network interface at the other side of a rule.
 pub(super) struct Peer<'a> {
@@ -225,7 +225,7 @@ fn by_any_way(view: &View, source: &Placed<Subnet>, destination: &Placed<Subnet>
         return Reference::Holds;
     }
     let (mut between, unread) = view.peerings_between(source, destination);
-    if between.any(|peering| peering.is_active()) {
+    if between.any(Peering::is_active) {
         return Reference::Holds;
     }
     match unread {

@@ -5,12 +5,14 @@ mod acls;
 mod area;
 mod gateways;
 mod groups;
+mod mend;
 mod proof;
 mod prove;
 mod public;
 mod refusal;
 mod remedy;
 mod routes;
+mod transit;
 mod unknown;
 mod view;
 

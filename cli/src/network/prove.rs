@@ -6,10 +6,11 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::area::Area;
-use super::gateways::{self, Arrival, Crossing};
+use super::gateways::{self, Crossing};
 use super::groups::{Peer, references, whole};
 use super::proof::{Hop, Outcome, Proof, Step};
 use super::routes::{self, Leg};
+use super::transit::{self, Arrival};
 use super::unknown::Unknown;
 use super::view::{Placed, Table, View, ipv4};
 use super::{Destination, Source, acls, groups};
@@ -181,7 +182,7 @@ pub(super) fn acl(view: &View, hop: Hop, subnet: &Placed<Subnet>, egress: bool, 
 
 /// The network ACL's step, where packets that may come by a transit gateway's own interface meet it.
 fn arrived(view: &View, subnet: &Placed<Subnet>, way: &Way, step: Step) -> Step {
-    match (gateways::arrival(view, subnet, way.legs.as_deref()), &step.outcome) {
+    match (transit::arrival(view, subnet, way.legs.as_deref()), &step.outcome) {
         (Arrival::Inside, _) => inside_subnet(
             step.hop,
             "network ACLs don't apply to what a transit gateway delivers inside its own subnet",
@@ -274,7 +275,7 @@ impl<'a> Way<'a> {
             }
             (None, Ok(_)) => return Vec::new(),
         };
-        let outcome = routes::judge(view, table, self.subnet, &self.towards, self.asked, legs);
+        let outcome = routes::judge(view, table, self.subnet, self.towards, self.asked, legs);
         let crossing = Crossing {
             view,
             subnet: self.subnet,

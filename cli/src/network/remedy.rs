@@ -1,17 +1,10 @@
 //! What mends a refusal, as data: the changes that a plan makes, that a person is told, and that tests make to see that it was enough. Each
 //! lets pass what was refused there and no more.
 
-use std::collections::BTreeMap;
-
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
-use super::refusal::{Link, PortRange, Refusal, VpcIn};
-use crate::facts::network::{
-    AclEntry, NetworkAcl, Peering, PeeringSide, Route, RouteTable, Rule, RulePeer, SecurityGroup,
-    TransitGatewayAttachment,
-};
-use crate::facts::{Fact, Network, Owner};
+use super::refusal::{Denial, Flow, Link, PortRange, Refusal, VpcIn};
 
 /// One change that mends a refusal, or leads to the next refusal on the way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -116,37 +109,10 @@ impl Refusal {
                 egress,
                 blocked,
                 ..
-            } => {
-                let Some(group) = groups.first() else {
-                    return Vec::new();
-                };
-                let each = blocked
-                    .iter()
-                    .flat_map(|flow| flow.cidrs.iter().map(|cidr| (*cidr, flow.ports)));
-                each.map(|(cidr, ports)| Remedy::AddRule {
-                    group: group.clone(),
-                    egress: *egress,
-                    cidr,
-                    ports,
-                })
-                .collect()
-            }
+            } => rules(groups, *egress, blocked),
             Self::AclDenies {
                 acl, egress, denials, ..
-            } => {
-                let each = denials.iter().flat_map(|denial| {
-                    let flows = denial.blocked.iter();
-                    flows.flat_map(|flow| flow.cidrs.iter().map(|cidr| (denial.entry, *cidr, flow.ports)))
-                });
-                each.map(|(before, cidr, ports)| Remedy::AllowInAcl {
-                    acl: acl.clone(),
-                    egress: *egress,
-                    cidr,
-                    ports,
-                    before,
-                })
-                .collect()
-            }
+            } => entries(acl, *egress, denials),
             Self::NoRoute {
                 table, blocked, link, ..
             } => lead(table, None, blocked, link),
@@ -232,6 +198,41 @@ impl Refusal {
     }
 }
 
+/// Rules of the first of the groups.
+fn rules(groups: &[String], egress: bool, blocked: &[Flow]) -> Vec<Remedy> {
+    let Some(group) = groups.first() else {
+        return Vec::new();
+    };
+    let each = blocked.iter().flat_map(|flow| {
+        let cidrs = flow.cidrs.iter();
+        cidrs.map(|cidr| Remedy::AddRule {
+            group: group.clone(),
+            egress,
+            cidr: *cidr,
+            ports: flow.ports,
+        })
+    });
+    each.collect()
+}
+
+/// Entries before those that deny.
+fn entries(acl: &str, egress: bool, denials: &[Denial]) -> Vec<Remedy> {
+    let flows = denials
+        .iter()
+        .flat_map(|denial| denial.blocked.iter().map(|flow| (denial.entry, flow)));
+    let each = flows.flat_map(|(before, flow)| {
+        let cidrs = flow.cidrs.iter();
+        cidrs.map(move |cidr| Remedy::AllowInAcl {
+            acl: acl.to_owned(),
+            egress,
+            cidr: *cidr,
+            ports: flow.ports,
+            before,
+        })
+    });
+    each.collect()
+}
+
 /// Routes for what is blocked, along the link; or the link, where there is none. A route of the same destination gets another target, a less
 /// specific one stays for all else.
 fn lead(table: &str, instead_of: Option<&String>, blocked: &[Ipv4Net], link: &Link) -> Vec<Remedy> {
@@ -265,186 +266,4 @@ fn lead(table: &str, instead_of: Option<&String>, blocked: &[Ipv4Net], link: &Li
         }
     });
     routes.collect()
-}
-
-impl Remedy {
-    /// Makes the change in facts. False where that can't be done: the thing isn't there, or no number is free.
-    pub fn apply(&self, networks: &mut BTreeMap<String, Network>) -> bool {
-        let mut applied = false;
-        for (region, network) in networks.iter_mut() {
-            applied |= self.apply_in(region, network);
-        }
-        applied
-    }
-
-    fn apply_in(&self, region: &str, network: &mut Network) -> bool {
-        match self {
-            Self::AddRule {
-                group,
-                egress,
-                cidr,
-                ports,
-            } => change(
-                &mut network.security_groups,
-                |found: &SecurityGroup| found.id == *group,
-                |found| {
-                    found.rules.push(Rule {
-                        id: format!("sgr-mended-{}", found.rules.len()),
-                        egress: *egress,
-                        protocol: "tcp".to_owned(),
-                        ports: Some((ports.first, ports.last)),
-                        peer: RulePeer::Cidr(cidr.to_string()),
-                        owner: Owner::Foreign,
-                    });
-                    true
-                },
-            ),
-            Self::AllowInAcl {
-                acl,
-                egress,
-                cidr,
-                ports,
-                before,
-            } => change(
-                &mut network.network_acls,
-                |found: &NetworkAcl| found.id == *acl,
-                |found| {
-                    let taken = |number: &u32| {
-                        let mut entries = found.entries.iter();
-                        entries.any(|entry| entry.egress == *egress && entry.number == *number)
-                    };
-                    let Some(number) = (1..*before).rev().find(|number| !taken(number)) else {
-                        return false;
-                    };
-                    found.entries.push(AclEntry {
-                        number,
-                        egress: *egress,
-                        allow: true,
-                        protocol: "6".to_owned(),
-                        cidr: cidr.to_string(),
-                        ports: Some((ports.first, ports.last)),
-                    });
-                    true
-                },
-            ),
-            Self::AddRoute {
-                table,
-                destination,
-                target,
-            } => in_table(network, table, |routes| {
-                routes.push(active_route(&destination.to_string(), target));
-                true
-            }),
-            Self::ReplaceRoute {
-                table,
-                destination,
-                target,
-            } => in_table(network, table, |routes| {
-                let before = routes.len();
-                routes.retain(|route| route.destination != *destination);
-                let there = routes.len() < before;
-                routes.push(active_route(destination, target));
-                there
-            }),
-            Self::RemoveRoute {
-                table,
-                destination,
-                target,
-            } => in_table(network, table, |routes| {
-                let before = routes.len();
-                routes.retain(|route| (&route.destination, &route.target) != (destination, target));
-                routes.len() < before
-            }),
-            Self::CreatePeering { requester, accepter }
-                if [&requester.region, &accepter.region].contains(&&region.to_owned()) =>
-            {
-                let Fact::Found { value } = &mut network.peerings else {
-                    return false;
-                };
-                let side = |place: &VpcIn| PeeringSide {
-                    vpc: place.vpc.clone(),
-                    region: place.region.clone(),
-                    account: String::new(),
-                    cidrs: Vec::new(),
-                };
-                value.push(Peering {
-                    id: format!("pcx-{}-{}", requester.vpc, accepter.vpc),
-                    status: "active".to_owned(),
-                    requester: side(requester),
-                    accepter: side(accepter),
-                    owner: Owner::Foreign,
-                });
-                true
-            }
-            Self::CreatePeering { .. } => false,
-            Self::AcceptPeering { peering, .. } => change(
-                &mut network.peerings,
-                |found: &Peering| found.id == *peering,
-                |found| {
-                    "active".clone_into(&mut found.status);
-                    true
-                },
-            ),
-            Self::Attach { gateway, vpc, subnet } => {
-                let vpcs = network.vpcs.found().into_iter().flatten();
-                if !vpcs.clone().any(|found| found.id == *vpc) {
-                    return false;
-                }
-                let Fact::Found { value } = &mut network.transit_gateway_attachments else {
-                    return false;
-                };
-                value.push(TransitGatewayAttachment {
-                    id: format!("tgw-attach-{gateway}-{vpc}"),
-                    gateway: gateway.clone(),
-                    vpc: vpc.clone(),
-                    subnets: vec![subnet.clone()],
-                    state: "available".to_owned(),
-                });
-                true
-            }
-            Self::AcceptAttachment { attachment } => in_attachment(network, attachment, |found| {
-                "available".clone_into(&mut found.state);
-            }),
-            Self::AddToAttachment { attachment, subnet } => in_attachment(network, attachment, |found| {
-                found.subnets.push(subnet.clone());
-            }),
-        }
-    }
-}
-
-fn change<T>(fact: &mut Fact<Vec<T>>, wanted: impl Fn(&T) -> bool, change: impl FnOnce(&mut T) -> bool) -> bool {
-    let Fact::Found { value } = fact else {
-        return false;
-    };
-    value.iter_mut().find(|item| wanted(item)).is_some_and(change)
-}
-
-fn in_table(network: &mut Network, id: &str, routes: impl FnOnce(&mut Vec<Route>) -> bool) -> bool {
-    change(
-        &mut network.route_tables,
-        |table: &RouteTable| table.id == id,
-        |table| routes(&mut table.routes),
-    )
-}
-
-fn in_attachment(network: &mut Network, id: &str, edit: impl FnOnce(&mut TransitGatewayAttachment)) -> bool {
-    let attachments = &mut network.transit_gateway_attachments;
-    change(
-        attachments,
-        |found: &TransitGatewayAttachment| found.id == id,
-        |found| {
-            edit(found);
-            true
-        },
-    )
-}
-
-fn active_route(destination: &str, target: &str) -> Route {
-    Route {
-        destination: destination.to_owned(),
-        target: target.to_owned(),
-        active: true,
-        propagated: false,
-        owner: Owner::Foreign,
-    }
 }

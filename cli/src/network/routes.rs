@@ -105,7 +105,7 @@ pub(super) fn judge(
     view: &View,
     table: &Table,
     subnet: &Placed<Subnet>,
-    towards: &Towards,
+    towards: Towards,
     asked: Area,
     legs: &[Leg],
 ) -> Outcome {

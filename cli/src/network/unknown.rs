@@ -200,7 +200,7 @@ pub enum GatewayKind {
 }
 
 impl GatewayKind {
-    fn doubt(self) -> &'static str {
+    pub(crate) fn doubt(self) -> &'static str {
         match self {
             Self::TransitGateway => "the transit gateway's route tables are not among the facts",
             Self::VirtualPrivateGateway => "what the VPN or Direct Connect carries is not among the facts",

@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 use thiserror::Error;
 
 use super::limits::TooMuch;
+use super::model::PlannedNetwork;
+use super::shared::Needs;
 use crate::exit::Exit;
 use crate::facts::Unreadable;
+use crate::network::Proof;
 use crate::settings::Source;
 
 /// Most lines of one error: it must fit on a screen.
@@ -157,6 +160,8 @@ pub enum PlanError {
         obstacles: Vec<(String, Obstacle)>,
         /// Why there is no other way between the VPCs.
         reasons: Vec<String>,
+        /// The best that was tried, which the picture is of.
+        attempt: Option<Box<Attempt>>,
     },
     /// Nothing joins the function's VPC and the brokers', and k2m can't.
     #[error("no way leads from {} in {region} to the brokers' {cluster_vpc}:{}", vpcs.join(", "), list(reasons))]
@@ -229,6 +234,22 @@ pub enum PlanError {
         by: Source,
         /// The function's region.
         region: String,
+    },
+    /// The security group that was named isn't there.
+    #[error(
+        "the security group {group} ({by}) {}: name one of {}, or leave it out, so that the stack makes one",
+        vpc.as_ref().map_or_else(|| "is not there".to_owned(), |vpc| format!("is of {vpc}")),
+        vpcs.join(" or ")
+    )]
+    NoGroup {
+        /// Its id.
+        group: String,
+        /// Who named it.
+        by: Source,
+        /// The VPC that it is of, where it is there.
+        vpc: Option<String>,
+        /// The VPCs that the function may be in.
+        vpcs: Vec<String>,
     },
     /// The subnets that were named are of several VPCs.
     #[error("the subnets ({by}) are in {}: a function is in one VPC, so name subnets of one", vpcs.join(" and "))]
@@ -376,6 +397,19 @@ pub enum PlanError {
     Template(String),
 }
 
+/// A way that was tried, and does not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The network as it would be, with the subnets that are nearest to what is asked.
+    pub network: PlannedNetwork,
+    /// What would be made in the function's VPC.
+    pub function: Needs,
+    /// What would be made in the brokers' VPC.
+    pub brokers: Needs,
+    /// Each of these subnets to each broker.
+    pub proofs: Vec<Proof>,
+}
+
 /// Why a subnet can't be the function's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
@@ -429,6 +463,14 @@ impl std::fmt::Display for Obstacle {
 }
 
 impl PlanError {
+    /// Says what was tried, where the error is that it does not do.
+    pub(super) fn tried(mut self, tried: impl FnOnce() -> Attempt) -> Self {
+        if let Self::Subnets { attempt, .. } = &mut self {
+            *attempt = Some(Box::new(tried()));
+        }
+        self
+    }
+
     /// The exit code that it ends with.
     pub fn exit(&self) -> Exit {
         match self {
@@ -436,6 +478,7 @@ impl PlanError {
             | Self::LeftOut { .. }
             | Self::TooManySubnets { .. }
             | Self::NoVpc { .. }
+            | Self::NoGroup { .. }
             | Self::SubnetsOfVpcs { .. }
             | Self::ChooseVpc { .. }
             | Self::Time { .. }
@@ -564,14 +607,25 @@ fn subnets(
             "no subnet of {vpc} can be the function's, which must be proven to reach every broker on port {port} and to be answered:"
         ),
     };
-    for (subnet, obstacle) in obstacles.iter().take(LINES) {
-        let _ = write!(text, "\n  {subnet}: {obstacle}");
-    }
-    if obstacles.len() > LINES {
-        let _ = write!(text, "\n  and {} more subnets", obstacles.len() - LINES);
-    }
+    // The way itself comes first: without it no subnet leads anywhere.
     for reason in reasons {
         let _ = write!(text, "\n  {reason}");
+    }
+    // Subnets of one route table often have the same in their way.
+    let mut shown: Vec<(String, Vec<&str>)> = Vec::new();
+    for (subnet, obstacle) in obstacles {
+        let words = obstacle.to_string();
+        match shown.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, subnets)) => subnets.push(subnet),
+            None => shown.push((words, vec![subnet])),
+        }
+    }
+    for (words, subnets) in shown.iter().take(LINES) {
+        let _ = write!(text, "\n  {}: {words}", subnets.join(", "));
+    }
+    let left: usize = shown.iter().skip(LINES).map(|(_, subnets)| subnets.len()).sum();
+    if left > 0 {
+        let _ = write!(text, "\n  and {left} more subnets");
     }
     text
 }

@@ -26,13 +26,13 @@ mod way;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use error::{Obstacle, PlanError};
+pub use error::{Attempt, Obstacle, PlanError};
 pub(crate) use function::fitting_memory;
 pub use model::{
     Alarm, DeadLetterTopic, Decision, Destination, Dimension, MappedTopic, NewTopic, Pipeline, Plan, PlannedCluster,
     PlannedFunction, PlannedMapping, PlannedNetwork, PlannedPeer, PlannedSecrets, Removed, Statement,
 };
-pub(crate) use seen::same_pipelines;
+pub(crate) use seen::{same_pipelines, stands};
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -139,7 +139,9 @@ pub struct PlannedNetwork {
     pub cluster_group: String,
     /// First and last port of the rules.
     pub ports: (u16, u16),
-    /// Where the function's group lets out to.
+    /// The functions' group, where it is not the stack's own.
+    pub function_group: Option<String>,
+    /// Where the stack's own group lets out to.
     pub egress: Vec<PlannedPeer>,
     /// Whether the stack gives the cluster's group a rule that names the function's group. Else a network stack gives it rules by CIDR block.
     pub ingress_by_group: bool,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PlannedNetwork;
-use super::error::{Obstacle, PlanError};
+use super::error::{Attempt, Obstacle, PlanError};
 use super::model::PlannedPeer;
 use super::notes::{Notes, why};
 use super::seen::Seen;
@@ -59,6 +59,8 @@ struct Ground<'a> {
     cluster_vpc: String,
     broker_subnets: Vec<&'a Subnet>,
     cluster_group: &'a SecurityGroup,
+    /// The functions' group, where it is named.
+    function_group: Option<&'a str>,
     /// All groups of the brokers.
     broker_groups: Vec<String>,
     port: u16,
@@ -81,6 +83,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         cluster_region: &settings.cluster.value.region,
         broker_subnets: broker_subnets(seen)?,
         cluster_group: cluster_group(seen, &cluster_vpc)?,
+        function_group: settings.security_group.as_ref().map(|group| group.value.as_str()),
         broker_groups: broker_groups(seen, &cluster_vpc),
         cluster_vpc,
         port,
@@ -88,6 +91,21 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     };
     let region = settings.home.region.as_str();
     let (vpcs, reason) = function_vpcs(settings, &ground, region)?;
+    if let Some(setting) = &settings.security_group {
+        let network = seen
+            .networks
+            .get(region)
+            .and_then(|network| network.security_groups.found());
+        let group = network.into_iter().flatten().find(|group| group.id == setting.value);
+        if group.is_none_or(|group| !vpcs.contains(&group.vpc)) {
+            return Err(PlanError::NoGroup {
+                group: setting.value.clone(),
+                by: setting.source.clone(),
+                vpc: group.map(|group| group.vpc.clone()),
+                vpcs,
+            });
+        }
+    }
     let mut best: Option<(Tried, Vec<String>)> = None;
     let mut dead_ends = Vec::new();
     for vpc in &vpcs {
@@ -98,9 +116,10 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         for way in ways {
             let tried = ground.attempt(ends, way);
             let does = tried.does(settings);
+            // Of two that don't do, the one that k2m would make more for says what is left to mend.
             let better = best
                 .as_ref()
-                .is_none_or(|(known, _)| tried.rank(settings) > known.rank(settings));
+                .is_none_or(|(known, _)| tried.rank(settings) >= known.rank(settings));
             if better {
                 best = Some((tried, reasons.clone()));
             }
@@ -132,13 +151,15 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     if !ends.same_vpc() {
         notes.decide("vpc", shown(&ground, region, ends.function.vpc), reason);
     }
+    let attempt = || ground.attempted(settings, &ends, &way, &candidates);
     let chosen = match &settings.subnets {
         Some(setting) => {
-            let chosen = by_user(setting, &candidates, ends.function.vpc, port, &reasons)?;
+            let chosen = by_user(setting, &candidates, ends.function.vpc, port, &reasons);
+            let chosen = chosen.map_err(|error| error.tried(attempt))?;
             notes.decide("subnets", listed(&chosen), why(setting, ""));
             chosen
         }
-        None => by_plan(&candidates, &ends, port, &reasons, notes)?,
+        None => by_plan(&candidates, &ends, port, &reasons, notes).map_err(|error| error.tried(attempt))?,
     };
     warn_of_zones(&chosen, &candidates, notes);
     warn_of_room(&chosen, notes);
@@ -146,30 +167,9 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     path(&way, &ends, &chosen, &network_stacks, settings, notes);
     rules(&ground, &way, &ends, &chosen, notes);
     beyond(&chosen, notes);
-    let egress = if way.by_group() {
-        vec![PlannedPeer::Group(ground.cluster_group.id.clone())]
-    } else {
-        let cidrs: BTreeSet<&str> = ground
-            .broker_subnets
-            .iter()
-            .map(|subnet| subnet.cidr.as_str())
-            .collect();
-        cidrs
-            .into_iter()
-            .map(|cidr| PlannedPeer::Cidr(cidr.to_owned()))
-            .collect()
-    };
     Ok(Place {
         cluster_vpc: ground.cluster_vpc.clone(),
-        network: Some(PlannedNetwork {
-            vpc: ends.function.vpc.to_owned(),
-            subnets: chosen.iter().map(|candidate| candidate.subnet.id.clone()).collect(),
-            cluster_vpc: ground.cluster_vpc.clone(),
-            cluster_group: ground.cluster_group.id.clone(),
-            ports,
-            egress,
-            ingress_by_group: way.by_group(),
-        }),
+        network: Some(ground.network(&ends, &way, &chosen)),
         network_stacks,
         proofs: chosen
             .into_iter()
@@ -246,20 +246,96 @@ impl<'a> Ground<'a> {
                 .map(|cidr| rule(&format!("FunctionEgress to {cidr}"), true, RulePeer::Cidr(cidr.clone())))
                 .collect()
         };
-        changes.push(Change::Group(SecurityGroup {
-            id: FUNCTION_GROUP.to_owned(),
-            vpc: ends.function.vpc.to_owned(),
-            name: FUNCTION_GROUP.to_owned(),
-            rules: egress,
-            owner: Owner::ThisStack,
-        }));
-        if way.by_group() {
+        if self.function_group.is_none() {
+            changes.push(Change::Group(SecurityGroup {
+                id: FUNCTION_GROUP.to_owned(),
+                vpc: ends.function.vpc.to_owned(),
+                name: FUNCTION_GROUP.to_owned(),
+                rules: egress,
+                owner: Owner::ThisStack,
+            }));
+        }
+        if self.ingress_by_group(way) {
+            let from = self.function_group.unwrap_or(FUNCTION_GROUP).to_owned();
             changes.push(Change::AddRule {
                 group: group.clone(),
-                rule: rule("ClusterIngress", false, RulePeer::Group(FUNCTION_GROUP.to_owned())),
+                rule: rule("ClusterIngress", false, RulePeer::Group(from)),
             });
         }
         View::new(self.seen.networks).with(changes)
+    }
+
+    fn network(&self, ends: &Ends, way: &Way, chosen: &[&Candidate]) -> PlannedNetwork {
+        let egress = if self.function_group.is_some() {
+            Vec::new()
+        } else if way.by_group() {
+            vec![PlannedPeer::Group(self.cluster_group.id.clone())]
+        } else {
+            let cidrs: BTreeSet<&str> = self.broker_subnets.iter().map(|subnet| subnet.cidr.as_str()).collect();
+            let cidrs = cidrs.into_iter();
+            cidrs.map(|cidr| PlannedPeer::Cidr(cidr.to_owned())).collect()
+        };
+        PlannedNetwork {
+            vpc: ends.function.vpc.to_owned(),
+            subnets: chosen.iter().map(|candidate| candidate.subnet.id.clone()).collect(),
+            cluster_vpc: self.cluster_vpc.clone(),
+            cluster_group: self.cluster_group.id.clone(),
+            ports: self.ports,
+            function_group: self.function_group.map(str::to_owned),
+            egress,
+            ingress_by_group: self.ingress_by_group(way),
+        }
+    }
+
+    /// Whether the stack gives the cluster's group a rule that names the functions' group: not where somebody else's does it.
+    fn ingress_by_group(&self, way: &Way) -> bool {
+        let named = |id: &str| {
+            self.cluster_group.rules.iter().any(|rule| {
+                let tcp = rule.protocol == "-1" || rule.protocol == "6" || rule.protocol.eq_ignore_ascii_case("tcp");
+                let all = rule.protocol == "-1"
+                    || rule
+                        .ports
+                        .is_none_or(|(first, last)| first <= self.ports.0 && self.ports.1 <= last);
+                let peer = matches!(&rule.peer, RulePeer::Group(group) if group == id);
+                !rule.egress && tcp && all && peer && rule.owner == Owner::Foreign
+            })
+        };
+        way.by_group() && !self.function_group.is_some_and(named)
+    }
+
+    /// What is shown of a way that does not do: the subnets that were named, else in each zone the one that takes the least to mend.
+    fn attempted(&self, settings: &Settings, ends: &Ends, way: &Way, candidates: &[Candidate]) -> Attempt {
+        let refusals = |candidate: &Candidate| -> usize {
+            let proofs = candidate.proofs.iter();
+            proofs.map(|proof| proof.refusals().count()).sum()
+        };
+        let mut nearest: Vec<&Candidate> = match &settings.subnets {
+            Some(setting) => {
+                let named = candidates.iter();
+                named
+                    .filter(|candidate| setting.value.contains(&candidate.subnet.id))
+                    .collect()
+            }
+            None => {
+                let mut ordered: Vec<&Candidate> = candidates.iter().collect();
+                ordered.sort_by_key(|candidate| (refusals(candidate), !candidate.broker));
+                let mut zones = BTreeSet::new();
+                ordered.retain(|candidate| zones.insert(candidate.subnet.zone.as_str()));
+                ordered
+            }
+        };
+        nearest.truncate(MOST_SUBNETS);
+        nearest.sort_by(|one, other| one.subnet.id.cmp(&other.subnet.id));
+        let (function, brokers) = needs(&nearest);
+        Attempt {
+            network: self.network(ends, way, &nearest),
+            function,
+            brokers,
+            proofs: nearest
+                .iter()
+                .flat_map(|candidate| candidate.proofs.iter().cloned())
+                .collect(),
+        }
     }
 
     fn judge<'e>(&self, base: &View, ends: &Ends, way: &Way, subnet: &'e Subnet) -> Candidate<'e> {
@@ -273,7 +349,7 @@ impl<'a> Ground<'a> {
         let from = Source {
             subnet: subnet.id.clone(),
             address: None,
-            security_groups: vec![FUNCTION_GROUP.to_owned()],
+            security_groups: vec![self.function_group.unwrap_or(FUNCTION_GROUP).to_owned()],
         };
         let proofs: Vec<Proof> = seen
             .brokers
@@ -549,6 +625,7 @@ fn by_user<'c, 'a>(
             vpc: vpc.to_owned(),
             obstacles,
             reasons: reasons.to_vec(),
+            attempt: None,
         })
     }
 }
@@ -580,6 +657,7 @@ fn by_plan<'c, 'a>(
             vpc: ends.function.vpc.to_owned(),
             obstacles,
             reasons: reasons.to_vec(),
+            attempt: None,
         });
     }
     let enough = ENOUGH_ZONES.min(zones(&usable).len());
@@ -690,8 +768,16 @@ fn warn_of_zones(chosen: &[&Candidate], candidates: &[Candidate], notes: &mut No
     let covered = zones(chosen);
     if covered.len() < ENOUGH_ZONES {
         let zone = covered.into_iter().next().unwrap_or_default();
+        let elsewhere = candidates
+            .iter()
+            .filter(|candidate| candidate.subnet.zone != zone)
+            .find_map(|candidate| Some((&candidate.subnet.id, candidate.obstacle.as_ref()?)));
+        let next = match elsewhere {
+            Some((subnet, obstacle)) => format!("another zone's {subnet} can't be its: {obstacle}"),
+            None => "give the VPC a subnet in another zone that reaches the brokers".to_owned(),
+        };
         notes.warn(format!(
-            "the function is in {zone} alone: records wait whenever that zone fails; give the VPC a subnet in another zone that reaches the brokers"
+            "the function is in {zone} alone: records wait whenever that zone fails; {next}"
         ));
         return;
     }
@@ -704,6 +790,18 @@ fn warn_of_zones(chosen: &[&Candidate], candidates: &[Candidate], notes: &mut No
     }
 }
 
+/// What these subnets take together, of the function's VPC and of the brokers'.
+fn needs(chosen: &[&Candidate]) -> (Needs, Needs) {
+    let (mut function, mut brokers) = (Needs::default(), Needs::default());
+    for Candidate { takes, .. } in chosen {
+        function.routes.extend(takes.function.routes.iter().cloned());
+        brokers.peerings.extend(takes.brokers.peerings.iter().cloned());
+        brokers.routes.extend(takes.brokers.routes.iter().cloned());
+        brokers.ingress.extend(takes.brokers.ingress.iter().cloned());
+    }
+    (function, brokers)
+}
+
 /// Network stacks as they have to be with this plan: what others need in them stays.
 fn network_stacks(
     settings: &Settings,
@@ -712,13 +810,7 @@ fn network_stacks(
     chosen: &[&Candidate],
 ) -> Result<Vec<NetworkStack>, PlanError> {
     let me = user(&settings.home.region, &settings.stack.value);
-    let (mut function, mut brokers) = (Needs::default(), Needs::default());
-    for Candidate { takes, .. } in chosen {
-        function.routes.extend(takes.function.routes.iter().cloned());
-        brokers.peerings.extend(takes.brokers.peerings.iter().cloned());
-        brokers.routes.extend(takes.brokers.routes.iter().cloned());
-        brokers.ingress.extend(takes.brokers.ingress.iter().cloned());
-    }
+    let (function, brokers) = needs(chosen);
     let mut stacks = Vec::new();
     // The brokers' first: the other leads through the peering connection that it makes.
     for (end, needs) in [(ends.brokers, brokers), (ends.function, function)] {
@@ -832,7 +924,28 @@ fn rules(ground: &Ground, way: &Way, ends: &Ends, chosen: &[&Candidate], notes: 
         .flat_map(|candidate| &candidate.takes.brokers.ingress)
         .map(|rule| rule.cidr.as_str())
         .collect();
-    let new = if way.by_group() {
+    if let Some(own) = ground.function_group {
+        notes.decide(
+            "function's group",
+            own,
+            "it was named: it is used as it is, and stays when the stack goes",
+        );
+    }
+    let new = if way.by_group() && !ground.ingress_by_group(way) {
+        notes.decide(
+            "rules",
+            format!("none: {group} lets the function's group in already, on {shown}"),
+            "a rule that is there is used, and stays when the stack goes",
+        );
+        0
+    } else if way.by_group() && ground.function_group.is_some() {
+        notes.decide(
+            "rules",
+            format!("into {group}, from the function's group: {shown}"),
+            "it goes when the stack goes",
+        );
+        1
+    } else if way.by_group() {
         notes.decide(
             "rules",
             format!("out of the function's group to {group}, and into it: {shown}"),

@@ -52,6 +52,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
             cluster_vpc: "vpc-0a1b2c3d4e5f60718".to_owned(),
             cluster_group: "sg-0a1b2c3d4e5f60718".to_owned(),
             ports: (9098, 9098),
+            function_group: None,
             egress: vec![PlannedPeer::Group("sg-0a1b2c3d4e5f60718".to_owned())],
             ingress_by_group: true,
         }),

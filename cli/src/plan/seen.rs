@@ -95,7 +95,9 @@ impl<'a> Seen<'a> {
             let found = facts.networks.get(region);
             found.ok_or_else(missing(format!("the network in {region}")))
         };
-        network(&settings.home.region)?;
+        if !settings.public_access.value {
+            network(&settings.home.region)?;
+        }
         let network = network(&cluster_arn.region)?;
         let brokers = if cluster.kind == SERVERLESS {
             Cow::Owned(serverless::brokers(settings, facts, cluster)?)
@@ -237,7 +239,7 @@ impl<'a> Standing<'a> {
 }
 
 /// Whether the next deployment changes this stack. One whose creation failed or never began is made anew, and owns nothing that must be kept.
-pub(super) fn stands(stack: &Stack) -> bool {
+pub(crate) fn stands(stack: &Stack) -> bool {
     let gone = matches!(
         stack.status.as_str(),
         "REVIEW_IN_PROGRESS" | "CREATE_FAILED" | "ROLLBACK_IN_PROGRESS" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED"

@@ -41,6 +41,7 @@ pub(crate) fn settings() -> Settings {
         subnets: None,
         vpc: None,
         peering: None,
+        security_group: None,
         public_access: default(false),
         pipelines: vec![PipelineSettings {
             stream,

@@ -171,6 +171,8 @@ pub struct Settings {
     pub vpc: Option<Setting<String>>,
     /// The peering connection to use, by id; chosen by the plan by default.
     pub peering: Option<Setting<String>>,
+    /// The functions' security group, by id; the stack's own by default.
+    pub security_group: Option<Setting<String>>,
     /// Whether functions are in no VPC.
     pub public_access: Setting<bool>,
     /// Each pipeline, in the user's order; never empty, and of each stream there is one.

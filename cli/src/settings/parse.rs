@@ -143,6 +143,10 @@ pub(super) fn peering(text: &str) -> Result<String, String> {
     id(text, "pcx-", "a VPC peering connection")
 }
 
+pub(super) fn security_group(text: &str) -> Result<String, String> {
+    id(text, "sg-", "a security group")
+}
+
 pub(super) fn subnets(text: &str) -> Result<Vec<String>, String> {
     let mut ids: Vec<String> = Vec::new();
     for id in text.split(',').map(str::trim) {

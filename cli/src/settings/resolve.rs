@@ -823,6 +823,7 @@ fn of_stack<'a>(
         subnets: all.find(&table::SUBNETS)?,
         vpc: all.find(&table::VPC)?,
         peering: all.find(&table::PEERING)?,
+        security_group: all.find(&table::SECURITY_GROUP)?,
         public_access: all.need(&table::PUBLIC_ACCESS)?,
         home,
         cluster,

@@ -73,7 +73,7 @@ impl Row {
 }
 
 /// Settings that all pipelines of a stack have in common: none of them can stand in one pipeline.
-pub(super) const OF_STACK: [&str; 12] = [
+pub(super) const OF_STACK: [&str; 13] = [
     "cluster",
     "stack",
     "profile",
@@ -84,6 +84,7 @@ pub(super) const OF_STACK: [&str; 12] = [
     "subnets",
     "vpc",
     "peering",
+    "security_group",
     "public_access",
     "all_broker_ports",
 ];
@@ -201,6 +202,8 @@ settings! {
         "where the function is; the plan chooses among its subnets", parse::vpc;
     PEERING = peering: Text<String>, Follows("one that is there, else k2m's own"), "id of a VPC peering connection",
         "what joins the function's VPC and the brokers'", parse::peering;
+    SECURITY_GROUP = security_group: Text<String>, Follows("the stack's own"), "id of a security group of `vpc`",
+        "that of the functions; it is used as it is, and gets no rule", parse::security_group;
     PUBLIC_ACCESS = public_access: Word<bool>, Is("false"), "`true`, `false`",
         "whether functions are in no VPC and reach the brokers over the internet, where the cluster has public access", boolean;
     ALL_BROKER_PORTS = all_broker_ports: Word<bool>, Is("false"), "`true`, `false`",

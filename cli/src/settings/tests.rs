@@ -15,7 +15,7 @@ const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
 fn flags(arguments: &[&str]) -> SettingsArgs {
     let cli = Cli::try_parse_from(["k2m", "plan"].iter().chain(arguments)).unwrap();
     match cli.command {
-        Command::Plan(args) => args.settings,
+        Command::Plan(args) => args.plan.settings,
         other => panic!("{other:?}"),
     }
 }
@@ -171,6 +171,7 @@ log_retention: 7
 subnets: [subnet-1, \"subnet-2\"]
 vpc: vpc-1
 peering: pcx-1
+security_group: sg-1
 public_access: true
 all_broker_ports: true
 decode: [gzip, kpl, lines]
@@ -321,6 +322,7 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--vpc", "vpc-"],
         &["--peering", "vpc-1"],
         &["--public-access", "yes"],
+        &["--security-group", "subnet-1"],
         &["--all-broker-ports", "9092"],
         &["--decode", "unzip"],
         &["--decode", "lines,cloudwatch_logs"],

@@ -168,10 +168,10 @@ fn run(world: &mut World, seed: u64, report: &mut Report) -> Outcome {
         // What is only possible after what is left out, such as routes to a peering connection, is left out with it.
         apply(&mut nearly, others.map(|(_, remedy)| remedy));
         let stage = format!("mended but for {number}");
-        let seen = outcome.add(try_all(world, nearly, &stage, report));
+        let after = outcome.add(try_all(world, nearly, &stage, report));
         report.left_out();
         // Whether it is refused in the kernel too is known by now.
-        let is_refused = judge(&seen.topology, from, to).refusals().next().is_some();
+        let is_refused = judge(&after.topology, from, to).refusals().next().is_some();
         if !is_refused && !may_be_spared(&remedies, number) {
             outcome.wrong.push(format!(
                 "was asked for and not needed: {:?}\nof {remedies:?}\n{}",
@@ -223,10 +223,16 @@ fn left_out(remedies: &[Remedy], rng: &mut Rng) -> Vec<usize> {
 }
 
 /// Whether something may be asked for and not be needed: what another thing does may lead packets where other network ACLs are asked, and make rules hold
-/// that name a group.
+/// that name a group; and each direction asks for what joins the VPCs where its own route leads, of which one would do.
 fn may_be_spared(remedies: &[Remedy], number: usize) -> bool {
-    let changes_way = |remedy: &Remedy| !matches!(remedy, Remedy::AddRule { .. } | Remedy::AllowInAcl { .. });
-    !changes_way(&remedies[number]) && remedies.iter().any(changes_way)
+    let joins = |remedy: &Remedy| matches!(remedy, Remedy::CreatePeering { .. });
+    match &remedies[number] {
+        Remedy::AddRule { .. } | Remedy::AllowInAcl { .. } => remedies
+            .iter()
+            .any(|remedy| !matches!(remedy, Remedy::AddRule { .. } | Remedy::AllowInAcl { .. })),
+        Remedy::Attach { .. } => remedies.iter().any(joins),
+        _ => false,
+    }
 }
 
 /// The evidence of a disagreement.

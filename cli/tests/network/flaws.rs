@@ -1,7 +1,8 @@
 //! Whether the campaign would notice an engine that is wrong: each flaw here is one that somebody could write, made by letting the engine read the network as one
 //! who believes it would, or by dropping what it says. Judged by the very connections that the engine itself was judged by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use ipnet::Ipv4Net;
 use k2m::facts::Network;
@@ -311,33 +312,51 @@ fn is_inside(route: &Route, other: &Route) -> bool {
 }
 
 impl Flaw {
-    /// Seeds whose connections show that it is wrong.
-    fn noticed(&self, seen: &[Seen]) -> Vec<u64> {
+    /// Seeds whose connections show that it is wrong, and that the engine isn't.
+    fn noticed(&self, seen: &[Seen]) -> BTreeSet<u64> {
         let noticing = seen.iter().filter(|seen| {
-            let mut topology = seen.topology.clone();
-            (self.misread)(&mut topology);
+            let mut misread = seen.topology.clone();
+            (self.misread)(&mut misread);
             seen.pairs.iter().any(|pair| {
-                let mut proof = judge(&topology, pair.from, pair.to);
-                (self.misjudge)(&mut proof);
-                pair.surprises(&topology, &proof).next().is_some()
+                let proof = judge(&seen.topology, pair.from, pair.to);
+                let mut flawed = judge(&misread, pair.from, pair.to);
+                (self.misjudge)(&mut flawed);
+                pair.surprises(&misread, &flawed).next().is_some()
+                    && pair.surprises(&seen.topology, &proof).next().is_none()
             })
         });
-        let mut seeds: Vec<u64> = noticing.map(|seen| seen.topology.seed).collect();
-        seeds.dedup();
-        seeds
+        noticing.map(|seen| seen.topology.seed).collect()
     }
 }
 
-/// Flaws that nothing showed, and a table of those that something did.
-pub(crate) fn unnoticed(seen: &[Seen]) -> (Vec<&'static str>, String) {
-    let mut table = String::from("| flaw of an engine | shown by topologies |\n|---|---|\n");
-    let mut unnoticed = Vec::new();
-    for flaw in &FLAWS {
-        let seeds = flaw.noticed(seen);
-        if seeds.is_empty() {
-            unnoticed.push(flaw.name);
-        }
-        table.push_str(&format!("| {} | {} |\n", flaw.name, seeds.len()));
+/// By how many topologies each flaw is shown.
+pub(crate) struct Noticed(Vec<(&'static str, usize)>);
+
+impl Noticed {
+    pub(crate) fn new() -> Self {
+        Self(FLAWS.iter().map(|flaw| (flaw.name, 0)).collect())
     }
-    (unnoticed, table)
+
+    /// Looks at more topologies.
+    pub(crate) fn add(&mut self, seen: &[Seen]) {
+        for (flaw, (_, times)) in FLAWS.iter().zip(&mut self.0) {
+            *times += flaw.noticed(seen).len();
+        }
+    }
+
+    /// Flaws that nothing has shown.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        let missing = self.0.iter().filter(|(_, times)| *times == 0);
+        missing.map(|(name, _)| *name).collect()
+    }
+
+    /// As Markdown.
+    pub(crate) fn table(&self) -> String {
+        let mut text = String::from("| flaw of an engine | shown by topologies |\n|---|---|\n");
+        for (name, times) in &self.0 {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "| {name} | {times} |");
+        }
+        text
+    }
 }

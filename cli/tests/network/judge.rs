@@ -60,9 +60,10 @@ enum Side {
 /// The end whose addresses a refusal is about.
 fn side(hop: Hop, reason: &Refusal) -> Side {
     match (hop, reason) {
+        // Inbound entries of the subnet that holds the gateway's interface.
         (Hop::Gateway, Refusal::AclDenies { egress: false, .. }) => Side::Function,
-        (Hop::AnswerGateway, Refusal::AclDenies { egress: false, .. }) => Side::Broker,
-        (Hop::Egress | Hop::AclOut | Hop::Route | Hop::Gateway | Hop::AnswerAclIn, _) => Side::Broker,
+        (Hop::AnswerGateway, Refusal::AclDenies { egress: false, .. })
+        | (Hop::Egress | Hop::AclOut | Hop::Route | Hop::Gateway | Hop::AnswerAclIn, _) => Side::Broker,
         _ => Side::Function,
     }
 }

@@ -471,10 +471,9 @@ fn acl_chains(acl: &NetworkAcl) -> String {
 
 /// An IPv4 block without bits beyond its prefix.
 pub(crate) fn block(cidr: &str) -> Option<Ipv4Net> {
-    match cidr.parse() {
-        Ok(IpNet::V4(net)) => Some(net.trunc()),
-        Ok(IpNet::V6(_)) => None,
-        Err(_) => panic!("{cidr} is no CIDR block"),
+    match cidr.parse().expect("a CIDR block") {
+        IpNet::V4(net) => Some(net.trunc()),
+        IpNet::V6(_) => None,
     }
 }
 

@@ -252,11 +252,11 @@ impl Topology {
             });
             let entries = found(&network.network_acls).iter().flat_map(|acl| &acl.entries);
             let routes = found(&network.route_tables).iter().flat_map(|table| &table.routes);
-            let routed = routes.map(|route| &route.destination);
+            let destinations = routes.map(|route| &route.destination);
             let lists = found(&network.prefix_lists).iter().flat_map(|list| &list.cidrs);
             let all = cidrs
                 .chain(entries.map(|entry| &entry.cidr))
-                .chain(routed.filter(|destination| !destination.starts_with("pl-")))
+                .chain(destinations.filter(|destination| !destination.starts_with("pl-")))
                 .chain(lists);
             blocks.extend(all.filter_map(|cidr| block(cidr)));
         }
@@ -303,6 +303,8 @@ impl Lot {
     }
 }
 
+/// A block that is of nothing here.
+const NOWHERE: &str = "192.168.0.0/16";
 const GROUPS: usize = 3;
 const LISTS: usize = 2;
 const REGIONS: [&str; 2] = ["eu-west-1", "us-east-1"];
@@ -516,7 +518,7 @@ impl Draw {
         self.rng.shuffle(&mut subnets);
         let mut zones = BTreeSet::new();
         subnets.retain(|subnet| zones.insert(subnet.zone.clone()));
-        if subnets.len() > 1 && self.one_in(3) {
+        if subnets.len() > 1 && self.rng.bool() {
             subnets.pop();
         }
         subnets.into_iter().map(|subnet| subnet.id).collect()
@@ -540,7 +542,7 @@ impl Draw {
             12 => "10.0.0.0/8".to_owned(),
             13 => "0.0.0.0/0".to_owned(),
             14 => "::/0".to_owned(),
-            _ => "192.168.0.0/16".to_owned(),
+            _ => NOWHERE.to_owned(),
         }
     }
 
@@ -569,7 +571,10 @@ impl Draw {
     }
 
     fn prefix_list(&mut self, region: &str, number: usize) -> PrefixList {
-        let cidrs = (0..self.rng.usize(2..5)).map(|_| self.cidr()).collect();
+        let mut cidrs: Vec<String> = (0..self.rng.usize(2..5)).map(|_| self.cidr()).collect();
+        if self.rng.bool() {
+            cidrs.insert(0, NOWHERE.to_owned());
+        }
         PrefixList {
             id: list_id(region, number),
             cidrs,
@@ -652,8 +657,9 @@ impl Draw {
             rules.push((true, "-1".to_owned(), None, RulePeer::Cidr("0.0.0.0/0".to_owned())));
         }
         if self.rng.u8(..5) > 0 {
-            let peer = match self.rng.u8(..2) {
-                0 => RulePeer::Cidr("10.0.0.0/8".to_owned()),
+            let peer = match self.rng.u8(..6) {
+                0 => RulePeer::PrefixList(list_id(lot.region, self.rng.usize(..LISTS))),
+                1 | 2 => RulePeer::Cidr("10.0.0.0/8".to_owned()),
                 _ => self.peer(lot),
             };
             // And what somebody took for it.
@@ -765,7 +771,7 @@ impl Draw {
         if self.one_in(10) {
             let (cidr, active) = (self.cidr(), self.rng.bool());
             if !cidr.contains(':') && !is_within(&cidr, &lot.cidrs) {
-                routes.add(&cidr, "pcx-gone", active && cidr == "192.168.0.0/16");
+                routes.add(&cidr, "pcx-gone", active && cidr == NOWHERE);
             }
         }
         if self.one_in(4) {
@@ -816,7 +822,7 @@ impl Draw {
                     routes.add(&id, target, active);
                     lists.push(PrefixList {
                         id,
-                        cidrs: other.cidrs.clone(),
+                        cidrs: [&[NOWHERE.to_owned()], other.cidrs.as_slice()].concat(),
                     });
                 }
             }

@@ -34,6 +34,7 @@ fn question() -> Question {
         stack: "k2m-orders".to_owned(),
         vpc: None,
         subnets: Vec::new(),
+        security_group: None,
     }
 }
 

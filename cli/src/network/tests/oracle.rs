@@ -499,11 +499,17 @@ fn lead_by<'a>(case: &'a Case, table: &'a RouteTable, address: u32) -> Lead<'a> 
         Lead::Local
     } else if !winners.iter().all(same) {
         Lead::Undecided
-    } else if one.active {
+    } else if one.active || is_coming(case, &one.target) {
         Lead::Out(one)
     } else {
         Lead::Gone
     }
+}
+
+/// EC2 calls a route to a peering connection that isn't there yet a blackhole.
+fn is_coming(case: &Case, target: &str) -> bool {
+    let peering = peering_of(case, target);
+    peering.is_some_and(|peering| ["pending-acceptance", "provisioning"].contains(&peering.status.as_str()))
 }
 
 fn route_fate(case: &Case, subnet: &str, other: &str, address: u32) -> Fate {

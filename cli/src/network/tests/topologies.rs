@@ -9,7 +9,9 @@ use super::*;
 use crate::network::{Change, Hop, Verdict};
 
 /// Name, where AWS says it, what must be said, and what differs from one VPC in which all is well.
-type Row = (&'static str, &'static str, Expected, fn(&mut World));
+type Row = (&'static str, &'static str, Expected, Spoil);
+
+type Spoil = fn(&mut World);
 
 const PEER_GROUPS: &str = "VPC Peering, \"Update your security groups to reference peer security groups\"";
 const PEERING: &str = "VPC Peering, \"How VPC peering connections work\"";
@@ -55,13 +57,13 @@ const PEERINGS: &[Row] = &[
         },
     ),
     ("not accepted yet", PEERING, Refused(Hop::Gateway), |w| {
-        w.peered_as("pending-acceptance")
+        w.peered_as("pending-acceptance");
     }),
     ("being made", PEERING, Refused(Hop::Gateway), |w| {
-        w.peered_as("provisioning")
+        w.peered_as("provisioning");
     }),
     ("being asked for", PEERING, Refused(Hop::Gateway), |w| {
-        w.peered_as("initiating-request")
+        w.peered_as("initiating-request");
     }),
     ("failed", PEERING, Refused(Hop::Gateway), |w| w.peered_as("failed")),
     ("rejected", PEERING, Refused(Hop::Gateway), |w| w.peered_as("rejected")),
@@ -713,7 +715,7 @@ const OUTSIDE: &[Row] = &[
         },
     ),
     ("no route", SUBNET_TABLES, Refused(Hop::Route), |w| {
-        w.outside("172.20.0.9", None)
+        w.outside("172.20.0.9", None);
     }),
     ("a rule that names a group", PEER_GROUPS, Refused(Hop::Egress), |w| {
         w.outside("172.20.0.9", Some(route("172.20.0.0/16", "vgw-1")));
@@ -768,7 +770,7 @@ const OUTSIDE: &[Row] = &[
         },
     ),
     ("no address at all", SUBNET_TABLES, Unknown(Hop::Ends), |w| {
-        w.outside("kafka.example", None)
+        w.outside("kafka.example", None);
     }),
 ];
 
@@ -823,4 +825,35 @@ fn what_aws_says_of_what_lies_between() {
         }
     }
     insta::assert_snapshot!(lines);
+}
+
+/// Every hop in the order of the way and of the way back, as text and as JSON.
+#[test]
+fn whole_proofs_between_vpcs() {
+    let spoil: [(&str, Spoil); 4] = [
+        ("by a peering connection", World::peered),
+        ("by a transit gateway", World::attached),
+        ("not accepted, and no way back", |w| {
+            w.peered_as("pending-acceptance");
+            w.table("rtb-b").pop();
+        }),
+        ("outside every known VPC", |w| {
+            w.outside("172.20.0.9", Some(route("172.20.0.0/16", "vgw-1")));
+        }),
+    ];
+    let mut text = String::new();
+    let mut documents = Vec::new();
+    for (name, spoil) in spoil {
+        let mut world = World::healthy();
+        spoil(&mut world);
+        let proof = world.prove();
+        writeln!(text, "## {name}\n{proof}").unwrap();
+        for step in &proof.steps {
+            writeln!(text, "    {step}").unwrap();
+        }
+        let remedies: Vec<_> = proof.refusals().flat_map(|(_, reason)| reason.remedies()).collect();
+        documents.push((proof.verdict, remedies));
+    }
+    insta::assert_snapshot!(text);
+    insta::assert_json_snapshot!(documents);
 }

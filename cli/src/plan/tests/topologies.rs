@@ -164,6 +164,256 @@ fn put(facts: &mut Facts, plan: &Plan, stack: &NetworkStack) {
     facts.network_stacks.insert(stack.stack.clone(), made);
 }
 
+type Row = (&'static str, &'static str, fn(&mut Settings, &mut Facts));
+
+const VPC: &str = "vpc-0b2c3d4e5f6071829";
+const PEERING: &str = "pcx-0a7b8c9d0e1f2a315";
+
+fn peering(facts: &mut Facts) -> &mut Peering {
+    let peerings = found(&mut super::network(facts).peerings);
+    peerings.iter_mut().find(|peering| peering.id == PEERING).unwrap()
+}
+
+fn table<'a>(facts: &'a mut Facts, id: &str) -> &'a mut RouteTable {
+    let mut tables = found(&mut super::network(facts).route_tables).iter_mut();
+    tables.find(|table| table.id == id).unwrap()
+}
+
+fn group(facts: &mut Facts, id: &str, vpc: &str, rules: Vec<Rule>) {
+    let groups = found(&mut super::network(facts).security_groups);
+    groups.push(crate::facts::network::SecurityGroup {
+        id: id.to_owned(),
+        vpc: vpc.to_owned(),
+        name: "functions".to_owned(),
+        rules,
+        owner: Owner::Foreign,
+    });
+}
+
+fn foreign(id: &str, egress: bool, peer: RulePeer) -> Rule {
+    Rule {
+        id: id.to_owned(),
+        egress,
+        protocol: "tcp".to_owned(),
+        ports: Some((9098, 9098)),
+        peer,
+        owner: Owner::Foreign,
+    }
+}
+
+/// A second VPC in the stream's region, with one subnet.
+fn another_vpc(facts: &mut Facts, region: &str, name: Option<&str>) {
+    let network = facts.networks.get_mut(region).unwrap();
+    let mut vpc = found(&mut network.vpcs)
+        .iter()
+        .find(|vpc| vpc.id == VPC)
+        .unwrap()
+        .clone();
+    vpc.id = "vpc-0c0c0c0c0c0c0c0c0".to_owned();
+    vpc.name = name.map(str::to_owned);
+    vpc.cidrs = vec!["10.40.0.0/16".to_owned()];
+    let mut subnet = found(&mut network.subnets)
+        .iter()
+        .find(|subnet| subnet.vpc == VPC)
+        .unwrap()
+        .clone();
+    subnet.id = "subnet-0c0c0c0c0c0c0c0c0".to_owned();
+    subnet.vpc.clone_from(&vpc.id);
+    subnet.cidr = "10.40.0.0/20".to_owned();
+    found(&mut network.vpcs).push(vpc);
+    found(&mut network.subnets).push(subnet);
+}
+
+const ROWS: &[Row] = &[
+    ("peering pending acceptance", "peered-vpc", |_, f| {
+        peering(f).status = "pending-acceptance".to_owned();
+    }),
+    ("peering being made", "peered-vpc", |_, f| {
+        peering(f).status = "provisioning".to_owned()
+    }),
+    ("peering failed", "peered-vpc", |_, f| {
+        peering(f).status = "failed".to_owned()
+    }),
+    ("another peering named", "peered-vpc", |s, _| {
+        s.peering = Some(chosen("pcx-00000000000000000".to_owned()));
+    }),
+    ("the peering named", "peered-vpc", |s, _| {
+        s.peering = Some(chosen(PEERING.to_owned()))
+    }),
+    (
+        "a route to one broker's subnet leads elsewhere",
+        "peered-vpc",
+        |_, f| {
+            table(f, "rtb-0b5c6d7e8f90a1b12").routes.push(Route {
+                destination: "10.20.2.0/24".to_owned(),
+                target: "tgw-0a8b9c0d1e2f3a416".to_owned(),
+                active: true,
+                propagated: false,
+                owner: Owner::Foreign,
+            });
+        },
+    ),
+    ("the route back is a blackhole", "peered-vpc", |_, f| {
+        for route in &mut table(f, "rtb-01d2e3f4a5b6c7d01").routes {
+            route.active = route.target == "local";
+        }
+    }),
+    ("peerings unreadable", "new-peering", |_, f| {
+        super::network(f).peerings = denied("ec2:DescribeVpcPeeringConnections");
+    }),
+    ("overlapping addresses", "new-peering", |_, f| {
+        let vpcs = found(&mut super::network(f).vpcs);
+        vpcs.iter_mut()
+            .find(|vpc| vpc.id == VPC)
+            .unwrap()
+            .cidrs
+            .push("10.20.128.0/17".to_owned());
+    }),
+    ("the network stack unreadable", "new-peering", |_, f| {
+        let name = crate::plan::shared::network_stack_name(VPC);
+        f.network_stacks.insert(name, denied("cloudformation:GetTemplate"));
+    }),
+    ("another's stack of that name", "new-peering", |_, f| {
+        let name = crate::plan::shared::network_stack_name(VPC);
+        let mut stack = super::stack("CREATE_COMPLETE", &[("Bucket", "b")], None);
+        found(&mut stack).made_by_k2m = false;
+        found(&mut stack).name.clone_from(&name);
+        f.network_stacks.insert(name, stack);
+    }),
+    ("the brokers' network ACL lets nothing in", "new-peering", |_, f| {
+        for acl in found(&mut super::network(f).network_acls) {
+            acl.entries.retain(|entry| entry.cidr != "10.30.0.0/16");
+        }
+    }),
+    ("no VPC of that id", "new-peering", |s, _| {
+        s.vpc = Some(chosen("vpc-0".to_owned()))
+    }),
+    ("subnets of two VPCs", "new-peering", |s, _| {
+        s.vpc = None;
+        s.subnets = Some(chosen(vec![
+            "subnet-0a11b22c33d44e501".to_owned(),
+            BROKERS_A.to_owned(),
+        ]));
+    }),
+    (
+        "a subnet of the named VPC's and one of the brokers'",
+        "new-peering",
+        |s, _| {
+            s.subnets = Some(chosen(vec![
+                "subnet-0a11b22c33d44e501".to_owned(),
+                BROKERS_A.to_owned(),
+            ]));
+        },
+    ),
+    ("a broker's subnet is gone", "same-vpc", |_, f| {
+        found(&mut super::network(f).subnets).retain(|subnet| subnet.id != BROKERS_A);
+    }),
+    ("a group that isn't there", "same-vpc", |s, _| {
+        s.security_group = Some(chosen("sg-0".to_owned()));
+    }),
+    ("a group of another VPC", "peered-vpc", |s, f| {
+        group(f, "sg-1", "vpc-0a1b2c3d4e5f60718", vec![]);
+        s.security_group = Some(chosen("sg-1".to_owned()));
+    }),
+    ("a group that lets nothing out", "same-vpc", |s, f| {
+        group(f, "sg-1", "vpc-0a1b2c3d4e5f60718", vec![]);
+        s.security_group = Some(chosen("sg-1".to_owned()));
+    }),
+    ("a group that lets out", "same-vpc", |s, f| {
+        let out = foreign("sgr-1", true, RulePeer::Group(GROUP.to_owned()));
+        group(f, "sg-1", "vpc-0a1b2c3d4e5f60718", vec![out]);
+        s.security_group = Some(chosen("sg-1".to_owned()));
+    }),
+    ("a group that the brokers let in already", "same-vpc", |s, f| {
+        let out = foreign("sgr-1", true, RulePeer::Group(GROUP.to_owned()));
+        group(f, "sg-1", "vpc-0a1b2c3d4e5f60718", vec![out]);
+        let groups = found(&mut super::network(f).security_groups);
+        let cluster = groups.iter_mut().find(|group| group.id == GROUP).unwrap();
+        cluster
+            .rules
+            .push(foreign("sgr-2", false, RulePeer::Group("sg-1".to_owned())));
+        s.security_group = Some(chosen("sg-1".to_owned()));
+    }),
+    ("the cluster's group has 60 rules", "cross-region", |_, f| {
+        let groups = found(&mut super::network(f).security_groups);
+        let cluster = groups.iter_mut().find(|group| group.id == GROUP).unwrap();
+        for number in 0..60 {
+            let cidr = RulePeer::Cidr(format!("10.9.{number}.0/24"));
+            cluster.rules.push(foreign(&format!("sgr-{number}"), false, cidr));
+        }
+    }),
+    ("two VPCs, one with an odd name", "cross-region", |_, f| {
+        another_vpc(f, "us-east-1", Some("\"quo'ted\" \u{1f980}\n<b>\u{202e}x"));
+    }),
+    ("two VPCs, one named", "cross-region", |s, f| {
+        another_vpc(f, "us-east-1", None);
+        s.vpc = Some(chosen(VPC.to_owned()));
+    }),
+    ("no network of the function's region", "cross-region", |_, f| {
+        f.networks.remove("us-east-1");
+    }),
+    ("no right to see the function's route tables", "cross-region", |_, f| {
+        f.networks.get_mut("us-east-1").unwrap().route_tables = denied("ec2:DescribeRouteTables");
+    }),
+    ("serverless in another VPC", "serverless", |s, _| {
+        s.vpc = Some(chosen(VPC.to_owned()))
+    }),
+    ("serverless in public", "serverless", |s, _| {
+        s.public_access = chosen(true)
+    }),
+    ("public access that is switched off", "same-vpc", |s, _| {
+        s.public_access = chosen(true)
+    }),
+    ("public access without a way out", "public-access", |_, f| {
+        for table in found(&mut super::network(f).route_tables) {
+            table.routes.retain(|route| route.target == "local");
+        }
+    }),
+    ("public access, let in already", "public-access", |s, f| {
+        let groups = found(&mut super::network(f).security_groups);
+        let cluster = groups.iter_mut().find(|group| group.id == GROUP).unwrap();
+        let mut open = foreign("sgr-open", false, RulePeer::Cidr("0.0.0.0/0".to_owned()));
+        open.ports = None;
+        cluster.rules.push(open);
+        s.vpc = Some(chosen(VPC.to_owned()));
+    }),
+    ("two replicas on Express brokers", "express", |s, _| {
+        s.pipelines[0].topic_replication_factor = Some(chosen(2));
+    }),
+];
+
+#[test]
+fn what_cannot_be_is_refused_with_the_reason() {
+    let mut text = String::new();
+    for (name, base, change) in ROWS {
+        let (mut settings, mut facts) = example(base);
+        let healthy = plan(&settings, &facts).unwrap();
+        change(&mut settings, &mut facts);
+        writeln!(text, "## {name} ({base})").unwrap();
+        match plan(&settings, &facts) {
+            Err(error) => writeln!(text, "exit {}: {error}\n", error.exit().code()).unwrap(),
+            Ok(plan) => {
+                for decision in plan
+                    .decisions
+                    .iter()
+                    .filter(|decision| !healthy.decisions.contains(decision))
+                {
+                    writeln!(text, "{}: {}\n  {}", decision.about, decision.choice, decision.why).unwrap();
+                }
+                for warning in plan
+                    .warnings
+                    .iter()
+                    .filter(|warning| !healthy.warnings.contains(warning))
+                {
+                    writeln!(text, "warning: {warning}").unwrap();
+                }
+                writeln!(text).unwrap();
+            }
+        }
+    }
+    insta::assert_snapshot!(text);
+}
+
 #[test]
 fn each_decides_and_is_rendered() {
     for name in TOPOLOGIES {
