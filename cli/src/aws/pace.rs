@@ -81,11 +81,19 @@ impl Paced {
         ask: impl Fn(&'a T) -> F,
     ) -> Vec<R> {
         // Not lazily: a closure within a future is more than the compiler can prove to be sendable.
-        let asked: Vec<_> = items.iter().map(|item| self.one(ask(item))).collect();
-        futures_util::stream::iter(asked)
-            .buffered(self.pace.at_once)
-            .collect()
-            .await
+        let asked: Vec<_> = items
+            .iter()
+            .enumerate()
+            .map(|(number, item)| {
+                let answer = self.one(ask(item));
+                async move { (number, answer.await) }
+            })
+            .collect();
+        // In the order of the answers, so that one that takes its time holds up no other.
+        let answers = futures_util::stream::iter(asked).buffer_unordered(self.pace.at_once);
+        let mut answers: Vec<(usize, R)> = answers.collect().await;
+        answers.sort_by_key(|(number, _)| *number);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 }
 
