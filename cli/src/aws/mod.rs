@@ -345,7 +345,11 @@ impl Aws {
             },
             cluster: fact(cluster_seen.cluster),
             configuration: fact(configuration),
-            topics: topics.into_iter().cloned().zip(topics_seen.into_iter().map(fact)).collect(),
+            topics: topics
+                .into_iter()
+                .cloned()
+                .zip(topics_seen.into_iter().map(fact))
+                .collect(),
             networks,
             network_stacks,
             stack: deployed.stack,

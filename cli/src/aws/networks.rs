@@ -63,6 +63,7 @@ pub(super) async fn look(config: impl Fn(&str) -> SdkConfig, ends: Ends<'_>) -> 
         stacks.extend(names.map(|name| (*region, name)));
     }
     let stacks: Vec<(&str, String)> = stacks.into_iter().collect();
+    let looked: Vec<String> = stacks.iter().map(|(_, name)| name.clone()).collect();
     let networks = regions.iter().map(|(region, vpcs, groups)| {
         let client = aws_sdk_ec2::Client::new(&config(region));
         async move { ((*region).to_owned(), ec2::network(&client, vpcs, groups, claims).await) }
@@ -84,7 +85,7 @@ pub(super) async fn look(config: impl Fn(&str) -> SdkConfig, ends: Ends<'_>) -> 
         .map(|((_, name), seen)| (name, fact(seen)))
         .collect();
     for network in networks.values_mut() {
-        super::owner::claim_routes(network, &stacks);
+        super::owner::claim_shared(network, &looked, &stacks);
     }
     (networks, stacks)
 }

@@ -22,7 +22,7 @@ use crate::deploy::{DeployError, outcome::Deployed};
 use crate::exit::Exit;
 use crate::facts::{Fact, Facts};
 use crate::plan::change::{Change, NetworkChange};
-use crate::plan::shared::{NETWORK_STACKS, user};
+use crate::plan::shared::{NETWORK_STACKS, needed_before, user};
 use crate::plan::{Pipeline, Plan};
 use crate::report::Reporter;
 use crate::settings::{Settings, Source};
@@ -113,6 +113,13 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
 
     let before = settled.stack.as_ref().filter(|_| !replaces);
     let before = before.and_then(|stack| stack.outputs.get(NETWORK_STACKS));
+    let mut former: Vec<(String, String)> = before.map(|output| named(output)).unwrap_or_default();
+    // What an earlier run that was stopped half way had no time to give back.
+    for stack in needed_before(&facts, &user(&place.region, name)) {
+        if !former.contains(&stack) {
+            former.push(stack);
+        }
+    }
     let work = Work {
         aws: &aws,
         attended,
@@ -120,7 +127,7 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
         facts: &facts,
         plan: &plan,
         template: template.text(),
-        former: before.map(|output| named(output)).unwrap_or_default(),
+        former,
     };
     let mut deployed = work.deploy(&machine, &handler, replaces).await?;
     let waited = attended.unless_stopped(name, async {
@@ -208,7 +215,13 @@ impl Work<'_> {
             peerings: *aws,
             stacks: *aws,
         };
-        let agreed = agree_to_networks(attended, plan, facts, template).await?;
+        // What the stack needed before, and needs no more.
+        let needed = |(region, name): &(String, String)| {
+            let mut stacks = plan.network_stacks.iter();
+            stacks.any(|stack| stack.stack == *name && stack.region == *region)
+        };
+        let over: Vec<(String, String)> = former.iter().rev().filter(|stack| !needed(stack)).cloned().collect();
+        let agreed = agree_to_networks(attended, plan, facts, template, &over).await?;
         let me = user(&place.region, &plan.stack);
         // First with what the functions need where they are, and when they have moved, without.
         let widened = plan.network_stacks.iter().map(|stack| {
@@ -216,13 +229,13 @@ impl Work<'_> {
             stack.with_former(deployed, &me)
         });
         let widened = widened.collect::<Result<Vec<_>, _>>()?;
-        let mut network_stacks = networks.deploy(&widened).await?;
+        let mut network_stacks = networks.deploy(&widened, &me).await?;
 
         let mut deployed = deploy_plan(machine, plan, template, handler, replaces, agreed).await?;
         deployed.plan_warnings = plan.warnings.clone();
         if widened != plan.network_stacks {
             // What came of it first is told: the second time only takes away.
-            let narrowed = networks.deploy(&plan.network_stacks).await?;
+            let narrowed = networks.deploy(&plan.network_stacks, &me).await?;
             for (first, then) in network_stacks.iter_mut().zip(narrowed) {
                 if first.status == "unchanged" {
                     *first = then;
@@ -230,12 +243,6 @@ impl Work<'_> {
             }
         }
         deployed.network_stacks = network_stacks;
-        // What the stack needed before, and needs no more.
-        let needed = |(region, name): &(String, String)| {
-            let mut stacks = plan.network_stacks.iter();
-            stacks.any(|stack| stack.stack == *name && stack.region == *region)
-        };
-        let over: Vec<(String, String)> = former.iter().rev().filter(|stack| !needed(stack)).cloned().collect();
         let released = networks.release(&over, &me).await?;
         deployed.network_stacks.extend(released);
         Ok(deployed)
@@ -248,13 +255,14 @@ async fn agree_to_networks(
     plan: &Plan,
     facts: &Facts,
     template: &str,
+    over: &[(String, String)],
 ) -> Result<bool, CommandError> {
     let changes = networks::changes(plan, facts)?;
     let pending: Vec<&NetworkChange> = changes
         .iter()
         .filter(|change| change.change.pending() != Some(false))
         .collect();
-    if pending.is_empty() {
+    if pending.is_empty() && over.is_empty() {
         return Ok(false);
     }
     for change in &pending {
@@ -265,8 +273,17 @@ async fn agree_to_networks(
     for condition in conditions(plan) {
         attended.tell(&format!("  ! {condition}"));
     }
+    for (region, stack) in over {
+        attended.tell(&format!(
+            "then {stack} in {region} is given back: it goes with the last that needs it"
+        ));
+    }
     let names: Vec<&str> = pending.iter().map(|change| change.stack.as_str()).collect();
-    let question = format!("Deploy {}, and then {}?", names.join(", "), plan.stack);
+    let question = if names.is_empty() {
+        format!("Deploy {}?", plan.stack)
+    } else {
+        format!("Deploy {}, and then {}?", names.join(", "), plan.stack)
+    };
     let agreed = attended
         .unless_stopped(&plan.stack, attended.confirm(&question))
         .await?;

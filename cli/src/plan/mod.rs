@@ -100,6 +100,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         shared::add_topics(&mut network_stacks, deployed, there, &seen.user(), &topics.collect())?;
     }
 
+    shared::name_each_other(&mut network_stacks, &seen.user());
     Ok(Plan {
         stack: settings.stack.value.clone(),
         region: settings.home.region.clone(),
