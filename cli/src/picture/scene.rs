@@ -938,8 +938,8 @@ impl Path<'_> {
 
     /// Routes that are in the way, and would have to be others.
     fn conflicts(&self, route: &mut Part) {
-        for (_, obstacle) in self.obstacles {
-            if !matches!(obstacle, Obstacle::Route { .. }) {
+        for (id, obstacle) in self.obstacles {
+            if !matches!(obstacle, Obstacle::Route { .. }) || !self.network.subnets.contains(id) {
                 continue;
             }
             let reason = clean(&obstacle.to_string());
