@@ -1,6 +1,6 @@
 """An AWS to test against: MiniStack, unmodified, with what a stack of k2m needs and MiniStack lacks, added from outside.
 
-Five additions: a filter of EC2 and what makes two rules of a group the same, the owner that a caller of S3 expects, resource types of
+Five additions: a filter and a route of EC2 and what makes two rules of a group the same, the owner that a caller of S3 expects, resource types of
 CloudFormation, the newer half of MSK's API with topics, and a Kinesis event source mapping that fails, splits and gives up as Lambda documents
 it. Configured by MiniStack's own variables (GATEWAY_PORT, BIND_HOST, MINISTACK_MSK_BOOTSTRAP ...): where
 MINISTACK_MSK_BOOTSTRAP names a real broker, topics are made and deleted there too.
@@ -58,6 +58,21 @@ def describe_transit_gateway_vpc_attachments(_parameters):
 
 
 ec2._ACTION_MAP["DescribeTransitGatewayVpcAttachments"] = describe_transit_gateway_vpc_attachments
+
+
+def create_route(parameters):
+    """MiniStack knows no route to a prefix list."""
+    prefix_list = ec2._p(parameters, "DestinationPrefixListId")
+    answer = ministack_create_route(parameters)
+    table = ec2._route_tables.get(ec2._p(parameters, "RouteTableId"))
+    if prefix_list and table:
+        table["Routes"][-1].pop("DestinationCidrBlock")
+        table["Routes"][-1]["DestinationPrefixListId"] = prefix_list
+    return answer
+
+
+ministack_create_route = ec2._ACTION_MAP["CreateRoute"]
+ec2._ACTION_MAP["CreateRoute"] = create_route
 
 
 def strip_descriptions(rule):

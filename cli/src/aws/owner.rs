@@ -3,7 +3,7 @@
 //! A resource belongs to a stack of k2m when that stack's own list names it, when it carries the tag [`STACK_TAG`], or, for a security group's
 //! rule, when its description begins with [`RULE_DESCRIPTION`] and the stack's name. All else is somebody else's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::deployed::{RULE_DESCRIPTION, STACK_TAG};
 use crate::facts::{Fact, Network, Owner, Stack};
@@ -83,16 +83,15 @@ impl<'a> Claims<'a> {
 }
 
 /// Gives routes to the network stacks whose list names them: such a route has neither an id nor tags.
-pub(super) fn claim_routes<'s>(network: &mut Network, stacks: impl Iterator<Item = &'s Stack> + Clone) {
+pub(super) fn claim_routes(network: &mut Network, stacks: &BTreeMap<String, Fact<Stack>>) {
     let Fact::Found { value: tables } = &mut network.route_tables else {
         return;
     };
     for table in tables {
         for route in table.routes.iter_mut().filter(|route| route.owner == Owner::Foreign) {
             let name = format!("{}|{}", table.id, route.destination);
-            let owner = stacks
-                .clone()
-                .find(|stack| stack.made_by_k2m && stack.resources.values().any(|id| *id == name));
+            let mut stacks = stacks.values().filter_map(Fact::found);
+            let owner = stacks.find(|stack| stack.made_by_k2m && stack.resources.values().any(|id| *id == name));
             if let Some(stack) = owner {
                 route.owner = Owner::K2mStack(stack.name.clone());
             }

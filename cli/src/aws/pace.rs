@@ -81,11 +81,19 @@ impl Paced {
         ask: impl Fn(&'a T) -> F,
     ) -> Vec<R> {
         // Not lazily: a closure within a future is more than the compiler can prove to be sendable.
-        let asked: Vec<_> = items.iter().map(|item| self.one(ask(item))).collect();
-        futures_util::stream::iter(asked)
-            .buffered(self.pace.at_once)
-            .collect()
-            .await
+        let asked: Vec<_> = items
+            .iter()
+            .enumerate()
+            .map(|(number, item)| {
+                let answer = self.one(ask(item));
+                async move { (number, answer.await) }
+            })
+            .collect();
+        // In the order of the answers, so that one that takes its time holds up no other.
+        let answers = futures_util::stream::iter(asked).buffer_unordered(self.pace.at_once);
+        let mut answers: Vec<(usize, R)> = answers.collect().await;
+        answers.sort_by_key(|(number, _)| *number);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 }
 
@@ -108,13 +116,21 @@ mod tests {
                 let now = start + Duration::from_millis(after);
                 begins.extend((0..calls).map(|_| paced.next(now)));
             }
-            assert_eq!((begins[0], begins[1]), (start, start), "{pace:?}: a few are asked for at once");
+            assert_eq!(
+                (begins[0], begins[1]),
+                (start, start),
+                "{pace:?}: a few are asked for at once"
+            );
             begins.sort();
             for begin in &begins {
                 let within = begins
                     .iter()
                     .filter(|other| *other >= begin && **other - *begin < Duration::from_millis(999));
-                assert!(within.count() <= pace.a_second as usize, "{pace:?} after {:?}", *begin - start);
+                assert!(
+                    within.count() <= pace.a_second as usize,
+                    "{pace:?} after {:?}",
+                    *begin - start
+                );
             }
             // What has a rate of its own is soon done: 151 calls, and no more than twice as long as the rate alone takes.
             let last = *begins.last().unwrap() - start;

@@ -97,7 +97,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         });
         let there = (cluster.region.as_str(), place.cluster_vpc.as_str());
         let deployed = seen.network_stack(there.1);
-        shared::add_topics(&mut network_stacks, deployed, there, &seen.user(), topics.collect())?;
+        shared::add_topics(&mut network_stacks, deployed, there, &seen.user(), &topics.collect())?;
     }
 
     Ok(Plan {

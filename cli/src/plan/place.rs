@@ -309,20 +309,17 @@ impl<'a> Ground<'a> {
             let proofs = candidate.proofs.iter();
             proofs.map(|proof| proof.refusals().count()).sum()
         };
-        let mut nearest: Vec<&Candidate> = match &settings.subnets {
-            Some(setting) => {
-                let named = candidates.iter();
-                named
-                    .filter(|candidate| setting.value.contains(&candidate.subnet.id))
-                    .collect()
-            }
-            None => {
-                let mut ordered: Vec<&Candidate> = candidates.iter().collect();
-                ordered.sort_by_key(|candidate| (refusals(candidate), !candidate.broker));
-                let mut zones = BTreeSet::new();
-                ordered.retain(|candidate| zones.insert(candidate.subnet.zone.as_str()));
-                ordered
-            }
+        let mut nearest: Vec<&Candidate> = if let Some(setting) = &settings.subnets {
+            let named = candidates.iter();
+            named
+                .filter(|candidate| setting.value.contains(&candidate.subnet.id))
+                .collect()
+        } else {
+            let mut ordered: Vec<&Candidate> = candidates.iter().collect();
+            ordered.sort_by_key(|candidate| (refusals(candidate), !candidate.broker));
+            let mut zones = BTreeSet::new();
+            ordered.retain(|candidate| zones.insert(candidate.subnet.zone.as_str()));
+            ordered
         };
         nearest.truncate(MOST_SUBNETS);
         nearest.sort_by(|one, other| one.subnet.id.cmp(&other.subnet.id));

@@ -286,7 +286,7 @@ pub(super) fn add_topics(
     deployed: &Fact<Stack>,
     (region, vpc): (&str, &str),
     user: &str,
-    topics: BTreeSet<NeededTopic>,
+    topics: &BTreeSet<NeededTopic>,
 ) -> Result<(), PlanError> {
     if topics.is_empty() {
         return Ok(());
@@ -324,12 +324,12 @@ fn users(stack: &Fact<Stack>, name: &str) -> Result<BTreeMap<String, Needs>, Pla
         Fact::Found { value } => value,
     };
     if !super::seen::stands(stack) {
-        return match stack.made_by_k2m || stack.resources.is_empty() {
-            true => Ok(BTreeMap::new()),
-            false => Err(PlanError::ForeignStack {
-                name: stack.name.clone(),
-            }),
-        };
+        if stack.made_by_k2m || stack.resources.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        return Err(PlanError::ForeignStack {
+            name: stack.name.clone(),
+        });
     }
     if let Some(why) = &stack.template_unreadable {
         return Err(PlanError::Blind(vec![(

@@ -127,12 +127,12 @@ fn id(text: &str, prefix: &str, what: &str) -> Result<String, String> {
     let fits = text
         .strip_prefix(prefix)
         .is_some_and(|rest| (1..=32).contains(&rest.len()) && rest.chars().all(|c| c.is_ascii_alphanumeric()));
-    match fits {
-        true => Ok(text.to_owned()),
-        false => Err(format!(
-            "this is not the id of {what}; give one such as {prefix}0123456789abcdef0"
-        )),
+    if fits {
+        return Ok(text.to_owned());
     }
+    Err(format!(
+        "this is not the id of {what}; give one such as {prefix}0123456789abcdef0"
+    ))
 }
 
 pub(super) fn vpc(text: &str) -> Result<String, String> {

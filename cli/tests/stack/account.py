@@ -3,10 +3,13 @@
 The first argument says what to do; the functions below are named so. `--region=NAME` may stand before it.
 """
 
+import hashlib
+import io
 import json
 import os
 import shlex
 import sys
+import zipfile
 from contextlib import contextmanager
 
 import boto3
@@ -32,6 +35,14 @@ def seed_over_scram(*streams):
 def seed_across(*streams):
     """The same with the streams in another region, and a VPC there."""
     seeded_here = seed()
+    with region("us-east-1"):
+        vpc = vpc_for_functions()
+        return {**seeded_here, "vpc": vpc, "streams": made_streams(streams)}
+
+
+def seed_over_scram_across(*streams):
+    """Both: users with passwords alone, and streams in another region."""
+    seeded_here = seed_over_scram()
     with region("us-east-1"):
         vpc = vpc_for_functions()
         return {**seeded_here, "vpc": vpc, "streams": made_streams(streams)}
@@ -99,6 +110,82 @@ def networks():
         "acls": ec2.describe_network_acls()["NetworkAcls"],
         "rules": rules,
     }
+
+
+def stand(cluster, vpc, stack, *streams):
+    """A stack as k2m deploys one for these streams, as far as k2m looks at it: functions in the VPC and their mappings; its network stack; the topics. The
+    first two mappings invoke functions of somebody else's. Answers how many functions there are."""
+    ec2, cloudformation = client("ec2"), client("cloudformation")
+    subnets = [each["SubnetId"] for each in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]]
+    bucket = f"code-{stack}"
+    here = os.environ["AWS_DEFAULT_REGION"]
+    place = {} if here == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": here}}
+    client("s3").create_bucket(Bucket=bucket, **place)
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as opened:
+        opened.writestr("bootstrap", "")
+    client("s3").put_object(Bucket=bucket, Key="code", Body=code.getvalue())
+    role = client("iam").create_role(RoleName=stack, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    function = {
+        "Runtime": "provided.al2023",
+        "Handler": "bootstrap",
+        "Role": role,
+        "Code": {"S3Bucket": bucket, "S3Key": "code"},
+        "VpcConfig": {"SubnetIds": subnets, "SecurityGroupIds": [{"Fn::GetAtt": ["FunctionSecurityGroup", "GroupId"]}]},
+    }
+    group = {"GroupDescription": "functions", "VpcId": vpc}
+    resources = {"FunctionSecurityGroup": {"Type": "AWS::EC2::SecurityGroup", "Properties": group}}
+    outputs = {}
+    for number, stream in enumerate(streams):
+        name = stream.rsplit("/", 1)[1]
+        digest = hashlib.sha256(stream.encode()).hexdigest()[:8]
+        pipeline = "".join(word[:1].upper() + word[1:] for word in name.split("-")) + digest
+        outputs[f"{pipeline}Stream"] = {"Value": stream}
+        resources[f"{pipeline}Function"] = {"Type": "AWS::Lambda::Function", "Properties": function}
+        invoked = {"Ref": f"{pipeline}Function"}
+        if number < 2:
+            invoked = f"{stack}-stranger-{number}"
+            client("lambda").create_function(
+                FunctionName=invoked, Runtime="provided.al2023", Handler="bootstrap", Role=role, Code={"ZipFile": code.getvalue()}
+            )
+        mapping = {"EventSourceArn": stream, "FunctionName": invoked, "StartingPosition": "TRIM_HORIZON", "Enabled": False}
+        resources[f"{pipeline}Mapping"] = {"Type": "AWS::Lambda::EventSourceMapping", "Properties": mapping}
+    user = {"user": "here/other", "needs": {}}
+    handle = {"User": {"Type": "AWS::CloudFormation::WaitConditionHandle", "Metadata": {"k2m": user}}}
+    wanted = {stack: {"Resources": resources, "Outputs": outputs}}
+    network = f"k2m-network-{vpc}"
+    known = [each["StackName"] for each in cloudformation.describe_stacks()["Stacks"]]
+    if network not in known:
+        wanted[network] = {"Resources": handle}
+    for name, template in wanted.items():
+        tags = [{"Key": "k2m:stack", "Value": name}]
+        client("s3").put_object(Bucket=bucket, Key=name, Body=json.dumps(template).encode())
+        cloudformation.create_stack(StackName=name, TemplateURL=f"{os.environ['AWS_ENDPOINT_URL']}/{bucket}/{name}", Tags=tags)
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    return {"functions": len(client("lambda").list_functions()["Functions"])}
+
+
+def make_topics(cluster, *names):
+    for name in names:
+        client("kafka").create_topic(ClusterArn=cluster, TopicName=name, PartitionCount=2, ReplicationFactor=3)
+    return {}
+
+
+def name_lists(cluster):
+    """Has the brokers' main table lead to two prefix lists."""
+    ec2 = client("ec2")
+    vpc = brokers_vpc(cluster)
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    for name in ("one", "other"):
+        made = ec2.create_managed_prefix_list(
+            PrefixListName=name, MaxEntries=1, AddressFamily="IPv4", Entries=[{"Cidr": "192.0.2.0/24"}]
+        )
+        for table in main_tables(vpc):
+            ec2.create_route(
+                RouteTableId=table, DestinationPrefixListId=made["PrefixList"]["PrefixListId"], GatewayId=gateway
+            )
+    return {"vpc": vpc}
 
 
 def put_secret(name, file):

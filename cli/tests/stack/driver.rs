@@ -49,6 +49,17 @@ impl Account {
         Self::of(emulator, Some(kafka), "seed_over_scram", streams)
     }
 
+    /// The same with streams in another region than the cluster where that is wanted, and without Kafka: what is there can only be looked at.
+    pub(crate) fn to_look_at(across: bool, streams: &[&str]) -> Self {
+        let seed = if across {
+            "seed_over_scram_across"
+        } else {
+            "seed_over_scram"
+        };
+        let brokers = [("MINISTACK_MSK_BOOTSTRAP_SASL_SCRAM", "127.0.0.1:9096")];
+        Self::of(AwsEmulator::start_with(&brokers).unwrap(), None, seed, streams)
+    }
+
     /// The same with streams in another region than the cluster, and a VPC there.
     pub(crate) fn across(streams: &[&str]) -> Self {
         Self::with_kafka("seed_across", streams)

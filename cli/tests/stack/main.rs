@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
 
+mod asked;
 mod bad_input;
 mod diagnosis;
 mod driver;

@@ -4,18 +4,32 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest that a test waits for what takes a moment.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A call to AWS, as far as its request says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Call {
     /// As the signature names it, such as `kafka`.
     pub(crate) service: String,
+    /// As the signature names it.
+    pub(crate) region: String,
     /// Such as `CreateChangeSet`; method and path where the service has no names in its requests.
     pub(crate) operation: String,
+    /// What it asks for: path and body.
+    pub(crate) subject: String,
+}
+
+/// A call that was answered, and when.
+#[derive(Debug, Clone)]
+pub(crate) struct Answered {
+    pub(crate) call: Call,
+    /// When all of the request was there.
+    pub(crate) begun: Instant,
+    /// Before the first byte of the answer was given.
+    pub(crate) ended: Instant,
 }
 
 impl Call {
@@ -32,6 +46,8 @@ pub(crate) enum Verdict {
     Pass,
     /// It waits until all is released, and then AWS answers it.
     Hold,
+    /// AWS answers it, and the answer is given so long after the request.
+    Late(Duration),
     /// An error of this code, with these words, in the form that the service gives errors.
     Refuse(&'static str, String),
     /// AWS answers it, with the first text replaced by the second.
@@ -59,6 +75,17 @@ pub(crate) fn expired(call: &Call) -> Verdict {
     Verdict::Refuse(code, "The security token included in the request is expired".to_owned())
 }
 
+/// Refuses a call as a service does that is asked too often.
+pub(crate) fn throttled(call: &Call) -> Verdict {
+    let code = match call.service.as_str() {
+        "ec2" => "RequestLimitExceeded",
+        "kinesis" => "LimitExceededException",
+        "kafka" | "lambda" => "TooManyRequestsException",
+        _ => "Throttling",
+    };
+    Verdict::Refuse(code, "Rate exceeded".to_owned())
+}
+
 /// A started proxy. What it holds back is dropped with it.
 pub(crate) struct Proxy {
     address: SocketAddr,
@@ -76,6 +103,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
+    answered: Vec<Answered>,
     held: usize,
     released: bool,
     closed: bool,
@@ -115,6 +143,11 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
+    /// What was answered until now, and forgets it.
+    pub(crate) fn take_answered(&self) -> Vec<Answered> {
+        std::mem::take(&mut self.shared.state().answered)
+    }
+
     /// How many calls were held back until now.
     pub(crate) fn held(&self) -> usize {
         self.shared.state().held
@@ -148,7 +181,7 @@ impl Shared {
         let Some(request) = Request::read(&mut client)? else {
             return Ok(());
         };
-        let call = request.call();
+        let (call, begun) = (request.call(), Instant::now());
         let answer = match (self.decide)(&call) {
             Verdict::Pass => self.ask(&request)?,
             Verdict::Hold => {
@@ -157,9 +190,16 @@ impl Shared {
                 }
                 self.ask(&request)?
             }
+            Verdict::Late(time) => {
+                let answer = self.ask(&request)?;
+                std::thread::sleep((begun + time).saturating_duration_since(Instant::now()));
+                answer
+            }
             Verdict::Refuse(code, words) => error(&call.service, code, &words),
             Verdict::Change(from, to) => changed(&self.ask(&request)?, from, to),
         };
+        let ended = Instant::now();
+        self.state().answered.push(Answered { call, begun, ended });
         client.write_all(&answer)
     }
 
@@ -235,14 +275,17 @@ impl Request {
 
     fn call(&self) -> Call {
         // …Credential=KEY/DATE/REGION/SERVICE/aws4_request…
-        let service = header(&self.head, "authorization").and_then(|value| value.split('/').nth(3));
+        let signed = header(&self.head, "authorization").unwrap_or_default();
+        let named = |place| signed.split('/').nth(place).unwrap_or_default().to_owned();
         let body = String::from_utf8_lossy(&self.body);
         let form = body.split('&').find_map(|pair| pair.strip_prefix("Action="));
         // …Kinesis_20131202.DescribeStreamSummary
         let target = header(&self.head, "x-amz-target").and_then(|target| target.rsplit('.').next());
         let line: Vec<&str> = self.head.split(' ').take(2).collect();
         Call {
-            service: service.unwrap_or_default().to_owned(),
+            service: named(3),
+            region: named(2),
+            subject: format!("{} {body}", line.get(1).copied().unwrap_or_default()),
             operation: form.or(target).map_or_else(|| line.join(" "), str::to_owned),
         }
     }
@@ -285,8 +328,11 @@ fn changed(answer: &[u8], from: &str, to: &str) -> Vec<u8> {
 
 fn error(service: &str, code: &str, words: &str) -> Vec<u8> {
     let (status, kind) = match service {
+        "kafka" | "lambda" if code == "TooManyRequestsException" => ("429 Too Many Requests", "application/json"),
         "kinesis" | "lambda" if code != "AccessDeniedException" => ("400 Bad Request", "application/json"),
         "kinesis" | "kafka" | "lambda" => ("403 Forbidden", "application/json"),
+        "ec2" if code == "RequestLimitExceeded" => ("503 Service Unavailable", "text/xml"),
+        _ if code == "Throttling" => ("400 Bad Request", "text/xml"),
         _ => ("403 Forbidden", "text/xml"),
     };
     let inner = format!("<Error><Code>{code}</Code><Message>{words}</Message></Error>");
