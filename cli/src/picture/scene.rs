@@ -796,6 +796,9 @@ impl Path<'_> {
         }
         let shown = &self.network.subnets;
         let rows = shown.iter().map(|id| self.function_subnet(id));
+        let mut rows: Vec<Row> = rows.collect();
+        // By zone, as the brokers are.
+        rows.sort_by(|one, other| one.cells.cmp(&other.cells));
         let (elsewhere, hidden): (Vec<_>, Vec<_>) = self
             .obstacles
             .iter()
@@ -805,13 +808,22 @@ impl Path<'_> {
             mark: Mark::Broken,
             ..Row::new([id.clone()])
         });
-        let rows: Vec<Row> = rows.chain(elsewhere).collect();
+        rows.extend(elsewhere);
         function.rows = some(rows, "subnets");
+        let mut unfit: Vec<(String, Vec<&str>)> = Vec::new();
         for (id, obstacle) in self.obstacles {
-            if matches!(obstacle, Obstacle::Full | Obstacle::Elsewhere { .. }) && function.reasons.len() < REASONS {
-                function.mark = Mark::Broken;
-                function.reasons.push(clean(&format!("{id}: {obstacle}")));
+            if !matches!(obstacle, Obstacle::Full | Obstacle::Elsewhere { .. }) {
+                continue;
             }
+            let reason = obstacle.to_string();
+            match unfit.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, ids)) => ids.push(id),
+                None => unfit.push((reason, vec![id])),
+            }
+        }
+        for (reason, ids) in unfit {
+            function.mark = Mark::Broken;
+            function.reasons.push(clean(&format!("{}: {reason}", ids.join(", "))));
         }
         if !hidden.is_empty() {
             let more = count(hidden.len(), "more subnet does", "more subnets do");
@@ -938,8 +950,8 @@ impl Path<'_> {
 
     /// Routes that are in the way, and would have to be others.
     fn conflicts(&self, route: &mut Part) {
-        for (_, obstacle) in self.obstacles {
-            if !matches!(obstacle, Obstacle::Route { .. }) {
+        for (id, obstacle) in self.obstacles {
+            if !matches!(obstacle, Obstacle::Route { .. }) || !self.network.subnets.contains(id) {
                 continue;
             }
             let reason = clean(&obstacle.to_string());
