@@ -228,8 +228,9 @@ impl<'a> Ground<'a> {
                 .filter(|rule| ends.ours(&rule.owner));
             changes.extend(former.map(|rule| Change::RemoveRule(rule.id.clone())));
             for table in network.route_tables.found().into_iter().flatten() {
-                // What others need stays, and may be more specific.
-                let of_others = |route: &&Route| self.needed_by_others(ends, &table.id, &route.destination);
+                // What others need stays, and may be more specific. To be led by it is to need it too: that is no way by routes that are there anyway.
+                let shared = matches!(way, Way::Peering(_));
+                let of_others = |route: &&Route| shared && self.needed_by_others(ends, &table.id, &route.destination);
                 let former = table
                     .routes
                     .iter()
