@@ -397,6 +397,9 @@ pub struct SettingsArgs {
     /// Keep functions out of any VPC, and reach the brokers over the internet: true or false [default: false]
     #[arg(long, value_name = "BOOL", help_heading = "Network", num_args = 0..=1, default_missing_value = "true")]
     pub public_access: Option<String>,
+    /// Make an interface endpoint for Secrets Manager where a secret is needed and nothing leads there: true or false [default: asked]
+    #[arg(long, value_name = "BOOL", help_heading = "Network", num_args = 0..=1, default_missing_value = "true")]
+    pub secrets_endpoint: Option<String>,
     /// Open ports 9092 to 9098 instead of the one that is used: true or false [default: false]
     #[arg(long, value_name = "BOOL", help_heading = "Network", num_args = 0..=1, default_missing_value = "true")]
     pub all_broker_ports: Option<String>,

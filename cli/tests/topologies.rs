@@ -108,6 +108,16 @@ fn cfn_lint_is_silent_about_each() {
     }
 }
 
+/// The network stack of a VPC from which nothing led to Secrets Manager, as the plan's own test has it.
+#[test]
+fn cfn_lint_is_silent_about_an_endpoint() {
+    let kept = include_str!("../src/plan/tests/snapshots/k2m__plan__tests__topologies__secrets-endpoint.snap");
+    let template = kept.splitn(3, "---\n").nth(2).unwrap();
+    assert!(template.contains("AWS::EC2::VPCEndpoint"), "{template}");
+    let said = cfn_lint(&[("secrets-endpoint", template)], &["eu-west-1"]).unwrap();
+    assert!(said.is_empty(), "{said:?}");
+}
+
 #[test]
 fn each_is_described() {
     let text = std::fs::read_to_string(folder("README.md")).unwrap();

@@ -158,6 +158,53 @@ def delete_peering(peering, _properties):
         ec2._set_vpc_peering_status(ec2._vpc_peering[peering], "deleted", "Deleted")
 
 
+def create_endpoint(_logical_id, properties, _stack):
+    """AWS::EC2::VPCEndpoint. The service's name can lead to one endpoint of a VPC only."""
+    vpc, service = properties["VpcId"], properties["ServiceName"]
+    private = properties.get("PrivateDnsEnabled") in (True, "true")
+    known = [each for each in ec2._vpc_endpoints.values() if (each["VpcId"], each["ServiceName"]) == (vpc, service)]
+    if private and any(each.get("PrivateDnsEnabled") for each in known):
+        raise ValueError(f"private-dns-enabled cannot be set because there is already a conflicting DNS domain for {service} in the VPC {vpc}")
+    endpoint = "vpce-" + uuid.uuid4().hex[:17]
+    ec2._vpc_endpoints[endpoint] = {
+        "VpcEndpointId": endpoint,
+        "VpcEndpointType": properties.get("VpcEndpointType", "Gateway"),
+        "VpcId": vpc,
+        "ServiceName": service,
+        "State": "available",
+        "RouteTableIds": [],
+        "OwnerId": get_account_id(),
+    }
+    update_endpoint(endpoint, {}, properties, None)
+    provisioners._ec2_apply_tags(endpoint, properties)
+    return endpoint, {"Id": endpoint}
+
+
+def update_endpoint(endpoint, _old, new, _stack):
+    ec2._vpc_endpoints[endpoint].update(
+        SubnetIds=list(new.get("SubnetIds", [])),
+        Groups=list(new.get("SecurityGroupIds", [])),
+        PrivateDnsEnabled=new.get("PrivateDnsEnabled") in (True, "true"),
+    )
+    return endpoint, {"Id": endpoint}
+
+
+def delete_endpoint(endpoint, _properties):
+    ec2._vpc_endpoints.pop(endpoint, None)
+
+
+def endpoint_xml(endpoint, tag="item"):
+    """MiniStack leaves groups and names out."""
+    groups = "".join(f"<item><groupId>{group}</groupId></item>" for group in endpoint.get("Groups", []))
+    private = "true" if endpoint.get("PrivateDnsEnabled") else "false"
+    more = f"<groupSet>{groups}</groupSet><privateDnsEnabled>{private}</privateDnsEnabled></{tag}>"
+    return ministack_endpoint_xml(endpoint, tag).rstrip().removesuffix(f"</{tag}>") + more
+
+
+ministack_endpoint_xml = ec2._vpce_fields_xml
+ec2._vpce_fields_xml = endpoint_xml
+
+
 def create_function(logical_id, properties, stack):
     """AWS::Lambda::Function, with the error for code that isn't there and with the VPC that it was given."""
     code = properties.get("Code", {})
@@ -217,6 +264,7 @@ ministack_update_mapping = handlers["AWS::Lambda::EventSourceMapping"]["update"]
 handlers["AWS::Lambda::EventSourceMapping"].update(create=create_mapping, update=update_mapping)
 handlers["AWS::EC2::SecurityGroupIngress"] = security_group_rule("IpPermissions")
 handlers["AWS::EC2::SecurityGroupEgress"] = security_group_rule("IpPermissionsEgress")
+handlers["AWS::EC2::VPCEndpoint"] = {"create": create_endpoint, "update": update_endpoint, "delete": delete_endpoint}
 handlers["AWS::EC2::VPCPeeringConnection"] = {
     "create": create_peering,
     "delete": delete_peering,

@@ -54,7 +54,24 @@ pub(super) async fn network(
         transit_gateway_attachments(client, ids),
         endpoints(client, ids, claims),
     );
-    let prefix_lists = prefix_lists(client, &named_lists(&route_tables, &security_groups)).await;
+    // What leads to Secrets Manager may keep a function out; other endpoints are not on any way of ours.
+    let known: BTreeSet<&String> = security_groups.iter().flatten().map(|group| &group.id).collect();
+    let guards = endpoints.iter().flatten();
+    let guards =
+        guards.filter(|endpoint| endpoint.kind == "Interface" && endpoint.service.ends_with(".secretsmanager"));
+    let guards: BTreeSet<&String> = guards.flat_map(|endpoint| &endpoint.security_groups).collect();
+    let guards: Vec<String> = guards.difference(&known).map(|id| (*id).clone()).collect();
+    let lists = named_lists(&route_tables, &security_groups);
+    let (prefix_lists, guards) = tokio::join!(
+        self::prefix_lists(client, &lists),
+        self::security_groups(client, &guards, claims),
+    );
+    // Those that can't be read are unknown by themselves, and no reason not to know the others.
+    let security_groups = security_groups.map(|mut groups| {
+        groups.extend(guards.unwrap_or_default());
+        groups.sort_by(|one, other| one.id.cmp(&other.id));
+        groups
+    });
     Network {
         vpcs: fact(vpcs),
         subnets: fact(subnets),

@@ -325,7 +325,17 @@ fn conditions(plan: &Plan) -> Vec<String> {
             topic.partitions, topic.replication_factor
         ))
     });
-    removed.chain(unconfirmed).collect()
+    let endpoint = plan
+        .secrets_endpoint
+        .iter()
+        .filter(|endpoint| endpoint.unconfirmed && !endpoint.exists);
+    let endpoint = endpoint.map(|endpoint| {
+        format!(
+            "creates an interface endpoint {} in {}, with {} network interface(s), each of which AWS charges for by the hour; it goes with the last stack that needs it",
+            endpoint.service, endpoint.vpc, endpoint.interfaces
+        )
+    });
+    removed.chain(unconfirmed).chain(endpoint).collect()
 }
 
 /// A mapping that is waited for.

@@ -45,6 +45,7 @@ fn settings() -> Settings {
         peering: None,
         security_group: None,
         public_access: default(false),
+        secrets_endpoint: None,
         pipelines: vec![PipelineSettings {
             stream,
             topic: default("orders".to_owned()),

@@ -139,6 +139,31 @@ pub enum PlanError {
         /// Why not, and what to do.
         reason: String,
     },
+    /// Nothing leads from the functions to their secrets.
+    #[error("the function must reach Secrets Manager in {region}, and nothing leads there from {subnets}: {next}")]
+    NoWayToSecrets {
+        /// The secrets' region.
+        region: String,
+        /// The subnets, each with the reason.
+        subnets: String,
+        /// What to do.
+        next: String,
+    },
+    /// An endpoint that is there keeps the functions from their secrets.
+    #[error(
+        "the interface endpoint {endpoint} takes all that {vpc} sends to {service}, and the function does not get through it: {reason}; a second endpoint with private DNS \
+         can't be beside it"
+    )]
+    SecretsEndpoint {
+        /// Its id.
+        endpoint: String,
+        /// The VPC.
+        vpc: String,
+        /// The service.
+        service: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// The bootstrap brokers can't be used.
     #[error("the cluster's bootstrap brokers `{servers}` can't be used: {reason}; look again")]
     Brokers {
@@ -526,6 +551,8 @@ impl PlanError {
             | Self::Brokers { .. }
             | Self::NoSecret { .. }
             | Self::Secret { .. }
+            | Self::NoWayToSecrets { .. }
+            | Self::SecretsEndpoint { .. }
             | Self::NoTopic { .. }
             | Self::CannotMakeTopic { .. }
             | Self::TopicSetting { .. }

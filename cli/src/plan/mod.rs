@@ -5,6 +5,7 @@
 mod alarms;
 mod authentication;
 pub mod change;
+mod endpoint;
 mod error;
 mod function;
 pub mod limits;
@@ -30,7 +31,7 @@ pub use error::{Attempt, Obstacle, PlanError};
 pub(crate) use function::fitting_memory;
 pub use model::{
     Alarm, DeadLetterTopic, Decision, Destination, Dimension, MappedTopic, NewTopic, Pipeline, Plan, PlannedCluster,
-    PlannedFunction, PlannedMapping, PlannedNetwork, PlannedPeer, PlannedSecrets, Removed, Statement,
+    PlannedEndpoint, PlannedFunction, PlannedMapping, PlannedNetwork, PlannedPeer, PlannedSecrets, Removed, Statement,
 };
 pub(crate) use seen::{same_pipelines, stands};
 
@@ -67,9 +68,10 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
     } else {
         place::choose(settings, &seen, cluster.port, &mut notes)?
     };
-    if let Some(network) = &place.network {
-        secret::reach(&cluster.secrets, network, &seen, &mut notes);
-    }
+    let endpoint = match &place.network {
+        Some(network) => endpoint::reach(&cluster.secrets, network, &seen, &mut notes)?,
+        None => None,
+    };
     function::capacity(&cluster, &seen, &mut notes);
     let mut mappings = mappings.into_iter();
     let mut pipelines = each(&seen, &mut notes, |one, notes| {
@@ -99,9 +101,16 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         let deployed = seen.network_stack(there.1);
         shared::add_topics(&mut network_stacks, deployed, there, &seen.user(), &topics.collect())?;
     }
+    let (needed, secrets_endpoint) = endpoint.unzip();
+    if let (Some(needed), Some(network)) = (needed, &place.network) {
+        let here = (settings.home.region.as_str(), network.vpc.as_str());
+        let deployed = seen.network_stack(here.1);
+        shared::add_endpoint(&mut network_stacks, deployed, here, &seen.user(), needed)?;
+    }
 
     shared::name_each_other(&mut network_stacks, &seen.user());
     Ok(Plan {
+        secrets_endpoint,
         stack: settings.stack.value.clone(),
         region: settings.home.region.clone(),
         account: settings.home.account.clone(),

@@ -28,6 +28,9 @@ pub struct Plan {
     pub cluster: PlannedCluster,
     /// The functions' network; none where they are in no VPC.
     pub network: Option<PlannedNetwork>,
+    /// The interface endpoint for Secrets Manager that a network stack makes, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets_endpoint: Option<PlannedEndpoint>,
     /// Network stacks that the stack needs, in the order in which they are deployed.
     pub network_stacks: Vec<NetworkStack>,
     /// What moves records; each has its own function. Never empty.
@@ -145,6 +148,22 @@ pub struct PlannedNetwork {
     pub egress: Vec<PlannedPeer>,
     /// Whether the stack gives the cluster's group a rule that names the function's group. Else a network stack gives it rules by CIDR block.
     pub ingress_by_group: bool,
+}
+
+/// An interface endpoint that a network stack makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedEndpoint {
+    /// The service.
+    pub service: String,
+    /// The VPC's id.
+    pub vpc: String,
+    /// How many network interfaces it has: AWS charges for each.
+    pub interfaces: usize,
+    /// Whether it is made because nobody said that it must not be: to be confirmed.
+    pub unconfirmed: bool,
+    /// Whether the network stack has it already.
+    pub exists: bool,
 }
 
 /// The other side of a rule.

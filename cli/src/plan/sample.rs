@@ -56,6 +56,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
             egress: vec![PlannedPeer::Group("sg-0a1b2c3d4e5f60718".to_owned())],
             ingress_by_group: true,
         }),
+        secrets_endpoint: None,
         network_stacks: Vec::new(),
         pipelines: vec![Pipeline {
             id: "Orders".to_owned(),

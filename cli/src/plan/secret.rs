@@ -1,23 +1,16 @@
-//! What the function shows to the brokers out of secrets, and whether it can get at them.
+//! What the function shows to the brokers out of secrets.
 
-use k2m_handler::config::Region;
-use k2m_handler::secret::interface_endpoint;
-
+use super::PlannedSecrets;
 use super::error::PlanError;
 use super::notes::{Notes, why};
 use super::seen::Seen;
-use super::{PlannedNetwork, PlannedSecrets};
 use crate::arn::{Arn, SecretArn};
-use crate::facts::network::{Route, RouteTable};
 use crate::facts::{Cluster, Fact};
 use crate::settings::{Authentication, Home, Setting};
 use crate::shell::Command;
 
 /// What MSK demands of the names of secrets for SASL/SCRAM.
 const SCRAM_PREFIX: &str = "AmazonMSK_";
-
-/// Everywhere that no other route leads to.
-const ANYWHERE: &str = "0.0.0.0/0";
 
 /// The way that a secret is for, where nobody chose a way and the cluster takes only those that need one.
 pub(super) fn way(seen: &Seen, possible: &[Authentication]) -> Result<Authentication, PlanError> {
@@ -213,70 +206,4 @@ fn elsewhere(setting: &Setting<SecretArn>, stream: &Home, notes: &mut Notes) -> 
         ));
     }
     Ok(())
-}
-
-/// Says whether the function's subnets lead to Secrets Manager, as far as their routes tell.
-pub(super) fn reach(secrets: &PlannedSecrets, network: &PlannedNetwork, seen: &Seen, notes: &mut Notes) {
-    let mut regions: Vec<&str> = secrets.all().map(|secret| secret.region.as_str()).collect();
-    regions.sort_unstable();
-    regions.dedup();
-    if regions.is_empty() {
-        return;
-    }
-    notes.decide(
-        "way to the secrets",
-        "out of the function's group to port 443",
-        "the function reads its secrets from Secrets Manager: once a sandbox, and again when the brokers refuse what they held",
-    );
-    let region = seen.settings.home.region.as_str();
-    let network_of = seen
-        .networks
-        .get(region)
-        .and_then(|network| network.route_tables.found());
-    let tables = network_of.map_or(&[][..], Vec::as_slice);
-    let without: Vec<String> = network
-        .subnets
-        .iter()
-        .filter_map(|subnet| Some(format!("{subnet} ({})", obstacle(tables, &network.vpc, subnet)?)))
-        .collect();
-    if without.is_empty() {
-        return;
-    }
-    // An interface endpoint leads to the secrets of its own region alone.
-    let own = region;
-    let endpoint = Region::new("region", own)
-        .ok()
-        .filter(|_| regions.iter().all(|region| *region == own))
-        .map(|region| {
-            format!(
-                ", or the VPC an interface endpoint {} that the function's group may speak to on port 443, unless it is there already",
-                interface_endpoint(&region)
-            )
-        });
-    notes.warn(format!(
-        "the function must reach Secrets Manager in {}, and no NAT gateway is known to lead there from {}: give them one{}",
-        regions.join(" and "),
-        without.join(", "),
-        endpoint.unwrap_or_default()
-    ));
-}
-
-/// What keeps a function in this subnet from reaching the internet by a NAT gateway, as far as routes tell.
-fn obstacle(tables: &[RouteTable], vpc: &str, subnet: &str) -> Option<String> {
-    let own = tables
-        .iter()
-        .find(|table| table.subnets.iter().any(|one| one == subnet));
-    let table = own.or_else(|| tables.iter().find(|table| table.main && table.vpc == vpc));
-    let route = table.and_then(|table| table.routes.iter().find(|route| route.destination == ANYWHERE));
-    match route {
-        None => Some(format!("no route to {ANYWHERE}")),
-        Some(Route {
-            active: false, target, ..
-        }) => Some(format!("its route leads to {target}, which is gone")),
-        Some(Route { target, .. }) if target.starts_with("nat-") => None,
-        Some(Route { target, .. }) if target.starts_with("igw-") => Some(format!(
-            "its route leads to {target}, which takes nothing from a function: that has private addresses only"
-        )),
-        Some(Route { target, .. }) => Some(format!("its route leads to {target}")),
-    }
 }

@@ -48,12 +48,19 @@ pub struct Needs {
     /// Topics of clusters in the VPC, for functions in other regions: `CloudFormation` makes a topic in its cluster's region alone.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub topics: BTreeSet<NeededTopic>,
+    /// Interface endpoints in the VPC.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub endpoints: BTreeSet<NeededEndpoint>,
 }
 
 impl Needs {
     /// Whether it is nothing at all.
     pub fn is_empty(&self) -> bool {
-        self.peerings.is_empty() && self.routes.is_empty() && self.ingress.is_empty() && self.topics.is_empty()
+        self.peerings.is_empty()
+            && self.routes.is_empty()
+            && self.ingress.is_empty()
+            && self.topics.is_empty()
+            && self.endpoints.is_empty()
     }
 }
 
@@ -120,6 +127,18 @@ pub struct NeededTopic {
     pub configs: Option<String>,
 }
 
+/// An interface endpoint that a network stack makes. A VPC can have one of a service only, since its name leads there in all of the VPC.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NeededEndpoint {
+    /// The service, such as `com.amazonaws.eu-west-1.secretsmanager`.
+    pub service: String,
+    /// By zone, the subnet that gets a network interface: a zone can have one only.
+    pub subnets: BTreeMap<String, String>,
+    /// The VPC's IPv4 CIDR blocks, all of which are let in: their resolver leads all of them there.
+    pub cidrs: BTreeSet<String>,
+}
+
 /// The network stacks among the facts that this user needs something in, as `(region, stack)`.
 pub fn needed_before(facts: &Facts, user: &str) -> Vec<(String, String)> {
     let region_of = |vpc: &str| {
@@ -182,6 +201,8 @@ pub struct NetworkResources {
     pub ingress: BTreeMap<String, NeededIngress>,
     /// Topics.
     pub topics: BTreeMap<String, NeededTopic>,
+    /// Interface endpoints.
+    pub endpoints: BTreeMap<String, NeededEndpoint>,
 }
 
 /// A user, as its resource shows it.
@@ -235,6 +256,7 @@ impl NetworkStack {
         needs.routes.extend(routes);
         needs.peerings.extend(former.peerings);
         needs.ingress.extend(former.ingress);
+        needs.endpoints.extend(former.endpoints);
         Ok(widened)
     }
 
@@ -308,7 +330,21 @@ impl NetworkStack {
         let ingress = needs().flat_map(|needs| &needs.ingress);
         // In their order, so that of one topic with two numbers of partitions the higher one counts: it can't go down again.
         let topics: BTreeSet<&NeededTopic> = needs().flat_map(|needs| &needs.topics).collect();
+        let mut endpoints: BTreeMap<String, NeededEndpoint> = BTreeMap::new();
+        for needed in needs().flat_map(|needs| &needs.endpoints) {
+            let id = format!("Endpoint{}", short_hash(&needed.service));
+            let endpoint = endpoints.entry(id).or_insert_with(|| needed.clone());
+            endpoint.cidrs.extend(needed.cidrs.iter().cloned());
+            for (zone, subnet) in &needed.subnets {
+                // Of two users with two subnets in a zone one decides, and always the same.
+                let known = endpoint.subnets.entry(zone.clone()).or_insert_with(|| subnet.clone());
+                if subnet < known {
+                    known.clone_from(subnet);
+                }
+            }
+        }
         NetworkResources {
+            endpoints,
             users: self
                 .users
                 .iter()
@@ -376,6 +412,30 @@ pub(super) fn add_topics(
         let needs = stack.users.entry(user.to_owned()).or_default();
         needs.topics.extend(topics.iter().cloned());
     }
+    Ok(())
+}
+
+/// Adds an interface endpoint to the network stack of the functions' VPC, which may not be needed for anything else.
+pub(super) fn add_endpoint(
+    stacks: &mut Vec<NetworkStack>,
+    deployed: &Fact<Stack>,
+    (region, vpc): (&str, &str),
+    user: &str,
+    endpoint: NeededEndpoint,
+) -> Result<(), PlanError> {
+    let name = network_stack_name(vpc);
+    let mut stack = match stacks.iter().position(|stack| stack.stack == name) {
+        Some(place) => stacks.remove(place),
+        None => NetworkStack::of_others(deployed, region, vpc, user)?,
+    };
+    stack
+        .users
+        .entry(user.to_owned())
+        .or_default()
+        .endpoints
+        .insert(endpoint);
+    // The functions' goes last.
+    stacks.push(stack);
     Ok(())
 }
 

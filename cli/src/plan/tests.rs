@@ -1,5 +1,6 @@
 //! The plan from the facts of examples/same-vpc, spoilt in one thing a row; and what must hold for every plan.
 
+mod needs;
 pub(crate) mod several;
 mod stability;
 mod table;
@@ -43,6 +44,7 @@ pub(crate) fn settings() -> Settings {
         peering: None,
         security_group: None,
         public_access: default(false),
+        secrets_endpoint: None,
         pipelines: vec![PipelineSettings {
             stream,
             topic: default("orders".to_owned()),

@@ -175,6 +175,8 @@ pub struct Settings {
     pub security_group: Option<Setting<String>>,
     /// Whether functions are in no VPC.
     pub public_access: Setting<bool>,
+    /// Whether an interface endpoint for Secrets Manager is made where nothing else leads there; asked by default.
+    pub secrets_endpoint: Option<Setting<bool>>,
     /// Each pipeline, in the user's order; never empty, and of each stream there is one.
     pub pipelines: Vec<PipelineSettings>,
     /// Streams of k2m.yaml's pipelines that `--stream` or its variable leaves out.

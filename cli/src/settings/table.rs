@@ -73,7 +73,7 @@ impl Row {
 }
 
 /// Settings that all pipelines of a stack have in common: none of them can stand in one pipeline.
-pub(super) const OF_STACK: [&str; 13] = [
+pub(super) const OF_STACK: [&str; 14] = [
     "cluster",
     "stack",
     "profile",
@@ -86,6 +86,7 @@ pub(super) const OF_STACK: [&str; 13] = [
     "peering",
     "security_group",
     "public_access",
+    "secrets_endpoint",
     "all_broker_ports",
 ];
 
@@ -206,6 +207,8 @@ settings! {
         "that of the functions; it is used as it is, and gets no rule", parse::security_group;
     PUBLIC_ACCESS = public_access: Word<bool>, Is("false"), "`true`, `false`",
         "whether functions are in no VPC and reach the brokers over the internet, where the cluster has public access", boolean;
+    SECRETS_ENDPOINT = secrets_endpoint: Word<bool>, Follows("asked"), "`true`, `false`",
+        "whether an interface endpoint for Secrets Manager, which AWS charges for, is made where functions need a secret and nothing leads there", boolean;
     ALL_BROKER_PORTS = all_broker_ports: Word<bool>, Is("false"), "`true`, `false`",
         "whether rules are for ports 9092 to 9098 instead of the one that is used", boolean;
 

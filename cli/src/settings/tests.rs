@@ -173,6 +173,7 @@ vpc: vpc-1
 peering: pcx-1
 security_group: sg-1
 public_access: true
+secrets_endpoint: true
 all_broker_ports: true
 decode: [gzip, kpl, lines]
 key: /customer/id
@@ -321,6 +322,7 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--vpc", "10.0.0.0/16"],
         &["--vpc", "vpc-"],
         &["--peering", "vpc-1"],
+        &["--secrets-endpoint", "yes"],
         &["--public-access", "yes"],
         &["--security-group", "subnet-1"],
         &["--all-broker-ports", "9092"],

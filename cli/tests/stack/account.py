@@ -303,6 +303,7 @@ def remains():
         "queues": client("sqs").list_queues().get("QueueUrls", []),
         "roles": [each["RoleName"] for each in client("iam").list_roles()["Roles"]],
         "alarms": [each["AlarmName"] for each in client("cloudwatch").describe_alarms()["MetricAlarms"]],
+        "endpoints": [each["ServiceName"] for each in client("ec2").describe_vpc_endpoints()["VpcEndpoints"]],
         "buckets": [each["Name"] for each in client("s3").list_buckets()["Buckets"]],
         "groups": [each["GroupName"] for each in groups if each["GroupName"] not in ("default", "brokers")],
     }

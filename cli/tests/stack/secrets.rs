@@ -39,6 +39,10 @@ fn users_alone_are_taken_and_a_rotation_needs_no_deployment() {
     account.ask(&["associate", &account.cluster, &secret]);
     let deployed = account.json(&deploy, 0);
     assert_eq!(deployed["status"], "created", "{deployed:#}");
+    // Nothing else leads from the VPC to Secrets Manager.
+    let there = remains(&account);
+    assert_eq!(there["endpoints"], json!(["com.amazonaws.eu-west-1.secretsmanager"]));
+    assert_eq!(deployed["networkStacks"][0]["status"], "created", "{deployed:#}");
 
     account.ask(&["put", "orders", "0", "1000"]);
     account.arrived("orders", 1000);

@@ -121,7 +121,27 @@ pub(super) fn secrets(arns: &[&str]) -> Fact<Vec<String>> {
     }
 }
 
+/// No network ACL keeps anything out: those of the example let the brokers' ports through and no more. No VPC has an endpoint.
+pub(super) fn open_acls(facts: &mut Facts) {
+    for network in facts.networks.values_mut() {
+        network.endpoints = Fact::Found { value: Vec::new() };
+        for acl in found(&mut network.network_acls) {
+            acl.entries = [false, true]
+                .map(|egress| AclEntry {
+                    number: 1,
+                    egress,
+                    allow: true,
+                    protocol: "-1".to_owned(),
+                    cidr: "0.0.0.0/0".to_owned(),
+                    ports: None,
+                })
+                .to_vec();
+        }
+    }
+}
+
 pub(super) fn scram_only(facts: &mut Facts, secrets: Option<Fact<Vec<String>>>) {
+    open_acls(facts);
     let cluster = cluster(facts);
     let on = &mut cluster.authentication;
     (on.iam, on.unauthenticated, on.scram) = (false, false, true);
@@ -136,9 +156,120 @@ fn deployed_user(facts: &mut Facts) {
 }
 
 fn mutual_tls_only(facts: &mut Facts) {
+    open_acls(facts);
     let on = &mut cluster(facts).authentication;
     (on.iam, on.unauthenticated, on.mutual_tls) = (false, false, true);
 }
+
+/// Routes out by NAT from everywhere.
+pub(super) fn by_nat(facts: &mut Facts) {
+    for table in tables(facts) {
+        table.routes.retain(|route| route.destination != "0.0.0.0/0");
+        table.routes.push(crate::facts::network::Route {
+            destination: "0.0.0.0/0".to_owned(),
+            target: "nat-0a1b".to_owned(),
+            active: true,
+            propagated: false,
+            owner: Owner::Foreign,
+        });
+    }
+}
+
+/// Somebody's endpoint for Secrets Manager, with a group that lets this in.
+pub(super) fn endpoint(facts: &mut Facts, state: &str, lets_in: &str) {
+    let group: crate::facts::network::SecurityGroup = serde_json::from_value(serde_json::json!({
+        "id": "sg-0d0d0d0d0d0d0d0d0",
+        "vpc": "vpc-0a1b2c3d4e5f60718",
+        "name": "endpoints",
+        "owner": "foreign",
+        "rules": [{"id": "sgr-1", "egress": false, "protocol": "tcp", "ports": [443, 443], "peer": {"cidr": lets_in}, "owner": "foreign"}],
+    }))
+    .unwrap();
+    let network = network(facts);
+    let vpc = found(&mut network.vpcs)[0].id.clone();
+    found(&mut network.security_groups).push(crate::facts::network::SecurityGroup {
+        vpc: vpc.clone(),
+        ..group
+    });
+    network.endpoints = Fact::Found {
+        value: vec![crate::facts::network::Endpoint {
+            id: "vpce-0a1b2c3d".to_owned(),
+            vpc,
+            service: "com.amazonaws.eu-west-1.secretsmanager".to_owned(),
+            kind: "Interface".to_owned(),
+            state: state.to_owned(),
+            subnets: vec![PRIVATE_A.to_owned()],
+            security_groups: vec!["sg-0d0d0d0d0d0d0d0d0".to_owned()],
+            private_dns: true,
+            owner: Owner::Foreign,
+        }],
+    };
+}
+
+const SECRETS_WAY: &[Row] = &[
+    ("nothing leads there", |_, _| {}),
+    ("nothing leads there, and an endpoint is wanted", |s, _| {
+        s.secrets_endpoint = Some(chosen(true));
+    }),
+    ("nothing leads there, and no endpoint is wanted", |s, _| {
+        s.secrets_endpoint = Some(chosen(false));
+    }),
+    ("NAT", |_, f| by_nat(f)),
+    ("NAT, and an endpoint is wanted", |s, f| {
+        by_nat(f);
+        s.secrets_endpoint = Some(chosen(true));
+    }),
+    ("a transit gateway that may lead out", |_, f| {
+        by_nat(f);
+        for route in tables(f).iter_mut().flat_map(|table| &mut table.routes) {
+            if route.target == "nat-0a1b" {
+                route.target = "tgw-0a1b".to_owned();
+            }
+        }
+    }),
+    ("an endpoint that is there", |_, f| {
+        endpoint(f, "available", "10.0.0.0/8")
+    }),
+    ("an endpoint that is there, beside NAT", |_, f| {
+        by_nat(f);
+        endpoint(f, "available", "10.0.0.0/8");
+    }),
+    ("an endpoint that lets others in", |_, f| {
+        endpoint(f, "available", "10.99.0.0/16")
+    }),
+    ("an endpoint that lets others in, beside NAT", |_, f| {
+        by_nat(f);
+        endpoint(f, "available", "10.99.0.0/16");
+    }),
+    ("an endpoint that is not ready", |_, f| {
+        endpoint(f, "pendingAcceptance", "10.0.0.0/8")
+    }),
+    ("an endpoint whose group could not be read", |_, f| {
+        endpoint(f, "available", "10.0.0.0/8");
+        found(&mut network(f).security_groups).pop();
+    }),
+    ("an endpoint without private DNS", |_, f| {
+        endpoint(f, "available", "10.0.0.0/8");
+        found(&mut network(f).endpoints)[0].private_dns = false;
+    }),
+    ("endpoints could not be read", |_, f| {
+        network(f).endpoints = denied("ec2:DescribeVpcEndpoints");
+    }),
+    ("network ACLs that keep an endpoint out", |_, f| {
+        let acls = found(&mut network(f).network_acls).iter_mut();
+        for entry in acls.flat_map(|acl| &mut acl.entries).filter(|entry| entry.egress) {
+            entry.protocol = "6".to_owned();
+            entry.ports = Some((1024, 65535));
+        }
+    }),
+    ("a secret of another region, by NAT", |s, f| {
+        by_nat(f);
+        s.ca_secret = Some(secret(&CERTIFICATE.replace("eu-west-1", "eu-central-1")));
+    }),
+    ("a secret of another region, without NAT", |s, _| {
+        s.ca_secret = Some(secret(&CERTIFICATE.replace("eu-west-1", "eu-central-1")));
+    }),
+];
 
 const AUTHENTICATION: &[Row] = &[
     ("TLS chosen", |s, _| {
@@ -224,6 +355,7 @@ const AUTHENTICATION: &[Row] = &[
         mutual_tls_only(f);
     }),
     ("SCRAM chosen, beside IAM", |s, f| {
+        by_nat(f);
         s.authentication = Some(chosen(Authentication::Scram));
         s.secret = Some(secret(USER));
         let cluster = cluster(f);
@@ -283,6 +415,7 @@ const AUTHENTICATION: &[Row] = &[
     ("an authority of its own", |s, f| {
         s.authentication = Some(chosen(Authentication::Tls));
         s.ca_secret = Some(secret(CERTIFICATE));
+        open_acls(f);
         for route in tables(f).iter_mut().flat_map(|table| &mut table.routes) {
             if route.target.starts_with("nat-") {
                 route.target = "igw-0a1b".to_owned();
@@ -948,6 +1081,22 @@ fn ends() {
 #[test]
 fn authentication() {
     insta::assert_snapshot!(table(AUTHENTICATION));
+}
+
+/// Each row begins with a cluster that takes users alone, and one of its own.
+#[test]
+fn way_to_the_secrets() {
+    let mut text = String::new();
+    for (name, spoil) in SECRETS_WAY {
+        let (mut settings, mut facts) = (settings(), facts());
+        scram_only(&mut facts, Some(secrets(&[USER])));
+        let mut nothing = facts.clone();
+        by_nat(&mut nothing);
+        let healthy = plan(&settings, &nothing).unwrap();
+        spoil(&mut settings, &mut facts);
+        writeln!(text, "## {name}\n{}", shown(&settings, &facts, &healthy)).unwrap();
+    }
+    insta::assert_snapshot!(text);
 }
 
 #[test]

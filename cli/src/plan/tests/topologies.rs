@@ -159,6 +159,19 @@ fn put(facts: &mut Facts, plan: &Plan, stack: &NetworkStack) {
             owner: owner.clone(),
         });
     }
+    for (id, endpoint) in &resources.endpoints {
+        found(&mut network.endpoints).push(crate::facts::network::Endpoint {
+            id: format!("vpce-{id}"),
+            vpc: stack.vpc.clone(),
+            service: endpoint.service.clone(),
+            kind: "Interface".to_owned(),
+            state: "available".to_owned(),
+            subnets: endpoint.subnets.values().cloned().collect(),
+            security_groups: vec![format!("sg-{id}")],
+            private_dns: true,
+            owner: owner.clone(),
+        });
+    }
     let mut made = super::stack("CREATE_COMPLETE", &[], Some(&render_network(stack).unwrap()));
     found(&mut made).name.clone_from(&stack.stack);
     facts.network_stacks.insert(stack.stack.clone(), made);
@@ -535,4 +548,31 @@ fn two_stacks_share_a_network_and_either_may_go_first() {
             assert_eq!(rest.resources().routes, stack.resources().routes);
         }
     }
+}
+
+#[test]
+fn an_endpoint_for_secrets_is_shared_and_stays_while_anybody_needs_it() {
+    let (settings, mut facts) = example("same-vpc");
+    super::table::scram_only(&mut facts, Some(super::table::secrets(&[super::table::USER])));
+    let first = plan(&settings, &facts).unwrap();
+    let endpoint = first.secrets_endpoint.clone().unwrap();
+    assert!(endpoint.unconfirmed && !endpoint.exists, "{endpoint:?}");
+    insta::assert_snapshot!("secrets-endpoint", render_network(&first.network_stacks[0]).unwrap());
+    let after = deployed(&first, &facts);
+    let second = plan(&settings, &after).unwrap();
+    assert!(second.secrets_endpoint.as_ref().unwrap().exists);
+    assert_eq!(first.network_stacks, second.network_stacks);
+    assert_eq!(render(&first).unwrap(), render(&second).unwrap());
+    // Another stack of the VPC has the same one.
+    let mut other = settings.clone();
+    other.stack = chosen("k2m-clicks".to_owned());
+    let mut seen = after;
+    seen.stack = Fact::Absent;
+    for pipeline in seen.pipelines.values_mut() {
+        pipeline.function = Fact::Absent;
+    }
+    let shared = plan(&other, &seen).unwrap();
+    let stack = &shared.network_stacks[0];
+    assert_eq!((stack.users.len(), stack.resources().endpoints.len()), (2, 1));
+    assert!(shared.secrets_endpoint.unwrap().exists);
 }

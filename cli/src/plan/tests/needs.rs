@@ -1,0 +1,244 @@
+//! Least privilege: what a pipeline needs, written down here from AWS's and MSK's own words and from nothing else, is what its role may do: every need is
+//! granted, and every right is needed. For each topology and each way of authentication.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::table::open_acls;
+use super::topologies::{TOPOLOGIES, example};
+use super::*;
+use crate::arn::SecretArn;
+use crate::settings::Authentication;
+
+const SECRET: &str = "secret:AmazonMSK_orders-Ab12Cd";
+const CA: &str = "secret:ca-Ab12Cd";
+/// A customer's key on every stream, so that the right to it is asked for everywhere.
+const KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+
+/// Actions that IAM takes for `*` alone, or that Lambda checks without naming a thing. All others name theirs.
+const WITHOUT_ARN: [&str; 7] = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+    "kinesis:ListStreams",
+];
+
+/// One action on one thing, under a condition or without.
+type Right = (String, String, String);
+
+fn right(action: &str, thing: &Value, condition: &Value) -> Right {
+    (action.to_owned(), thing.to_string(), condition.to_string())
+}
+
+/// What a pipeline needs, told by what it does.
+fn needs(plan: &Plan, pipeline: &Pipeline, settings: &Settings) -> BTreeSet<Right> {
+    let mut needs = BTreeSet::new();
+    let mut need = |actions: &[&str], thing: Value, condition: Value| {
+        needs.extend(actions.iter().map(|action| right(action, &thing, &condition)));
+    };
+    let Plan {
+        partition,
+        account,
+        region,
+        ..
+    } = plan;
+    // The event source mapping reads the stream, and whoever reads an encrypted one uses its key.
+    let stream = json!(pipeline.stream);
+    let read = [
+        "DescribeStream",
+        "DescribeStreamSummary",
+        "GetRecords",
+        "GetShardIterator",
+        "ListShards",
+    ];
+    for action in read {
+        need(&[&format!("kinesis:{action}")], stream.clone(), Value::Null);
+    }
+    need(&["kinesis:ListStreams"], json!("*"), Value::Null);
+    let key = json!(format!("arn:{partition}:kms:{region}:{account}:key/{KEY}"));
+    need(&["kms:Decrypt"], key, Value::Null);
+    // Its log lines.
+    let group = json!({"Fn::GetAtt": [format!("{}LogGroup", pipeline.id), "Arn"]});
+    need(&["logs:CreateLogStream", "logs:PutLogEvents"], group, Value::Null);
+    // A function in a VPC has network interfaces there.
+    if plan.network.is_some() {
+        let interfaces: Vec<&str> = WITHOUT_ARN
+            .into_iter()
+            .filter(|action| action.starts_with("ec2:"))
+            .collect();
+        need(&interfaces, json!("*"), Value::Null);
+    }
+    // The brokers check IAM's word for those who come by IAM alone: to connect, to be idempotent, and for each topic to find it and to write.
+    if plan.cluster.authentication == Authentication::Iam {
+        let cluster = &plan.cluster.arn;
+        need(
+            &["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"],
+            json!(cluster),
+            Value::Null,
+        );
+        for (topic, _) in pipeline.topics() {
+            let topic = format!("{}/{topic}", cluster.replacen(":cluster/", ":topic/", 1));
+            need(
+                &["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
+                json!(topic),
+                Value::Null,
+            );
+        }
+    }
+    // Others show what a secret holds, and Secrets Manager decrypts it in their name.
+    let identity = settings
+        .secret
+        .as_ref()
+        .filter(|_| plan.cluster.authentication.needs_secret());
+    for secret in identity.into_iter().chain(&settings.ca_secret) {
+        let SecretArn { region, account, .. } = &secret.value;
+        let arn = secret.value.as_str();
+        need(&["secretsmanager:GetSecretValue"], json!(arn), Value::Null);
+        let condition = json!({"StringEquals": {
+            "kms:EncryptionContext:SecretARN": arn,
+            "kms:ViaService": format!("secretsmanager.{region}.amazonaws.com"),
+        }});
+        need(
+            &["kms:Decrypt"],
+            json!(format!("arn:{partition}:kms:{region}:{account}:key/*")),
+            condition,
+        );
+    }
+    // The mapping sends what it gives up with the function's rights.
+    match &pipeline.destination {
+        Destination::Own => {
+            let topic = json!({"Ref": format!("{}FailureTopic", pipeline.id)});
+            need(&["sns:Publish"], topic, Value::Null);
+        }
+        Destination::Sns(arn) => need(&["sns:Publish"], json!(arn), Value::Null),
+        Destination::Sqs(arn) => need(&["sqs:SendMessage"], json!(arn), Value::Null),
+    }
+    needs
+}
+
+fn granted(pipeline: &Pipeline) -> BTreeSet<Right> {
+    let mut granted = BTreeSet::new();
+    for statement in &pipeline.statements {
+        assert_eq!(statement.effect, "Allow", "{}", statement.sid);
+        let condition = statement.condition.clone().unwrap_or_default();
+        for (action, resource) in statement
+            .action
+            .iter()
+            .flat_map(|action| statement.resource.iter().map(move |resource| (action, resource)))
+        {
+            let new = granted.insert(right(action, resource, &condition));
+            assert!(new, "{action} on {resource} is granted twice");
+            let all = resource == "*";
+            assert_eq!(all, WITHOUT_ARN.contains(&action.as_str()), "{action} on {resource}");
+        }
+    }
+    granted
+}
+
+/// The cluster takes this way alone, and the settings have the secrets that it needs.
+fn take(way: Authentication, settings: &mut Settings, facts: &mut Facts) {
+    let cluster = cluster(facts);
+    let (key, port) = match way {
+        Authentication::Iam => ("SaslIam", 98),
+        Authentication::Tls | Authentication::MutualTls => ("Tls", 94),
+        Authentication::Plaintext => ("", 92),
+        Authentication::Scram => ("SaslScram", 96),
+    };
+    let on = &mut cluster.authentication;
+    on.iam = way == Authentication::Iam;
+    on.scram = way == Authentication::Scram;
+    on.mutual_tls = way == Authentication::MutualTls;
+    on.unauthenticated = matches!(way, Authentication::Tls | Authentication::Plaintext);
+    cluster.client_encryption = Some(
+        if way == Authentication::Plaintext {
+            "PLAINTEXT"
+        } else {
+            "TLS"
+        }
+        .to_owned(),
+    );
+    for (place, first) in [("", 90), ("Public", 91)] {
+        let servers: Vec<String> = (1..=3)
+            .map(|number| format!("b-{number}.events.example.com:{first}{port}"))
+            .collect();
+        let name = format!("{place}{key}");
+        if !(place == "Public" && way == Authentication::Plaintext) {
+            cluster.bootstrap_brokers.insert(name, servers.join(","));
+        }
+    }
+    // What the example lets in is its own way's port.
+    let wide = |ports: &mut Option<(u16, u16)>| {
+        if ports.is_some_and(|(first, last)| first >= 9092 && last <= 9198) {
+            *ports = Some((9092, 9198));
+        }
+    };
+    for network in facts.networks.values_mut() {
+        let acls = found(&mut network.network_acls).iter_mut();
+        let entries = acls.flat_map(|acl| &mut acl.entries);
+        entries
+            .filter(|entry| entry.allow)
+            .for_each(|entry| wide(&mut entry.ports));
+        let groups = found(&mut network.security_groups).iter_mut();
+        groups
+            .flat_map(|group| &mut group.rules)
+            .for_each(|rule| wide(&mut rule.ports));
+    }
+    if way.needs_secret() {
+        open_acls(facts);
+    }
+    let home = settings.cluster.value.clone();
+    let arn = |resource: &str| {
+        let text = format!(
+            "arn:{}:secretsmanager:{}:{}:{resource}",
+            home.partition, home.region, home.account
+        );
+        chosen(SecretArn::parse(&text).unwrap())
+    };
+    settings.authentication = Some(chosen(way));
+    settings.secret = way.needs_secret().then(|| arn(SECRET));
+    settings.ca_secret = (way == Authentication::MutualTls).then(|| arn(CA));
+}
+
+#[test]
+fn every_right_is_needed_and_every_need_is_granted() {
+    let mut planned = 0;
+    for name in TOPOLOGIES.into_iter().chain(["many-pipelines"]) {
+        for way in Authentication::ALL {
+            let (mut settings, mut facts) = example(name);
+            if facts.cluster.found().unwrap().kind == "SERVERLESS" && way != Authentication::Iam {
+                continue;
+            }
+            take(way, &mut settings, &mut facts);
+            for pipeline in facts.pipelines.values_mut() {
+                found(&mut pipeline.stream).kms_key = Some(KEY.to_owned());
+            }
+            let plan = match plan(&settings, &facts) {
+                Ok(plan) => plan,
+                // No cluster is spoken to without encryption from outside its VPC.
+                Err(PlanError::Authentication { .. })
+                    if name == "public-access" && way == Authentication::Plaintext =>
+                {
+                    continue;
+                }
+                Err(error) => panic!("{name} over {}: {error}", way.name()),
+            };
+            for pipeline in &plan.pipelines {
+                let (needs, granted) = (needs(&plan, pipeline, &settings), granted(pipeline));
+                let missing: Vec<&Right> = needs.difference(&granted).collect();
+                let unneeded: Vec<&Right> = granted.difference(&needs).collect();
+                let of = format!("{name} over {}, {}", way.name(), pipeline.stream_name);
+                assert!(
+                    missing.is_empty() && unneeded.is_empty(),
+                    "{of}: missing {missing:#?}, not needed {unneeded:#?}"
+                );
+                planned += 1;
+            }
+        }
+    }
+    // So that no topology is passed over unseen.
+    assert!(planned >= 5 * TOPOLOGIES.len(), "{planned}");
+}
