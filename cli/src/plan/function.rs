@@ -62,6 +62,7 @@ pub(super) fn mapping(one: &One, seen: &Seen, notes: &mut Notes) -> Result<Plann
         ));
     }
     Ok(PlannedMapping {
+        source: source(one, seen, notes),
         starting_position,
         starting_position_timestamp,
         batch_size: size.value,
@@ -72,6 +73,37 @@ pub(super) fn mapping(one: &One, seen: &Seen, notes: &mut Notes) -> Result<Plann
         bisect: settings.bisect.value,
         enabled: settings.enabled.value,
     })
+}
+
+/// What the mapping reads: the stream, or a consumer of it.
+fn source(one: &One, seen: &Seen, notes: &mut Notes) -> String {
+    let settings = one.settings;
+    let stream = settings.stream.value.as_str();
+    let source = settings
+        .consumer
+        .as_ref()
+        .map_or(stream, |consumer| consumer.value.as_str());
+    if let Some(consumer) = &settings.consumer {
+        notes.decide(
+            "consumer",
+            source,
+            format!("{}; enhanced fan-out: 2 MB a second of each shard for itself, at AWS's price of its own; it has to be ACTIVE, which is not looked at", why(consumer, "")),
+        );
+    }
+    let deployed = seen
+        .stack
+        .as_ref()
+        .and_then(|stack| stack.value(&format!("{}Mapping", one.id), "EventSourceArn"));
+    if let Some(former) = deployed
+        .and_then(serde_yaml::Value::as_str)
+        .filter(|former| *former != source)
+    {
+        notes.warn(format!(
+            "the deployed mapping reads {former}: CloudFormation makes a new one that reads {source} before it takes that away, and the new one begins at the starting position \
+             of its own, so records come twice, or with LATEST are missed"
+        ));
+    }
+    source.to_owned()
 }
 
 /// Where the mapping begins: AWS's word, and seconds since 1970 with `AT_TIMESTAMP`. One that is deployed has begun, and can't begin anew

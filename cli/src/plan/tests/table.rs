@@ -821,6 +821,19 @@ fn map_of(settings: &mut Settings, facts: &mut Facts, texts: usize, topics: usiz
 }
 
 const FUNCTION: &[Row] = &[
+    ("a consumer", |s, _| {
+        s.one().consumer = Some(chosen(format!("{STREAM}/consumer/k2m:1700000000")));
+    }),
+    ("an S3 bucket for what is given up", |s, _| {
+        s.one().failure_destination = Some(chosen("arn:aws:s3:::given-up".to_owned()));
+    }),
+    ("a queue for what is given up, and an e-mail", |s, _| {
+        s.one().failure_destination = Some(chosen("arn:aws:sqs:eu-west-1:123456789012:failed".to_owned()));
+        s.one().failure_email = Some(chosen("on-call@example.com".to_owned()));
+    }),
+    ("an e-mail", |s, _| {
+        s.one().failure_email = Some(chosen("on-call@example.com".to_owned()))
+    }),
     ("at a time", |s, _| {
         s.one().starting_position = chosen(StartingPosition::AtTimestamp("2026-01-31T08:00:00+01:00".to_owned()));
     }),
