@@ -4,6 +4,7 @@
 
 mod alarms;
 mod authentication;
+mod capacity;
 pub mod change;
 mod destination;
 mod endpoint;
@@ -73,7 +74,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         Some(network) => endpoint::reach(&cluster.secrets, network, &seen, &mut notes)?,
         None => None,
     };
-    function::capacity(&cluster, &seen, &mut notes);
+    capacity::connections(&cluster, &seen, &mut notes);
     let mut mappings = mappings.into_iter();
     let mut pipelines = each(&seen, &mut notes, |one, notes| {
         pipeline(one, &seen, &cluster, mappings.next(), notes)
@@ -165,6 +166,7 @@ fn pipeline(
     })?;
     payload::choose(one, seen, notes)?;
     let new_topic = topic::choose(one, seen, cluster, notes)?;
+    capacity::pipeline(one, seen, &mapping, new_topic.as_ref(), notes);
     let mapped_topics = topic::mapped(one, seen, cluster, notes)?;
     let dead_letter_topic = topic::dead_letter(one, seen, cluster, notes)?;
     let function = function::function(one, seen, cluster, notes)?;
