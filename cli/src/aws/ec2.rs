@@ -252,7 +252,8 @@ fn route_table(table: sdk::RouteTable, claims: &Claims<'_>) -> RouteTable {
 }
 
 /// Peering connections that are over: AWS shows them for some hours.
-const OVER: [sdk::VpcPeeringConnectionStateReasonCode; 4] = [
+const OVER: [sdk::VpcPeeringConnectionStateReasonCode; 5] = [
+    sdk::VpcPeeringConnectionStateReasonCode::Failed,
     sdk::VpcPeeringConnectionStateReasonCode::Deleted,
     sdk::VpcPeeringConnectionStateReasonCode::Deleting,
     sdk::VpcPeeringConnectionStateReasonCode::Expired,

@@ -266,9 +266,8 @@ impl Aws {
             security_group,
         } = question;
         let (here, there) = (self.in_region(region), self.in_region(&cluster.region));
-        let kafka = aws_sdk_kafka::Client::new(&there);
+        let (kafka, functions_ec2) = (aws_sdk_kafka::Client::new(&there), aws_sdk_ec2::Client::new(&here));
         let topics: Vec<&String> = topics.iter().collect();
-        let (ec2_here, ec2_there) = (aws_sdk_ec2::Client::new(&here), aws_sdk_ec2::Client::new(&there));
         let (paced_topics, paced_lambda) = (Paced::new(MSK), Paced::new(LAMBDA));
         // Where nobody says where the functions are to be, and they can't be where the brokers are.
         let anywhere = *region != cluster.region && vpc.is_none() && subnets.is_empty();
@@ -294,36 +293,15 @@ impl Aws {
                 let lambda = aws_sdk_lambda::Client::new(&here);
                 paced_lambda.one(lambda::concurrency(&lambda)).await
             },
-            async {
-                let mut seen = kafka::cluster(&kafka, cluster.as_str()).await;
-                let (vpcs, secrets) = tokio::join!(
-                    async {
-                        match &seen.subnets {
-                            Ok(subnets) => ec2::vpcs_of(&ec2_there, subnets).await,
-                            Err(trouble) => Err(trouble.clone()),
-                        }
-                    },
-                    async {
-                        match &seen.cluster {
-                            Ok(found) if found.authentication.scram => {
-                                Some(fact(kafka::scram_secrets(&kafka, cluster.as_str()).await))
-                            }
-                            _ => None,
-                        }
-                    },
-                );
-                if let Ok(found) = &mut seen.cluster {
-                    found.scram_secrets = secrets;
-                }
-                (seen, vpcs)
-            },
+            cluster_and_vpcs(&there, cluster.as_str()),
             kafka::brokers(&kafka, cluster.as_str()),
             paced_topics.all(&topics, |name| kafka::topic(&kafka, cluster.as_str(), name)),
-            ec2::vpcs_of(&ec2_here, subnets),
+            ec2::vpcs_of(&functions_ec2, subnets),
             async {
-                match anywhere {
-                    true => ec2::all_vpcs(&ec2_here).await,
-                    false => Ok(Vec::new()),
+                if anywhere {
+                    ec2::all_vpcs(&functions_ec2).await
+                } else {
+                    Ok(Vec::new())
                 }
             },
         );
@@ -332,31 +310,18 @@ impl Aws {
 
         let claims = Claims::new(stack, &deployed.stack);
         let functions = || deployed.pipelines.iter().filter_map(|(function, _)| function.found());
-        let function_groups: BTreeSet<String> = functions()
-            .flat_map(|function| function.security_groups.clone())
-            .chain(claims.ids("sg-").map(str::to_owned))
-            .chain(security_group.clone())
-            .collect();
+        let deployed_groups = functions().flat_map(|function| function.security_groups.clone());
+        let own_groups = claims.ids("sg-").map(str::to_owned).chain(security_group.clone());
         let deployed_vpcs = functions().filter_map(|function| function.vpc.clone());
-        let function_vpcs = match (named_vpcs, all_vpcs) {
-            (Ok(named), Ok(all)) => {
-                let vpcs: BTreeSet<String> = named
-                    .into_iter()
-                    .chain(all)
-                    .chain(vpc.clone())
-                    .chain(deployed_vpcs)
-                    .collect();
-                Ok(vpcs.into_iter().collect())
-            }
-            (Err(trouble), _) | (_, Err(trouble)) => Err(trouble),
-        };
+        let known = deployed_vpcs.chain(vpc.clone());
+        let function_vpcs = named_vpcs.and_then(|named| Ok(each_once(named.into_iter().chain(all_vpcs?).chain(known))));
         let ends = networks::Ends {
             here: region,
             there: &cluster.region,
             cluster_vpcs: &cluster_vpcs,
             function_vpcs: &function_vpcs,
             cluster_groups: cluster_seen.security_groups.clone(),
-            function_groups: function_groups.into_iter().collect(),
+            function_groups: each_once(deployed_groups.chain(own_groups)),
             claims: &claims,
         };
         let (configuration, (networks, network_stacks)) = tokio::join!(
@@ -388,20 +353,7 @@ impl Aws {
             networks,
             network_stacks,
             stack: deployed.stack,
-            pipelines: streams
-                .iter()
-                .zip(streams_seen)
-                .zip(deployed.pipelines)
-                .map(|((arn, stream), (function, mapping))| {
-                    let pipeline = PipelineFacts {
-                        stream: fact(stream),
-                        function,
-                        mapping,
-                        probe: None,
-                    };
-                    (arn.to_string(), pipeline)
-                })
-                .collect(),
+            pipelines: pipelines(streams, streams_seen, deployed.pipelines),
         })
     }
 
@@ -561,6 +513,53 @@ fn of_stream(mappings: &[Answer<(Mapping, lambda::Reads)>], stream: &str) -> Ans
         .find(|answer| !matches!(answer, Ok(_) | Err(Trouble::Absent)));
     let found = mappings.iter().find(reads).or(unread);
     found.cloned().unwrap_or(Err(Trouble::Absent))
+}
+
+/// The cluster with its secrets, and the VPCs of its subnets.
+async fn cluster_and_vpcs(config: &SdkConfig, cluster: &str) -> (kafka::Seen, Answer<Vec<String>>) {
+    let (kafka, ec2) = (aws_sdk_kafka::Client::new(config), aws_sdk_ec2::Client::new(config));
+    let mut seen = kafka::cluster(&kafka, cluster).await;
+    let (vpcs, secrets) = tokio::join!(
+        async {
+            match &seen.subnets {
+                Ok(subnets) => ec2::vpcs_of(&ec2, subnets).await,
+                Err(trouble) => Err(trouble.clone()),
+            }
+        },
+        async {
+            match &seen.cluster {
+                Ok(found) if found.authentication.scram => Some(fact(kafka::scram_secrets(&kafka, cluster).await)),
+                _ => None,
+            }
+        },
+    );
+    if let Ok(found) = &mut seen.cluster {
+        found.scram_secrets = secrets;
+    }
+    (seen, vpcs)
+}
+
+fn each_once(ids: impl Iterator<Item = String>) -> Vec<String> {
+    let ids: BTreeSet<String> = ids.collect();
+    ids.into_iter().collect()
+}
+
+fn pipelines(
+    streams: &[Arn],
+    seen: Vec<Answer<crate::facts::Stream>>,
+    deployed: Vec<(Fact<Function>, Fact<Mapping>)>,
+) -> BTreeMap<String, PipelineFacts> {
+    let each = streams.iter().zip(seen).zip(deployed);
+    let facts = each.map(|((arn, stream), (function, mapping))| {
+        let pipeline = PipelineFacts {
+            stream: fact(stream),
+            function,
+            mapping,
+            probe: None,
+        };
+        (arn.to_string(), pipeline)
+    });
+    facts.collect()
 }
 
 /// A count, which AWS gives as a signed number.

@@ -27,6 +27,9 @@ pub(super) struct Ends<'a> {
     pub(super) claims: &'a Claims<'a>,
 }
 
+/// A region, the VPCs that matter there, and the security groups.
+type Region<'a> = (&'a str, Answer<Vec<String>>, Vec<String>);
+
 /// What was seen: networks by region, network stacks by name.
 pub(super) type Seen = (BTreeMap<String, Network>, BTreeMap<String, Fact<Stack>>);
 
@@ -41,7 +44,7 @@ pub(super) async fn look(config: impl Fn(&str) -> SdkConfig, ends: Ends<'_>) -> 
         function_groups,
         claims,
     } = ends;
-    let mut regions: Vec<(&str, Answer<Vec<String>>, Vec<String>)> = Vec::new();
+    let mut regions: Vec<Region> = Vec::new();
     if *cluster_vpcs != Err(Trouble::Absent) {
         let mut vpcs = cluster_vpcs.clone();
         if here == there {
@@ -60,6 +63,7 @@ pub(super) async fn look(config: impl Fn(&str) -> SdkConfig, ends: Ends<'_>) -> 
         stacks.extend(names.map(|name| (*region, name)));
     }
     let stacks: Vec<(&str, String)> = stacks.into_iter().collect();
+    let looked: Vec<String> = stacks.iter().map(|(_, name)| name.clone()).collect();
     let networks = regions.iter().map(|(region, vpcs, groups)| {
         let client = aws_sdk_ec2::Client::new(&config(region));
         async move { ((*region).to_owned(), ec2::network(&client, vpcs, groups, claims).await) }
@@ -81,7 +85,7 @@ pub(super) async fn look(config: impl Fn(&str) -> SdkConfig, ends: Ends<'_>) -> 
         .map(|((_, name), seen)| (name, fact(seen)))
         .collect();
     for network in networks.values_mut() {
-        super::owner::claim_routes(network, stacks.values().filter_map(Fact::found));
+        super::owner::claim_shared(network, &looked, &stacks);
     }
     (networks, stacks)
 }

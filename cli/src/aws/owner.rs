@@ -3,7 +3,7 @@
 //! A resource belongs to a stack of k2m when that stack's own list names it, when it carries the tag [`STACK_TAG`], or, for a security group's
 //! rule, when its description begins with [`RULE_DESCRIPTION`] and the stack's name. All else is somebody else's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::deployed::{RULE_DESCRIPTION, STACK_TAG};
 use crate::facts::{Fact, Network, Owner, Stack};
@@ -82,22 +82,57 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// Gives routes to the network stacks whose list names them: such a route has neither an id nor tags.
-pub(super) fn claim_routes<'s>(network: &mut Network, stacks: impl Iterator<Item = &'s Stack> + Clone) {
+/// Gives routes to the network stacks whose templates have them: such a route has neither an id nor tags. What names a network stack that is
+/// known to be gone is nobody's.
+pub(super) fn claim_shared(network: &mut Network, looked: &[String], stacks: &BTreeMap<String, Fact<Stack>>) {
+    let gone = |owner: &Owner| match owner {
+        Owner::K2mStack(stack) => looked.contains(stack) && !stacks.contains_key(stack),
+        Owner::ThisStack | Owner::Foreign => false,
+    };
+    if let Fact::Found { value: groups } = &mut network.security_groups {
+        let rules = groups.iter_mut().flat_map(|group| &mut group.rules);
+        for rule in rules.filter(|rule| gone(&rule.owner)) {
+            rule.owner = Owner::Foreign;
+        }
+    }
+    if let Fact::Found { value: peerings } = &mut network.peerings {
+        for peering in peerings.iter_mut().filter(|peering| gone(&peering.owner)) {
+            peering.owner = Owner::Foreign;
+        }
+    }
     let Fact::Found { value: tables } = &mut network.route_tables else {
         return;
     };
-    for table in tables {
-        for route in table.routes.iter_mut().filter(|route| route.owner == Owner::Foreign) {
-            let name = format!("{}|{}", table.id, route.destination);
-            let owner = stacks
-                .clone()
-                .find(|stack| stack.made_by_k2m && stack.resources.values().any(|id| *id == name));
-            if let Some(stack) = owner {
+    for stack in stacks
+        .values()
+        .filter_map(Fact::found)
+        .filter(|stack| stack.made_by_k2m)
+    {
+        let own = routes_of(stack);
+        for table in tables.iter_mut() {
+            let routes = table.routes.iter_mut().filter(|route| route.owner == Owner::Foreign);
+            for route in routes.filter(|route| own.contains(&(table.id.clone(), route.destination.clone()))) {
                 route.owner = Owner::K2mStack(stack.name.clone());
             }
         }
     }
+}
+
+/// Table and destination of each route in a stack's template.
+fn routes_of(stack: &Stack) -> BTreeSet<(String, String)> {
+    let template = stack.template.as_deref();
+    let template: Option<serde_yaml::Value> = template.and_then(|text| serde_yaml::from_str(text).ok());
+    let resources = template
+        .as_ref()
+        .and_then(|template| template.get("Resources")?.as_mapping());
+    let routes = resources.into_iter().flatten().filter_map(|(_, resource)| {
+        let properties = resource
+            .get("Properties")
+            .filter(|_| resource["Type"].as_str() == Some("AWS::EC2::Route"))?;
+        let text = |name: &str| properties.get(name)?.as_str().map(str::to_owned);
+        Some((text("RouteTableId")?, text("DestinationCidrBlock")?))
+    });
+    routes.collect()
 }
 
 #[cfg(test)]

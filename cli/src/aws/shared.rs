@@ -64,7 +64,13 @@ impl Peerings for Aws {
                 .try_collect()
                 .await
                 .map_err(|error| sorted(&error, "ec2:DescribeVpcPeeringConnections", &[]))?;
-            let live = found.into_iter().find(|connection| !ec2::is_over(connection));
+            let live = found.into_iter().filter(|connection| !ec2::is_over(connection));
+            // One that works counts before one that is on its way out.
+            let live = live.max_by_key(|connection| match ec2::status_of(connection).as_str() {
+                "active" => 2,
+                "pending-acceptance" | "provisioning" | "initiating-request" => 1,
+                _ => 0,
+            });
             Ok(live.map(|connection| {
                 let status = ec2::status_of(&connection);
                 (connection.vpc_peering_connection_id.unwrap_or_default(), status)

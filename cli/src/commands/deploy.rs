@@ -22,7 +22,7 @@ use crate::deploy::{DeployError, outcome::Deployed};
 use crate::exit::Exit;
 use crate::facts::{Fact, Facts};
 use crate::plan::change::{Change, NetworkChange};
-use crate::plan::shared::{NETWORK_STACKS, user};
+use crate::plan::shared::{NETWORK_STACKS, needed_before, user};
 use crate::plan::{Pipeline, Plan};
 use crate::report::Reporter;
 use crate::settings::{Settings, Source};
@@ -113,49 +113,23 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
 
     let before = settled.stack.as_ref().filter(|_| !replaces);
     let before = before.and_then(|stack| stack.outputs.get(NETWORK_STACKS));
-    let former: Vec<(String, String)> = before.map(|output| named(output)).unwrap_or_default();
-    let regions = plan.network_stacks.iter().map(|stack| stack.region.as_str());
-    let regions = Regions::new(
-        &aws,
-        &place,
-        regions.chain(former.iter().map(|(region, _)| region.as_str())),
-    );
-    let machines = regions.machines(attended);
-    let networks = Networks {
-        machines: &machines,
-        peerings: &aws,
-        stacks: &aws,
-    };
-    let agreed = agree_to_networks(attended, &plan, &facts, template.text()).await?;
-    let me = user(&place.region, name);
-    // First with what the functions need where they are, and when they have moved, without.
-    let widened = plan.network_stacks.iter().map(|stack| {
-        let deployed = facts.network_stacks.get(&stack.stack).unwrap_or(&Fact::Absent);
-        stack.with_former(deployed, &me)
-    });
-    let widened = widened.collect::<Result<Vec<_>, _>>()?;
-    let mut network_stacks = networks.deploy(&widened).await?;
-
-    let mut deployed = deploy_plan(&machine, &plan, template.text(), &handler, replaces, agreed).await?;
-    deployed.plan_warnings = plan.warnings.clone();
-    if widened != plan.network_stacks {
-        // What came of it first is told: the second time only takes away.
-        let narrowed = networks.deploy(&plan.network_stacks).await?;
-        for (first, then) in network_stacks.iter_mut().zip(narrowed) {
-            if first.status == "unchanged" {
-                *first = then;
-            }
+    let mut former: Vec<(String, String)> = before.map(|output| named(output)).unwrap_or_default();
+    // What an earlier run that was stopped half way had no time to give back.
+    for stack in needed_before(&facts, &user(&place.region, name)) {
+        if !former.contains(&stack) {
+            former.push(stack);
         }
     }
-    deployed.network_stacks = network_stacks;
-    // What the stack needed before, and needs no more.
-    let needed = |(region, name): &(String, String)| {
-        let mut stacks = plan.network_stacks.iter();
-        stacks.any(|stack| stack.stack == *name && stack.region == *region)
+    let work = Work {
+        aws: &aws,
+        attended,
+        place: &place,
+        facts: &facts,
+        plan: &plan,
+        template: template.text(),
+        former,
     };
-    let over: Vec<(String, String)> = former.into_iter().rev().filter(|stack| !needed(stack)).collect();
-    let released = networks.release(&over, &me).await?;
-    deployed.network_stacks.extend(released);
+    let mut deployed = work.deploy(&machine, &handler, replaces).await?;
     let waited = attended.unless_stopped(name, async {
         Ok::<_, LookError>(mapping_trouble(&aws, attended, &plan).await)
     });
@@ -205,19 +179,90 @@ fn doctor(settings: &Settings) -> String {
     command
 }
 
+/// What is to be deployed, and what for.
+struct Work<'a> {
+    aws: &'a Aws,
+    attended: &'a Attended<'a>,
+    place: &'a Place,
+    facts: &'a Facts,
+    plan: &'a Plan,
+    template: &'a str,
+    /// The network stacks that the deployed stack needs, as `(region, stack)`.
+    former: Vec<(String, String)>,
+}
+
+impl Work<'_> {
+    /// Deploys the network stacks, the stack itself, and gives back what it needs no more.
+    async fn deploy(&self, machine: &Machine<'_>, handler: &Bundle, replaces: bool) -> Result<Deployed, CommandError> {
+        let Self {
+            aws,
+            attended,
+            place,
+            facts,
+            plan,
+            template,
+            former,
+        } = self;
+        let regions = plan.network_stacks.iter().map(|stack| stack.region.as_str());
+        let regions = Regions::new(
+            aws,
+            place,
+            regions.chain(former.iter().map(|(region, _)| region.as_str())),
+        );
+        let machines = regions.machines(attended);
+        let networks = Networks {
+            machines: &machines,
+            peerings: *aws,
+            stacks: *aws,
+        };
+        // What the stack needed before, and needs no more.
+        let needed = |(region, name): &(String, String)| {
+            let mut stacks = plan.network_stacks.iter();
+            stacks.any(|stack| stack.stack == *name && stack.region == *region)
+        };
+        let over: Vec<(String, String)> = former.iter().rev().filter(|stack| !needed(stack)).cloned().collect();
+        let agreed = agree_to_networks(attended, plan, facts, template, &over).await?;
+        let me = user(&place.region, &plan.stack);
+        // First with what the functions need where they are, and when they have moved, without.
+        let widened = plan.network_stacks.iter().map(|stack| {
+            let deployed = facts.network_stacks.get(&stack.stack).unwrap_or(&Fact::Absent);
+            stack.with_former(deployed, &me)
+        });
+        let widened = widened.collect::<Result<Vec<_>, _>>()?;
+        let mut network_stacks = networks.deploy(&widened, &me).await?;
+
+        let mut deployed = deploy_plan(machine, plan, template, handler, replaces, agreed).await?;
+        deployed.plan_warnings = plan.warnings.clone();
+        if widened != plan.network_stacks {
+            // What came of it first is told: the second time only takes away.
+            let narrowed = networks.deploy(&plan.network_stacks, &me).await?;
+            for (first, then) in network_stacks.iter_mut().zip(narrowed) {
+                if first.status == "unchanged" {
+                    *first = then;
+                }
+            }
+        }
+        deployed.network_stacks = network_stacks;
+        let released = networks.release(&over, &me).await?;
+        deployed.network_stacks.extend(released);
+        Ok(deployed)
+    }
+}
+
 /// Shows what would change in network stacks, and asks once for them and the stack. Whether that was asked.
 async fn agree_to_networks(
     attended: &Attended<'_>,
     plan: &Plan,
     facts: &Facts,
     template: &str,
+    over: &[(String, String)],
 ) -> Result<bool, CommandError> {
     let changes = networks::changes(plan, facts)?;
     let pending: Vec<&NetworkChange> = changes
         .iter()
         .filter(|change| change.change.pending() != Some(false))
         .collect();
-    if pending.is_empty() {
+    if pending.is_empty() && over.is_empty() {
         return Ok(false);
     }
     for change in &pending {
@@ -228,14 +273,24 @@ async fn agree_to_networks(
     for condition in conditions(plan) {
         attended.tell(&format!("  ! {condition}"));
     }
+    for (region, stack) in over {
+        attended.tell(&format!(
+            "then {stack} in {region} is given back: it goes with the last that needs it"
+        ));
+    }
     let names: Vec<&str> = pending.iter().map(|change| change.stack.as_str()).collect();
-    let question = format!("Deploy {}, and then {}?", names.join(", "), plan.stack);
+    let question = if names.is_empty() {
+        format!("Deploy {}?", plan.stack)
+    } else {
+        format!("Deploy {}, and then {}?", names.join(", "), plan.stack)
+    };
     let agreed = attended
         .unless_stopped(&plan.stack, attended.confirm(&question))
         .await?;
-    match agreed {
-        true => Ok(true),
-        false => Err(DeployError::Declined.into()),
+    if agreed {
+        Ok(true)
+    } else {
+        Err(DeployError::Declined.into())
     }
 }
 

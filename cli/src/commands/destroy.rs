@@ -81,10 +81,13 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
         peerings: &aws,
         stacks: &aws,
     };
-    if needed.is_empty() {
-        // A stack that is gone half way says nothing any more.
-        let regions: Vec<&str> = regions.into_iter().collect();
-        needed = attended.unless_stopped(&name, networks.of_user(&regions, &me)).await?;
+    // A stack that is gone half way says nothing any more, and one that was stopped half way not all.
+    let regions: Vec<&str> = regions.into_iter().collect();
+    let found = attended.unless_stopped(&name, networks.of_user(&regions, &me)).await?;
+    for stack in found {
+        if !needed.contains(&stack) {
+            needed.push(stack);
+        }
     }
     // What leads through a peering connection goes before the connection itself.
     needed.reverse();

@@ -34,7 +34,14 @@ pub async fn run(args: DrawnPlanArgs, reporter: &mut Reporter) -> Result<Exit, C
     let template = rendered(&plan)?;
     let change = Change::between(&facts.stack, template.text())?;
     let network_changes = networks::changes(&plan, &facts)?;
-    let exit = exit(network_changes.iter().map(|network| &network.change).chain([&change]));
+    let exit = exit(
+        network_changes
+            .iter()
+            .map(|network| &network.change)
+            .chain([&change])
+            .collect::<Vec<_>>()
+            .as_slice(),
+    );
     plan.warnings.extend(health::warnings(&settings, &facts));
     drawn(&Scene::of_plan(&plan, &facts), diagram, reporter)?;
     output(reporter.result(&Digest {
@@ -58,10 +65,10 @@ fn drawn(scene: &Scene, path: Option<&Path>, reporter: &Reporter) -> Result<(), 
 }
 
 /// What is pending anywhere is certain; what nobody knows is not.
-fn exit<'a>(changes: impl Iterator<Item = &'a Change> + Clone) -> Exit {
-    if changes.clone().any(|change| change.pending() == Some(true)) {
+fn exit(changes: &[&Change]) -> Exit {
+    if changes.iter().any(|change| change.pending() == Some(true)) {
         Exit::ChangesPending
-    } else if changes.clone().any(|change| change.pending().is_none()) {
+    } else if changes.iter().any(|change| change.pending().is_none()) {
         Exit::CouldNotTell
     } else {
         Exit::Fine

@@ -330,13 +330,20 @@ impl Machine<'_> {
     /// Deletes a stack that was agreed to be deleted with another; that there is none is fine.
     pub fn remove<'a>(&'a self, name: &'a str) -> Running<'a, ()> {
         Box::pin(async move {
-            let settled = self.settle(name, Goal::Destroy).await?;
-            if let Some(stack) = settled.stack.as_ref().filter(|_| settled.step == Step::Delete) {
-                self.user
-                    .tell(&format!("deleting the stack {name} in {}", self.place.region));
-                self.delete(name, stack).await?;
+            let (stack, step) = self.unless_stopped(name, self.decide(name, Goal::Destroy)).await?;
+            match (stack, step) {
+                // Whoever began that may need it.
+                (Some(stack), Step::Wait) => Err(DeployError::Busy {
+                    stack: name.to_owned(),
+                    status: stack.status,
+                }),
+                (Some(stack), Step::Delete) => {
+                    self.user
+                        .tell(&format!("deleting the stack {name} in {}", self.place.region));
+                    self.delete(name, &stack).await.map(drop)
+                }
+                _ => Ok(()),
             }
-            Ok(())
         })
     }
 

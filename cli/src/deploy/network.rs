@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::DeployError;
 use super::machine::{Job, Machine};
 use super::outcome::{DESTROYED, Happened};
-use super::port::{Doing, Fault};
+use super::port::{Doing, Fault, FaultKind};
 use super::state::{Goal, Step};
 use crate::facts::{Fact, Stack};
 use crate::plan::PlanError;
@@ -18,6 +18,7 @@ use crate::template::render_network;
 
 /// How long a peering connection may take to become active, and how often it is looked at.
 const PEERING_LIMIT: Duration = Duration::from_mins(5);
+const PEERING_PATIENCE: Duration = Duration::from_mins(1);
 const PEERING_WAIT: Duration = Duration::from_secs(5);
 
 /// A peering connection that a network stack makes.
@@ -79,14 +80,17 @@ impl std::fmt::Debug for Networks<'_> {
 
 impl Networks<'_> {
     /// Deploys them in this order, which is that of what they need of each other. The user has agreed to it.
-    pub async fn deploy(&self, stacks: &[NetworkStack]) -> Result<Vec<NetworkOutcome>, DeployError> {
+    /// Of their users only this one is changed: what the others need is read again, when nothing else is at work on the stack.
+    pub async fn deploy(&self, stacks: &[NetworkStack], user: &str) -> Result<Vec<NetworkOutcome>, DeployError> {
         let mut outcomes = Vec::new();
         // By VPC.
         let mut outputs: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
         for stack in stacks {
             let machine = self.machine(&stack.region)?;
             let replaces = self.make_room(machine, &stack.stack).await?;
-            let (outcome, told) = self.put(machine, stack, &outputs, replaces).await?;
+            let seen = self.seen(&stack.region, &stack.stack).await?;
+            let fresh = stack.beside_others(&seen, user).map_err(network)?;
+            let (outcome, told) = self.put(machine, &fresh, &outputs, replaces).await?;
             outputs.insert(&stack.vpc, told);
             outcomes.push(outcome);
         }
@@ -96,7 +100,14 @@ impl Networks<'_> {
     /// Gives back what a stack needed: of each network stack, named as `region/stack`, what others need stays.
     pub async fn release(&self, names: &[(String, String)], user: &str) -> Result<Vec<NetworkOutcome>, DeployError> {
         let mut outcomes = Vec::new();
+        // What leads through a peering connection goes before the connection.
+        let mut ordered = Vec::new();
         for (region, name) in names {
+            let seen = self.seen(region, name).await?;
+            ordered.push((makes_peerings(&seen, user), region, name));
+        }
+        ordered.sort_by_key(|(makes, ..)| *makes);
+        for (_, region, name) in ordered {
             let Some(vpc) = name.strip_prefix(NETWORK_STACK_PREFIX) else {
                 continue;
             };
@@ -127,15 +138,25 @@ impl Networks<'_> {
     pub async fn of_user(&self, regions: &[&str], user: &str) -> Result<Vec<(String, String)>, DeployError> {
         let mut found = Vec::new();
         for region in regions {
-            let names = self.stacks.network_stack_names(region).await;
-            for name in names.map_err(|fault| call("list network stacks", fault))? {
+            let names = match self.stacks.network_stack_names(region).await {
+                Ok(names) => names,
+                // Most have none; who may see a stack by its name only still may delete it.
+                Err(fault) if matches!(fault.kind, FaultKind::Denied(_)) => continue,
+                Err(fault) => return Err(call("list network stacks", fault)),
+            };
+            for name in names {
                 let Some(vpc) = name.strip_prefix(NETWORK_STACK_PREFIX) else {
                     continue;
                 };
                 let seen = self.seen(region, &name).await?;
                 let all = NetworkStack::of_others(&seen, region, vpc, "").map_err(network)?;
-                if all.users.contains_key(user) {
-                    found.push(((*region).to_owned(), name));
+                if let Some(needs) = all.users.get(user) {
+                    let beside = needs.beside.iter().flat_map(|place| named(place));
+                    for stack in std::iter::once(((*region).to_owned(), name)).chain(beside) {
+                        if !found.contains(&stack) {
+                            found.push(stack);
+                        }
+                    }
                 }
             }
         }
@@ -227,6 +248,8 @@ impl Networks<'_> {
 
     /// Accepts what waits, as long as it is polled. What can't be told now is told when the stack is there.
     async fn accept_for_ever(&self, machine: &Machine<'_>, links: &[Link]) -> std::convert::Infallible {
+        // CloudFormation may accept it itself, and is not to be overtaken.
+        machine.world.sleep(PEERING_PATIENCE).await;
         loop {
             machine.world.sleep(PEERING_WAIT).await;
             for link in links {
@@ -279,6 +302,12 @@ impl Networks<'_> {
             }
         }
     }
+}
+
+/// Whether a network stack makes a peering connection for this user.
+fn makes_peerings(stack: &Fact<Stack>, user: &str) -> bool {
+    let all = NetworkStack::of_others(stack, "", "", "");
+    all.is_ok_and(|all| all.users.get(user).is_some_and(|needs| !needs.peerings.is_empty()))
 }
 
 /// AWS's word for a connection that nobody has accepted.

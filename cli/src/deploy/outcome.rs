@@ -161,7 +161,7 @@ pub fn lines(changes: &[Change]) -> Vec<String> {
 }
 
 /// What is lost with the resource that goes; empty where that is nothing that anybody would miss.
-fn lost(change: &Change) -> &'static str {
+pub(super) fn lost(change: &Change) -> &'static str {
     match (change.action, change.resource_type.as_str()) {
         (Action::Replace | Action::MayReplace, MAPPING) => {
             "with a new one, its position in the stream is lost: it begins at its starting position"

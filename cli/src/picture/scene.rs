@@ -237,7 +237,11 @@ impl Scene {
             .iter()
             .map(|proof| proof.destination_address.as_str())
             .collect();
-        let brokers = count(brokers.len(), "broker", "brokers");
+        let brokers = if facts.brokers.found().is_some() {
+            count(brokers.len(), "broker", "brokers")
+        } else {
+            count(brokers.len(), "subnet of the cluster", "subnets of the cluster")
+        };
         let trusted = plan
             .proofs
             .iter()
@@ -513,6 +517,13 @@ impl<'a> World<'a> {
             .find(|subnet| subnet.id == id)
     }
 
+    fn subnet_row(&self, id: &str) -> Row {
+        match self.subnet(id) {
+            Some(subnet) => Row::new([subnet.zone.clone(), subnet.cidr.clone(), id.to_owned()]),
+            None => Row::new([id.to_owned()]),
+        }
+    }
+
     /// A VPC with nothing in it yet.
     fn frame(&self, id: &str) -> Frame {
         let mut details = Vec::new();
@@ -537,12 +548,15 @@ impl<'a> World<'a> {
     }
 
     fn cluster(&self, arn: &str, port: Option<u16>, spoken: Option<&str>) -> Part {
-        let mut cluster = Part::new(Shape::Node, "MSK cluster", arn.split('/').nth(1).unwrap_or(arn));
-        let version = self
-            .facts
-            .cluster
-            .found()
-            .and_then(|cluster| cluster.kafka_version.as_ref());
+        let seen = self.facts.cluster.found();
+        let serverless = seen.is_some_and(|cluster| cluster.kind == "SERVERLESS");
+        let kind = if serverless {
+            "MSK Serverless cluster"
+        } else {
+            "MSK cluster"
+        };
+        let mut cluster = Part::new(Shape::Node, kind, arn.split('/').nth(1).unwrap_or(arn));
+        let version = seen.and_then(|cluster| cluster.kafka_version.as_ref());
         let line = spoken.map(str::to_owned).into_iter();
         let line: Vec<String> = line
             .chain(version.map(|version| format!("Kafka {}", clean(version))))
@@ -567,7 +581,15 @@ impl<'a> World<'a> {
                     .chain([broker.subnet.clone()]),
             )
         });
-        cluster.rows = some(rows.collect(), "brokers");
+        let mut rows: Vec<Row> = rows.collect();
+        if rows.is_empty() {
+            // Of a serverless cluster nobody says where its brokers are, only in which subnets.
+            let ids = seen.map_or(&[][..], |cluster| &cluster.subnets).iter();
+            rows.extend(ids.map(|id| self.subnet_row(id)));
+            cluster.rows = some(rows, "subnets");
+            return cluster;
+        }
+        cluster.rows = some(rows, "brokers");
         cluster
     }
 
@@ -739,7 +761,9 @@ impl Path<'_> {
         let same_vpc = self.network.vpc == self.network.cluster_vpc;
         let near = self.near(flows, same_vpc);
         let mut far = self.far(same_vpc);
-        far.push(self.world.cluster(cluster, Some(self.port), spoken));
+        // Private addresses are not where the internet leads.
+        let port = Some(self.port).filter(|_| !self.network.vpc.is_empty());
+        far.push(self.world.cluster(cluster, port, spoken));
         far.push(topics(flows));
         let mut frame = self.world.frame(&self.network.vpc);
         if same_vpc {
@@ -772,6 +796,9 @@ impl Path<'_> {
         }
         let shown = &self.network.subnets;
         let rows = shown.iter().map(|id| self.function_subnet(id));
+        let mut rows: Vec<Row> = rows.collect();
+        // By zone, as the brokers are.
+        rows.sort_by(|one, other| one.cells.cmp(&other.cells));
         let (elsewhere, hidden): (Vec<_>, Vec<_>) = self
             .obstacles
             .iter()
@@ -781,13 +808,22 @@ impl Path<'_> {
             mark: Mark::Broken,
             ..Row::new([id.clone()])
         });
-        let rows: Vec<Row> = rows.chain(elsewhere).collect();
+        rows.extend(elsewhere);
         function.rows = some(rows, "subnets");
+        let mut unfit: Vec<(String, Vec<&str>)> = Vec::new();
         for (id, obstacle) in self.obstacles {
-            if matches!(obstacle, Obstacle::Full | Obstacle::Elsewhere { .. }) && function.reasons.len() < REASONS {
-                function.mark = Mark::Broken;
-                function.reasons.push(clean(&format!("{id}: {obstacle}")));
+            if !matches!(obstacle, Obstacle::Full | Obstacle::Elsewhere { .. }) {
+                continue;
             }
+            let reason = obstacle.to_string();
+            match unfit.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, ids)) => ids.push(id),
+                None => unfit.push((reason, vec![id])),
+            }
+        }
+        for (reason, ids) in unfit {
+            function.mark = Mark::Broken;
+            function.reasons.push(clean(&format!("{}: {reason}", ids.join(", "))));
         }
         if !hidden.is_empty() {
             let more = count(hidden.len(), "more subnet does", "more subnets do");
@@ -798,12 +834,11 @@ impl Path<'_> {
             function.lines.push("in no VPC".to_owned());
         }
         let mut egress = self.hop("security group", &[Hop::Egress]);
-        match &self.network.function_group {
-            Some(group) => egress.name = clean(group),
-            None => {
-                egress.name = String::from("of the function");
-                egress.state = self.world.has("FunctionSecurityGroup");
-            }
+        if let Some(group) = &self.network.function_group {
+            egress.name = clean(group);
+        } else {
+            egress.name = String::from("of the function");
+            egress.state = self.world.has("FunctionSecurityGroup");
         }
         let peers = self.network.egress.iter().map(|peer| {
             let peer = match peer {
@@ -907,20 +942,16 @@ impl Path<'_> {
             Some((_, Obstacle::Unknown(_))) => Mark::Unknown,
             Some(_) => Mark::Broken,
         };
-        let cells = match self.world.subnet(id) {
-            Some(subnet) => vec![subnet.zone.clone(), subnet.cidr.clone(), id.to_owned()],
-            None => vec![id.to_owned()],
-        };
         Row {
             mark,
-            ..Row::new(cells)
+            ..self.world.subnet_row(id)
         }
     }
 
     /// Routes that are in the way, and would have to be others.
     fn conflicts(&self, route: &mut Part) {
-        for (_, obstacle) in self.obstacles {
-            if !matches!(obstacle, Obstacle::Route { .. }) {
+        for (id, obstacle) in self.obstacles {
+            if !matches!(obstacle, Obstacle::Route { .. }) || !self.network.subnets.contains(id) {
                 continue;
             }
             let reason = clean(&obstacle.to_string());
@@ -1056,19 +1087,18 @@ impl Path<'_> {
                 };
                 let key = without_addresses(&reason);
                 let known = reasons.iter().position(|alike| alike.key == key);
-                let alike = match known.and_then(|index| reasons.get_mut(index)) {
-                    Some(alike) => alike,
-                    None => {
-                        reasons.push(Alike {
-                            key,
-                            first: reason.clone(),
-                            texts: BTreeSet::new(),
-                            sources: BTreeSet::new(),
-                            mark,
-                        });
-                        let Some(alike) = reasons.last_mut() else { continue };
-                        alike
-                    }
+                let known = known.unwrap_or(reasons.len());
+                if known == reasons.len() {
+                    reasons.push(Alike {
+                        key,
+                        first: reason.clone(),
+                        texts: BTreeSet::new(),
+                        sources: BTreeSet::new(),
+                        mark,
+                    });
+                }
+                let Some(alike) = reasons.get_mut(known) else {
+                    continue;
                 };
                 alike.texts.insert(reason);
                 alike.sources.insert(&proof.source_subnet);

@@ -334,10 +334,9 @@ fn branch(part: &Part, width: usize, at: usize, leads_on: bool, way: &Way) -> Ve
     let drawn = boxed(part, width.saturating_sub(at + 1 + ARM), None, way);
     let lines = drawn.into_iter().enumerate().map(|(row, drawn)| {
         let (joint, arm) = match (row, leads_on) {
-            (0, _) => (down, "  "),
             (1, true) => ("├", "╌▶"),
             (1, false) => ("╰", "╌▶"),
-            (_, true) => (down, "  "),
+            (0, _) | (_, true) => (down, "  "),
             (_, false) => (" ", "  "),
         };
         let mut line = Line::of(Style::Plain, " ".repeat(at));

@@ -136,10 +136,12 @@ fn obstacle(cluster: &Cluster, way: Authentication, public: bool) -> Option<&'st
     let open = (public && way == Authentication::Plaintext).then_some("public access is with TLS only");
     let brokers = cluster.bootstrap_brokers.get(&key(way, public));
     let unnamed = brokers.is_none_or(String::is_empty);
-    let unnamed = match public {
-        true => unnamed.then_some("it names no public bootstrap brokers for that"),
-        false => unnamed.then_some("it names no bootstrap brokers for that"),
+    let nobody = if public {
+        "it names no public bootstrap brokers for that"
+    } else {
+        "it names no bootstrap brokers for that"
     };
+    let unnamed = unnamed.then_some(nobody);
     refused.or(open).or(unnamed)
 }
 

@@ -276,6 +276,21 @@ pub enum PlanError {
         /// The VPCs that the function may be in.
         vpcs: Vec<String>,
     },
+    /// Another stack of k2m has the rule that the named group needs.
+    #[error(
+        "{cluster_group} lets {group} ({by}) in by a rule of the stack {stack}, which goes with that stack, and AWS takes no second one: leave security_group out, name another, or \
+         give {cluster_group} a rule of your own and deploy {stack} again"
+    )]
+    RuleOfOther {
+        /// The named group.
+        group: String,
+        /// Who named it.
+        by: Source,
+        /// The cluster's group.
+        cluster_group: String,
+        /// The stack that has the rule.
+        stack: String,
+    },
     /// The subnets that were named are of several VPCs.
     #[error("the subnets ({by}) are in {}: a function is in one VPC, so name subnets of one", vpcs.join(" and "))]
     SubnetsOfVpcs {
@@ -529,6 +544,7 @@ impl PlanError {
             | Self::NotReachedPublicly { .. }
             | Self::ServerlessElsewhere { .. }
             | Self::RouteOfOther { .. }
+            | Self::RuleOfOther { .. }
             | Self::ForeignStack { .. }
             | Self::OtherStream { .. }
             | Self::Authentication { .. }

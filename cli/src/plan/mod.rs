@@ -101,7 +101,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         });
         let there = (cluster.region.as_str(), place.cluster_vpc.as_str());
         let deployed = seen.network_stack(there.1);
-        shared::add_topics(&mut network_stacks, deployed, there, &seen.user(), topics.collect())?;
+        shared::add_topics(&mut network_stacks, deployed, there, &seen.user(), &topics.collect())?;
     }
     let (needed, secrets_endpoint) = endpoint.unzip();
     if let (Some(needed), Some(network)) = (needed, &place.network) {
@@ -110,6 +110,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         shared::add_endpoint(&mut network_stacks, deployed, here, &seen.user(), needed)?;
     }
 
+    shared::name_each_other(&mut network_stacks, &seen.user());
     Ok(Plan {
         secrets_endpoint,
         stack: settings.stack.value.clone(),

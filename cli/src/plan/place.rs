@@ -7,10 +7,10 @@ use super::error::{Attempt, Obstacle, PlanError};
 use super::model::PlannedPeer;
 use super::notes::{Notes, why};
 use super::seen::Seen;
-use super::shared::{Needs, NetworkStack, of_network_stack, user};
+use super::shared::{Needs, NetworkStack, user};
 use super::way::{End, Ends, Takes, Way, ways};
-use crate::facts::network::{Rule, RulePeer, SecurityGroup, Subnet, Vpc};
-use crate::facts::{Broker, Owner};
+use crate::facts::network::{Route, Rule, RulePeer, SecurityGroup, Subnet, Vpc};
+use crate::facts::{Broker, Owner, Unreadable};
 use crate::network::{Change, Destination, Proof, Source, Verdict, View, prove};
 use crate::settings::{Setting, Settings};
 
@@ -90,7 +90,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         ports,
     };
     let region = settings.home.region.as_str();
-    let (vpcs, reason) = function_vpcs(settings, &ground, region)?;
+    let (mut vpcs, reason) = function_vpcs(settings, &ground, region)?;
     if let Some(setting) = &settings.security_group {
         let network = seen
             .networks
@@ -105,34 +105,31 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
                 vpcs,
             });
         }
+        vpcs.retain(|vpc| group.is_some_and(|group| group.vpc == *vpc));
     }
-    let mut best: Option<(Tried, Vec<String>)> = None;
+    let mut all: Vec<(Tried, Vec<String>)> = Vec::new();
     let mut dead_ends = Vec::new();
     for vpc in &vpcs {
         let ends = ground.ends(region, vpc, &settings.home.account)?;
+        sighted(&ends)?;
         let (ways, reasons) = ways(&ends, settings.peering.as_ref().map(|peering| peering.value.as_str()));
         // With several VPCs to choose from, none is joined to the brokers' that isn't yet: which one, the user has to say.
         let ways = ways.into_iter().filter(|way| vpcs.len() == 1 || !makes_peering(way));
-        for way in ways {
-            let tried = ground.attempt(ends, way);
-            let does = tried.does(settings);
-            // Of two that don't do, the one that k2m would make more for says what is left to mend.
-            let better = best
-                .as_ref()
-                .is_none_or(|(known, _)| tried.rank(settings) >= known.rank(settings));
-            if better {
-                best = Some((tried, reasons.clone()));
-            }
-            if does {
-                break;
-            }
-        }
+        all.extend(ways.map(|way| (ground.attempt(ends, way), reasons.clone())));
         dead_ends.extend(reasons);
-        if best.as_ref().is_some_and(|(best, _)| best.does(settings)) {
-            break;
-        }
     }
-    let Some((tried, reasons)) = best else {
+    // What is proven goes before what is taken on trust, and that before what k2m would make. Of those that don't do, the last says what is left to mend.
+    let does = |index: &usize| all.get(*index).is_some_and(|(tried, _)| tried.does(settings));
+    let is = |index: &usize, wanted: fn(&Tried) -> bool| all.get(*index).is_some_and(|(tried, _)| wanted(tried));
+    let able: Vec<usize> = (0..all.len()).filter(does).collect();
+    let proven = able
+        .iter()
+        .find(|index| is(index, |tried| tried.proven() && !makes_peering(&tried.way)));
+    let trusted = able.iter().find(|index| is(index, |tried| !makes_peering(&tried.way)));
+    let best = proven.or(trusted).or(able.first()).copied();
+    let best =
+        best.or_else(|| (0..all.len()).max_by_key(|index| all.get(*index).map(|(tried, _)| tried.rank(settings))));
+    let Some((tried, reasons)) = best.and_then(|index| all.into_iter().nth(index)) else {
         return Err(PlanError::NoWay {
             vpcs,
             cluster_vpc: ground.cluster_vpc,
@@ -163,6 +160,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     };
     warn_of_zones(&chosen, &candidates, notes);
     warn_of_room(&chosen, notes);
+    ground.refuse_rule_of_other(settings, &way)?;
     let network_stacks = network_stacks(settings, &ground, &ends, &chosen)?;
     path(&way, &ends, &chosen, &network_stacks, settings, notes);
     rules(&ground, &way, &ends, &chosen, notes);
@@ -230,7 +228,13 @@ impl<'a> Ground<'a> {
                 .filter(|rule| ends.ours(&rule.owner));
             changes.extend(former.map(|rule| Change::RemoveRule(rule.id.clone())));
             for table in network.route_tables.found().into_iter().flatten() {
-                let former = table.routes.iter().filter(|route| ends.ours(&route.owner));
+                // What others need stays, and may be more specific. To be led by it is to need it too: that is no way by routes that are there anyway.
+                let shared = matches!(way, Way::Peering(_));
+                let of_others = |route: &&Route| shared && self.needed_by_others(ends, &table.id, &route.destination);
+                let former = table
+                    .routes
+                    .iter()
+                    .filter(|route| ends.ours(&route.owner) && !of_others(route));
                 changes.extend(former.map(|route| Change::RemoveRoute {
                     table: table.id.clone(),
                     destination: route.destination.clone(),
@@ -287,6 +291,31 @@ impl<'a> Ground<'a> {
         }
     }
 
+    /// AWS takes one rule for a group in a group: where another stack of k2m has it, this one can't, and could not rely on that one.
+    fn refuse_rule_of_other(&self, settings: &Settings, way: &Way) -> Result<(), PlanError> {
+        let Some(setting) = settings.security_group.as_ref().filter(|_| self.ingress_by_group(way)) else {
+            return Ok(());
+        };
+        let other = self
+            .cluster_group
+            .rules
+            .iter()
+            .find_map(|rule| match (&rule.owner, &rule.peer) {
+                (Owner::K2mStack(stack), RulePeer::Group(group)) if *group == setting.value && !rule.egress => {
+                    Some(stack)
+                }
+                _ => None,
+            });
+        other.map_or(Ok(()), |stack| {
+            Err(PlanError::RuleOfOther {
+                group: setting.value.clone(),
+                by: setting.source.clone(),
+                cluster_group: self.cluster_group.id.clone(),
+                stack: stack.clone(),
+            })
+        })
+    }
+
     /// Whether the stack gives the cluster's group a rule that names the functions' group: not where somebody else's does it.
     fn ingress_by_group(&self, way: &Way) -> bool {
         let named = |id: &str| {
@@ -309,20 +338,17 @@ impl<'a> Ground<'a> {
             let proofs = candidate.proofs.iter();
             proofs.map(|proof| proof.refusals().count()).sum()
         };
-        let mut nearest: Vec<&Candidate> = match &settings.subnets {
-            Some(setting) => {
-                let named = candidates.iter();
-                named
-                    .filter(|candidate| setting.value.contains(&candidate.subnet.id))
-                    .collect()
-            }
-            None => {
-                let mut ordered: Vec<&Candidate> = candidates.iter().collect();
-                ordered.sort_by_key(|candidate| (refusals(candidate), !candidate.broker));
-                let mut zones = BTreeSet::new();
-                ordered.retain(|candidate| zones.insert(candidate.subnet.zone.as_str()));
-                ordered
-            }
+        let mut nearest: Vec<&Candidate> = if let Some(setting) = &settings.subnets {
+            let named = candidates.iter();
+            named
+                .filter(|candidate| setting.value.contains(&candidate.subnet.id))
+                .collect()
+        } else {
+            let mut ordered: Vec<&Candidate> = candidates.iter().collect();
+            ordered.sort_by_key(|candidate| (refusals(candidate), !candidate.broker));
+            let mut zones = BTreeSet::new();
+            ordered.retain(|candidate| zones.insert(candidate.subnet.zone.as_str()));
+            ordered
         };
         nearest.truncate(MOST_SUBNETS);
         nearest.sort_by(|one, other| one.subnet.id.cmp(&other.subnet.id));
@@ -336,6 +362,18 @@ impl<'a> Ground<'a> {
                 .flat_map(|candidate| candidate.proofs.iter().cloned())
                 .collect(),
         }
+    }
+
+    /// Whether another stack needs this route of a network stack.
+    fn needed_by_others(&self, ends: &Ends, table: &str, destination: &str) -> bool {
+        let me = self.seen.user();
+        [ends.function, ends.brokers].into_iter().any(|end| {
+            let deployed = self.seen.network_stack(end.vpc);
+            let others = NetworkStack::of_others(deployed, end.region, end.vpc, &me);
+            let needs = others.iter().flat_map(|stack| stack.users.values());
+            let mut routes = needs.flat_map(|needs| &needs.routes);
+            routes.any(|route| route.table == table && route.destination == destination)
+        })
     }
 
     fn judge<'e>(&self, base: &View, ends: &Ends, way: &Way, subnet: &'e Subnet) -> Candidate<'e> {
@@ -377,14 +415,24 @@ impl<'a> Ground<'a> {
 }
 
 impl Tried<'_> {
-    /// Whether the function can be placed so: in all subnets that were named, else in enough zones.
+    /// Whether all that lies on the way is known, from each subnet that does.
+    fn proven(&self) -> bool {
+        let mut proofs = self.usable().flat_map(|candidate| &candidate.proofs);
+        proofs.all(|proof| proof.verdict == Verdict::Reachable)
+    }
+
+    /// Whether the function can be placed so: in all subnets that were named, else in two zones, or as many as there are.
     fn does(&self, settings: &Settings) -> bool {
         match &settings.subnets {
             Some(setting) => setting
                 .value
                 .iter()
                 .all(|id| self.usable().any(|candidate| candidate.subnet.id == *id)),
-            None => self.usable().next().is_some(),
+            None => {
+                let all: Vec<&Candidate> = self.candidates.iter().collect();
+                let usable: Vec<&Candidate> = self.usable().collect();
+                !usable.is_empty() && zones(&usable).len() >= ENOUGH_ZONES.min(zones(&all).len())
+            }
         }
     }
 
@@ -401,6 +449,29 @@ impl Tried<'_> {
 
     fn usable(&self) -> impl Iterator<Item = &Candidate<'_>> {
         self.candidates.iter().filter(|candidate| candidate.obstacle.is_none())
+    }
+}
+
+/// Refuses what can't be told: whether two VPCs are joined, and whether they can be.
+fn sighted(ends: &Ends) -> Result<(), PlanError> {
+    if ends.same_vpc() {
+        return Ok(());
+    }
+    let of_end = |end: &End| {
+        let name = |list| format!("networks.{}.{list}", end.region);
+        let lists = [
+            (name("vpcs"), end.network.vpcs.unreadable().cloned()),
+            (name("peerings"), end.network.peerings.unreadable().cloned()),
+        ];
+        lists.into_iter().filter_map(|(name, why)| Some((name, why?)))
+    };
+    let mut unread: Vec<(String, Unreadable)> = of_end(&ends.function).chain(of_end(&ends.brokers)).collect();
+    unread.sort_by(|one, other| one.0.cmp(&other.0));
+    unread.dedup_by(|one, other| one.0 == other.0);
+    if unread.is_empty() {
+        Ok(())
+    } else {
+        Err(PlanError::Blind(unread))
     }
 }
 
@@ -518,11 +589,18 @@ pub(super) fn cluster_group<'a>(seen: &Seen<'a>, cluster_vpc: &str) -> Result<&'
             .filter_map(|id| seen.groups.iter().find(|group| group.id == *id))
             .filter(|group| group.vpc == cluster_vpc)
     };
-    let ours = groups().find(|group| {
-        let mut rules = group.rules.iter().filter(|rule| !rule.egress);
-        rules.any(|rule| rule.owner == Owner::ThisStack || of_network_stack(&rule.owner, &[cluster_vpc]))
-    });
-    ours.filter(|_| seen.stack.is_some())
+    let own_rule = |group: &&SecurityGroup| {
+        group
+            .rules
+            .iter()
+            .any(|rule| !rule.egress && rule.owner == Owner::ThisStack)
+    };
+    let needed = seen.needs(cluster_vpc).map(|needs| needs.ingress).unwrap_or_default();
+    let own_need = |group: &&SecurityGroup| needed.iter().any(|rule| rule.group == group.id);
+    groups()
+        .find(own_rule)
+        .filter(|_| seen.stack.is_some())
+        .or_else(|| groups().find(own_need))
         .or_else(|| groups().find(|group| inbound(group) < RULES_PER_GROUP))
         .or_else(|| groups().next())
         .ok_or_else(|| PlanError::Missing {
@@ -794,6 +872,7 @@ fn warn_of_zones(chosen: &[&Candidate], candidates: &[Candidate], notes: &mut No
 fn needs(chosen: &[&Candidate]) -> (Needs, Needs) {
     let (mut function, mut brokers) = (Needs::default(), Needs::default());
     for Candidate { takes, .. } in chosen {
+        function.peerings.extend(takes.function.peerings.iter().cloned());
         function.routes.extend(takes.function.routes.iter().cloned());
         brokers.peerings.extend(takes.brokers.peerings.iter().cloned());
         brokers.routes.extend(takes.brokers.routes.iter().cloned());
@@ -812,30 +891,17 @@ fn network_stacks(
     let me = user(&settings.home.region, &settings.stack.value);
     let (function, brokers) = needs(chosen);
     let mut stacks = Vec::new();
-    // The brokers' first: the other leads through the peering connection that it makes.
-    for (end, needs) in [(ends.brokers, brokers), (ends.function, function)] {
+    let mut both = [(ends.brokers, brokers), (ends.function, function)];
+    // First the one that makes the peering connection, which the other leads through.
+    both.sort_by_key(|(_, needs)| needs.peerings.is_empty());
+    for (end, needs) in both {
         if needs.is_empty() {
             continue;
         }
         let deployed = ground.seen.network_stack(end.vpc);
         let mut stack = NetworkStack::of_others(deployed, end.region, end.vpc, &me)?;
-        for (other, theirs) in &stack.users {
-            let clash = needs.routes.iter().find(|mine| {
-                let mut routes = theirs.routes.iter();
-                routes.any(|one| {
-                    one.table == mine.table && one.destination == mine.destination && one.target != mine.target
-                })
-            });
-            if let Some(route) = clash {
-                return Err(PlanError::RouteOfOther {
-                    table: route.table.clone(),
-                    destination: route.destination.clone(),
-                    stack: stack.stack.clone(),
-                    user: other.clone(),
-                });
-            }
-        }
         stack.users.insert(me.clone(), needs);
+        stack.refuse_clashes(&me)?;
         stacks.push(stack);
     }
     Ok(stacks)
@@ -918,7 +984,7 @@ fn rules(ground: &Ground, way: &Way, ends: &Ends, chosen: &[&Candidate], notes: 
         format!("ports {first}-{last}")
     };
     let group = &ground.cluster_group.id;
-    let inbound = inbound(ground.cluster_group);
+    let mut inbound = inbound(ground.cluster_group);
     let needed: BTreeSet<&str> = chosen
         .iter()
         .flat_map(|candidate| &candidate.takes.brokers.ingress)
@@ -978,6 +1044,12 @@ fn rules(ground: &Ground, way: &Way, ends: &Ends, chosen: &[&Candidate], notes: 
         notes.decide("rules of the cluster", format!("into {group} {into}"), reason);
         needed.len()
     };
+    // Those that a network stack has for these subnets already are not added once more.
+    let there = ground.cluster_group.rules.iter().filter(|rule| {
+        let known = matches!(&rule.peer, RulePeer::Cidr(cidr) if needed.contains(cidr.as_str()));
+        !rule.egress && known && ends.ours(&rule.owner) && rule.owner != Owner::ThisStack
+    });
+    inbound -= there.count();
     if inbound + new > RULES_PER_GROUP {
         notes.warn(format!(
             "{group} has {inbound} inbound rules, and AWS's default quota is {RULES_PER_GROUP}: what is added ({new}) may be too many",

@@ -25,6 +25,10 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     let chosen = [
         ("vpc", settings.vpc.as_ref().map(|setting| &setting.source)),
         ("subnets", settings.subnets.as_ref().map(|setting| &setting.source)),
+        (
+            "security_group",
+            settings.security_group.as_ref().map(|setting| &setting.source),
+        ),
         ("peering", settings.peering.as_ref().map(|setting| &setting.source)),
     ];
     for (name, source) in chosen {

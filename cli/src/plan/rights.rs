@@ -51,7 +51,9 @@ pub(super) fn statements(
         )
     }));
     statements.extend(one.stream.kms_key.as_deref().and_then(|key| decrypt(stream, key)));
-    if !seen.settings.public_access.value {
+    // Also while the deployed function is in a VPC still: its network interfaces go with these rights.
+    let inside = seen.functions.iter().any(|function| !function.subnets.is_empty());
+    if !seen.settings.public_access.value || inside {
         statements.push(manage_interfaces());
     }
     // The attribute ends with `:*`, which takes in the group's log streams.

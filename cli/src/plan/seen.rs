@@ -8,7 +8,7 @@ use serde_yaml::Value;
 use super::error::PlanError;
 use super::notes::Notes;
 use super::serverless::{self, SERVERLESS};
-use super::shared::{NeededTopic, network_stack_name, topics_of, user};
+use super::shared::{NeededTopic, Needs, needs_of, network_stack_name, topics_of, user};
 use crate::arn::Arn;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::network::{SecurityGroup, Subnet};
@@ -159,6 +159,11 @@ impl<'a> Seen<'a> {
     pub(super) fn network_stack(&self, vpc: &str) -> &'a Fact<Stack> {
         static ABSENT: Fact<Stack> = Fact::Absent;
         self.network_stacks.get(&network_stack_name(vpc)).unwrap_or(&ABSENT)
+    }
+
+    /// What the stack needs of a VPC's network stack until now.
+    pub(super) fn needs(&self, vpc: &str) -> Option<Needs> {
+        needs_of(self.network_stack(vpc), &self.user())
     }
 
     /// The value of a server property.

@@ -13,7 +13,7 @@ use serde_yaml::Value;
 use super::error::PlanError;
 
 use crate::facts::deployed::short_hash;
-use crate::facts::{Fact, Owner, Stack};
+use crate::facts::{Fact, Facts, Owner, Stack};
 
 /// What the names of network stacks begin with; the VPC's id follows.
 pub const NETWORK_STACK_PREFIX: &str = "k2m-network-";
@@ -31,7 +31,7 @@ pub fn network_stack_name(vpc: &str) -> String {
 
 /// What one stack needs of a VPC.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Needs {
     /// Peering connections with these VPCs; the VPC is the one that asks for them.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -42,6 +42,9 @@ pub struct Needs {
     /// Rules of the VPC's security groups, for what comes in.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub ingress: BTreeSet<NeededIngress>,
+    /// The other network stacks that the same stack needs, as `region/stack`: whoever finds one finds all.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub beside: BTreeSet<String>,
     /// Topics of clusters in the VPC, for functions in other regions: `CloudFormation` makes a topic in its cluster's region alone.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub topics: BTreeSet<NeededTopic>,
@@ -134,6 +137,33 @@ pub struct NeededEndpoint {
     pub subnets: BTreeMap<String, String>,
     /// The VPC's IPv4 CIDR blocks, all of which are let in: their resolver leads all of them there.
     pub cidrs: BTreeSet<String>,
+}
+
+/// The network stacks among the facts that this user needs something in, as `(region, stack)`.
+pub fn needed_before(facts: &Facts, user: &str) -> Vec<(String, String)> {
+    let region_of = |vpc: &str| {
+        let networks = facts.networks.iter();
+        let mut here =
+            networks.filter(|(_, network)| network.vpcs.found().into_iter().flatten().any(|found| found.id == vpc));
+        here.next().map(|(region, _)| region.clone())
+    };
+    let needed = facts.network_stacks.iter().filter_map(|(name, stack)| {
+        let known = users(stack, name).ok()?.contains_key(user);
+        let region = region_of(name.strip_prefix(NETWORK_STACK_PREFIX)?)?;
+        known.then(|| (region, name.clone()))
+    });
+    needed.collect()
+}
+
+/// Says in each of these network stacks which others this user needs.
+pub(super) fn name_each_other(stacks: &mut [NetworkStack], user: &str) {
+    let names: BTreeSet<String> = stacks.iter().map(NetworkStack::place).collect();
+    for stack in stacks {
+        let own = stack.place();
+        if let Some(needs) = stack.users.get_mut(user) {
+            needs.beside = names.iter().filter(|name| **name != own).cloned().collect();
+        }
+    }
 }
 
 /// A network stack, decided.
@@ -230,6 +260,45 @@ impl NetworkStack {
         Ok(widened)
     }
 
+    /// It with its region: `region/stack`.
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.region, self.stack)
+    }
+
+    /// What was decided for this user, beside what others need by now: they may have come or gone since the facts were taken.
+    pub fn beside_others(&self, deployed: &Fact<Stack>, user: &str) -> Result<Self, PlanError> {
+        let mut fresh = Self::of_others(deployed, &self.region, &self.vpc, user)?;
+        if let Some(needs) = self.users.get(user) {
+            fresh.users.insert(user.to_owned(), needs.clone());
+        }
+        fresh.refuse_clashes(user)?;
+        Ok(fresh)
+    }
+
+    /// An error where this user and another need the same destination to lead to different ends.
+    pub(super) fn refuse_clashes(&self, user: &str) -> Result<(), PlanError> {
+        let Some(mine) = self.users.get(user) else {
+            return Ok(());
+        };
+        for (other, theirs) in self.users.iter().filter(|(other, _)| *other != user) {
+            let clash = mine.routes.iter().find(|mine| {
+                let mut routes = theirs.routes.iter();
+                routes.any(|one| {
+                    one.table == mine.table && one.destination == mine.destination && one.target != mine.target
+                })
+            });
+            if let Some(route) = clash {
+                return Err(PlanError::RouteOfOther {
+                    table: route.table.clone(),
+                    destination: route.destination.clone(),
+                    stack: self.stack.clone(),
+                    user: other.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Everything that it has to have, each once.
     pub fn resources(&self) -> NetworkResources {
         let needs = || self.users.values();
@@ -284,7 +353,9 @@ impl NetworkStack {
                         user: user.clone(),
                         needs: needs.clone(),
                     };
-                    (format!("User{}", short_hash(user)), shown)
+                    // Such a resource can't be updated: other needs are another one.
+                    let text = format!("{user} {}", serde_json::json!(needs));
+                    (format!("User{}", short_hash(&text)), shown)
                 })
                 .collect(),
             peerings: peerings
@@ -310,6 +381,11 @@ impl NetworkStack {
     }
 }
 
+/// What a user needs of a deployed network stack, as far as it can be read.
+pub(super) fn needs_of(stack: &Fact<Stack>, user: &str) -> Option<Needs> {
+    users(stack, "").ok()?.remove(user)
+}
+
 /// The topics that a user needs of deployed network stacks, as far as these can be read.
 pub(super) fn topics_of<'s>(stacks: impl Iterator<Item = &'s Fact<Stack>>, user: &str) -> Vec<NeededTopic> {
     let needs = stacks.filter_map(|stack| users(stack, "").ok()?.remove(user));
@@ -322,7 +398,7 @@ pub(super) fn add_topics(
     deployed: &Fact<Stack>,
     (region, vpc): (&str, &str),
     user: &str,
-    topics: BTreeSet<NeededTopic>,
+    topics: &BTreeSet<NeededTopic>,
 ) -> Result<(), PlanError> {
     if topics.is_empty() {
         return Ok(());
@@ -384,12 +460,12 @@ fn users(stack: &Fact<Stack>, name: &str) -> Result<BTreeMap<String, Needs>, Pla
         Fact::Found { value } => value,
     };
     if !super::seen::stands(stack) {
-        return match stack.made_by_k2m || stack.resources.is_empty() {
-            true => Ok(BTreeMap::new()),
-            false => Err(PlanError::ForeignStack {
-                name: stack.name.clone(),
-            }),
-        };
+        if stack.made_by_k2m || stack.resources.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        return Err(PlanError::ForeignStack {
+            name: stack.name.clone(),
+        });
     }
     if let Some(why) = &stack.template_unreadable {
         return Err(PlanError::Blind(vec![(

@@ -273,20 +273,23 @@ impl Way {
             return Ok(takes);
         };
         takes.changes.push(Change::Peering(joint.peering.clone()));
-        if joint.own {
-            takes.brokers.peerings.insert(NeededPeering {
-                vpc: ends.function.vpc.to_owned(),
-                region: ends.function.region.to_owned(),
-            });
-        }
-        let (there, back) = if joint.own {
-            (
-                RouteTarget::OfPeer(ends.brokers.vpc.to_owned()),
-                RouteTarget::Own(ends.function.vpc.to_owned()),
-            )
-        } else {
+        let (function, brokers) = (ends.function.vpc.to_owned(), ends.brokers.vpc.to_owned());
+        // There is one connection between two VPCs, and the network stack of the VPC that asked for it has it.
+        let (there, back) = if !joint.own {
             let existing = RouteTarget::Peering(joint.peering.id.clone());
             (existing.clone(), existing)
+        } else if joint.peering.requester.vpc == function {
+            takes.function.peerings.insert(NeededPeering {
+                vpc: brokers.clone(),
+                region: ends.brokers.region.to_owned(),
+            });
+            (RouteTarget::Own(brokers), RouteTarget::OfPeer(function))
+        } else {
+            takes.brokers.peerings.insert(NeededPeering {
+                vpc: function.clone(),
+                region: ends.function.region.to_owned(),
+            });
+            (RouteTarget::OfPeer(brokers), RouteTarget::Own(function))
         };
         let mut changes = Vec::new();
         let mut need = |end: &End, from: &Subnet, to: &Subnet, target: &RouteTarget, needs: &mut Needs| {

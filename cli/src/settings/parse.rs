@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{Authentication, OnPoison};
 use crate::arn::{Arn, Kind, SecretArn};
+use crate::plan::shared::NETWORK_STACK_PREFIX;
 
 /// Days that `CloudWatch` Logs can keep logs.
 const RETENTIONS: [u32; 22] = [
@@ -56,7 +57,11 @@ pub(super) fn stack(text: &str) -> Result<String, String> {
     let fits = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.len() <= 128
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    if fits {
+    if text.starts_with(NETWORK_STACK_PREFIX) {
+        Err(format!(
+            "names that begin with {NETWORK_STACK_PREFIX} are those of network stacks, which other stacks make and take away as they need them; choose another"
+        ))
+    } else if fits {
         Ok(text.to_owned())
     } else {
         Err("a stack's name has 1 to 128 letters, digits and `-`, a letter first".to_owned())
@@ -127,12 +132,12 @@ fn id(text: &str, prefix: &str, what: &str) -> Result<String, String> {
     let fits = text
         .strip_prefix(prefix)
         .is_some_and(|rest| (1..=32).contains(&rest.len()) && rest.chars().all(|c| c.is_ascii_alphanumeric()));
-    match fits {
-        true => Ok(text.to_owned()),
-        false => Err(format!(
-            "this is not the id of {what}; give one such as {prefix}0123456789abcdef0"
-        )),
+    if fits {
+        return Ok(text.to_owned());
     }
+    Err(format!(
+        "this is not the id of {what}; give one such as {prefix}0123456789abcdef0"
+    ))
 }
 
 pub(super) fn vpc(text: &str) -> Result<String, String> {

@@ -59,7 +59,7 @@ fn quoted(word: &str) -> String {
 fn settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     for (pattern, replacement) in [
-        (r"\b(subnet|sg|vpc)-[0-9a-f]{8,17}\b", "$1-[id]"),
+        (r"\b(acl|rtb|subnet|sg|vpc)-[0-9a-f]{8,17}\b", "$1-[id]"),
         (r"cluster/events/[0-9a-f-]+", "cluster/events/[uuid]"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:[port]"),
         (r"localhost:\d+", "localhost:[port]"),

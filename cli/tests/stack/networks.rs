@@ -72,6 +72,9 @@ fn another_region_and_back() {
         (Some("unchanged"), vec!["unchanged"; 2]),
         "{again:#}"
     );
+    // Judged from both regions' networks, and by the function itself.
+    account.run(&account.on("doctor", "orders", &[]), 0);
+
     // Fewer subnets take less of both networks.
     let facts: Value = serde_json::from_slice(&std::fs::read(account.file("facts.json")).unwrap()).unwrap();
     let subnets = facts["networks"][HERE]["subnets"]["value"].as_array().unwrap().iter();

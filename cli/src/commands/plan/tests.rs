@@ -69,7 +69,7 @@ fn the_exit_code_tells_whether_anything_would_change() {
         (Some("{".to_owned()), Exit::CouldNotTell),
     ] {
         let change = digest(deployed.as_deref()).change;
-        assert_eq!(exit(std::iter::once(&change)), code, "{deployed:?}");
+        assert_eq!(exit(&[&change]), code, "{deployed:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{CHANGE_SET, FIRST_WAIT, Job, LONGEST_BACKOFF, LONGEST_WAIT, Machine, TRIES, call};
 use crate::deploy::DeployError;
-use crate::deploy::outcome::lines;
+use crate::deploy::outcome::{lines, lost};
 use crate::deploy::port::{Change, ChangeSet, Doing, Fault, FaultKind, MadeChangeSet, NewChangeSet};
 use crate::deploy::reasons::next_step;
 use crate::deploy::state::Status;
@@ -64,7 +64,9 @@ impl Machine<'_> {
                 for condition in &job.conditions {
                     self.user.tell(&format!("  ! {condition}"));
                 }
-                if !job.agreed {
+                // What would be lost nobody was shown before.
+                let loses = changes.iter().any(|change| !lost(change).is_empty());
+                if !job.agreed || loses {
                     self.unless_stopped(name, self.agreed(&format!("Deploy {name}?")))
                         .await?;
                 }

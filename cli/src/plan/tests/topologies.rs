@@ -242,16 +242,16 @@ const ROWS: &[Row] = &[
         peering(f).status = "pending-acceptance".to_owned();
     }),
     ("peering being made", "peered-vpc", |_, f| {
-        peering(f).status = "provisioning".to_owned()
+        peering(f).status = "provisioning".to_owned();
     }),
     ("peering failed", "peered-vpc", |_, f| {
-        peering(f).status = "failed".to_owned()
+        peering(f).status = "failed".to_owned();
     }),
     ("another peering named", "peered-vpc", |s, _| {
         s.peering = Some(chosen("pcx-00000000000000000".to_owned()));
     }),
     ("the peering named", "peered-vpc", |s, _| {
-        s.peering = Some(chosen(PEERING.to_owned()))
+        s.peering = Some(chosen(PEERING.to_owned()));
     }),
     (
         "a route to one broker's subnet leads elsewhere",
@@ -299,7 +299,7 @@ const ROWS: &[Row] = &[
         }
     }),
     ("no VPC of that id", "new-peering", |s, _| {
-        s.vpc = Some(chosen("vpc-0".to_owned()))
+        s.vpc = Some(chosen("vpc-0".to_owned()));
     }),
     ("subnets of two VPCs", "new-peering", |s, _| {
         s.vpc = None;
@@ -369,13 +369,13 @@ const ROWS: &[Row] = &[
         f.networks.get_mut("us-east-1").unwrap().route_tables = denied("ec2:DescribeRouteTables");
     }),
     ("serverless in another VPC", "serverless", |s, _| {
-        s.vpc = Some(chosen(VPC.to_owned()))
+        s.vpc = Some(chosen(VPC.to_owned()));
     }),
     ("serverless in public", "serverless", |s, _| {
-        s.public_access = chosen(true)
+        s.public_access = chosen(true);
     }),
     ("public access that is switched off", "same-vpc", |s, _| {
-        s.public_access = chosen(true)
+        s.public_access = chosen(true);
     }),
     ("public access without a way out", "public-access", |_, f| {
         for table in found(&mut super::network(f).route_tables) {
