@@ -297,6 +297,9 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "NAME", help_heading = "Kafka")]
     pub dead_letter_topic: Option<String>,
 
+    /// Registered consumer of the stream, for enhanced fan-out [default: none]
+    #[arg(long, value_name = "ARN", help_heading = "Event source mapping")]
+    pub consumer: Option<String>,
     /// Where to begin: TRIM_HORIZON, LATEST or AT_TIMESTAMP [default: TRIM_HORIZON]
     #[arg(long, value_name = "POSITION", help_heading = "Event source mapping")]
     pub starting_position: Option<String>,
@@ -360,9 +363,12 @@ pub struct SettingsArgs {
     /// Whether the mapping reads: true or false [default: true]
     #[arg(long, value_name = "BOOL", help_heading = "Event source mapping", num_args = 0..=1, default_missing_value = "true")]
     pub enabled: Option<String>,
-    /// SNS topic or SQS queue for what is given up [default: the stack's own]
+    /// SNS topic, SQS queue or S3 bucket for what is given up [default: the stack's own]
     #[arg(long, value_name = "ARN", help_heading = "Event source mapping")]
     pub failure_destination: Option<String>,
+    /// E-mail address that is told of what was given up, after a confirmation [default: nobody]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Event source mapping")]
+    pub failure_email: Option<String>,
 
     /// Memory in MB (128-10240) [default: 256]
     #[arg(long, value_name = "MB", help_heading = "Function", allow_negative_numbers = true)]

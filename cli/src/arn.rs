@@ -101,7 +101,7 @@ impl Arn {
         };
         if !fits {
             let extra = if kind == Kind::Stream && name.contains("/consumer/") {
-                ": that is a consumer of the stream"
+                ": that is a consumer of the stream; give the stream here, and the consumer as `consumer`"
             } else {
                 ""
             };
@@ -240,7 +240,7 @@ pub enum PlaceError {
     },
     /// Two accounts.
     #[error(
-        "the stream is in account {stream}, the cluster in account {cluster}: k2m works within one account; name a stream and a cluster of one account"
+        "the stream is in account {stream}, the cluster in account {cluster}: k2m works within one account; name a stream and a cluster of one account, or have the records brought into one: a stream of another account would take a resource policy of its own that lets the function's role read it (kinesis:DescribeStream, DescribeStreamSummary, ListShards, GetShardIterator, GetRecords), and where it is encrypted a KMS key of its owner's whose policy allows kms:Decrypt"
     )]
     Accounts {
         /// The stream's.

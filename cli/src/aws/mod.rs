@@ -501,7 +501,11 @@ fn is(meant: &str, name: &str, function: &Answer<Function>) -> bool {
 /// The one of the stack's mappings that reads this stream. Where none is known to, one that could not be read may.
 fn of_stream(mappings: &[Answer<(Mapping, lambda::Reads)>], stream: &str) -> Answer<(Mapping, lambda::Reads)> {
     let reads = |answer: &&Answer<(Mapping, lambda::Reads)>| match answer {
-        Ok((_, reads)) => reads.stream.as_deref() == Some(stream),
+        // Itself, or by a consumer of it.
+        Ok((_, reads)) => {
+            let source = reads.stream.as_deref().unwrap_or_default();
+            source.split("/consumer/").next() == Some(stream)
+        }
         Err(_) => false,
     };
     let unread = mappings

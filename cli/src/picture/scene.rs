@@ -460,7 +460,7 @@ impl<'a> World<'a> {
                 "SNS topic with an encrypted queue that keeps messages for 14 days".to_owned(),
                 self.has(&format!("{}FailureTopic", pipeline.id)),
             ),
-            Destination::Sns(arn) | Destination::Sqs(arn) => (clean(arn), State::Exists),
+            Destination::Sns(arn) | Destination::Sqs(arn) | Destination::S3(arn) => (clean(arn), State::Exists),
         };
         Flow {
             stream: clean(&pipeline.stream_name),

@@ -368,9 +368,9 @@ pub enum PlanError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The failure destination is neither a topic nor a queue.
+    /// The failure destination is neither a topic nor a queue nor a bucket.
     #[error(
-        "the failure destination `{value}` ({by}) is no ARN of an SNS topic or an SQS queue: name one, or leave it out for one of the stack's own"
+        "the failure destination `{value}` ({by}) is no ARN of an SNS topic, an SQS queue or an S3 bucket: name one, or leave it out for one of the stack's own"
     )]
     Destination {
         /// What was chosen.

@@ -9,7 +9,6 @@ use super::notes::{Notes, why};
 use super::seen::{One, Seen};
 use super::topic::least_message_bytes;
 use super::{PlannedCluster, PlannedFunction, PlannedMapping};
-use crate::facts::Concurrency;
 use crate::settings::{Authentication, PipelineSettings, Source, StartingPosition};
 
 /// The most that Lambda takes for all names and values: it measures them as JSON, whose quotes and backslashes are escaped.
@@ -26,10 +25,6 @@ const OLDEST_SECONDS: i32 = 604_800;
 const WHOLE_PROCESSOR_MB: u32 = 1769;
 /// Below this, a connection that nothing answers may outlast the function.
 const PATIENT_SECONDS: u32 = 30;
-/// MSK's limits of IAM connections: per broker, and new ones per second (on kafka.t3.small).
-const CONNECTIONS: u64 = 3000;
-const NEW_CONNECTIONS: u64 = 100;
-const NEW_CONNECTIONS_T3: u64 = 4;
 
 /// Decides the event source mapping.
 pub(super) fn mapping(one: &One, seen: &Seen, notes: &mut Notes) -> Result<PlannedMapping, PlanError> {
@@ -62,6 +57,7 @@ pub(super) fn mapping(one: &One, seen: &Seen, notes: &mut Notes) -> Result<Plann
         ));
     }
     Ok(PlannedMapping {
+        source: source(one, seen, notes),
         starting_position,
         starting_position_timestamp,
         batch_size: size.value,
@@ -72,6 +68,37 @@ pub(super) fn mapping(one: &One, seen: &Seen, notes: &mut Notes) -> Result<Plann
         bisect: settings.bisect.value,
         enabled: settings.enabled.value,
     })
+}
+
+/// What the mapping reads: the stream, or a consumer of it.
+fn source(one: &One, seen: &Seen, notes: &mut Notes) -> String {
+    let settings = one.settings;
+    let stream = settings.stream.value.as_str();
+    let source = settings
+        .consumer
+        .as_ref()
+        .map_or(stream, |consumer| consumer.value.as_str());
+    if let Some(consumer) = &settings.consumer {
+        notes.decide(
+            "consumer",
+            source,
+            format!("{}; enhanced fan-out: 2 MB a second of each shard for itself, at AWS's price of its own; it has to be ACTIVE, which is not looked at", why(consumer, "")),
+        );
+    }
+    let deployed = seen
+        .stack
+        .as_ref()
+        .and_then(|stack| stack.value(&format!("{}Mapping", one.id), "EventSourceArn"));
+    if let Some(former) = deployed
+        .and_then(serde_yaml::Value::as_str)
+        .filter(|former| *former != source)
+    {
+        notes.warn(format!(
+            "the deployed mapping reads {former}: CloudFormation makes a new one that reads {source} before it takes that away, and the new one begins at the starting position \
+             of its own, so records come twice, or with LATEST are missed"
+        ));
+    }
+    source.to_owned()
 }
 
 /// Where the mapping begins: AWS's word, and seconds since 1970 with `AT_TIMESTAMP`. One that is deployed has begun, and can't begin anew
@@ -161,50 +188,6 @@ fn age(seconds: i32) -> String {
         "without limit".to_owned()
     } else {
         format!("{seconds} s")
-    }
-}
-
-/// Warns where the functions would open more connections than the brokers take, or run more at once than the account lets them.
-pub(super) fn capacity(cluster: &PlannedCluster, seen: &Seen, notes: &mut Notes) {
-    // Each batch in work has a sandbox of its own, and each sandbox a connection to each broker.
-    let sandboxes: u64 = seen.pipelines.iter().map(One::sandboxes).sum();
-    let shards: u64 = seen.pipelines.iter().map(|one| u64::from(one.stream.open_shards)).sum();
-    let origin = match seen.pipelines.as_slice() {
-        [one] => format!(
-            "{shards} shards with a parallelization factor of {}",
-            one.settings.parallelization_factor.value
-        ),
-        many => format!(
-            "{shards} shards of {} streams, each with its parallelization factor,",
-            many.len()
-        ),
-    };
-    if cluster.authentication == Authentication::Iam {
-        connections(sandboxes, &origin, seen, notes);
-    }
-    if let Some(Concurrency { limit, unreserved }) =
-        seen.concurrency.filter(|room| sandboxes > u64::from(room.unreserved))
-    {
-        notes.warn(format!(
-            "{origin} have up to {sandboxes} invocations at the same time, and the account has {unreserved} in {} that no function has reserved (of {limit}): Lambda \
-             throttles what is more, and every other function of the account with it; lower the factor, or have the quota of concurrent executions raised",
-            seen.settings.home.region
-        ));
-    }
-}
-
-fn connections(sandboxes: u64, origin: &str, seen: &Seen, notes: &mut Notes) {
-    if sandboxes > CONNECTIONS {
-        notes.warn(format!(
-            "{origin} take {sandboxes} connections to each of {} brokers, and MSK allows {CONNECTIONS} with IAM: lower the factor, or add brokers and \
-             partitions",
-            seen.brokers.len()
-        ));
-    } else if sandboxes > NEW_CONNECTIONS {
-        notes.warn(format!(
-            "{origin} open {sandboxes} connections to each broker at once, and MSK takes {NEW_CONNECTIONS} new ones a second with IAM \
-             ({NEW_CONNECTIONS_T3} on kafka.t3.small): the first batches may be retried after `Too many connects`"
-        ));
     }
 }
 

@@ -4,7 +4,9 @@
 
 mod alarms;
 mod authentication;
+mod capacity;
 pub mod change;
+mod destination;
 mod endpoint;
 mod error;
 mod function;
@@ -38,7 +40,7 @@ pub(crate) use seen::{same_pipelines, stands};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::Facts;
-use crate::settings::{PipelineSettings, Settings};
+use crate::settings::Settings;
 use notes::{Notes, why};
 use seen::{One, Seen};
 use shared::NeededTopic;
@@ -72,7 +74,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         Some(network) => endpoint::reach(&cluster.secrets, network, &seen, &mut notes)?,
         None => None,
     };
-    function::capacity(&cluster, &seen, &mut notes);
+    capacity::connections(&cluster, &seen, &mut notes);
     let mut mappings = mappings.into_iter();
     let mut pipelines = each(&seen, &mut notes, |one, notes| {
         pipeline(one, &seen, &cluster, mappings.next(), notes)
@@ -165,10 +167,11 @@ fn pipeline(
     })?;
     payload::choose(one, seen, notes)?;
     let new_topic = topic::choose(one, seen, cluster, notes)?;
+    capacity::pipeline(one, seen, &mapping, new_topic.as_ref(), notes);
     let mapped_topics = topic::mapped(one, seen, cluster, notes)?;
     let dead_letter_topic = topic::dead_letter(one, seen, cluster, notes)?;
     let function = function::function(one, seen, cluster, notes)?;
-    let destination = destination(one.settings, notes)?;
+    let (destination, failure_email) = destination::choose(one, seen, notes)?;
     let alarms = alarms::alarms(one, notes);
     let statements = rights::statements(one, seen, cluster, &destination)?;
     Ok(Pipeline {
@@ -183,6 +186,7 @@ fn pipeline(
         function,
         mapping,
         destination,
+        failure_email,
         statements,
         alarms,
     })
@@ -219,29 +223,4 @@ fn removed(seen: &Seen) -> Vec<Removed> {
         topic: stack.output(&format!("{id}Topic")).map(str::to_owned),
     })
     .collect()
-}
-
-/// Where what is given up goes: a queue or topic that was named, else the stack's own.
-fn destination(settings: &PipelineSettings, notes: &mut Notes) -> Result<Destination, PlanError> {
-    let Some(setting) = &settings.failure_destination else {
-        notes.decide(
-            "failure destination",
-            "an SNS topic with an encrypted queue, of the stack's own",
-            "nobody named one; SNS stores nothing, so a queue keeps the messages for 14 days",
-        );
-        return Ok(Destination::Own);
-    };
-    let arn = setting.value.clone();
-    let chosen = match arn.split(':').nth(2) {
-        Some("sns") => Destination::Sns(arn.clone()),
-        Some("sqs") => Destination::Sqs(arn.clone()),
-        _ => {
-            return Err(PlanError::Destination {
-                value: arn,
-                by: setting.source.clone(),
-            });
-        }
-    };
-    notes.decide("failure destination", arn, why(setting, ""));
-    Ok(chosen)
 }

@@ -203,6 +203,9 @@ pub struct Pipeline {
     pub mapping: PlannedMapping,
     /// Where what is given up goes.
     pub destination: Destination,
+    /// Who is told by e-mail of what is given up, with a destination of the stack's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_email: Option<String>,
     /// What the function's role may do.
     pub statements: Vec<Statement>,
     /// Its alarms.
@@ -291,6 +294,8 @@ pub struct PlannedFunction {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedMapping {
+    /// ARN of what it reads: the stream, or a consumer of it.
+    pub source: String,
     /// `TRIM_HORIZON`, `LATEST` or `AT_TIMESTAMP`.
     pub starting_position: &'static str,
     /// Seconds since 1970, with `AT_TIMESTAMP`.
@@ -321,6 +326,8 @@ pub enum Destination {
     Sns(String),
     /// A given SQS queue.
     Sqs(String),
+    /// A given S3 bucket.
+    S3(String),
 }
 
 /// A statement of a policy, in IAM's words.

@@ -43,6 +43,13 @@ pub(super) fn statements(
         // It has no resource level, and Lambda asks for it when the mapping is made.
         allow("ListStreams", &["kinesis:ListStreams"], json!("*")),
     ];
+    statements.extend(settings.consumer.as_ref().map(|consumer| {
+        allow(
+            "ReadConsumer",
+            &["kinesis:DescribeStreamConsumer", "kinesis:SubscribeToShard"],
+            json!(consumer.value),
+        )
+    }));
     statements.extend(one.stream.kms_key.as_deref().and_then(|key| decrypt(stream, key)));
     // Also while the deployed function is in a VPC still: its network interfaces go with these rights.
     let inside = seen.functions.iter().any(|function| !function.subnets.is_empty());
@@ -68,7 +75,7 @@ pub(super) fn statements(
     for (name, secret) in [("Secret", &cluster.secrets.identity), ("CaSecret", &cluster.secrets.ca)] {
         statements.extend(secret.iter().flat_map(|secret| read_secret(name, secret)));
     }
-    statements.push(send_failures(pipeline, destination));
+    statements.extend(send_failures(pipeline, destination));
     let characters = characters(&statements);
     if characters > POLICY_CHARACTERS {
         return Err(PlanError::Policy {
@@ -206,11 +213,19 @@ fn write(sid: &str, cluster: &Arn, topics: &[&str]) -> Statement {
     }
 }
 
-fn send_failures(pipeline: &str, destination: &Destination) -> Statement {
-    let (action, resource) = match destination {
-        Destination::Own => ("sns:Publish", json!({"Ref": format!("{pipeline}FailureTopic")})),
-        Destination::Sns(arn) => ("sns:Publish", json!(arn)),
-        Destination::Sqs(arn) => ("sqs:SendMessage", json!(arn)),
-    };
-    allow("SendFailures", &[action], resource)
+fn send_failures(pipeline: &str, destination: &Destination) -> Vec<Statement> {
+    match destination {
+        Destination::Own => vec![allow(
+            "SendFailures",
+            &["sns:Publish"],
+            json!({"Ref": format!("{pipeline}FailureTopic")}),
+        )],
+        Destination::Sns(arn) => vec![allow("SendFailures", &["sns:Publish"], json!(arn))],
+        Destination::Sqs(arn) => vec![allow("SendFailures", &["sqs:SendMessage"], json!(arn))],
+        // Lambda looks whether the bucket is there.
+        Destination::S3(arn) => vec![
+            allow("SendFailures", &["s3:PutObject"], json!(format!("{arn}/*"))),
+            allow("FindBucket", &["s3:ListBucket"], json!(arn)),
+        ],
+    }
 }

@@ -83,6 +83,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
                 log_retention_days: 30,
             },
             mapping: PlannedMapping {
+                source: stream.clone(),
                 starting_position: "TRIM_HORIZON",
                 starting_position_timestamp: None,
                 batch_size: 1000,
@@ -94,6 +95,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
                 enabled: true,
             },
             destination: Destination::Own,
+            failure_email: None,
             statements: vec![
                 allow(
                     "ReadStream",
@@ -203,6 +205,16 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
                 Destination::Sqs,
                 "sqs:SendMessage",
             ),
+        ),
+        (
+            "S3 given",
+            REGION,
+            given("arn:aws:s3:::given-up", Destination::S3, "s3:PutObject"),
+        ),
+        (
+            "told by e-mail",
+            REGION,
+            vary(|plan| plan.pipelines[0].failure_email = Some("on-call@example.com".to_owned())),
         ),
         (
             "from a point in time, switched off",
@@ -358,6 +370,7 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
                 let mut second = plan.pipelines[0].clone();
                 second.id = "Clicks".to_owned();
                 second.stream = second.stream.replace("orders", "clicks");
+                second.mapping.source.clone_from(&second.stream);
                 second.stream_name = "clicks".to_owned();
                 second.topic = "clicks".to_owned();
                 let resources: Vec<Value> =
@@ -377,6 +390,7 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
                 let mut second = plan.pipelines[0].clone();
                 second.id = "Returns".to_owned();
                 second.stream = second.stream.replace("orders", "returns");
+                second.mapping.source.clone_from(&second.stream);
                 second.stream_name = "returns".to_owned();
                 second.after = vec!["OrdersTopic".to_owned()];
                 for statement in &mut second.statements {

@@ -12,7 +12,7 @@ use super::*;
 use crate::arn::{Arn, Kind};
 use crate::facts::network::{RouteTable, Subnet};
 use crate::facts::{Cluster, Fact, Function, Network, Owner, Stack, Stream, Topic, Unreadable};
-use crate::settings::{Home, OnPoison, Payload, Setting, Source, StartingPosition};
+use crate::settings::{Home, OnPoison, Payload, PipelineSettings, Setting, Source, StartingPosition};
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0-3";
@@ -53,6 +53,7 @@ pub(crate) fn settings() -> Settings {
             topic_replication_factor: None,
             on_poison: default(OnPoison::Block),
             dead_letter_topic: None,
+            consumer: None,
             starting_position: default(StartingPosition::TrimHorizon),
             batch_size: default(1000),
             batching_window: default(1),
@@ -62,6 +63,7 @@ pub(crate) fn settings() -> Settings {
             bisect: default(true),
             enabled: default(true),
             failure_destination: None,
+            failure_email: None,
             alarm_topic: None,
             memory: default(256),
             timeout: default(60),

@@ -224,6 +224,8 @@ pub struct PipelineSettings {
     pub on_poison: Setting<OnPoison>,
     /// Where it goes with [`OnPoison::Divert`], `<topic>-dead-letter` by default; always given with that, and only with that.
     pub dead_letter_topic: Option<Setting<String>>,
+    /// ARN of the stream's consumer that is read in its place: enhanced fan-out.
+    pub consumer: Option<Setting<String>>,
     /// Where the mapping begins.
     pub starting_position: Setting<StartingPosition>,
     /// Most records in one invocation, 1-10000.
@@ -240,8 +242,10 @@ pub struct PipelineSettings {
     pub bisect: Setting<bool>,
     /// Whether the mapping reads.
     pub enabled: Setting<bool>,
-    /// ARN of an SNS topic or SQS queue for what is given up; the stack's own by default.
+    /// ARN of an SNS topic, SQS queue or S3 bucket for what is given up; the stack's own by default.
     pub failure_destination: Option<Setting<String>>,
+    /// E-mail address that is subscribed to the stack's own SNS topic for what is given up.
+    pub failure_email: Option<Setting<String>>,
     /// ARN of an SNS topic that the alarms tell.
     pub alarm_topic: Option<Setting<String>>,
     /// The function's memory in MB, 128-10240.

@@ -221,6 +221,47 @@ pub(super) fn tumbling_window(text: &str) -> Result<u32, String> {
     }
 }
 
+/// A registered consumer: its stream's ARN, its name, and when it was made. Whose stream it is, is checked beside the stream.
+pub(super) fn consumer(text: &str) -> Result<String, String> {
+    let parts = text.split_once("/consumer/").and_then(|(stream, rest)| {
+        let (name, made) = rest.split_once(':')?;
+        Some((stream, name, made))
+    });
+    let fits = parts.is_some_and(|(stream, name, made)| {
+        let word = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        Arn::parse(Kind::Stream, stream).is_ok()
+            && (1..=128).contains(&name.len())
+            && name.chars().all(word)
+            && !made.is_empty()
+            && made.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    match fits {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "give the ARN of a stream's consumer, as `aws kinesis register-stream-consumer` answers it: \
+             arn:aws:kinesis:REGION:ACCOUNT:stream/NAME/consumer/CONSUMER:NUMBER"
+                .to_owned(),
+        ),
+    }
+}
+
+/// One address. Whether anybody reads it, its confirmation shows.
+pub(super) fn email(text: &str) -> Result<String, String> {
+    let plain = |part: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_graphic() && !"@,;<>()[]\"\\:".contains(c))
+    };
+    let fits = text
+        .split_once('@')
+        .is_some_and(|(name, domain)| plain(name) && plain(domain) && domain.contains('.') && text.len() <= 254);
+    match fits {
+        true => Ok(text.to_owned()),
+        false => Err("give one e-mail address, such as on-call@example.com".to_owned()),
+    }
+}
+
 /// Only true: what else there is would lose records.
 pub(super) fn partial_failures(text: &str) -> Result<bool, String> {
     if boolean(text)? {
@@ -246,19 +287,34 @@ pub(super) fn log_retention(text: &str) -> Result<u32, String> {
 pub(super) fn failure_destination(text: &str) -> Result<Target, String> {
     if text.starts_with("kafka://") {
         return Err(
-            "Lambda sends what failed to a Kafka topic only where the source is Kafka too; give the ARN of an SNS topic \
-             or an SQS queue"
+            "Lambda sends what failed to a Kafka topic only where the source is Kafka too; give the ARN of an SNS topic, \
+             an SQS queue or an S3 bucket"
                 .to_owned(),
         );
     }
     match target(text) {
-        Ok((service, _)) if service == "s3" => {
-            Err("S3 is not possible yet; give the ARN of an SNS topic or an SQS queue".to_owned())
+        Ok((service, target)) if service == "s3" => {
+            let name = target.text.rsplit(':').next().unwrap_or_default();
+            if name.contains('/') {
+                return Err("Lambda takes a whole bucket, not a folder of one: arn:aws:s3:::BUCKET".to_owned());
+            }
+            let fits = (3..=63).contains(&name.len())
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c));
+            return if fits {
+                Ok(target)
+            } else {
+                Err(
+                    "a bucket's name has 3 to 63 lower-case letters, digits, `-` and `.`: arn:aws:s3:::BUCKET"
+                        .to_owned(),
+                )
+            };
         }
         Ok((service, target)) if service == "sns" || service == "sqs" => Ok(target),
         _ => Err(
-            "give the ARN of an SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME) or an SQS queue \
-             (arn:aws:sqs:REGION:ACCOUNT:NAME)"
+            "give the ARN of an SNS topic (arn:aws:sns:REGION:ACCOUNT:NAME), an SQS queue \
+             (arn:aws:sqs:REGION:ACCOUNT:NAME) or an S3 bucket (arn:aws:s3:::BUCKET)"
                 .to_owned(),
         ),
     }

@@ -214,6 +214,19 @@ pub enum SettingsError {
         /// What happens only where the stream is.
         what: &'static str,
     },
+    /// A consumer of another stream.
+    #[error(
+        "{setting} names {consumer}, which is no consumer of the stream {stream}: give one of its own; with several streams each pipeline has its own, under `pipelines` \
+         in k2m.yaml"
+    )]
+    ConsumerOfOther {
+        /// Who names it.
+        setting: String,
+        /// The consumer.
+        consumer: String,
+        /// The stream.
+        stream: String,
+    },
     /// `AT_TIMESTAMP` without its time.
     #[error(
         "{setting} is AT_TIMESTAMP, but no time is given: add --starting-timestamp, such as 2026-01-02T03:04:05Z (or K2M_STARTING_TIMESTAMP, or `starting_timestamp` in k2m.yaml)"
@@ -433,6 +446,20 @@ impl<'a> Of<'a> {
         })
     }
 
+    fn consumer(&self, stream: &Arn) -> Result<Option<Setting<String>>, SettingsError> {
+        let consumer = self.find(&table::CONSUMER)?;
+        match consumer {
+            Some(consumer) if consumer.value.split("/consumer/").next() != Some(stream.as_str()) => {
+                Err(SettingsError::ConsumerOfOther {
+                    setting: named(&table::CONSUMER.row, &consumer.source),
+                    consumer: consumer.value,
+                    stream: stream.to_string(),
+                })
+            }
+            consumer => Ok(consumer),
+        }
+    }
+
     fn starting_position(&self) -> Result<Setting<StartingPosition>, SettingsError> {
         let position = self.need(&table::STARTING_POSITION)?;
         let timestamp = self.find(&table::STARTING_TIMESTAMP)?;
@@ -598,7 +625,11 @@ impl<'a> Of<'a> {
         let Some(Setting { value, source }) = self.find(declared)? else {
             return Ok(None);
         };
-        let fits = value.partition == home.partition && value.region == home.region && value.account == home.account;
+        // A bucket's ARN says neither region nor account.
+        let elsewhere = |of: &str, home: &str| !of.is_empty() && of != home;
+        let fits = value.partition == home.partition
+            && !elsewhere(&value.region, &home.region)
+            && !elsewhere(&value.account, &home.account);
         if !fits {
             return Err(SettingsError::Elsewhere {
                 setting: named(&declared.row, &source),
@@ -867,6 +898,7 @@ impl Of<'_> {
             create_topic: self.find(&table::CREATE_TOPIC)?,
             topic_partitions: self.find(&table::TOPIC_PARTITIONS)?,
             topic_replication_factor: self.find(&table::TOPIC_REPLICATION_FACTOR)?,
+            consumer: self.consumer(&stream.value)?,
             starting_position: self.starting_position()?,
             batch_size: self.need(&table::BATCH_SIZE)?,
             batching_window: self.need(&table::BATCHING_WINDOW)?,
@@ -875,6 +907,7 @@ impl Of<'_> {
             maximum_record_age: self.find(&table::MAXIMUM_RECORD_AGE)?,
             bisect: self.need(&table::BISECT)?,
             enabled: self.need(&table::ENABLED)?,
+            failure_email: self.find(&table::FAILURE_EMAIL)?,
             failure_destination: self.target(&table::FAILURE_DESTINATION, home, "what failed is sent")?,
             alarm_topic: self.target(&table::ALARM_TOPIC, home, "its alarms are told")?,
             memory: self.need(&table::MEMORY)?,

@@ -165,6 +165,8 @@ settings! {
         "what the topic can never take: retried and then given up, or sent to the dead-letter topic at once", parse::on_poison;
     DEAD_LETTER_TOPIC = dead_letter_topic: Text<String>, Follows("`<topic>-dead-letter`"), "as `topic`, and another than it",
         "goes with `on_poison: divert`, and only with it", parse::topic;
+    CONSUMER = consumer: Text<String>, Follows("none: shards are polled"), "ARN of a registered consumer of the stream",
+        "enhanced fan-out: the mapping has 2 MB a second of each shard for itself, which AWS charges for", parse::consumer;
     STARTING_POSITION = starting_position: Text<Position>, Is("TRIM_HORIZON"), "`TRIM_HORIZON`, `LATEST`, `AT_TIMESTAMP`",
         "`LATEST` can miss records while the mapping is created", parse::starting_position;
     STARTING_TIMESTAMP = starting_timestamp: Text<String>, Follows("none"), "RFC 3339, such as `2026-01-02T03:04:05Z`",
@@ -187,8 +189,10 @@ settings! {
         "a tumbling window makes Lambda hold state between invocations; k2m keeps none", parse::tumbling_window;
     ENABLED = enabled: Word<bool>, Is("true"), "`true`, `false`",
         "whether the mapping reads", boolean;
-    FAILURE_DESTINATION = failure_destination: Text<Target>, Follows("an SNS topic of the stack's own with an SQS queue"), "ARN of an SNS topic or an SQS queue, not FIFO",
+    FAILURE_DESTINATION = failure_destination: Text<Target>, Follows("an SNS topic of the stack's own with an SQS queue"), "ARN of an SNS topic or an SQS queue, not FIFO, or of an S3 bucket",
         "the queue keeps what was given up for 14 days", parse::failure_destination;
+    FAILURE_EMAIL = failure_email: Text<String>, Follows("nobody"), "an e-mail address",
+        "who is told by mail of what was given up, once the mail that AWS sends is confirmed; only with the stack's own failure destination", parse::email;
     ALARM_TOPIC = alarm_topic: Text<Target>, Follows("none"), "ARN of an SNS topic, not FIFO",
         "what the alarms tell", parse::alarm_topic;
     MEMORY = memory: Word<u32>, Is("256"), "128 to 10240 MB",

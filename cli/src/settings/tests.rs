@@ -152,6 +152,7 @@ topic_partitions: 12
 topic_replication_factor: 2
 on_poison: divert
 dead_letter_topic: poison.of-2024.10
+consumer: arn:aws:kinesis:eu-west-1:123456789012:stream/orders/consumer/k2m:1700000000
 starting_position: AT_TIMESTAMP
 starting_timestamp: 2026-01-02T04:04:05+01:00
 batch_size: 500
@@ -164,6 +165,7 @@ partial_failures: true
 tumbling_window: 0
 enabled: false
 failure_destination: arn:aws:sqs:eu-west-1:123456789012:failed
+failure_email: on-call@example.com
 alarm_topic: arn:aws:sns:eu-west-1:123456789012:alarms
 memory: 512
 timeout: 120
@@ -298,7 +300,6 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--tumbling-window", "-1"],
         &["--enabled", "TRUE"],
         &["--failure-destination", "kafka://failed"],
-        &["--failure-destination", "arn:aws:s3:::bucket"],
         &[
             "--failure-destination",
             "arn:aws:lambda:eu-west-1:123456789012:function:f",
@@ -322,6 +323,15 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--vpc", "10.0.0.0/16"],
         &["--vpc", "vpc-"],
         &["--peering", "vpc-1"],
+        &["--consumer", "arn:aws:kinesis:eu-west-1:123456789012:stream/orders"],
+        &[
+            "--consumer",
+            "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks/consumer/k2m:1700000000",
+        ],
+        &["--failure-email", "on-call"],
+        &["--failure-email", "a@example.com,b@example.com"],
+        &["--failure-destination", "arn:aws:s3:::Bucket"],
+        &["--failure-destination", "arn:aws:s3:::bucket/folder"],
         &["--secrets-endpoint", "yes"],
         &["--public-access", "yes"],
         &["--security-group", "subnet-1"],

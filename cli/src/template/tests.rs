@@ -56,10 +56,11 @@ fn with_words(mut plan: Plan, mut word: impl FnMut() -> String) -> Plan {
     for pipeline in &mut plan.pipelines {
         pipeline.id = word();
         pipeline.stream = word();
+        pipeline.mapping.source = word();
         pipeline.stream_name = word();
         pipeline.topic = word();
         pipeline.function.variables = BTreeMap::from([(word(), word())]);
-        if let Destination::Sns(arn) | Destination::Sqs(arn) = &mut pipeline.destination {
+        if let Destination::Sns(arn) | Destination::Sqs(arn) | Destination::S3(arn) = &mut pipeline.destination {
             *arn = word();
         }
         for statement in &mut pipeline.statements {

@@ -59,6 +59,15 @@ fn needs(plan: &Plan, pipeline: &Pipeline, settings: &Settings) -> BTreeSet<Righ
         need(&[&format!("kinesis:{action}")], stream.clone(), Value::Null);
     }
     need(&["kinesis:ListStreams"], json!("*"), Value::Null);
+    // Of a consumer it is told by being subscribed.
+    if pipeline.mapping.source != pipeline.stream {
+        let consumer = json!(pipeline.mapping.source);
+        need(
+            &["kinesis:DescribeStreamConsumer", "kinesis:SubscribeToShard"],
+            consumer,
+            Value::Null,
+        );
+    }
     let key = json!(format!("arn:{partition}:kms:{region}:{account}:key/{KEY}"));
     need(&["kms:Decrypt"], key, Value::Null);
     // Its log lines.
@@ -116,6 +125,10 @@ fn needs(plan: &Plan, pipeline: &Pipeline, settings: &Settings) -> BTreeSet<Righ
         }
         Destination::Sns(arn) => need(&["sns:Publish"], json!(arn), Value::Null),
         Destination::Sqs(arn) => need(&["sqs:SendMessage"], json!(arn), Value::Null),
+        Destination::S3(arn) => {
+            need(&["s3:PutObject"], json!(format!("{arn}/*")), Value::Null);
+            need(&["s3:ListBucket"], json!(arn), Value::Null);
+        }
     }
     needs
 }
@@ -213,6 +226,19 @@ fn every_right_is_needed_and_every_need_is_granted() {
                 continue;
             }
             take(way, &mut settings, &mut facts);
+            // Each kind of destination in turn.
+            let destinations = [
+                None,
+                Some("arn:aws:sns:eu-west-1:123456789012:failed"),
+                Some("arn:aws:sqs:eu-west-1:123456789012:failed"),
+                Some("arn:aws:s3:::failed"),
+            ];
+            for pipeline in &mut settings.pipelines {
+                let arn = destinations[planned % destinations.len()];
+                let consumer = format!("{}/consumer/k2m:1700000000", pipeline.stream.value);
+                pipeline.consumer = (planned % 2 == 1).then(|| chosen(consumer));
+                pipeline.failure_destination = arn.map(|arn| chosen(arn.to_owned()));
+            }
             for pipeline in facts.pipelines.values_mut() {
                 found(&mut pipeline.stream).kms_key = Some(KEY.to_owned());
             }

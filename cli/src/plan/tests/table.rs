@@ -821,6 +821,46 @@ fn map_of(settings: &mut Settings, facts: &mut Facts, texts: usize, topics: usiz
 }
 
 const FUNCTION: &[Row] = &[
+    ("records that no event holds", |_, f| {
+        stream(f).max_record_kib = Some(10_240)
+    }),
+    ("the largest record that an event holds", |_, f| {
+        stream(f).max_record_kib = Some(4_607)
+    }),
+    ("more records than an event holds", |s, _| {
+        s.one().batch_size = chosen(9000)
+    }),
+    ("every replica has to take a record", |_, f| {
+        let Fact::Found { value } = f.topic_named(ORDERS) else {
+            panic!("no topic")
+        };
+        let replicas = value.replication_factor.to_string();
+        value.settings.insert("min.insync.replicas".to_owned(), replicas);
+    }),
+    ("more replicas have to take a record than there are", |_, f| {
+        let Fact::Found { value } = f.topic_named(ORDERS) else {
+            panic!("no topic")
+        };
+        value.replication_factor = 1;
+        found(&mut f.configuration).insert("min.insync.replicas".to_owned(), "2".to_owned());
+    }),
+    ("given up before a second try", |s, _| {
+        s.one().maximum_record_age = Some(chosen(90));
+        s.one().timeout = chosen(60);
+    }),
+    ("a consumer", |s, _| {
+        s.one().consumer = Some(chosen(format!("{STREAM}/consumer/k2m:1700000000")));
+    }),
+    ("an S3 bucket for what is given up", |s, _| {
+        s.one().failure_destination = Some(chosen("arn:aws:s3:::given-up".to_owned()));
+    }),
+    ("a queue for what is given up, and an e-mail", |s, _| {
+        s.one().failure_destination = Some(chosen("arn:aws:sqs:eu-west-1:123456789012:failed".to_owned()));
+        s.one().failure_email = Some(chosen("on-call@example.com".to_owned()));
+    }),
+    ("an e-mail", |s, _| {
+        s.one().failure_email = Some(chosen("on-call@example.com".to_owned()))
+    }),
     ("at a time", |s, _| {
         s.one().starting_position = chosen(StartingPosition::AtTimestamp("2026-01-31T08:00:00+01:00".to_owned()));
     }),
