@@ -235,13 +235,14 @@ pub(super) fn consumer(text: &str) -> Result<String, String> {
             && !made.is_empty()
             && made.bytes().all(|byte| byte.is_ascii_digit())
     });
-    match fits {
-        true => Ok(text.to_owned()),
-        false => Err(
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(
             "give the ARN of a stream's consumer, as `aws kinesis register-stream-consumer` answers it: \
              arn:aws:kinesis:REGION:ACCOUNT:stream/NAME/consumer/CONSUMER:NUMBER"
                 .to_owned(),
-        ),
+        )
     }
 }
 
@@ -256,9 +257,10 @@ pub(super) fn email(text: &str) -> Result<String, String> {
     let fits = text
         .split_once('@')
         .is_some_and(|(name, domain)| plain(name) && plain(domain) && domain.contains('.') && text.len() <= 254);
-    match fits {
-        true => Ok(text.to_owned()),
-        false => Err("give one e-mail address, such as on-call@example.com".to_owned()),
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("give one e-mail address, such as on-call@example.com".to_owned())
     }
 }
 

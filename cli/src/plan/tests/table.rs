@@ -228,21 +228,21 @@ const SECRETS_WAY: &[Row] = &[
         }
     }),
     ("an endpoint that is there", |_, f| {
-        endpoint(f, "available", "10.0.0.0/8")
+        endpoint(f, "available", "10.0.0.0/8");
     }),
     ("an endpoint that is there, beside NAT", |_, f| {
         by_nat(f);
         endpoint(f, "available", "10.0.0.0/8");
     }),
     ("an endpoint that lets others in", |_, f| {
-        endpoint(f, "available", "10.99.0.0/16")
+        endpoint(f, "available", "10.99.0.0/16");
     }),
     ("an endpoint that lets others in, beside NAT", |_, f| {
         by_nat(f);
         endpoint(f, "available", "10.99.0.0/16");
     }),
     ("an endpoint that is not ready", |_, f| {
-        endpoint(f, "pendingAcceptance", "10.0.0.0/8")
+        endpoint(f, "pendingAcceptance", "10.0.0.0/8");
     }),
     ("an endpoint whose group could not be read", |_, f| {
         endpoint(f, "available", "10.0.0.0/8");
@@ -822,13 +822,13 @@ fn map_of(settings: &mut Settings, facts: &mut Facts, texts: usize, topics: usiz
 
 const FUNCTION: &[Row] = &[
     ("records that no event holds", |_, f| {
-        stream(f).max_record_kib = Some(10_240)
+        stream(f).max_record_kib = Some(10_240);
     }),
     ("the largest record that an event holds", |_, f| {
-        stream(f).max_record_kib = Some(4_607)
+        stream(f).max_record_kib = Some(4_607);
     }),
     ("more records than an event holds", |s, _| {
-        s.one().batch_size = chosen(9000)
+        s.one().batch_size = chosen(9000);
     }),
     ("every replica has to take a record", |_, f| {
         let Fact::Found { value } = f.topic_named(ORDERS) else {
@@ -859,7 +859,7 @@ const FUNCTION: &[Row] = &[
         s.one().failure_email = Some(chosen("on-call@example.com".to_owned()));
     }),
     ("an e-mail", |s, _| {
-        s.one().failure_email = Some(chosen("on-call@example.com".to_owned()))
+        s.one().failure_email = Some(chosen("on-call@example.com".to_owned()));
     }),
     ("at a time", |s, _| {
         s.one().starting_position = chosen(StartingPosition::AtTimestamp("2026-01-31T08:00:00+01:00".to_owned()));
