@@ -165,6 +165,9 @@ fn doctor(settings: &Settings) -> String {
         "k2m doctor --stream {} --cluster {}",
         pipeline.stream.value, settings.cluster.value
     );
+    if let Some(vpc) = &settings.vpc {
+        command.extend([" --vpc ", &vpc.value]);
+    }
     for (flag, setting) in [("--topic", &pipeline.topic), ("--stack", &settings.stack)] {
         if setting.source != Source::Default {
             command.extend([" ", flag, " ", &setting.value]);

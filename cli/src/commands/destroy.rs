@@ -12,7 +12,7 @@ use crate::aws::{Aws, default_region};
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
 use crate::deploy::machine::Machine;
-use crate::deploy::network::{Networks, named};
+use crate::deploy::network::{Networks, named, users_networks};
 use crate::deploy::outcome::Destroyed;
 use crate::deploy::port::{Stacks as _, User as _};
 use crate::exit::Exit;
@@ -69,26 +69,35 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
         })
     };
     let stack = attended.unless_stopped(&name, looked).await?;
+    let absent = stack.is_none();
     let told = stack.and_then(|stack| stack.outputs.get(NETWORK_STACKS).cloned());
     let mut needed = told.map(|output| named(&output)).unwrap_or_default();
     let others = cluster_region.as_deref().into_iter().chain([place.region.as_str()]);
     let told: Vec<String> = needed.iter().map(|(region, _)| region.clone()).collect();
     let regions: BTreeSet<&str> = others.chain(told.iter().map(String::as_str)).collect();
-    let all = Regions::new(&aws, &place, regions.iter().copied());
+    // A stack that is gone half way says nothing any more, and one that was stopped half way not all.
+    let regions: Vec<&str> = regions.into_iter().collect();
+    let found = attended
+        .unless_stopped(&name, users_networks(&aws, &regions, &me))
+        .await?;
+    if absent && found.is_empty() && cluster_region.is_none() {
+        attended.tell(
+            "what the stack may have left in the cluster's region was not looked for: name the cluster too, with --cluster ARN, where that is another",
+        );
+    }
+    for stack in found {
+        if !needed.contains(&stack) {
+            needed.push(stack);
+        }
+    }
+    let everywhere = needed.iter().map(|(region, _)| region.as_str());
+    let all = Regions::new(&aws, &place, everywhere);
     let machines = all.machines(attended);
     let networks = Networks {
         machines: &machines,
         peerings: &aws,
         stacks: &aws,
     };
-    // A stack that is gone half way says nothing any more, and one that was stopped half way not all.
-    let regions: Vec<&str> = regions.into_iter().collect();
-    let found = attended.unless_stopped(&name, networks.of_user(&regions, &me)).await?;
-    for stack in found {
-        if !needed.contains(&stack) {
-            needed.push(stack);
-        }
-    }
     // What leads through a peering connection goes before the connection itself.
     needed.reverse();
     for (region, stack) in &needed {

@@ -13,7 +13,7 @@ use super::port::{Doing, Fault, FaultKind};
 use super::state::{Goal, Step};
 use crate::facts::{Fact, Stack};
 use crate::plan::PlanError;
-use crate::plan::shared::{NETWORK_STACK_PREFIX, NetworkStack, peering_id};
+use crate::plan::shared::{NETWORK_STACK_PREFIX, NetworkStack, named_in, peering_id};
 use crate::template::render_network;
 
 /// How long a peering connection may take to become active, and how often it is looked at.
@@ -132,35 +132,6 @@ impl Networks<'_> {
             }
         }
         Ok(outcomes)
-    }
-
-    /// The network stacks of these regions that this user needs something in, as `(region, stack)`; for a stack that is gone and says nothing any more.
-    pub async fn of_user(&self, regions: &[&str], user: &str) -> Result<Vec<(String, String)>, DeployError> {
-        let mut found = Vec::new();
-        for region in regions {
-            let names = match self.stacks.network_stack_names(region).await {
-                Ok(names) => names,
-                // Most have none; who may see a stack by its name only still may delete it.
-                Err(fault) if matches!(fault.kind, FaultKind::Denied(_)) => continue,
-                Err(fault) => return Err(call("list network stacks", fault)),
-            };
-            for name in names {
-                let Some(vpc) = name.strip_prefix(NETWORK_STACK_PREFIX) else {
-                    continue;
-                };
-                let seen = self.seen(region, &name).await?;
-                let all = NetworkStack::of_others(&seen, region, vpc, "").map_err(network)?;
-                if let Some(needs) = all.users.get(user) {
-                    let beside = needs.beside.iter().flat_map(|place| named(place));
-                    for stack in std::iter::once(((*region).to_owned(), name)).chain(beside) {
-                        if !found.contains(&stack) {
-                            found.push(stack);
-                        }
-                    }
-                }
-            }
-        }
-        Ok(found)
     }
 
     async fn seen(&self, region: &str, name: &str) -> Result<Fact<Stack>, DeployError> {
@@ -302,6 +273,40 @@ impl Networks<'_> {
             }
         }
     }
+}
+
+/// The network stacks that this user needs something in, as `(region, stack)`: those of these regions, and those that they name; for a stack that is
+/// gone and says nothing any more.
+pub async fn users_networks(
+    stacks: &dyn NetworkStacks,
+    regions: &[&str],
+    user: &str,
+) -> Result<Vec<(String, String)>, DeployError> {
+    let mut found = Vec::new();
+    for region in regions {
+        let names = match stacks.network_stack_names(region).await {
+            Ok(names) => names,
+            // Most have none; who may see a stack by its name only still may delete it.
+            Err(fault) if matches!(fault.kind, FaultKind::Denied(_)) => continue,
+            Err(fault) => return Err(call("list network stacks", fault)),
+        };
+        for name in names {
+            let seen = stacks.network_stack(region, &name).await;
+            let seen = seen.map_err(|fault| call("look at a network stack", fault))?;
+            // Also one that never worked, or is half deleted.
+            let needs = seen.found().filter(|stack| stack.made_by_k2m);
+            let Some(needs) = needs.and_then(|stack| named_in(stack, user)) else {
+                continue;
+            };
+            let beside = needs.beside.iter().flat_map(|place| named(place));
+            for stack in std::iter::once(((*region).to_owned(), name)).chain(beside) {
+                if !found.contains(&stack) {
+                    found.push(stack);
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Whether a network stack makes a peering connection for this user.

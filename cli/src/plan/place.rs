@@ -145,6 +145,12 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         });
     }
     let Tried { ends, way, candidates } = tried;
+    if let Some(setting) = settings.peering.as_ref().filter(|_| ends.same_vpc()) {
+        notes.warn(format!(
+            "peering ({}) has no effect: the function is in the brokers' VPC",
+            setting.source
+        ));
+    }
     if !ends.same_vpc() {
         notes.decide("vpc", shown(&ground, region, ends.function.vpc), reason);
     }
@@ -459,9 +465,17 @@ fn sighted(ends: &Ends) -> Result<(), PlanError> {
     }
     let of_end = |end: &End| {
         let name = |list| format!("networks.{}.{list}", end.region);
+        // Whether a transit gateway that routes lead to has the VPC is only asked where there is one.
+        let tables = end.network.route_tables.found().into_iter().flatten();
+        let mut routes = tables
+            .filter(|table| table.vpc == end.vpc)
+            .flat_map(|table| &table.routes);
+        let led = routes.any(|route| route.target.starts_with("tgw-"));
+        let attachments = end.network.transit_gateway_attachments.unreadable();
         let lists = [
             (name("vpcs"), end.network.vpcs.unreadable().cloned()),
             (name("peerings"), end.network.peerings.unreadable().cloned()),
+            (name("transitGatewayAttachments"), attachments.cloned().filter(|_| led)),
         ];
         lists.into_iter().filter_map(|(name, why)| Some((name, why?)))
     };
@@ -1030,11 +1044,13 @@ fn rules(ground: &Ground, way: &Way, ends: &Ends, chosen: &[&Candidate], notes: 
         } else {
             "rules don't name groups of another region"
         };
-        notes.decide(
-            "rules",
-            format!("out of the function's group to {}: {shown}", out.join(", ")),
-            reason,
-        );
+        if ground.function_group.is_none() {
+            notes.decide(
+                "rules",
+                format!("out of the function's group to {}: {shown}", out.join(", ")),
+                reason,
+            );
+        }
         let into = if needed.is_empty() {
             "nothing: rules that are there let the function's subnets in".to_owned()
         } else {

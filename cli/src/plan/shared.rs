@@ -148,11 +148,37 @@ pub fn needed_before(facts: &Facts, user: &str) -> Vec<(String, String)> {
         here.next().map(|(region, _)| region.clone())
     };
     let needed = facts.network_stacks.iter().filter_map(|(name, stack)| {
-        let known = users(stack, name).ok()?.contains_key(user);
+        let needs = users(stack, name).ok()?.remove(user)?;
         let region = region_of(name.strip_prefix(NETWORK_STACK_PREFIX)?)?;
-        known.then(|| (region, name.clone()))
+        let beside = needs.beside.iter().filter_map(|place| place.split_once('/'));
+        let beside = beside.map(|(region, name)| (region.to_owned(), name.to_owned()));
+        Some(
+            std::iter::once((region, name.clone()))
+                .chain(beside)
+                .collect::<Vec<_>>(),
+        )
     });
-    needed.collect()
+    let all: BTreeSet<(String, String)> = needed.flatten().collect();
+    all.into_iter().collect()
+}
+
+/// What a user needs as the template of a network stack says, whatever became of that stack.
+pub fn named_in(stack: &Stack, user: &str) -> Option<Needs> {
+    let template: Value = serde_yaml::from_str(stack.template.as_deref()?).ok()?;
+    let resources = template.get("Resources")?.as_mapping()?;
+    let known = resources.values().filter_map(user_of);
+    known
+        .into_iter()
+        .find(|known| known.user == user)
+        .map(|known| known.needs)
+}
+
+/// The user that this resource stands for, if it stands for one.
+fn user_of(resource: &Value) -> Option<NetworkUser> {
+    let handle = resource.get("Type").and_then(Value::as_str) == Some(USER_TYPE);
+    let user = resource.get("Metadata").filter(|_| handle)?.get("k2m")?;
+    // By way of JSON: YAML's reader takes a mapping for no variant.
+    serde_json::from_value(serde_json::to_value(user).ok()?).ok()
 }
 
 /// Says in each of these network stacks which others this user needs.
@@ -490,12 +516,8 @@ fn users(stack: &Fact<Stack>, name: &str) -> Result<BTreeMap<String, Needs>, Pla
         .filter(|resource| resource.get("Type").and_then(Value::as_str) == Some(USER_TYPE));
     handles
         .map(|handle| {
-            let user = handle.get("Metadata").and_then(|metadata| metadata.get("k2m"));
-            // By way of JSON: YAML's reader takes a mapping for no variant.
-            let user = user.and_then(|user| serde_json::to_value(user).ok());
-            let user = user.and_then(|user| serde_json::from_value::<NetworkUser>(user).ok());
-            user.map(|NetworkUser { user, needs }| (user, needs))
-                .ok_or_else(missing)
+            let NetworkUser { user, needs } = user_of(handle).ok_or_else(missing)?;
+            Ok((user, needs))
         })
         .collect()
 }

@@ -188,7 +188,7 @@ pub(super) fn ways(ends: &Ends, chosen: Option<&str>) -> (Vec<Way>, Vec<String>)
             None => ways.push(Way::Peering(Box::new(planned(ends)))),
             Some((one, other)) => reasons.push(format!(
                 "{} has {one} and {} has {other}, which overlap, so that AWS joins them by no peering connection: put the function into the brokers' VPC or \
-                 into one with other addresses, or switch on the cluster's multi-VPC private connectivity",
+                 into one with other addresses",
                 ends.function.vpc, ends.brokers.vpc
             )),
         }

@@ -320,6 +320,13 @@ def stacks():
     return found
 
 
+def delete_stack(name):
+    """The stack goes, without k2m."""
+    client("cloudformation").delete_stack(StackName=name)
+    client("cloudformation").get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    return {}
+
+
 def foreign_stack(name):
     """A stack of another tool's: it lacks the tag that k2m gives."""
     template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}

@@ -161,3 +161,49 @@ fn another_vpc_of_the_region() {
     assert_eq!(ask(&account, THERE, &["networks"]), before);
     assert_eq!(remains(&account, THERE), json!({}));
 }
+
+#[test]
+fn functions_move_to_another_vpc_and_back() {
+    let account = Account::beside(&["orders"]);
+    let vpc = account.vpc.clone().unwrap();
+    let facts = account.json(&account.on("inspect", "orders", &[]), 0);
+    let own = facts["networks"][THERE]["vpcs"]["value"][0]["id"].as_str().unwrap();
+    let before = ask(&account, THERE, &["networks"]);
+    let deploy = |vpc: &str| account.json(&account.on("deploy", "orders", &["--yes", "--vpc", vpc]), 0);
+    assert_eq!(statuses(&deploy(own)), [""; 0]);
+    assert_eq!(statuses(&deploy(&vpc)), ["created", "created"]);
+    ask(&account, THERE, &["put", "orders", "0", "100"]);
+    assert_eq!(account.arrived("orders", 100).len(), 100);
+    // What was made for them is given back when they are gone from there.
+    assert_eq!(statuses(&deploy(own)), ["destroyed", "destroyed"]);
+    assert_eq!(ask(&account, THERE, &["stacks"]).as_object().unwrap().len(), 1);
+    ask(&account, THERE, &["put", "orders", "100", "100"]);
+    assert_eq!(account.arrived("orders", 200).len(), 200);
+    account.run(&account.on("destroy", "orders", &["--yes"]), 0);
+    assert_eq!(ask(&account, THERE, &["networks"]), before);
+    assert_eq!(remains(&account, THERE), json!({}));
+}
+
+#[test]
+fn what_was_stopped_half_way_is_found_again() {
+    let account = Account::across(&["orders"]);
+    let vpc = account.vpc.clone().unwrap();
+    let before = [HERE, THERE].map(|region| ask(&account, region, &["networks"]));
+    let deploy = account.on("deploy", "orders", &["--yes", "--vpc", &vpc]);
+    account.run(&deploy, 0);
+    // As if the run had ended after the stack itself was gone, and before its network was.
+    ask(&account, HERE, &["delete_stack", "k2m-orders"]);
+    // Neither stream nor cluster is named: the network stack here names the one in the other region.
+    let destroy = ["destroy", "--stack", "k2m-orders", "--region", HERE, "--yes"];
+    let destroyed = account.json(&destroy, 0);
+    assert_eq!(statuses(&destroyed), ["destroyed", "destroyed"], "{destroyed:#}");
+    assert_eq!([HERE, THERE].map(|region| ask(&account, region, &["networks"])), before);
+    // As if it had ended before the stack was made.
+    account.run(&deploy, 0);
+    ask(&account, HERE, &["delete_stack", "k2m-orders"]);
+    let again = account.json(&deploy, 0);
+    assert_eq!(again["status"], "created", "{again:#}");
+    assert_eq!(statuses(&again), ["unchanged", "unchanged"], "{again:#}");
+    account.run(&account.on("destroy", "orders", &["--yes"]), 0);
+    assert_eq!([HERE, THERE].map(|region| ask(&account, region, &["networks"])), before);
+}
