@@ -86,7 +86,7 @@ pub enum CommandError {
     Facts(#[from] FactsError),
     /// There is no plan.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(Box<PlanError>),
     /// The template.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -124,6 +124,12 @@ pub enum CommandError {
     /// What the demo delivered can't be told.
     #[error("{0}")]
     Unverified(String),
+}
+
+impl From<PlanError> for CommandError {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(Box::new(error))
+    }
 }
 
 impl CommandError {
