@@ -233,8 +233,8 @@ impl Ground {
             }
         });
         Self {
-            across,
             account,
+            across,
             streams,
             proxy,
             weather,
