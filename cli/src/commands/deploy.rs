@@ -80,15 +80,7 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
     let facts = attended.unless_stopped(name, look(&aws, &settings)).await?;
     let mut plan = crate::plan::plan(&settings, &facts)?;
     let template = rendered(&plan)?;
-    for decision in &plan.decisions {
-        let of = decision.pipeline.as_ref().map(|stream| format!("{stream}: "));
-        attended.tell(&format!(
-            "{}{}: {}",
-            of.unwrap_or_default(),
-            decision.about,
-            decision.choice
-        ));
-    }
+    tell_decisions(attended, &plan);
     plan.warnings.extend(health::warnings(&settings, &facts));
     // Before the question: afterwards they come too late.
     for warning in &plan.warnings {
@@ -180,6 +172,18 @@ fn doctor(settings: &Settings) -> String {
         }
     }
     command
+}
+
+fn tell_decisions(attended: &Attended<'_>, plan: &Plan) {
+    for decision in &plan.decisions {
+        let of = decision.pipeline.as_ref().map(|stream| format!("{stream}: "));
+        attended.tell(&format!(
+            "{}{}: {}",
+            of.unwrap_or_default(),
+            decision.about,
+            decision.choice
+        ));
+    }
 }
 
 /// What is to be deployed, and what for.

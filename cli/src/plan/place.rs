@@ -90,23 +90,8 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         ports,
     };
     let region = settings.home.region.as_str();
-    let (mut vpcs, reason) = function_vpcs(settings, &ground, region)?;
-    if let Some(setting) = &settings.security_group {
-        let network = seen
-            .networks
-            .get(region)
-            .and_then(|network| network.security_groups.found());
-        let group = network.into_iter().flatten().find(|group| group.id == setting.value);
-        if group.is_none_or(|group| !vpcs.contains(&group.vpc)) {
-            return Err(PlanError::NoGroup {
-                group: setting.value.clone(),
-                by: setting.source.clone(),
-                vpc: group.map(|group| group.vpc.clone()),
-                vpcs,
-            });
-        }
-        vpcs.retain(|vpc| group.is_some_and(|group| group.vpc == *vpc));
-    }
+    let (vpcs, reason) = function_vpcs(settings, &ground, region)?;
+    let vpcs = with_group(settings, seen, region, vpcs)?;
     let mut all: Vec<(Tried, Vec<String>)> = Vec::new();
     let mut dead_ends = Vec::new();
     for vpc in &vpcs {
@@ -118,17 +103,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         all.extend(ways.map(|way| (ground.attempt(ends, way), reasons.clone())));
         dead_ends.extend(reasons);
     }
-    // What is proven goes before what is taken on trust, and that before what k2m would make. Of those that don't do, the last says what is left to mend.
-    let does = |index: &usize| all.get(*index).is_some_and(|(tried, _)| tried.does(settings));
-    let is = |index: &usize, wanted: fn(&Tried) -> bool| all.get(*index).is_some_and(|(tried, _)| wanted(tried));
-    let able: Vec<usize> = (0..all.len()).filter(does).collect();
-    let proven = able
-        .iter()
-        .find(|index| is(index, |tried| tried.proven() && !makes_peering(&tried.way)));
-    let trusted = able.iter().find(|index| is(index, |tried| !makes_peering(&tried.way)));
-    let best = proven.or(trusted).or(able.first()).copied();
-    let best =
-        best.or_else(|| (0..all.len()).max_by_key(|index| all.get(*index).map(|(tried, _)| tried.rank(settings))));
+    let best = best(&all, settings);
     let Some((tried, reasons)) = best.and_then(|index| all.into_iter().nth(index)) else {
         return Err(PlanError::NoWay {
             vpcs,
@@ -137,7 +112,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
             reasons: dead_ends,
         });
     };
-    if vpcs.len() > 1 && !tried.does(settings) {
+    if vpcs.len() > 1 && tried.usable().next().is_none() {
         return Err(PlanError::ChooseVpc {
             region: region.to_owned(),
             cluster_vpc: ground.cluster_vpc.clone(),
@@ -429,17 +404,13 @@ impl Tried<'_> {
 
     /// Whether the function can be placed so: in all subnets that were named, else in two zones, or as many as there are.
     fn does(&self, settings: &Settings) -> bool {
-        match &settings.subnets {
-            Some(setting) => setting
-                .value
-                .iter()
-                .all(|id| self.usable().any(|candidate| candidate.subnet.id == *id)),
-            None => {
-                let all: Vec<&Candidate> = self.candidates.iter().collect();
-                let usable: Vec<&Candidate> = self.usable().collect();
-                !usable.is_empty() && zones(&usable).len() >= ENOUGH_ZONES.min(zones(&all).len())
-            }
+        if let Some(setting) = &settings.subnets {
+            let mut ids = setting.value.iter();
+            return ids.all(|id| self.usable().any(|candidate| candidate.subnet.id == *id));
         }
+        let all: Vec<&Candidate> = self.candidates.iter().collect();
+        let usable: Vec<&Candidate> = self.usable().collect();
+        !usable.is_empty() && zones(&usable).len() >= ENOUGH_ZONES.min(zones(&all).len())
     }
 
     /// More is better: named subnets that do, zones that do.
@@ -456,6 +427,44 @@ impl Tried<'_> {
     fn usable(&self) -> impl Iterator<Item = &Candidate<'_>> {
         self.candidates.iter().filter(|candidate| candidate.obstacle.is_none())
     }
+}
+
+/// Of these VPCs the one that the named group is of.
+fn with_group(settings: &Settings, seen: &Seen, region: &str, mut vpcs: Vec<String>) -> Result<Vec<String>, PlanError> {
+    let Some(setting) = &settings.security_group else {
+        return Ok(vpcs);
+    };
+    let network = seen.networks.get(region);
+    if let Some(why) = network.and_then(|network| network.security_groups.unreadable()) {
+        let name = format!("networks.{region}.securityGroups");
+        return Err(PlanError::Blind(vec![(name, why.clone())]));
+    }
+    let groups = network.and_then(|network| network.security_groups.found());
+    let group = groups.into_iter().flatten().find(|group| group.id == setting.value);
+    if group.is_none_or(|group| !vpcs.contains(&group.vpc)) {
+        return Err(PlanError::NoGroup {
+            group: setting.value.clone(),
+            by: setting.source.clone(),
+            vpc: group.map(|group| group.vpc.clone()),
+            vpcs,
+        });
+    }
+    vpcs.retain(|vpc| group.is_some_and(|group| group.vpc == *vpc));
+    Ok(vpcs)
+}
+
+/// Which of all that were tried is taken: what is proven goes before what is taken on trust, and that before what k2m would make. Of those that don't do,
+/// the last says what is left to mend.
+fn best(all: &[(Tried, Vec<String>)], settings: &Settings) -> Option<usize> {
+    let is = |index: &usize, wanted: fn(&Tried) -> bool| all.get(*index).is_some_and(|(tried, _)| wanted(tried));
+    let does = |index: &usize| all.get(*index).is_some_and(|(tried, _)| tried.does(settings));
+    let able: Vec<usize> = (0..all.len()).filter(does).collect();
+    let proven = able
+        .iter()
+        .find(|index| is(index, |tried| tried.proven() && !makes_peering(&tried.way)));
+    let trusted = able.iter().find(|index| is(index, |tried| !makes_peering(&tried.way)));
+    let best = proven.or(trusted).or(able.first()).copied();
+    best.or_else(|| (0..all.len()).max_by_key(|index| all.get(*index).map(|(tried, _)| tried.rank(settings))))
 }
 
 /// Refuses what can't be told: whether two VPCs are joined, and whether they can be.
