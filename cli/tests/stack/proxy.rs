@@ -192,7 +192,7 @@ impl Shared {
             }
             Verdict::Late(time) => {
                 let answer = self.ask(&request)?;
-                std::thread::sleep((begun + time).saturating_duration_since(Instant::now()));
+                self.late(begun + time);
                 answer
             }
             Verdict::Refuse(code, words) => error(&call.service, code, &words),
@@ -214,6 +214,18 @@ impl Shared {
             .wait_while(state, |state| !state.released && !state.closed)
             .unwrap();
         !state.closed
+    }
+
+    /// Waits until then, or until the proxy ends.
+    fn late(&self, until: Instant) {
+        let mut state = self.state();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.closed {
+                return;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap().0;
+        }
     }
 
     /// The emulator's answer, whole.
