@@ -101,7 +101,7 @@ impl Arn {
         };
         if !fits {
             let extra = if kind == Kind::Stream && name.contains("/consumer/") {
-                ": that is a consumer of the stream; give the stream here, and the consumer as `consumer`"
+                ": that is a consumer of the stream, which `consumer` takes beside the stream"
             } else {
                 ""
             };
