@@ -25,7 +25,7 @@ pub use public::{INTERNET, prove_public};
 pub use refusal::{Denial, Flow, GroupLimit, Link, PortRange, Refusal, Unhonoured, VpcIn};
 pub use remedy::Remedy;
 pub use unknown::{Beyond, GatewayKind, Unknown};
-pub use view::{Change, View};
+pub use view::{Change, View, lets_tcp_in};
 
 use crate::facts::Broker;
 

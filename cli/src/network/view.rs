@@ -417,6 +417,12 @@ pub(super) fn ipv4(cidr: &str, of: &str) -> Result<Option<Ipv4Net>, Unknown> {
     }
 }
 
+/// Whether a security group's rule lets TCP in on all of these ports, from whomever its peer is.
+pub fn lets_tcp_in(rule: &Rule, (first, last): (u16, u16)) -> bool {
+    let ports = tcp_ports(&rule.protocol, rule.ports);
+    !rule.egress && ports.is_some_and(|ports| ports.0 <= first && last <= ports.1)
+}
+
 /// Whether a rule's or an entry's protocol takes TCP in, and on which ports: `-1` takes in all ports whatever it says of them.
 pub(super) fn tcp_ports(protocol: &str, ports: Option<(u16, u16)>) -> Option<(u16, u16)> {
     match protocol {

@@ -11,7 +11,7 @@ use super::shared::{Needs, NetworkStack, user};
 use super::way::{End, Ends, Takes, Way, ways};
 use crate::facts::network::{Route, Rule, RulePeer, SecurityGroup, Subnet, Vpc};
 use crate::facts::{Broker, Owner, Unreadable};
-use crate::network::{Change, Destination, Proof, Source, Verdict, View, prove};
+use crate::network::{Change, Destination, Proof, Source, Verdict, View, lets_tcp_in, prove};
 use crate::settings::{Setting, Settings};
 
 /// Names the function's group in proofs: it has no id before it is made.
@@ -301,13 +301,8 @@ impl<'a> Ground<'a> {
     fn ingress_by_group(&self, way: &Way) -> bool {
         let named = |id: &str| {
             self.cluster_group.rules.iter().any(|rule| {
-                let tcp = rule.protocol == "-1" || rule.protocol == "6" || rule.protocol.eq_ignore_ascii_case("tcp");
-                let all = rule.protocol == "-1"
-                    || rule
-                        .ports
-                        .is_none_or(|(first, last)| first <= self.ports.0 && self.ports.1 <= last);
                 let peer = matches!(&rule.peer, RulePeer::Group(group) if group == id);
-                !rule.egress && tcp && all && peer && rule.owner == Owner::Foreign
+                lets_tcp_in(rule, self.ports) && peer && rule.owner == Owner::Foreign
             })
         };
         way.by_group() && !self.function_group.is_some_and(named)

@@ -8,7 +8,7 @@ use super::serverless::SERVERLESS;
 use super::shared::{NeededIngress, Needs, NetworkStack, of_network_stack};
 use crate::facts::Owner;
 use crate::facts::network::RulePeer;
-use crate::network::{Change, Destination, Proof, Verdict, View, prove_public};
+use crate::network::{Change, Destination, Proof, Verdict, View, lets_tcp_in, prove_public};
 use crate::settings::Settings;
 
 /// Whatever address a function has that is in no VPC.
@@ -42,11 +42,10 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     let group = cluster_group(seen, &cluster_vpc)?;
     let region = settings.cluster.value.region.as_str();
     let ours = |owner: &Owner| *owner == Owner::ThisStack || of_network_stack(owner, &[&cluster_vpc]);
+    let ports = (port, port);
     let open = group.rules.iter().any(|rule| {
-        let tcp = rule.protocol == "-1" || rule.protocol == "6" || rule.protocol.eq_ignore_ascii_case("tcp");
-        let on_port = rule.protocol == "-1" || rule.ports.is_none_or(|(first, last)| (first..=last).contains(&port));
         let anybody = matches!(&rule.peer, RulePeer::Cidr(cidr) if cidr == ANYWHERE);
-        !rule.egress && tcp && on_port && anybody && !ours(&rule.owner)
+        lets_tcp_in(rule, ports) && anybody && !ours(&rule.owner)
     });
     let mut changes: Vec<Change> = seen
         .groups
@@ -55,7 +54,6 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         .filter(|rule| ours(&rule.owner))
         .map(|rule| Change::RemoveRule(rule.id.clone()))
         .collect();
-    let ports = (port, port);
     let mut needs = Needs::default();
     if !open {
         needs.ingress.insert(NeededIngress {

@@ -10,7 +10,7 @@ use super::place::inbound_rule;
 use super::shared::{NeededIngress, NeededPeering, NeededRoute, Needs, RouteTarget, of_network_stack};
 use crate::facts::network::{Peering, PeeringSide, Route, RouteTable, RulePeer, SecurityGroup, Subnet, Vpc};
 use crate::facts::{Fact, Network, Owner};
-use crate::network::Change;
+use crate::network::{Change, lets_tcp_in};
 
 /// Names the peering connection in proofs before it has an id.
 const PLANNED: &str = "pcx-planned";
@@ -51,7 +51,7 @@ pub(super) enum Way {
 pub(super) struct Joint {
     /// As it will be: active. Its id is made up where it doesn't exist yet.
     pub(super) peering: Peering,
-    /// Whether the brokers' network stack makes it.
+    /// Whether a network stack makes it: the brokers', or the one of the function's VPC.
     pub(super) own: bool,
     /// Whether it exists.
     pub(super) exists: bool,
@@ -173,17 +173,7 @@ pub(super) fn ways(ends: &Ends, chosen: Option<&str>) -> (Vec<Way>, Vec<String>)
         }
         return (ways, reasons);
     }
-    let unread = [ends.function, ends.brokers]
-        .into_iter()
-        .find_map(|end| Some((end.region, end.network.peerings.unreadable()?)));
-    if let Some((region, why)) = unread {
-        let next = why.missing_action.as_ref().map(|action| format!("; allow {action}"));
-        reasons.push(format!(
-            "peering connections in {region} could not be read, so none is made: {}{}",
-            why.message,
-            next.unwrap_or_default()
-        ));
-    } else if live.is_empty() {
+    if live.is_empty() {
         match overlap(ends) {
             None => ways.push(Way::Peering(Box::new(planned(ends)))),
             Some((one, other)) => reasons.push(format!(
@@ -332,16 +322,11 @@ fn lets_in(group: &SecurityGroup, ends: &Ends, subnet: &Subnet, ports: (u16, u16
         return false;
     };
     group.rules.iter().any(|rule| {
-        let protocol = rule.protocol == "-1" || rule.protocol == "6" || rule.protocol.eq_ignore_ascii_case("tcp");
-        let all = rule.protocol == "-1"
-            || rule
-                .ports
-                .is_none_or(|(first, last)| first <= ports.0 && ports.1 <= last);
         let contains = match &rule.peer {
             RulePeer::Cidr(cidr) => cidr.parse::<Ipv4Net>().is_ok_and(|net| net.contains(&from)),
             RulePeer::Group(_) | RulePeer::PrefixList(_) => false,
         };
-        !rule.egress && protocol && all && contains && !ends.ours(&rule.owner)
+        lets_tcp_in(rule, ports) && contains && !ends.ours(&rule.owner)
     })
 }
 
