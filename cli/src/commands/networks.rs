@@ -32,7 +32,7 @@ pub(super) fn changes(plan: &Plan, facts: &Facts) -> Result<Vec<NetworkChange>, 
 pub(super) struct Regions(BTreeMap<String, (CloudFormation, S3, Place)>);
 
 impl Regions {
-    /// Those of the account; the first is that of the stack itself.
+    /// The account's, each with the place of its artifacts.
     pub(super) fn new<'a>(aws: &Aws, place: &Place, regions: impl IntoIterator<Item = &'a str>) -> Self {
         let regions = regions.into_iter().map(|region| {
             let place = Place {

@@ -16,9 +16,11 @@ use crate::plan::PlanError;
 use crate::plan::shared::{NETWORK_STACK_PREFIX, NetworkStack, named_in, peering_id};
 use crate::template::render_network;
 
-/// How long a peering connection may take to become active, and how often it is looked at.
+/// How long a peering connection may take to become active.
 const PEERING_LIMIT: Duration = Duration::from_mins(5);
+/// How long CloudFormation has for accepting one itself.
 const PEERING_PATIENCE: Duration = Duration::from_mins(1);
+/// How long to wait before a connection is looked at again.
 const PEERING_WAIT: Duration = Duration::from_secs(5);
 
 /// A peering connection that a network stack makes.
@@ -219,7 +221,6 @@ impl Networks<'_> {
 
     /// Accepts what waits, as long as it is polled. What can't be told now is told when the stack is there.
     async fn accept_for_ever(&self, machine: &Machine<'_>, links: &[Link]) -> std::convert::Infallible {
-        // CloudFormation may accept it itself, and is not to be overtaken.
         machine.world.sleep(PEERING_PATIENCE).await;
         loop {
             machine.world.sleep(PEERING_WAIT).await;
@@ -311,8 +312,8 @@ pub async fn users_networks(
 
 /// Whether a network stack makes a peering connection for this user.
 fn makes_peerings(stack: &Fact<Stack>, user: &str) -> bool {
-    let all = NetworkStack::of_others(stack, "", "", "");
-    all.is_ok_and(|all| all.users.get(user).is_some_and(|needs| !needs.peerings.is_empty()))
+    let needs = stack.found().and_then(|stack| named_in(stack, user));
+    needs.is_some_and(|needs| !needs.peerings.is_empty())
 }
 
 /// AWS's word for a connection that nobody has accepted.
