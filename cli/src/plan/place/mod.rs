@@ -1,0 +1,203 @@
+//! Where the function is: a VPC, and subnets in it from which every broker is proven to be reached, through the network as the stacks will make it.
+
+mod ground;
+mod groups;
+mod subnets;
+mod told;
+mod vpc;
+
+pub(super) use groups::{broker_groups, cluster_group, inbound_rule};
+pub(super) use vpc::vpc;
+
+use super::PlannedNetwork;
+use super::error::PlanError;
+use super::notes::{Notes, why};
+use super::seen::Seen;
+use super::shared::{NetworkStack, user};
+use super::way::{Ends, Way, ways};
+use crate::network::{Proof, Verdict};
+use crate::settings::Settings;
+use ground::Ground;
+use groups::ports;
+use subnets::{Candidate, ENOUGH_ZONES, by_plan, by_user, listed, needs, warn_of_room, warn_of_zones, zones};
+use vpc::{broker_subnets, function_vpcs, named, shown, sighted, with_group};
+
+/// The function's place.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// None where functions are in no VPC.
+    pub(super) network: Option<PlannedNetwork>,
+    pub(super) cluster_vpc: String,
+    /// Those that are made or changed for it, in the order in which they are deployed.
+    pub(super) network_stacks: Vec<NetworkStack>,
+    pub(super) proofs: Vec<Proof>,
+}
+
+/// A way into one VPC, tried on all its subnets.
+struct Tried<'a> {
+    ends: Ends<'a>,
+    way: Way,
+    candidates: Vec<Candidate<'a>>,
+}
+
+/// Chooses the VPC, the way to the brokers, the subnets and the rules.
+pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut Notes) -> Result<Place, PlanError> {
+    let cluster_vpc = vpc(seen)?;
+    let ports = ports(settings, port, notes);
+    let ground = Ground {
+        seen,
+        cluster_region: &settings.cluster.value.region,
+        broker_subnets: broker_subnets(seen)?,
+        cluster_group: cluster_group(seen, &cluster_vpc)?,
+        function_group: settings.security_group.as_ref().map(|group| group.value.as_str()),
+        broker_groups: broker_groups(seen, &cluster_vpc),
+        cluster_vpc,
+        port,
+        ports,
+    };
+    let region = settings.home.region.as_str();
+    let (vpcs, reason) = function_vpcs(settings, &ground, region)?;
+    let vpcs = with_group(settings, seen, region, vpcs)?;
+    let mut all: Vec<(Tried, Vec<String>)> = Vec::new();
+    let mut dead_ends = Vec::new();
+    for vpc in &vpcs {
+        let ends = ground.ends(region, vpc, &settings.home.account)?;
+        sighted(&ends)?;
+        let (ways, reasons) = ways(&ends, settings.peering.as_ref().map(|peering| peering.value.as_str()));
+        // With several VPCs to choose from, none is joined to the brokers' that isn't yet: which one, the user has to say.
+        let ways = ways.into_iter().filter(|way| vpcs.len() == 1 || !makes_peering(way));
+        all.extend(ways.map(|way| (ground.attempt(ends, way), reasons.clone())));
+        dead_ends.extend(reasons);
+    }
+    let best = best(&all, settings);
+    let Some((tried, reasons)) = best.and_then(|index| all.into_iter().nth(index)) else {
+        return Err(PlanError::NoWay {
+            vpcs,
+            cluster_vpc: ground.cluster_vpc,
+            region: region.to_owned(),
+            reasons: dead_ends,
+        });
+    };
+    if vpcs.len() > 1 && tried.usable().next().is_none() {
+        return Err(PlanError::ChooseVpc {
+            region: region.to_owned(),
+            cluster_vpc: ground.cluster_vpc.clone(),
+            vpcs: named(&ground, region, &vpcs),
+        });
+    }
+    let Tried { ends, way, candidates } = tried;
+    if let Some(setting) = settings.peering.as_ref().filter(|_| ends.same_vpc()) {
+        notes.warn(format!(
+            "peering ({}) has no effect: the function is in the brokers' VPC",
+            setting.source
+        ));
+    }
+    if !ends.same_vpc() {
+        notes.decide("vpc", shown(&ground, region, ends.function.vpc), reason);
+    }
+    let attempt = || ground.attempted(settings, &ends, &way, &candidates);
+    let chosen = match &settings.subnets {
+        Some(setting) => {
+            let chosen = by_user(setting, &candidates, ends.function.vpc, port, &reasons);
+            let chosen = chosen.map_err(|error| error.tried(attempt))?;
+            notes.decide("subnets", listed(&chosen), why(setting, ""));
+            chosen
+        }
+        None => by_plan(&candidates, &ends, port, &reasons, notes).map_err(|error| error.tried(attempt))?,
+    };
+    warn_of_zones(&chosen, &candidates, notes);
+    warn_of_room(&chosen, notes);
+    ground.refuse_rule_of_other(settings, &way)?;
+    let network_stacks = network_stacks(settings, &ground, &ends, &chosen)?;
+    told::path(&way, &ends, &chosen, &network_stacks, settings, notes);
+    told::rules(&ground, &way, &ends, &chosen, notes);
+    told::beyond(&chosen, notes);
+    Ok(Place {
+        cluster_vpc: ground.cluster_vpc.clone(),
+        network: Some(ground.network(&ends, &way, &chosen)),
+        network_stacks,
+        proofs: chosen
+            .into_iter()
+            .flat_map(|candidate| candidate.proofs.iter().cloned())
+            .collect(),
+    })
+}
+
+impl Tried<'_> {
+    /// Whether all that lies on the way is known, from each subnet that does.
+    fn proven(&self) -> bool {
+        let mut proofs = self.usable().flat_map(|candidate| &candidate.proofs);
+        proofs.all(|proof| proof.verdict == Verdict::Reachable)
+    }
+
+    /// Whether the function can be placed so: in all subnets that were named, else in two zones, or as many as there are.
+    fn does(&self, settings: &Settings) -> bool {
+        if let Some(setting) = &settings.subnets {
+            let mut ids = setting.value.iter();
+            return ids.all(|id| self.usable().any(|candidate| candidate.subnet.id == *id));
+        }
+        let all: Vec<&Candidate> = self.candidates.iter().collect();
+        let usable: Vec<&Candidate> = self.usable().collect();
+        !usable.is_empty() && zones(&usable).len() >= ENOUGH_ZONES.min(zones(&all).len())
+    }
+
+    /// More is better: named subnets that do, zones that do.
+    fn rank(&self, settings: &Settings) -> (usize, usize) {
+        let named = settings.subnets.as_ref().map_or(&[][..], |setting| &setting.value);
+        let named = self
+            .usable()
+            .filter(|candidate| named.contains(&candidate.subnet.id))
+            .count();
+        let usable: Vec<&Candidate> = self.usable().collect();
+        (named, zones(&usable).len())
+    }
+
+    fn usable(&self) -> impl Iterator<Item = &Candidate<'_>> {
+        self.candidates.iter().filter(|candidate| candidate.obstacle.is_none())
+    }
+}
+
+/// Which of all that were tried is taken: what is proven goes before what is taken on trust, and that before what k2m would make. Of those that don't do,
+/// the last says what is left to mend.
+fn best(all: &[(Tried, Vec<String>)], settings: &Settings) -> Option<usize> {
+    let is = |index: &usize, wanted: fn(&Tried) -> bool| all.get(*index).is_some_and(|(tried, _)| wanted(tried));
+    let does = |index: &usize| all.get(*index).is_some_and(|(tried, _)| tried.does(settings));
+    let able: Vec<usize> = (0..all.len()).filter(does).collect();
+    let proven = able
+        .iter()
+        .find(|index| is(index, |tried| tried.proven() && !makes_peering(&tried.way)));
+    let trusted = able.iter().find(|index| is(index, |tried| !makes_peering(&tried.way)));
+    let best = proven.or(trusted).or(able.first()).copied();
+    best.or_else(|| (0..all.len()).max_by_key(|index| all.get(*index).map(|(tried, _)| tried.rank(settings))))
+}
+
+/// Whether this way makes a peering connection between VPCs that have none.
+fn makes_peering(way: &Way) -> bool {
+    matches!(way, Way::Peering(joint) if !joint.exists)
+}
+
+/// Network stacks as they have to be with this plan: what others need in them stays.
+fn network_stacks(
+    settings: &Settings,
+    ground: &Ground,
+    ends: &Ends,
+    chosen: &[&Candidate],
+) -> Result<Vec<NetworkStack>, PlanError> {
+    let me = user(&settings.home.region, &settings.stack.value);
+    let (function, brokers) = needs(chosen);
+    let mut stacks = Vec::new();
+    let mut both = [(ends.brokers, brokers), (ends.function, function)];
+    // First the one that makes the peering connection, which the other leads through.
+    both.sort_by_key(|(_, needs)| needs.peerings.is_empty());
+    for (end, needs) in both {
+        if needs.is_empty() {
+            continue;
+        }
+        let deployed = ground.seen.network_stack(end.vpc);
+        let mut stack = NetworkStack::of_others(deployed, end.region, end.vpc, &me)?;
+        stack.users.insert(me.clone(), needs);
+        stack.refuse_clashes(&me)?;
+        stacks.push(stack);
+    }
+    Ok(stacks)
+}
