@@ -36,6 +36,7 @@ fn settings(cluster: &str) -> Settings {
         peering: None,
         security_group: None,
         public_access: default(false),
+        private_connectivity: None,
         secrets_endpoint: None,
         pipelines: vec![PipelineSettings {
             payload: Payload::default(),

@@ -419,6 +419,53 @@ handlers["AWS::MSK::Topic"] = {
 }
 
 
+def create_connection(_logical_id, properties, _stack):
+    """AWS::MSK::VpcConnection: of each way of authentication that the cluster has private connectivity for, with a subnet in each of its zones."""
+    cluster, vpc, way = properties["TargetClusterArn"], properties["VpcId"], properties["Authentication"]
+    if msk._validate_existing_cluster_arn(cluster):
+        raise ValueError(f"The cluster {cluster} does not exist")
+    nodes = msk._clusters[cluster].get("BrokerNodeGroupInfo") or {}
+    ways = ((nodes.get("connectivityInfo") or {}).get("vpcConnectivity") or {}).get("clientAuthentication") or {}
+    sasl = ways.get("sasl") or {}
+    switch = {"SASL_IAM": sasl.get("iam"), "SASL_SCRAM": sasl.get("scram"), "TLS": ways.get("tls")}[way]
+    if not (switch or {}).get("enabled"):
+        raise ValueError(f"The cluster has no VPC connectivity for {way}")
+    zones = [sorted(ec2._subnets[each]["AvailabilityZone"] for each in ids) for ids in (nodes["clientSubnets"], properties["ClientSubnets"])]
+    if zones[0] != zones[1] or any(ec2._subnets[each]["VpcId"] != vpc for each in properties["ClientSubnets"]):
+        raise ValueError(f"The client subnets must be of {vpc}, one in each zone of the cluster")
+    known = [each for each in vpc_connections.values() if (each["targetClusterArn"], each["vpcId"], each["authentication"]) == (cluster, vpc, way)]
+    if known:
+        raise ValueError(f"There is a VPC connection of {vpc} for {way} already")
+    name = cluster.split(":cluster/", 1)[1]
+    arn = f"arn:aws:kafka:{get_region()}:{get_account_id()}:vpc-connection/{get_account_id()}/{name}/{uuid.uuid4()}"
+    vpc_connections[arn] = {
+        "vpcConnectionArn": arn,
+        "targetClusterArn": cluster,
+        "authentication": way,
+        "vpcId": vpc,
+        "state": "AVAILABLE",
+        "subnets": list(properties["ClientSubnets"]),
+        "securityGroups": list(properties["SecurityGroups"]),
+        "tags": dict(properties.get("Tags") or {}),
+    }
+    return arn, {"Arn": arn}
+
+
+vpc_connections = {}  # ARN -> what DescribeVpcConnection answers
+handlers["AWS::MSK::VpcConnection"] = {
+    "create": create_connection,
+    "delete": lambda arn, _properties: vpc_connections.pop(arn, None),
+}
+
+
+def bootstrap_brokers(response):
+    """MiniStack knows no private connectivity."""
+    private = os.environ.get("MINISTACK_MSK_BOOTSTRAP_VPC_CONNECTIVITY_SASL_SCRAM")
+    if response[0] != 200 or not private:
+        return response
+    return msk._json({**json.loads(response[2]), "bootstrapBrokerStringVpcConnectivitySaslScram": private})
+
+
 def handle_topics(arn, name, method, body):
     missing = msk._validate_existing_cluster_arn(arn)
     if missing:
@@ -477,7 +524,15 @@ async def handle_msk(method, path, headers, body, query):
     if topic:
         name = topic.group(2)
         return handle_topics(unquote(topic.group(1)), name and unquote(name), method, body)
-    return await ministack_handle_msk(method, path, headers, body, query)
+    if path == "/v1/vpc-connections" and method == "GET":
+        shown = ("vpcConnectionArn", "targetClusterArn", "authentication", "vpcId", "state")
+        return msk._json({"vpcConnections": [{key: each[key] for key in shown} for each in vpc_connections.values()]})
+    connection = re.match(r"^/v1/vpc-connection/(.+)$", path)
+    if connection and method == "GET":
+        known = vpc_connections.get(unquote(connection.group(1)))
+        return msk._json(known) if known else msk._not_found("The VPC connection does not exist.")
+    response = await ministack_handle_msk(method, path, headers, body, query)
+    return bootstrap_brokers(response) if path.endswith("/bootstrap-brokers") else response
 
 
 ministack_list_nodes = msk._list_nodes

@@ -6,14 +6,16 @@ use aws_sdk_kafka::Client;
 use aws_sdk_kafka::operation::get_bootstrap_brokers::GetBootstrapBrokersOutput;
 use aws_sdk_kafka::types::{
     Cluster as SdkCluster, ClusterState, NodeInfo, Provisioned, Serverless, Tls, Unauthenticated,
+    VpcConnection as SdkVpcConnection, VpcConnectivityClientAuthentication, VpcConnectivityTls,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::answer::{Answer, Trouble, trouble};
+use super::pace::{MSK, Paced};
 use super::{incomplete, number};
-use crate::facts::cluster::Authentication;
-use crate::facts::{Broker, Cluster, Topic};
+use crate::facts::cluster::{Authentication, PrivateConnectivity, VpcConnection};
+use crate::facts::{Broker, Cluster, Owner, Topic};
 
 const NOT_FOUND: &[&str] = &["NotFoundException"];
 
@@ -98,6 +100,8 @@ pub(super) fn told(info: SdkCluster, arn: &str) -> (Cluster, Option<Revision>) {
         client_encryption: None,
         bootstrap_brokers: BTreeMap::new(),
         scram_secrets: None,
+        private_connectivity: PrivateConnectivity::default(),
+        vpc_connections: None,
     };
     let SdkCluster {
         provisioned,
@@ -131,6 +135,9 @@ fn of_provisioned(provisioned: Provisioned, cluster: &mut Cluster) -> Option<Rev
         cluster.instance_type = nodes.instance_type.filter(|kind| !kind.is_empty());
         cluster.subnets = nodes.client_subnets.unwrap_or_default();
         cluster.security_groups = nodes.security_groups.unwrap_or_default();
+        let connectivity = nodes.connectivity_info.and_then(|info| info.vpc_connectivity);
+        let ways = connectivity.and_then(|connectivity| connectivity.client_authentication);
+        cluster.private_connectivity = ways.as_ref().map(private_connectivity).unwrap_or_default();
     }
     if let Some(authentication) = &provisioned.client_authentication {
         let sasl = authentication.sasl();
@@ -149,6 +156,16 @@ fn of_provisioned(provisioned: Provisioned, cluster: &mut Cluster) -> Option<Rev
     let software = provisioned.current_broker_software_info?;
     cluster.kafka_version = software.kafka_version;
     Some((software.configuration_arn?, software.configuration_revision?))
+}
+
+fn private_connectivity(ways: &VpcConnectivityClientAuthentication) -> PrivateConnectivity {
+    let sasl = ways.sasl();
+    let on = |switch: Option<bool>| switch.unwrap_or_default();
+    PrivateConnectivity {
+        iam: on(sasl.and_then(|sasl| sasl.iam()?.enabled())),
+        scram: on(sasl.and_then(|sasl| sasl.scram()?.enabled())),
+        tls: on(ways.tls().and_then(VpcConnectivityTls::enabled)),
+    }
 }
 
 async fn bootstrap_brokers(client: &Client, arn: &str) -> Answer<BTreeMap<String, String>> {
@@ -223,6 +240,59 @@ pub(super) async fn scram_secrets(client: &Client, arn: &str) -> Answer<Vec<Stri
         .map_err(|error| trouble(&error, "kafka:ListScramSecrets", NOT_FOUND))?;
     secrets.sort();
     Ok(secrets)
+}
+
+/// A VPC connection, and its tags: whose it is, is told where stacks are known.
+pub(super) type Tagged = (VpcConnection, BTreeMap<String, String>);
+
+/// Looks at the VPC connections of the account that lead to this cluster.
+pub(super) async fn vpc_connections(client: &Client, cluster: &str) -> Answer<Vec<Tagged>> {
+    let listed: Vec<SdkVpcConnection> = client
+        .list_vpc_connections()
+        .into_paginator()
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .map_err(|error| trouble(&error, "kafka:ListVpcConnections", NOT_FOUND))?;
+    let arns: Vec<String> = listed
+        .into_iter()
+        .filter(|connection| connection.target_cluster_arn() == Some(cluster))
+        .filter_map(|connection| connection.vpc_connection_arn)
+        .collect();
+    let paced = Paced::new(MSK);
+    let seen = paced.all(&arns, |arn| vpc_connection(client, arn)).await;
+    // One that was deleted meanwhile is none.
+    let seen = seen.into_iter().filter(|seen| !matches!(seen, Err(Trouble::Absent)));
+    let mut connections = seen.collect::<Answer<Vec<Tagged>>>()?;
+    connections.sort_by(|(one, _), (other, _)| one.arn.cmp(&other.arn));
+    Ok(connections)
+}
+
+async fn vpc_connection(client: &Client, arn: &str) -> Answer<Tagged> {
+    let output = client
+        .describe_vpc_connection()
+        .arn(arn)
+        .send()
+        .await
+        .map_err(|error| trouble(&error, "kafka:DescribeVpcConnection", NOT_FOUND))?;
+    let sorted = |ids: Option<Vec<String>>| {
+        let mut ids = ids.unwrap_or_default();
+        ids.sort();
+        ids
+    };
+    let connection = VpcConnection {
+        arn: arn.to_owned(),
+        vpc: output.vpc_id.unwrap_or_default(),
+        authentication: output.authentication.unwrap_or_default(),
+        state: output
+            .state
+            .map_or_else(|| "unknown".to_owned(), |state| state.as_str().to_owned()),
+        subnets: sorted(output.subnets),
+        security_groups: sorted(output.security_groups),
+        owner: Owner::Foreign,
+    };
+    Ok((connection, output.tags.unwrap_or_default().into_iter().collect()))
 }
 
 /// Looks at the brokers, in the order of their numbers.

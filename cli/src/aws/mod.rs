@@ -39,6 +39,7 @@ pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
 use self::pace::{KINESIS, LAMBDA, MSK, Paced};
 use crate::arn::Arn;
+use crate::facts::cluster::VpcConnection;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::{Fact, Facts, Function, Mapping, PipelineFacts, Probe, SCHEMA};
 
@@ -276,7 +277,7 @@ impl Aws {
             streams_seen,
             deployed,
             concurrency,
-            (cluster_seen, cluster_vpcs),
+            (mut cluster_seen, cluster_vpcs, connections),
             brokers,
             topics_seen,
             named_vpcs,
@@ -315,12 +316,16 @@ impl Aws {
         let deployed_vpcs = functions().filter_map(|function| function.vpc.clone());
         let known = deployed_vpcs.chain(vpc.clone());
         let function_vpcs = named_vpcs.and_then(|named| Ok(each_once(named.into_iter().chain(all_vpcs?).chain(known))));
+        let connections = connections.map(|connections| owned(connections, &claims));
+        let guards = connections.iter().flatten().flatten();
+        let guards = guards.flat_map(|connection| connection.security_groups.clone());
+        let cluster_groups = cluster_seen.security_groups.iter().cloned().chain(guards);
         let ends = networks::Ends {
             here: region,
             there: &cluster.region,
             cluster_vpcs: &cluster_vpcs,
             function_vpcs: &function_vpcs,
-            cluster_groups: cluster_seen.security_groups.clone(),
+            cluster_groups: each_once(cluster_groups),
             function_groups: each_once(deployed_groups.chain(own_groups)),
             claims: &claims,
         };
@@ -333,6 +338,9 @@ impl Aws {
             },
             networks::look(|region| self.in_region(region), ends),
         );
+        if let Ok(found) = &mut cluster_seen.cluster {
+            found.vpc_connections = connections.map(fact);
+        }
         Ok(Facts {
             schema: SCHEMA,
             taken_at,
@@ -515,11 +523,13 @@ fn of_stream(mappings: &[Answer<(Mapping, lambda::Reads)>], stream: &str) -> Ans
     found.cloned().unwrap_or(Err(Trouble::Absent))
 }
 
-/// The cluster with its secrets, and the VPCs of its subnets.
-async fn cluster_and_vpcs(config: &SdkConfig, cluster: &str) -> (kafka::Seen, Answer<Vec<String>>) {
+/// The cluster with its secrets, the VPCs of its subnets, and VPC connections that lead to it where it has private connectivity.
+type AroundCluster = (kafka::Seen, Answer<Vec<String>>, Option<Answer<Vec<kafka::Tagged>>>);
+
+async fn cluster_and_vpcs(config: &SdkConfig, cluster: &str) -> AroundCluster {
     let (kafka, ec2) = (aws_sdk_kafka::Client::new(config), aws_sdk_ec2::Client::new(config));
     let mut seen = kafka::cluster(&kafka, cluster).await;
-    let (vpcs, secrets) = tokio::join!(
+    let (vpcs, secrets, connections) = tokio::join!(
         async {
             match &seen.subnets {
                 Ok(subnets) => ec2::vpcs_of(&ec2, subnets).await,
@@ -532,11 +542,29 @@ async fn cluster_and_vpcs(config: &SdkConfig, cluster: &str) -> (kafka::Seen, An
                 _ => None,
             }
         },
+        async {
+            match &seen.cluster {
+                Ok(found) if !found.private_connectivity.is_off() => {
+                    Some(kafka::vpc_connections(&kafka, cluster).await)
+                }
+                _ => None,
+            }
+        },
     );
     if let Ok(found) = &mut seen.cluster {
         found.scram_secrets = secrets;
     }
-    (seen, vpcs)
+    (seen, vpcs, connections)
+}
+
+/// VPC connections, each with whose it is.
+fn owned(connections: Answer<Vec<kafka::Tagged>>, claims: &Claims) -> Answer<Vec<VpcConnection>> {
+    let owned = connections?.into_iter().map(|(mut connection, tags)| {
+        let tags = tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        connection.owner = claims.tagged(&connection.arn, tags);
+        connection
+    });
+    Ok(owned.collect())
 }
 
 fn each_once(ids: impl Iterator<Item = String>) -> Vec<String> {

@@ -342,7 +342,16 @@ fn conditions(plan: &Plan) -> Vec<String> {
             endpoint.service, endpoint.vpc, endpoint.interfaces
         )
     });
-    removed.chain(unconfirmed).chain(endpoint).collect()
+    let connection = plan.connection.iter();
+    let connection = connection.filter(|connection| connection.unconfirmed && !connection.exists);
+    let connection = connection.map(|connection| {
+        format!(
+            "creates a VPC connection to the cluster in {}, with network interfaces in {} subnets, which AWS charges for by the hour; it goes with the last stack that needs it",
+            connection.vpc,
+            connection.subnets.len()
+        )
+    });
+    removed.chain(unconfirmed).chain(endpoint).chain(connection).collect()
 }
 
 /// A mapping that is waited for.

@@ -2,6 +2,7 @@
 
 use super::{Case, Outcome, Server, given};
 use crate::facts::{Cluster, Fact};
+use crate::plan::private::{is_port, plain};
 use crate::plan::secret::associate;
 
 /// Each way of authentication with the lists of bootstrap brokers that speak it.
@@ -143,9 +144,10 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
             format!("it gives the function the cluster's brokers for {way}{brokers}"),
         ]
     };
-    // The list names three brokers at most: the others of the cluster listen on the same port.
+    // The list names three brokers at most: the others of the cluster listen on the same port, or by private connectivity on one of its ports.
+    let alike = |one: u16, other: u16| one == other || (is_port(one) && is_port(other));
     let fits = |server: &Server<'_>| {
-        right.contains(server) || (known(case, cluster, server) && right.iter().any(|one| one.port == server.port))
+        right.contains(server) || (known(case, cluster, server) && right.iter().any(|one| alike(one.port, server.port)))
     };
     let wrong: Vec<&Server<'_>> = servers.iter().filter(|server| !fits(server)).collect();
     if wrong.is_empty() {
@@ -224,6 +226,7 @@ fn lists(cluster: &Cluster, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item
 fn known(case: &Case<'_>, cluster: &Cluster, server: &Server<'_>) -> bool {
     let endpoints = case.facts.brokers.found().into_iter().flatten();
     let mut endpoints = endpoints.flat_map(|broker| &broker.endpoints);
+    let host = plain(server.host);
     lists(cluster, |_| true).any(|one| one.host == server.host)
-        || endpoints.any(|endpoint| endpoint.split(':').next() == Some(server.host))
+        || endpoints.any(|endpoint| endpoint.split(':').next() == Some(host.as_str()))
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{Case, Outcome, Server, given};
-use crate::facts::{Broker, Cluster, Fact, Function};
+use crate::facts::{Fact, Function};
 use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove};
+use crate::plan::private::{is_over, is_port, word};
+use crate::settings::Authentication;
 use crate::shell::Command;
 
 /// Ports of MSK's public access: the way there leads over the internet.
@@ -39,7 +41,6 @@ pub(super) fn cluster(case: &Case<'_>) -> Outcome {
 /// Whether packets get from each of the function's subnets to each broker, and back.
 pub(super) fn reach(case: &Case<'_>) -> Outcome {
     let function = given!(case.function());
-    let (cluster, brokers) = given!(ends(case));
     let ports: BTreeSet<u16> = case.servers().iter().map(|server: &Server<'_>| server.port).collect();
     if ports.is_empty() {
         return Outcome::skip("the function is told of no brokers");
@@ -48,11 +49,17 @@ pub(super) fn reach(case: &Case<'_>) -> Outcome {
         return Outcome::skip("the brokers are reached over the internet, which the facts say nothing of");
     }
     if function.subnets.is_empty() {
+        given!(ends(case));
         return Outcome::fail(
             "the function is in no VPC: nothing leads from there to the brokers' private addresses",
             case.deploy(&[]),
         );
     }
+    let ends = if ports.iter().copied().all(is_port) {
+        given!(connection(case, function))
+    } else {
+        given!(ends(case))
+    };
     let region = &case.settings.cluster.value.region;
     for region in [region, &case.settings.home.region] {
         if !case.facts.networks.contains_key(region) {
@@ -62,13 +69,30 @@ pub(super) fn reach(case: &Case<'_>) -> Outcome {
             };
         }
     }
-    judge(case, function, cluster, brokers, &ports)
+    judge(case, function, &ends, &ports)
 }
 
-fn ends<'a>(case: &Case<'a>) -> Result<(&'a Cluster, &'a [Broker]), Outcome> {
+/// Where the function's connections lead.
+struct Ends<'a> {
+    /// For people.
+    what: String,
+    each: Vec<Destination>,
+    /// Their security groups.
+    groups: &'a [String],
+}
+
+/// The brokers' own network interfaces.
+fn ends<'a>(case: &Case<'a>) -> Result<Ends<'a>, Outcome> {
     let cluster = case.cluster()?;
     match &case.facts.brokers {
-        Fact::Found { value } if !value.is_empty() => Ok((cluster, value)),
+        Fact::Found { value } if !value.is_empty() => Ok(Ends {
+            what: format!("brokers {}", joined(value.iter().map(|broker| broker.id))),
+            each: value
+                .iter()
+                .map(|broker| Destination::broker(broker, &cluster.security_groups))
+                .collect(),
+            groups: &cluster.security_groups,
+        }),
         Fact::Found { .. } | Fact::Absent => Err(Outcome::skip(
             "MSK shows no brokers of this cluster, so the way to them can't be judged",
         )),
@@ -76,13 +100,49 @@ fn ends<'a>(case: &Case<'a>) -> Result<(&'a Cluster, &'a [Broker]), Outcome> {
     }
 }
 
-fn judge(
-    case: &Case<'_>,
-    function: &Function,
-    cluster: &Cluster,
-    brokers: &[Broker],
-    ports: &BTreeSet<u16>,
-) -> Outcome {
+/// The network interfaces of the VPC connection in the function's VPC, for a function that is told of the cluster's private connectivity.
+fn connection<'a>(case: &Case<'a>, function: &Function) -> Result<Ends<'a>, Outcome> {
+    let cluster = case.cluster()?;
+    let known = match &cluster.vpc_connections {
+        Some(Fact::Found { value }) => value.as_slice(),
+        Some(Fact::Unreadable(why)) => return Err(Outcome::unreadable(why)),
+        Some(Fact::Absent) | None => &[],
+    };
+    let vpc = function.vpc.as_deref().unwrap_or("an unknown VPC");
+    let way = case.authentication();
+    let way = Authentication::ALL.into_iter().find(|known| known.name() == way);
+    let way = way.map(word).unwrap_or_default();
+    let mut there = known
+        .iter()
+        .filter(|one| one.vpc == vpc && one.authentication == way && !is_over(one));
+    let Some(connection) = there.next() else {
+        let evidence = format!(
+            "the function is told of the cluster's private connectivity, and its VPC {vpc} has no VPC connection to the cluster for {}",
+            case.authentication()
+        );
+        return Err(Outcome::fail(evidence, case.deploy(&[])));
+    };
+    if connection.state != "AVAILABLE" {
+        let evidence = format!("the VPC connection {} is {}", connection.arn, connection.state);
+        let next = match connection.state.as_str() {
+            "CREATING" => "wait until it is AVAILABLE",
+            _ => "see why in the console of MSK, under managed VPC connections; delete it, and k2m deploy makes one",
+        };
+        return Err(Outcome::fail(evidence, next));
+    }
+    let each = connection.subnets.iter().map(|subnet| Destination {
+        subnet: subnet.clone(),
+        address: None,
+        security_groups: connection.security_groups.clone(),
+    });
+    Ok(Ends {
+        what: format!("the VPC connection in {}", connection.subnets.join(", ")),
+        each: each.collect(),
+        groups: &connection.security_groups,
+    })
+}
+
+fn judge(case: &Case<'_>, function: &Function, ends: &Ends<'_>, ports: &BTreeSet<u16>) -> Outcome {
     let view = View::new(&case.facts.networks);
     let mut proofs = Vec::new();
     for subnet in &function.subnets {
@@ -91,14 +151,13 @@ fn judge(
             address: None,
             security_groups: function.security_groups.clone(),
         };
-        for broker in brokers {
-            let to = Destination::broker(broker, &cluster.security_groups);
-            proofs.extend(ports.iter().map(|port| prove(&view, &from, &to, *port)));
+        for to in &ends.each {
+            proofs.extend(ports.iter().map(|port| prove(&view, &from, to, *port)));
         }
     }
     let refusals = distinct(proofs.iter().flat_map(Proof::refusals));
     if !refusals.is_empty() {
-        return refused(case, function, cluster, &proofs, &refusals);
+        return refused(case, function, ends.groups, &proofs, &refusals);
     }
     let unknowns = distinct(proofs.iter().flat_map(Proof::unknowns));
     let beyond = proofs.iter().find_map(|proof| match &proof.verdict {
@@ -112,10 +171,10 @@ fn judge(
             missing_action: None,
         },
         (None, None) => Outcome::pass(format!(
-            "{} ways: from {} to brokers {} on {}",
+            "{} ways: from {} to {} on {}",
             proofs.len(),
             function.subnets.join(", "),
-            joined(brokers.iter().map(|broker| broker.id)),
+            ends.what,
             joined(ports)
         )),
         (Some((hop, reason)), _) => Outcome::Unknown {
@@ -141,7 +200,7 @@ fn distinct<'a, T: PartialEq>(all: impl Iterator<Item = (Hop, &'a T)>) -> Vec<(H
 fn refused(
     case: &Case<'_>,
     function: &Function,
-    cluster: &Cluster,
+    theirs: &[String],
     proofs: &[Proof],
     refusals: &[(Hop, &Refusal)],
 ) -> Outcome {
@@ -159,7 +218,7 @@ fn refused(
     let lost: Vec<String> = lost.collect();
     for (hop, refusal) in refusals {
         evidence.push(format!("{hop}: {refusal}"));
-        for step in mend(case, function, cluster, *hop, refusal, refusals) {
+        for step in mend(case, function, theirs, *hop, refusal, refusals) {
             if !fix.contains(&step) {
                 fix.push(step);
             }
@@ -183,7 +242,7 @@ fn refused(
 fn mend(
     case: &Case<'_>,
     function: &Function,
-    cluster: &Cluster,
+    theirs: &[String],
     hop: Hop,
     refusal: &Refusal,
     all: &[(Hop, &Refusal)],
@@ -197,11 +256,7 @@ fn mend(
             unhonoured,
             ..
         } => {
-            let other = if *egress {
-                &cluster.security_groups
-            } else {
-                &function.security_groups
-            };
+            let other = if *egress { theirs } else { &function.security_groups };
             let (Some(group), Some(other)) = (groups.first(), other.first()) else {
                 return vec![refusal.to_string()];
             };

@@ -10,6 +10,7 @@ use super::{CHECKS, Health, Outcome, PipelineReport};
 use crate::arn::{Arn, Kind};
 use crate::exit::Exit;
 use crate::facts::cluster::Authentication;
+use crate::facts::cluster::VpcConnection;
 use crate::facts::network::{AclEntry, NetworkAcl, Route, RouteTable, Rule, RulePeer, SecurityGroup, Subnet, Vpc};
 use crate::facts::{
     Broker, Cluster, Fact, Facts, Function, Mapping, Network, Owner, PipelineFacts, Probe, SCHEMA, Stack, Stream,
@@ -45,6 +46,7 @@ fn settings() -> Settings {
         peering: None,
         security_group: None,
         public_access: default(false),
+        private_connectivity: None,
         secrets_endpoint: None,
         pipelines: vec![PipelineSettings {
             stream,
@@ -276,6 +278,8 @@ fn looked_at() -> Facts {
             },
             client_encryption: Some("TLS_PLAINTEXT".to_owned()),
             scram_secrets: None,
+            private_connectivity: crate::facts::cluster::PrivateConnectivity::default(),
+            vpc_connections: None,
             bootstrap_brokers: map(&[
                 ("", "b-1.events:9092,b-2.events:9092"),
                 ("SaslIam", "b-1.events:9098,b-2.events:9098"),
@@ -480,6 +484,34 @@ fn by_appliance(facts: &mut Facts) {
 
 fn the_network(facts: &mut Facts) -> &mut Network {
     facts.networks.get_mut(REGION).unwrap()
+}
+
+/// Deployed to come in by the cluster's private connectivity.
+fn privately(facts: &mut Facts) {
+    let servers = "b-1.iam.events:14001,b-2.iam.events:14002";
+    variable(facts, "K2M_BOOTSTRAP_SERVERS", servers);
+    for group in get(&mut the_network(facts).security_groups) {
+        for rule in &mut group.rules {
+            rule.ports = Some((14001, 14100));
+        }
+    }
+    let cluster = get(&mut facts.cluster);
+    let name = "VpcConnectivitySaslIam".to_owned();
+    cluster.bootstrap_brokers.insert(name, servers.to_owned());
+    cluster.private_connectivity.iam = true;
+    cluster.vpc_connections = Some(found(vec![VpcConnection {
+        arn: "arn:aws:kafka:eu-west-1:123456789012:vpc-connection/123456789012/events/1".to_owned(),
+        vpc: "vpc-1".to_owned(),
+        authentication: "SASL_IAM".to_owned(),
+        state: "AVAILABLE".to_owned(),
+        subnets: vec!["subnet-1".to_owned(), "subnet-2".to_owned()],
+        security_groups: vec!["sg-brokers".to_owned()],
+        owner: Owner::Foreign,
+    }]));
+}
+
+fn door(facts: &mut Facts) -> &mut Vec<VpcConnection> {
+    get(get(&mut facts.cluster).vpc_connections.as_mut().unwrap())
 }
 
 /// Deployed with a dead-letter topic.
@@ -831,6 +863,15 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-N02", |_, f| f.brokers = denied("kafka:ListNodes"), "unknown", "kafka:ListNodes"),
     ("K2M-N02", |_, f| f.networks.clear(), "unknown", "no network of eu-west-1"),
     ("K2M-N02", |_, f| the_network(f).security_groups = denied("ec2:DescribeSecurityGroups"), "unknown", "ec2:DescribeSecurityGroups"),
+    ("K2M-N02", |_, f| privately(f), "pass", "8 ways: from subnet-1, subnet-2 to the VPC connection in subnet-1, subnet-2 on 14001, 14002"),
+    ("K2M-N02", |_, f| { privately(f); door(f).clear(); }, "fail", "its VPC vpc-1 has no VPC connection to the cluster for iam"),
+    ("K2M-N02", |_, f| { privately(f); door(f)[0].authentication = "TLS".into(); }, "fail", "has no VPC connection"),
+    ("K2M-N02", |_, f| { privately(f); door(f)[0].state = "CREATING".into(); }, "fail", "wait until it is AVAILABLE"),
+    ("K2M-N02", |_, f| { privately(f); door(f)[0].state = "INACTIVE".into(); }, "fail", "is INACTIVE"),
+    ("K2M-N02", |_, f| { privately(f); get(&mut f.cluster).vpc_connections = Some(denied("kafka:ListVpcConnections")); }, "unknown", "kafka:ListVpcConnections"),
+    ("K2M-N02", |_, f| { privately(f); get(&mut the_network(f).security_groups)[0].rules.clear(); }, "fail", "authorize-security-group-ingress --group-id sg-brokers"),
+    ("K2M-A02", |_, f| privately(f), "pass", "the cluster's brokers for iam"),
+    ("K2M-A02", |_, f| { privately(f); variable(f, "K2M_BOOTSTRAP_SERVERS", "b-1.iam.events:14001,b-2.iam.events:14007"); }, "pass", "the cluster's brokers for iam"),
     ("K2M-T01", |_, _| {}, "pass", "6 partitions, 3 replicas"),
     ("K2M-T01", no_topic, "fail", "auto.create.topics.enable is false: nothing creates it"),
     ("K2M-T01", no_topic, "fail", "--create-topic true"),

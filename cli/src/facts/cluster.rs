@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Fact;
+use super::{Fact, Owner};
 
 /// An MSK cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,12 @@ pub struct Cluster {
     /// ARNs of the secrets that SASL/SCRAM takes users from; only where that is switched on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scram_secrets: Option<Fact<Vec<String>>>,
+    /// For which ways of authentication its multi-VPC private connectivity is switched on.
+    #[serde(default, skip_serializing_if = "PrivateConnectivity::is_off")]
+    pub private_connectivity: PrivateConnectivity,
+    /// VPC connections of the account that lead to it, in the order of ARNs; only where private connectivity is switched on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpc_connections: Option<Fact<Vec<VpcConnection>>>,
 }
 
 impl Cluster {
@@ -61,6 +67,45 @@ pub struct Authentication {
     pub mutual_tls: bool,
     /// None.
     pub unauthenticated: bool,
+}
+
+/// Ways of authentication of multi-VPC private connectivity that a cluster has switched on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PrivateConnectivity {
+    /// SASL/IAM.
+    pub iam: bool,
+    /// SASL/SCRAM.
+    pub scram: bool,
+    /// TLS, with or without a client's certificate.
+    pub tls: bool,
+}
+
+impl PrivateConnectivity {
+    /// Whether none is.
+    pub const fn is_off(&self) -> bool {
+        !(self.iam || self.scram || self.tls)
+    }
+}
+
+/// A VPC connection, as MSK calls it: network interfaces in a client's VPC through which a cluster in another VPC is reached, whatever its addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VpcConnection {
+    /// Its ARN.
+    pub arn: String,
+    /// The client's VPC.
+    pub vpc: String,
+    /// `SASL_IAM`, `SASL_SCRAM` or `TLS`: it is for one of them alone.
+    pub authentication: String,
+    /// `AVAILABLE`, `CREATING`, `INACTIVE`, `REJECTED` and so on.
+    pub state: String,
+    /// Subnets that have a network interface of it, one a zone.
+    pub subnets: Vec<String>,
+    /// Security groups of these network interfaces.
+    pub security_groups: Vec<String>,
+    /// Who made it.
+    pub owner: Owner,
 }
 
 /// One broker.

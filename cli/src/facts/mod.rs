@@ -166,6 +166,12 @@ impl Facts {
                     .found()
                     .and_then(|cluster| cluster.scram_secrets.as_ref()?.unreadable()),
             ),
+            (
+                "cluster.vpcConnections".to_owned(),
+                self.cluster
+                    .found()
+                    .and_then(|cluster| cluster.vpc_connections.as_ref()?.unreadable()),
+            ),
             ("brokers".to_owned(), self.brokers.unreadable()),
             ("configuration".to_owned(), self.configuration.unreadable()),
         ];

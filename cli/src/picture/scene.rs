@@ -8,7 +8,9 @@ use crate::facts::network::{Subnet, Vpc};
 use crate::facts::{Fact, Facts, Owner, Stack, stream_name};
 use crate::network::{Hop, INTERNET, Outcome, Proof, Verdict};
 use crate::plan::shared::{Needs, user};
-use crate::plan::{Attempt, Destination, Obstacle, Pipeline, Plan, PlanError, PlannedNetwork, PlannedPeer, stands};
+use crate::plan::{
+    Attempt, Destination, Obstacle, Pipeline, Plan, PlanError, PlannedConnection, PlannedNetwork, PlannedPeer, stands,
+};
 use crate::settings::{PipelineSettings, Settings};
 
 /// Most rows of one part: a plan of many pipelines must not explode.
@@ -215,6 +217,7 @@ impl Scene {
             network,
             function: of_vpc(&network.vpc),
             brokers: of_vpc(&network.cluster_vpc),
+            connection: plan.connection.as_ref(),
             proofs: &plan.proofs,
             obstacles: &[],
             port: plan.cluster.port,
@@ -250,19 +253,23 @@ impl Scene {
             let gateways: BTreeSet<String> = plan.proofs.iter().flat_map(Proof::gateways).collect();
             let gateways: Vec<String> = gateways.iter().map(|id| clean(id)).collect();
             let summary = format!(
-                "proven as far as {}: from {subnets} to {brokers} on port {}, and back",
+                "proven as far as {}: from {subnets} to {brokers} on {}, and back",
                 gateways.join(", "),
-                plan.cluster.port
+                plan.cluster.ports()
             );
             (Mark::Trusted, summary)
         } else {
-            let summary = format!(
-                "proven: from {subnets} to {brokers} on port {}, and back",
-                plan.cluster.port
-            );
+            let to = match &plan.connection {
+                Some(connection) => format!(
+                    "the VPC connection in {}",
+                    count(connection.subnets.len(), "subnet", "subnets")
+                ),
+                None => brokers,
+            };
+            let summary = format!("proven: from {subnets} to {to} on {}, and back", plan.cluster.ports());
             (Mark::Passes, summary)
         };
-        let spoken = format!("{} on port {}", plan.cluster.authentication.name(), plan.cluster.port);
+        let spoken = format!("{} on {}", plan.cluster.authentication.name(), plan.cluster.ports());
         let mut stages = vec![Stage::Open(source)];
         stages.extend(path.stages(&flows, &plan.cluster.arn, Some(&spoken)));
         Self {
@@ -294,6 +301,7 @@ impl Scene {
                     network,
                     function,
                     brokers,
+                    connection,
                     proofs,
                 } = attempt.as_ref();
                 let path = Path {
@@ -301,6 +309,7 @@ impl Scene {
                     network,
                     function: function.clone(),
                     brokers: brokers.clone(),
+                    connection: connection.as_ref(),
                     proofs,
                     obstacles,
                     port: *port,
@@ -395,7 +404,7 @@ impl<'a> World<'a> {
             vpc: String::new(),
             subnets: Vec::new(),
             cluster_vpc: subnet.map(|subnet| subnet.vpc.clone()).unwrap_or_default(),
-            cluster_group: String::new(),
+            cluster_group: None,
             ports: (plan.cluster.port, plan.cluster.port),
             function_group: None,
             egress: Vec::new(),
@@ -741,6 +750,8 @@ struct Path<'a> {
     function: Needs,
     /// What is made in the brokers' VPC.
     brokers: Needs,
+    /// What leads from the one to the other, where no route does.
+    connection: Option<&'a PlannedConnection>,
     proofs: &'a [Proof],
     /// By subnet, why it can't be the function's.
     obstacles: &'a [(String, Obstacle)],
@@ -758,6 +769,9 @@ struct Crossing {
 
 impl Path<'_> {
     fn stages(&self, flows: &[Flow], cluster: &str, spoken: Option<&str>) -> Vec<Stage> {
+        if let Some(connection) = self.connection {
+            return self.privately(connection, flows, cluster, spoken);
+        }
         let same_vpc = self.network.vpc == self.network.cluster_vpc;
         let near = self.near(flows, same_vpc);
         let mut far = self.far(same_vpc);
@@ -785,6 +799,34 @@ impl Path<'_> {
             Stage::Open(vec![self.between()]),
             Stage::Vpc(brokers),
         ]
+    }
+
+    /// By a VPC connection: all that can be judged is in the function's VPC.
+    fn privately(
+        &self,
+        connection: &PlannedConnection,
+        flows: &[Flow],
+        cluster: &str,
+        spoken: Option<&str>,
+    ) -> Vec<Stage> {
+        let mut door = Part::new(Shape::Node, "VPC connection", "");
+        door.lines.push("by AWS PrivateLink, whatever the addresses".to_owned());
+        door.lines.push(if connection.own {
+            "shared by the stacks of k2m that need it".to_owned()
+        } else {
+            "somebody else's".to_owned()
+        });
+        door.state = State::of(connection.exists);
+        let rows = connection.subnets.iter().map(|id| self.world.subnet_row(id));
+        door.rows = some(rows.collect(), "subnets");
+        let mut near = self.near(flows, true);
+        near.extend(self.far(true));
+        near.push(door);
+        let mut frame = self.world.frame(&self.network.vpc);
+        frame.columns = vec![near];
+        let mut brokers = self.world.frame(&self.network.cluster_vpc);
+        brokers.columns = vec![vec![self.world.cluster(cluster, None, spoken), topics(flows)]];
+        vec![Stage::Vpc(frame), Stage::Vpc(brokers)]
     }
 
     /// The function, and what is between it and the end of its VPC.
@@ -873,6 +915,10 @@ impl Path<'_> {
         let mut acl = self.hop("network ACL", &[Hop::AclIn, Hop::AnswerAclOut]);
         acl.lines.push("in, and answers out".to_owned());
         let mut ingress = self.hop("security group", &[Hop::Ingress]);
+        if let Some(connection) = self.connection.filter(|connection| connection.own) {
+            ingress.name = "of the VPC connection".to_owned();
+            ingress.state = State::of(connection.exists);
+        }
         ingress.rows = self.ingress();
         let mut parts: Vec<Part> = Vec::new();
         parts.extend(Some(route).filter(|_| !again).filter(is_met));
@@ -1046,7 +1092,12 @@ impl Path<'_> {
                 ..Row::new(["in from".to_owned(), needed.cidr.clone(), ports(needed.ports)])
             }
         });
-        let needed: Vec<Row> = needed.collect();
+        let doors = self.function.connections.iter().flat_map(|needed| &needed.cidrs);
+        let doors = doors.map(|cidr| Row {
+            state: State::of(self.connection.is_some_and(|connection| connection.exists)),
+            ..Row::new(["in from".to_owned(), cidr.clone(), ports(self.network.ports)])
+        });
+        let needed: Vec<Row> = needed.chain(doors).collect();
         if needed.is_empty() {
             let by = self.crossing(&[Hop::Ingress]).by;
             return some(by.into_iter().map(|by| Row::new([by])).collect(), "rules");

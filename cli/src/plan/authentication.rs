@@ -1,32 +1,34 @@
 //! How the brokers are spoken to, and so on which port: the best way that the cluster has and the handler can do, or the user's choice.
 
 use super::PlannedCluster;
+use super::access::Access;
 use super::error::PlanError;
 use super::function::BOOTSTRAP_SERVERS;
 use super::notes::{Notes, why};
+use super::private::{PORTS, is_port, plain};
 use super::secret;
 use super::seen::Seen;
 use crate::facts::Cluster;
+use crate::facts::cluster::PrivateConnectivity;
 use crate::settings::Authentication;
 
 /// Chooses the way, and with it the brokers' addresses and their port.
-pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<PlannedCluster, PlanError> {
+pub(super) fn choose(seen: &Seen, access: Access, notes: &mut Notes) -> Result<PlannedCluster, PlanError> {
     let settings = seen.settings;
     let cluster = seen.cluster;
-    let public = settings.public_access.value;
     let possible: Vec<Authentication> = Authentication::ALL
         .into_iter()
-        .filter(|way| obstacle(cluster, *way, public).is_none())
+        .filter(|way| obstacle(cluster, *way, access).is_none())
         .collect();
     let (authentication, reason) = match (&settings.authentication, possible.first()) {
-        (Some(setting), _) => match obstacle(cluster, setting.value, public) {
+        (Some(setting), _) => match obstacle(cluster, setting.value, access) {
             None => (setting.value, why(setting, "")),
             Some(reason) => {
                 return Err(PlanError::Authentication {
                     chosen: setting.value.name(),
                     by: setting.source.clone(),
                     reason,
-                    possible: names(&possible),
+                    possible: names(&possible, access),
                 });
             }
         },
@@ -38,11 +40,17 @@ pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<PlannedCluster, P
             };
             (best, because(best).to_owned())
         }
-        (None, None) if public => {
+        (None, None) if access == Access::Public => {
             return Err(PlanError::NotPublic {
                 by: settings.public_access.source.clone(),
                 reason: "it names no public bootstrap brokers (public access is switched off, or being switched on)"
                     .to_owned(),
+            });
+        }
+        (None, None) if access == Access::Private => {
+            return Err(PlanError::NotPrivate {
+                by: settings.private_connectivity.as_ref().map(|setting| setting.source.clone()),
+                reason: "it names no bootstrap brokers for it (it is being switched on, or for ways of authentication that are switched off)".to_owned(),
             });
         }
         (None, None) => {
@@ -51,15 +59,23 @@ pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<PlannedCluster, P
             });
         }
     };
-    let given = cluster.bootstrap_brokers.get(&key(authentication, public));
+    let given = cluster.bootstrap_brokers.get(&key(authentication, access));
     let given = given.map(String::as_str).unwrap_or_default();
-    let port = common_port(given)?;
-    let servers = deployed_servers(seen, given).unwrap_or(given).to_owned();
+    let port = lowest_port(given, access)?;
+    let servers = deployed_servers(seen, given, access).unwrap_or(given).to_owned();
     notes.decide("authentication", authentication.name(), reason);
     notes.decide(
         "port",
-        port.to_string(),
-        format!("that of the cluster's bootstrap brokers for {}", authentication.name()),
+        match access {
+            Access::Private => format!("{}-{}", PORTS.0, PORTS.1),
+            Access::Inside | Access::Public => port.to_string(),
+        },
+        match access {
+            Access::Private => "by private connectivity each broker has one of its own".to_owned(),
+            Access::Inside | Access::Public => {
+                format!("that of the cluster's bootstrap brokers for {}", authentication.name())
+            }
+        },
     );
     let secrets = secret::choose(seen, authentication, notes)?;
     if authentication == Authentication::Plaintext {
@@ -79,33 +95,40 @@ pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<PlannedCluster, P
 
 /// The brokers that the deployed function was told, as long as they are as good as those that are given now. Of more than three brokers AWS names
 /// three, others each time, and without this each deployment would change the function.
-fn deployed_servers<'s>(seen: &'s Seen, given: &str) -> Option<&'s str> {
+fn deployed_servers<'s>(seen: &'s Seen, given: &str, access: Access) -> Option<&'s str> {
     let deployed = seen.deployed_variable(BOOTSTRAP_SERVERS)?;
     let (_, port) = given.split(',').next()?.rsplit_once(':')?;
     let of_cluster = |host: &str| {
         let mut endpoints = seen.brokers.iter().flat_map(|broker| &broker.endpoints);
-        // For the internet a broker has another name, which AWS's list of nodes lacks.
-        let private = host.replacen("-public.", ".", 1);
-        endpoints.any(|endpoint| endpoint.split(':').next() == Some(private.as_str()))
+        // For the internet a broker has another name, which AWS's list of nodes lacks, and by private connectivity one with the way of authentication in it.
+        let known = match access {
+            Access::Private => plain(host),
+            Access::Inside | Access::Public => host.replacen("-public.", ".", 1),
+        };
+        endpoints.any(|endpoint| endpoint.split(':').next() == Some(known.as_str()))
+    };
+    let fits = |its_port: &str| match access {
+        Access::Private => its_port.parse().is_ok_and(is_port),
+        Access::Inside | Access::Public => its_port == port,
     };
     let good = |server: &str| {
         let parts = server.rsplit_once(':');
         given.split(',').any(|one| one == server)
-            || parts.is_some_and(|(host, its_port)| its_port == port && of_cluster(host))
+            || parts.is_some_and(|(host, its_port)| fits(its_port) && of_cluster(host))
     };
     let as_many = deployed.split(',').count() >= given.split(',').count();
     (as_many && deployed.split(',').all(good)).then_some(deployed)
 }
 
-/// AWS's name of the bootstrap brokers for this way, inside the VPC or for the internet.
-fn key(way: Authentication, public: bool) -> String {
+/// AWS's name of the bootstrap brokers for this way and this door.
+fn key(way: Authentication, access: Access) -> String {
     let name = match way {
         Authentication::Iam => "SaslIam",
         Authentication::Tls | Authentication::MutualTls => "Tls",
         Authentication::Plaintext => "",
         Authentication::Scram => "SaslScram",
     };
-    format!("{}{name}", if public { "Public" } else { "" })
+    format!("{}{name}", access.prefix())
 }
 
 const fn because(way: Authentication) -> &'static str {
@@ -119,7 +142,7 @@ const fn because(way: Authentication) -> &'static str {
 }
 
 /// What keeps the cluster from being spoken to in this way.
-fn obstacle(cluster: &Cluster, way: Authentication, public: bool) -> Option<&'static str> {
+fn obstacle(cluster: &Cluster, way: Authentication, access: Access) -> Option<&'static str> {
     let on = cluster.authentication;
     // A cluster on which nothing is switched on takes everybody.
     let anybody = on.unauthenticated || !(on.iam || on.scram || on.mutual_tls);
@@ -132,20 +155,38 @@ fn obstacle(cluster: &Cluster, way: Authentication, public: bool) -> Option<&'st
         Authentication::Scram => (!on.scram).then_some("SASL/SCRAM is switched off"),
         Authentication::MutualTls => (!on.mutual_tls).then_some("mutual TLS is switched off"),
     };
-    // AWS opens nothing to the internet that isn't encrypted.
-    let open = (public && way == Authentication::Plaintext).then_some("public access is with TLS only");
-    let brokers = cluster.bootstrap_brokers.get(&key(way, public));
+    // AWS opens nothing to the internet, or to another VPC, that isn't encrypted.
+    let open = match access {
+        Access::Public => (way == Authentication::Plaintext).then_some("public access is with TLS only"),
+        Access::Private => closed(cluster.private_connectivity, way),
+        Access::Inside => None,
+    };
+    let brokers = cluster.bootstrap_brokers.get(&key(way, access));
     let unnamed = brokers.is_none_or(String::is_empty);
-    let nobody = if public {
-        "it names no public bootstrap brokers for that"
-    } else {
-        "it names no bootstrap brokers for that"
+    let nobody = match access {
+        Access::Public => "it names no public bootstrap brokers for that",
+        Access::Private => "it names no bootstrap brokers of private connectivity for that",
+        Access::Inside => "it names no bootstrap brokers for that",
     };
     let unnamed = unnamed.then_some(nobody);
     refused.or(open).or(unnamed)
 }
 
-fn names(ways: &[Authentication]) -> String {
+/// What of private connectivity is switched off for this way.
+fn closed(on: PrivateConnectivity, way: Authentication) -> Option<&'static str> {
+    match way {
+        Authentication::Iam => (!on.iam).then_some("private connectivity is switched off for SASL/IAM"),
+        Authentication::Scram => (!on.scram).then_some("private connectivity is switched off for SASL/SCRAM"),
+        Authentication::Tls => Some("private connectivity is not for clients that show nothing"),
+        Authentication::MutualTls => (!on.tls).then_some("private connectivity is switched off for TLS"),
+        Authentication::Plaintext => Some("private connectivity is with TLS only"),
+    }
+}
+
+fn names(ways: &[Authentication], access: Access) -> String {
+    if ways.is_empty() && access == Access::Private {
+        return "private_connectivity: false, or switch it on for that with `aws kafka update-connectivity`".to_owned();
+    }
     if ways.is_empty() {
         return "another cluster, or switch on IAM access control for this one".to_owned();
     }
@@ -153,13 +194,13 @@ fn names(ways: &[Authentication]) -> String {
     names.join(" or ")
 }
 
-/// The port of all `host:port`.
-fn common_port(servers: &str) -> Result<u16, PlanError> {
+/// The port of all `host:port`; the lowest of them by private connectivity, where each broker has its own.
+fn lowest_port(servers: &str, access: Access) -> Result<u16, PlanError> {
     let wrong = |reason: String| PlanError::Brokers {
         servers: servers.to_owned(),
         reason,
     };
-    let mut common = None;
+    let mut lowest: Option<u16> = None;
     for server in servers.split(',') {
         let port = server
             .rsplit_once(':')
@@ -167,11 +208,17 @@ fn common_port(servers: &str) -> Result<u16, PlanError> {
             .and_then(|(_, port)| port.parse().ok())
             .filter(|port: &u16| *port > 0)
             .ok_or_else(|| wrong(format!("`{server}` is not host:port")))?;
-        if let Some(other) = common.replace(port).filter(|other| *other != port) {
-            return Err(wrong(format!(
-                "it has the ports {other} and {port}, and a rule is for one"
-            )));
+        match (access, lowest) {
+            (Access::Private, _) if !is_port(port) => {
+                return Err(wrong(format!("{port} is no port of private connectivity")));
+            }
+            (Access::Inside | Access::Public, Some(other)) if other != port => {
+                return Err(wrong(format!(
+                    "it has the ports {other} and {port}, and a rule is for one"
+                )));
+            }
+            _ => lowest = Some(lowest.map_or(port, |other| other.min(port))),
         }
     }
-    common.ok_or_else(|| wrong("there are none".to_owned()))
+    lowest.ok_or_else(|| wrong("there are none".to_owned()))
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use thiserror::Error;
 
 use super::limits::TooMuch;
-use super::model::PlannedNetwork;
+use super::model::{PlannedConnection, PlannedNetwork};
 use super::shared::Needs;
 use crate::exit::Exit;
 use crate::facts::Unreadable;
@@ -208,6 +208,17 @@ pub enum PlanError {
         /// Who chose it.
         by: Source,
         /// Why not.
+        reason: String,
+    },
+    /// The cluster can't be reached by multi-VPC private connectivity.
+    #[error(
+        "the cluster can't be reached by its multi-VPC private connectivity{}: {reason}",
+        by.as_ref().map(|by| format!(" (private_connectivity, {by})")).unwrap_or_default()
+    )]
+    NotPrivate {
+        /// Who chose it, where somebody did.
+        by: Option<Source>,
+        /// Why not, and what to do.
         reason: String,
     },
     /// The internet doesn't get to a broker, or its answers don't get back.
@@ -446,6 +457,8 @@ pub struct Attempt {
     pub function: Needs,
     /// What would be made in the brokers' VPC.
     pub brokers: Needs,
+    /// The VPC connection that it would come in by, where it would.
+    pub connection: Option<PlannedConnection>,
     /// Each of these subnets to each broker.
     pub proofs: Vec<Proof>,
 }
@@ -511,6 +524,14 @@ impl PlanError {
         self
     }
 
+    /// Says why another way is none either, where the error lists such ways.
+    pub(super) fn nor(mut self, other: &Self) -> Self {
+        if let Self::Subnets { reasons, .. } | Self::NoWay { reasons, .. } = &mut self {
+            reasons.push(other.to_string());
+        }
+        self
+    }
+
     /// The exit code that it ends with.
     pub fn exit(&self) -> Exit {
         match self {
@@ -541,6 +562,7 @@ impl PlanError {
             | Self::NotYet { .. }
             | Self::NoWay { .. }
             | Self::NotPublic { .. }
+            | Self::NotPrivate { .. }
             | Self::NotReachedPublicly { .. }
             | Self::ServerlessElsewhere { .. }
             | Self::RouteOfOther { .. }

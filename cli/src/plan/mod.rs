@@ -2,6 +2,7 @@
 //!
 //! One file a decision, each of which sees the settings, the facts that were found good, and what was decided before it.
 
+mod access;
 mod alarms;
 mod authentication;
 mod capacity;
@@ -15,6 +16,7 @@ mod model;
 mod notes;
 mod payload;
 mod place;
+pub(crate) mod private;
 pub(crate) mod public;
 mod rights;
 #[cfg(test)]
@@ -33,7 +35,8 @@ pub use error::{Attempt, Obstacle, PlanError};
 pub(crate) use function::fitting_memory;
 pub use model::{
     Alarm, DeadLetterTopic, Decision, Destination, Dimension, MappedTopic, NewTopic, Pipeline, Plan, PlannedCluster,
-    PlannedEndpoint, PlannedFunction, PlannedMapping, PlannedNetwork, PlannedPeer, PlannedSecrets, Removed, Statement,
+    PlannedConnection, PlannedEndpoint, PlannedFunction, PlannedMapping, PlannedNetwork, PlannedPeer, PlannedSecrets,
+    Removed, Statement,
 };
 pub(crate) use seen::{same_pipelines, stands};
 
@@ -64,12 +67,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         );
         function::mapping(one, &seen, notes)
     })?;
-    let cluster = authentication::choose(&seen, &mut notes)?;
-    let place = if settings.public_access.value {
-        public::choose(settings, &seen, cluster.port, &mut notes)?
-    } else {
-        place::choose(settings, &seen, cluster.port, &mut notes)?
-    };
+    let (cluster, place) = access::choose(&seen, &mut notes)?;
     let endpoint = match &place.network {
         Some(network) => endpoint::reach(&cluster.secrets, network, &seen, &mut notes)?,
         None => None,
@@ -113,6 +111,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
     shared::name_each_other(&mut network_stacks, &seen.user());
     Ok(Plan {
         secrets_endpoint,
+        connection: place.connection,
         stack: settings.stack.value.clone(),
         region: settings.home.region.clone(),
         account: settings.home.account.clone(),

@@ -1,6 +1,6 @@
 //! What k2m will create, as plain data: all that the templates print, and why each choice was made. Holds no secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -31,6 +31,9 @@ pub struct Plan {
     /// The interface endpoint for Secrets Manager that a network stack makes, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets_endpoint: Option<PlannedEndpoint>,
+    /// The VPC connection that the functions come in by, where they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<PlannedConnection>,
     /// Network stacks that the stack needs, in the order in which they are deployed.
     pub network_stacks: Vec<NetworkStack>,
     /// What moves records; each has its own function. Never empty.
@@ -100,7 +103,7 @@ pub struct PlannedCluster {
     pub authentication: Authentication,
     /// `host:port`, joined by commas.
     pub bootstrap_servers: String,
-    /// The port of all of them.
+    /// The port of all of them; by private connectivity the lowest.
     pub port: u16,
     /// What the function reads out of Secrets Manager, and is let out to it for; left out where that is nothing.
     #[serde(skip_serializing_if = "PlannedSecrets::is_empty")]
@@ -115,6 +118,16 @@ pub struct PlannedSecrets {
     pub identity: Option<SecretArn>,
     /// The authority it trusts.
     pub ca: Option<SecretArn>,
+}
+
+impl PlannedCluster {
+    /// Where the brokers listen, for people: `port 9098`. Only by private connectivity does each broker have a port of its own.
+    pub fn ports(&self) -> String {
+        let servers = self.bootstrap_servers.split(',');
+        let ports: BTreeSet<&str> = servers.filter_map(|server| Some(server.rsplit_once(':')?.1)).collect();
+        let ports: Vec<&str> = ports.into_iter().collect();
+        format!("port{} {}", if ports.len() == 1 { "" } else { "s" }, ports.join(", "))
+    }
 }
 
 impl PlannedSecrets {
@@ -138,8 +151,9 @@ pub struct PlannedNetwork {
     pub subnets: Vec<String>,
     /// The id of the brokers' VPC.
     pub cluster_vpc: String,
-    /// The security group of the cluster that lets the function in.
-    pub cluster_group: String,
+    /// The security group of the cluster, or of somebody else's VPC connection, that lets the function in; none where a network stack's own does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_group: Option<String>,
     /// First and last port of the rules.
     pub ports: (u16, u16),
     /// The functions' group, where it is not the stack's own.
@@ -164,6 +178,24 @@ pub struct PlannedEndpoint {
     pub unconfirmed: bool,
     /// Whether the network stack has it already.
     pub exists: bool,
+}
+
+/// A VPC connection: what reaches a cluster by multi-VPC private connectivity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedConnection {
+    /// The functions' VPC.
+    pub vpc: String,
+    /// `SASL_IAM`, `SASL_SCRAM` or `TLS`.
+    pub authentication: &'static str,
+    /// The subnets that have a network interface of it: AWS charges for it by the hour.
+    pub subnets: Vec<String>,
+    /// Whether it is a network stack's.
+    pub own: bool,
+    /// Whether it is there already.
+    pub exists: bool,
+    /// Whether it is made because nobody said that it must not be: to be confirmed.
+    pub unconfirmed: bool,
 }
 
 /// The other side of a rule.

@@ -4,7 +4,7 @@ use super::{Decision, Pipeline};
 use crate::settings::{Setting, Source};
 
 /// Decisions and warnings, in the order in which they are made.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Notes {
     pub(super) decisions: Vec<Decision>,
     pub(super) warnings: Vec<String>,

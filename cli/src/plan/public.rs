@@ -30,6 +30,14 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
             settings.security_group.as_ref().map(|setting| &setting.source),
         ),
         ("peering", settings.peering.as_ref().map(|setting| &setting.source)),
+        (
+            "private_connectivity",
+            settings
+                .private_connectivity
+                .as_ref()
+                .filter(|setting| setting.value)
+                .map(|setting| &setting.source),
+        ),
     ];
     for (name, source) in chosen {
         if let Some(source) = source {
@@ -107,6 +115,8 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         network: None,
         cluster_vpc,
         network_stacks,
+        connection: None,
+        makes_peering: false,
         proofs,
     })
 }

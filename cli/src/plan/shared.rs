@@ -51,6 +51,9 @@ pub struct Needs {
     /// Interface endpoints in the VPC.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub endpoints: BTreeSet<NeededEndpoint>,
+    /// VPC connections, as MSK calls them, from the VPC to clusters.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub connections: BTreeSet<NeededConnection>,
 }
 
 impl Needs {
@@ -61,6 +64,7 @@ impl Needs {
             && self.ingress.is_empty()
             && self.topics.is_empty()
             && self.endpoints.is_empty()
+            && self.connections.is_empty()
     }
 }
 
@@ -136,6 +140,20 @@ pub struct NeededEndpoint {
     /// By zone, the subnet that gets a network interface: a zone can have one only.
     pub subnets: BTreeMap<String, String>,
     /// The VPC's IPv4 CIDR blocks, all of which are let in: their resolver leads all of them there.
+    pub cidrs: BTreeSet<String>,
+}
+
+/// A VPC connection that a network stack makes: the VPC's way to a cluster by its multi-VPC private connectivity. One does for all functions in the VPC.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NeededConnection {
+    /// The cluster's ARN.
+    pub cluster: String,
+    /// `SASL_IAM`, `SASL_SCRAM` or `TLS`.
+    pub authentication: String,
+    /// By zone, each of the brokers', the subnet that gets a network interface.
+    pub subnets: BTreeMap<String, String>,
+    /// The VPC's IPv4 CIDR blocks, all of which are let in: the brokers ask everybody who they are.
     pub cidrs: BTreeSet<String>,
 }
 
@@ -229,6 +247,8 @@ pub struct NetworkResources {
     pub topics: BTreeMap<String, NeededTopic>,
     /// Interface endpoints.
     pub endpoints: BTreeMap<String, NeededEndpoint>,
+    /// VPC connections.
+    pub connections: BTreeMap<String, NeededConnection>,
 }
 
 /// A user, as its resource shows it.
@@ -283,6 +303,7 @@ impl NetworkStack {
         needs.peerings.extend(former.peerings);
         needs.ingress.extend(former.ingress);
         needs.endpoints.extend(former.endpoints);
+        needs.connections.extend(former.connections);
         Ok(widened)
     }
 
@@ -369,7 +390,19 @@ impl NetworkStack {
                 }
             }
         }
+        let mut connections: BTreeMap<String, NeededConnection> = BTreeMap::new();
+        for needed in needs().flat_map(|needs| &needs.connections) {
+            let NeededConnection {
+                cluster,
+                authentication,
+                ..
+            } = needed;
+            let id = format!("Connection{}", short_hash(&format!("{cluster}|{authentication}")));
+            // It can't be changed, so a second user takes the first one's as it is.
+            connections.entry(id).or_insert_with(|| needed.clone());
+        }
         NetworkResources {
+            connections,
             endpoints,
             users: self
                 .users
@@ -416,6 +449,13 @@ pub(super) fn needs_of(stack: &Fact<Stack>, user: &str) -> Option<Needs> {
 pub(super) fn topics_of<'s>(stacks: impl Iterator<Item = &'s Fact<Stack>>, user: &str) -> Vec<NeededTopic> {
     let needs = stacks.filter_map(|stack| users(stack, "").ok()?.remove(user));
     needs.flat_map(|needs| needs.topics).collect()
+}
+
+/// A VPC connection as somebody needs it of a deployed network stack, as far as that can be read.
+pub(super) fn connection_of(stack: &Fact<Stack>, cluster: &str, authentication: &str) -> Option<NeededConnection> {
+    let needs = users(stack, "").ok()?.into_values();
+    let mut connections = needs.flat_map(|needs| needs.connections);
+    connections.find(|one| one.cluster == cluster && one.authentication == authentication)
 }
 
 /// Adds the topics that pipelines of another region bring to the brokers' network stack, which may not be needed for anything else.

@@ -44,6 +44,7 @@ pub(crate) fn settings() -> Settings {
         peering: None,
         security_group: None,
         public_access: default(false),
+        private_connectivity: None,
         secrets_endpoint: None,
         pipelines: vec![PipelineSettings {
             stream,

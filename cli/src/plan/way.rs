@@ -126,8 +126,8 @@ impl End<'_> {
     }
 }
 
-/// The ways that there are, the least that would be made first, and why others are none.
-pub(super) fn ways(ends: &Ends, chosen: Option<&str>) -> (Vec<Way>, Vec<String>) {
+/// The ways that there are, the least that would be made first, and why others are none; `otherwise` is said of what else would do where no connection can.
+pub(super) fn ways(ends: &Ends, chosen: Option<&str>, otherwise: &str) -> (Vec<Way>, Vec<String>) {
     if ends.same_vpc() {
         return (vec![Way::Inside], Vec::new());
     }
@@ -178,7 +178,7 @@ pub(super) fn ways(ends: &Ends, chosen: Option<&str>) -> (Vec<Way>, Vec<String>)
             None => ways.push(Way::Peering(Box::new(planned(ends)))),
             Some((one, other)) => reasons.push(format!(
                 "{} has {one} and {} has {other}, which overlap, so that AWS joins them by no peering connection: put the function into the brokers' VPC or \
-                 into one with other addresses",
+                 into one with other addresses{otherwise}",
                 ends.function.vpc, ends.brokers.vpc
             )),
         }
@@ -205,7 +205,7 @@ fn stalled(peering: &Peering) -> String {
 }
 
 /// Two blocks of the VPCs that overlap.
-fn overlap(ends: &Ends) -> Option<(Ipv4Net, Ipv4Net)> {
+pub(super) fn overlap(ends: &Ends) -> Option<(Ipv4Net, Ipv4Net)> {
     let others = ends.brokers.cidrs();
     ends.function.cidrs().into_iter().find_map(|one| {
         let other = others

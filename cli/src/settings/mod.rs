@@ -175,6 +175,8 @@ pub struct Settings {
     pub security_group: Option<Setting<String>>,
     /// Whether functions are in no VPC.
     pub public_access: Setting<bool>,
+    /// Whether the cluster is reached by its multi-VPC private connectivity; where nothing else leads there by default.
+    pub private_connectivity: Option<Setting<bool>>,
     /// Whether an interface endpoint for Secrets Manager is made where nothing else leads there; asked by default.
     pub secrets_endpoint: Option<Setting<bool>>,
     /// Each pipeline, in the user's order; never empty, and of each stream there is one.

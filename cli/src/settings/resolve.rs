@@ -856,6 +856,7 @@ fn of_stack<'a>(
         peering: all.find(&table::PEERING)?,
         security_group: all.find(&table::SECURITY_GROUP)?,
         public_access: all.need(&table::PUBLIC_ACCESS)?,
+        private_connectivity: all.find(&table::PRIVATE_CONNECTIVITY)?,
         secrets_endpoint: all.find(&table::SECRETS_ENDPOINT)?,
         home,
         cluster,

@@ -73,7 +73,7 @@ impl Row {
 }
 
 /// Settings that all pipelines of a stack have in common: none of them can stand in one pipeline.
-pub(super) const OF_STACK: [&str; 14] = [
+pub(super) const OF_STACK: [&str; 15] = [
     "cluster",
     "stack",
     "profile",
@@ -86,6 +86,7 @@ pub(super) const OF_STACK: [&str; 14] = [
     "peering",
     "security_group",
     "public_access",
+    "private_connectivity",
     "secrets_endpoint",
     "all_broker_ports",
 ];
@@ -211,6 +212,8 @@ settings! {
         "that of the functions; it is used as it is, and gets no rule", parse::security_group;
     PUBLIC_ACCESS = public_access: Word<bool>, Is("false"), "`true`, `false`",
         "whether functions are in no VPC and reach the brokers over the internet, where the cluster has public access", boolean;
+    PRIVATE_CONNECTIVITY = private_connectivity: Word<bool>, Follows("where nothing else leads there"), "`true`, `false`",
+        "whether the cluster is reached by its multi-VPC private connectivity, through a VPC connection that AWS charges for", boolean;
     SECRETS_ENDPOINT = secrets_endpoint: Word<bool>, Follows("asked"), "`true`, `false`",
         "whether an interface endpoint for Secrets Manager, which AWS charges for, is made where functions need a secret and nothing leads there", boolean;
     ALL_BROKER_PORTS = all_broker_ports: Word<bool>, Is("false"), "`true`, `false`",

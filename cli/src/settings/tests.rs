@@ -175,6 +175,7 @@ vpc: vpc-1
 peering: pcx-1
 security_group: sg-1
 public_access: true
+private_connectivity: false
 secrets_endpoint: true
 all_broker_ports: true
 decode: [gzip, kpl, lines]
@@ -333,6 +334,7 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--failure-destination", "arn:aws:s3:::Bucket"],
         &["--failure-destination", "arn:aws:s3:::bucket/folder"],
         &["--secrets-endpoint", "yes"],
+        &["--private-connectivity", "yes"],
         &["--public-access", "yes"],
         &["--security-group", "subnet-1"],
         &["--all-broker-ports", "9092"],

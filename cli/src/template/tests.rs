@@ -51,7 +51,7 @@ fn with_words(mut plan: Plan, mut word: impl FnMut() -> String) -> Plan {
     plan.cluster.arn = word();
     let network = plan.network.as_mut().unwrap();
     network.vpc = word();
-    network.cluster_group = word();
+    network.cluster_group = Some(word());
     network.subnets = vec![word(), word()];
     for pipeline in &mut plan.pipelines {
         pipeline.id = word();

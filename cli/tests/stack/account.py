@@ -54,6 +54,17 @@ def seed_beside(*streams):
     return {**seeded_here, "vpc": vpc_for_functions()}
 
 
+def seed_apart(*streams):
+    """The same over SCRAM, with private connectivity for it, and a second VPC that has the very addresses of the cluster's."""
+    connectivity = {"VpcConnectivity": {"ClientAuthentication": {"Sasl": {"Scram": {"Enabled": True}}}}}
+    seeded_here = seeded({"Sasl": {"Scram": {"Enabled": True}}}, "TLS", streams, connectivity)
+    ec2 = client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    for number, zone in enumerate("abc"):
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"eu-west-1{zone}")
+    return {**seeded_here, "vpc": vpc}
+
+
 @contextmanager
 def region(name):
     """Another region for what is asked meanwhile."""
@@ -204,7 +215,7 @@ def associate(cluster, secret):
     return client("kafka").batch_associate_scram_secret(ClusterArn=cluster, SecretArnList=[secret])
 
 
-def seeded(authentication, encryption, streams):
+def seeded(authentication, encryption, streams, connectivity=None):
     ec2, kafka = client("ec2"), client("kafka")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnets = [
@@ -226,7 +237,12 @@ def seeded(authentication, encryption, streams):
     cluster = kafka.create_cluster_v2(
         ClusterName="events",
         Provisioned={
-            "BrokerNodeGroupInfo": {"ClientSubnets": subnets, "SecurityGroups": [group], "InstanceType": "kafka.m5.large"},
+            "BrokerNodeGroupInfo": {
+                "ClientSubnets": subnets,
+                "SecurityGroups": [group],
+                "InstanceType": "kafka.m5.large",
+                **({"ConnectivityInfo": connectivity} if connectivity else {}),
+            },
             "NumberOfBrokerNodes": 3,
             "KafkaVersion": "3.8.x",
             "ClientAuthentication": authentication,
@@ -304,6 +320,7 @@ def remains():
         "roles": [each["RoleName"] for each in client("iam").list_roles()["Roles"]],
         "alarms": [each["AlarmName"] for each in client("cloudwatch").describe_alarms()["MetricAlarms"]],
         "endpoints": [each["ServiceName"] for each in client("ec2").describe_vpc_endpoints()["VpcEndpoints"]],
+        "connections": [each["VpcConnectionArn"] for each in client("kafka").list_vpc_connections()["VpcConnections"]],
         "buckets": [each["Name"] for each in client("s3").list_buckets()["Buckets"]],
         "groups": [each["GroupName"] for each in groups if each["GroupName"] not in ("default", "brokers")],
     }

@@ -49,6 +49,20 @@ impl Account {
         Self::of(emulator, Some(kafka), "seed_over_scram", streams)
     }
 
+    /// The same with a second VPC that has the cluster's addresses, and private connectivity at these servers.
+    pub(crate) fn apart(kafka: KafkaCluster, private: &str, streams: &[&str]) -> Self {
+        let emulator = AwsEmulator::start_with(&[
+            ("MINISTACK_MSK_BOOTSTRAP", &kafka.bootstrap_servers()),
+            (
+                "MINISTACK_MSK_BOOTSTRAP_SASL_SCRAM",
+                &kafka.scram_bootstrap_servers().unwrap(),
+            ),
+            ("MINISTACK_MSK_BOOTSTRAP_VPC_CONNECTIVITY_SASL_SCRAM", private),
+        ])
+        .unwrap();
+        Self::of(emulator, Some(kafka), "seed_apart", streams)
+    }
+
     /// The same with streams in another region than the cluster where that is wanted, and without Kafka: what is there can only be looked at.
     pub(crate) fn to_look_at(across: bool, streams: &[&str]) -> Self {
         let seed = if across {

@@ -30,7 +30,7 @@ fn statuses(document: &Value) -> Vec<&str> {
 }
 
 /// Inspecting after a deployment and planning again gives an empty change.
-fn unchanged(account: &Account, stream: &str, more: &[&str]) {
+pub(crate) fn unchanged(account: &Account, stream: &str, more: &[&str]) {
     let facts = account.run(&account.on("inspect", stream, &[more, &["-o", "json"]].concat()), 0);
     let file = account.file("facts.json");
     std::fs::write(&file, &facts.stdout).unwrap();

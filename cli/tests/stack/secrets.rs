@@ -9,7 +9,7 @@ const USER: &str = "alice";
 const FIRST: &str = "hunter2-the-first";
 const SECOND: &str = "hunter3-the-second";
 
-fn put_secret(account: &Account, name: &str, value: &Value) -> String {
+pub(crate) fn put_secret(account: &Account, name: &str, value: &Value) -> String {
     let file = account.file("secret.json");
     std::fs::write(&file, value.to_string()).unwrap();
     let arn = account.ask(&["put_secret", name, file.to_str().unwrap()]);

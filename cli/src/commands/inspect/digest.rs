@@ -149,6 +149,16 @@ fn cluster(cluster: &Cluster) -> String {
         let space = if name.is_empty() { "" } else { " " };
         lines.push(format!("bootstrap brokers{space}{name}: {brokers}"));
     }
+    let doors = cluster.vpc_connections.as_ref().and_then(Fact::found);
+    for door in doors.into_iter().flatten() {
+        lines.push(format!(
+            "VPC connection for {} of {}: {}, in {}",
+            door.authentication,
+            door.vpc,
+            door.state,
+            door.subnets.join(", ")
+        ));
+    }
     lines.join("\n")
 }
 

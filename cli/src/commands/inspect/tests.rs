@@ -69,6 +69,8 @@ fn facts() -> Facts {
             },
             client_encryption: Some("TLS".to_owned()),
             scram_secrets: None,
+            private_connectivity: crate::facts::cluster::PrivateConnectivity::default(),
+            vpc_connections: None,
             bootstrap_brokers: BTreeMap::from([("SaslIam".to_owned(), "b-1:9098".to_owned())]),
         }),
         brokers: found(vec![Broker {

@@ -5,7 +5,6 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::network::Proof;
 use crate::plan::change::{Change, NetworkChange};
 use crate::plan::{Pipeline, Plan};
 
@@ -40,7 +39,7 @@ impl fmt::Display for Digest {
             row(f, decision.about, &decision.choice, &decision.why)?;
         }
         writeln!(f, "\nProven, there and back:")?;
-        reached(f, &plan.proofs)?;
+        reached(f, plan)?;
         for pipeline in &plan.pipelines {
             role(f, pipeline)?;
         }
@@ -68,8 +67,11 @@ fn row(f: &mut fmt::Formatter<'_>, label: &str, choice: &str, why: &str) -> fmt:
 }
 
 /// One line for each subnet.
-fn reached(f: &mut fmt::Formatter<'_>, proofs: &[Proof]) -> fmt::Result {
-    for of_subnet in proofs.chunk_by(|one, other| one.source_subnet == other.source_subnet) {
+fn reached(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
+    for of_subnet in plan
+        .proofs
+        .chunk_by(|one, other| one.source_subnet == other.source_subnet)
+    {
         let Some(first) = of_subnet.first() else { continue };
         let brokers: Vec<&str> = of_subnet
             .iter()
@@ -77,10 +79,10 @@ fn reached(f: &mut fmt::Formatter<'_>, proofs: &[Proof]) -> fmt::Result {
             .collect();
         writeln!(
             f,
-            "  {} to {} on port {}",
+            "  {} to {} on {}",
             first.source_subnet,
             brokers.join(", "),
-            first.port
+            plan.cluster.ports()
         )?;
     }
     Ok(())

@@ -140,7 +140,7 @@ impl<'a> Ground<'a> {
             vpc: ends.function.vpc.to_owned(),
             subnets: chosen.iter().map(|candidate| candidate.subnet.id.clone()).collect(),
             cluster_vpc: self.cluster_vpc.clone(),
-            cluster_group: self.cluster_group.id.clone(),
+            cluster_group: Some(self.cluster_group.id.clone()),
             ports: self.ports,
             function_group: self.function_group.map(str::to_owned),
             egress,
@@ -209,6 +209,7 @@ impl<'a> Ground<'a> {
             network: self.network(ends, way, &nearest),
             function,
             brokers,
+            connection: None,
             proofs: nearest
                 .iter()
                 .flat_map(|candidate| candidate.proofs.iter().cloned())

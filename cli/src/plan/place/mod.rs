@@ -7,11 +7,13 @@ mod told;
 mod vpc;
 
 pub(super) use groups::{broker_groups, cluster_group, inbound_rule};
-pub(super) use vpc::vpc;
+pub(super) use subnets::{Candidate, by_plan, by_user, listed, obstacle, warn_of_room, warn_of_zones};
+pub(super) use vpc::{broker_subnets, function_vpcs, shown, vpc, with_group};
 
-use super::PlannedNetwork;
 use super::error::PlanError;
+use super::model::{PlannedConnection, PlannedNetwork};
 use super::notes::{Notes, why};
+use super::private;
 use super::seen::Seen;
 use super::shared::{NetworkStack, user};
 use super::way::{Ends, Way, ways};
@@ -19,8 +21,8 @@ use crate::network::{Proof, Verdict};
 use crate::settings::Settings;
 use ground::Ground;
 use groups::ports;
-use subnets::{Candidate, ENOUGH_ZONES, by_plan, by_user, listed, needs, warn_of_room, warn_of_zones, zones};
-use vpc::{broker_subnets, function_vpcs, named, shown, sighted, with_group};
+use subnets::{ENOUGH_ZONES, needs, zones};
+use vpc::{named, sighted};
 
 /// The function's place.
 #[derive(Debug)]
@@ -30,7 +32,18 @@ pub(super) struct Place {
     pub(super) cluster_vpc: String,
     /// Those that are made or changed for it, in the order in which they are deployed.
     pub(super) network_stacks: Vec<NetworkStack>,
+    /// The VPC connection that the functions come in by, where they do.
+    pub(super) connection: Option<PlannedConnection>,
+    /// Whether VPCs are joined that nothing joins yet.
+    pub(super) makes_peering: bool,
     pub(super) proofs: Vec<Proof>,
+}
+
+impl Place {
+    /// Whether the functions come in by a VPC connection that is there.
+    pub(super) fn uses_connection(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.exists)
+    }
 }
 
 /// A way into one VPC, tried on all its subnets.
@@ -56,14 +69,23 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         ports,
     };
     let region = settings.home.region.as_str();
-    let (vpcs, reason) = function_vpcs(settings, &ground, region)?;
+    let (vpcs, reason) = function_vpcs(settings, seen, region, (ground.cluster_region, &ground.cluster_vpc))?;
     let vpcs = with_group(settings, seen, region, vpcs)?;
     let mut all: Vec<(Tried, Vec<String>)> = Vec::new();
     let mut dead_ends = Vec::new();
+    let otherwise = if private::could_be(seen) {
+        ", or switch on the cluster's multi-VPC private connectivity (`aws kafka update-connectivity`), which leads there whatever the addresses"
+    } else {
+        ""
+    };
     for vpc in &vpcs {
         let ends = ground.ends(region, vpc, &settings.home.account)?;
         sighted(&ends)?;
-        let (ways, reasons) = ways(&ends, settings.peering.as_ref().map(|peering| peering.value.as_str()));
+        let (ways, reasons) = ways(
+            &ends,
+            settings.peering.as_ref().map(|peering| peering.value.as_str()),
+            otherwise,
+        );
         // With several VPCs to choose from, none is joined to the brokers' that isn't yet: which one, the user has to say.
         let ways = ways.into_iter().filter(|way| vpcs.len() == 1 || !makes_peering(way));
         all.extend(ways.map(|way| (ground.attempt(ends, way), reasons.clone())));
@@ -82,7 +104,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         return Err(PlanError::ChooseVpc {
             region: region.to_owned(),
             cluster_vpc: ground.cluster_vpc.clone(),
-            vpcs: named(&ground, region, &vpcs),
+            vpcs: named(seen, region, &vpcs),
         });
     }
     let Tried { ends, way, candidates } = tried;
@@ -93,7 +115,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         ));
     }
     if !ends.same_vpc() {
-        notes.decide("vpc", shown(&ground, region, ends.function.vpc), reason);
+        notes.decide("vpc", shown(seen, region, ends.function.vpc), reason);
     }
     let attempt = || ground.attempted(settings, &ends, &way, &candidates);
     let chosen = match &settings.subnets {
@@ -103,7 +125,8 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
             notes.decide("subnets", listed(&chosen), why(setting, ""));
             chosen
         }
-        None => by_plan(&candidates, &ends, port, &reasons, notes).map_err(|error| error.tried(attempt))?,
+        None => by_plan(&candidates, ends.function.vpc, port, &reasons, because(&ends), notes)
+            .map_err(|error| error.tried(attempt))?,
     };
     warn_of_zones(&chosen, &candidates, notes);
     warn_of_room(&chosen, notes);
@@ -116,11 +139,22 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         cluster_vpc: ground.cluster_vpc.clone(),
         network: Some(ground.network(&ends, &way, &chosen)),
         network_stacks,
+        connection: None,
+        makes_peering: makes_peering(&way),
         proofs: chosen
             .into_iter()
             .flat_map(|candidate| candidate.proofs.iter().cloned())
             .collect(),
     })
+}
+
+/// Why the subnets are those that they are, where nobody chose.
+fn because(ends: &Ends) -> &'static str {
+    if ends.same_vpc() {
+        "one in each zone that has a broker: the broker's own where it reaches all brokers and has 2 free addresses, else the one with most of them"
+    } else {
+        "one in each of two zones, those of the brokers first: the one with most free addresses of those that reach all brokers"
+    }
 }
 
 impl Tried<'_> {

@@ -7,7 +7,7 @@ use crate::network::{Proof, Verdict};
 use crate::plan::error::{Obstacle, PlanError};
 use crate::plan::notes::Notes;
 use crate::plan::shared::Needs;
-use crate::plan::way::{Ends, Takes};
+use crate::plan::way::Takes;
 use crate::settings::Setting;
 
 /// Lambda takes no more.
@@ -22,19 +22,19 @@ const ROOM: u32 = 2;
 
 /// A subnet, and what becomes of a function in it.
 #[derive(Debug)]
-pub(super) struct Candidate<'a> {
-    pub(super) subnet: &'a Subnet,
+pub(in crate::plan) struct Candidate<'a> {
+    pub(in crate::plan) subnet: &'a Subnet,
     /// Whether the deployed function is in it.
-    pub(super) deployed: bool,
+    pub(in crate::plan) deployed: bool,
     /// Whether a broker is in it.
-    pub(super) broker: bool,
-    pub(super) takes: Takes,
-    pub(super) proofs: Vec<Proof>,
-    pub(super) obstacle: Option<Obstacle>,
+    pub(in crate::plan) broker: bool,
+    pub(in crate::plan) takes: Takes,
+    pub(in crate::plan) proofs: Vec<Proof>,
+    pub(in crate::plan) obstacle: Option<Obstacle>,
 }
 
 /// What the proofs say against a subnet. A refusal is certain, and so comes before what isn't known.
-pub(super) fn obstacle(proofs: &[Proof]) -> Option<Obstacle> {
+pub(in crate::plan) fn obstacle(proofs: &[Proof]) -> Option<Obstacle> {
     let words = |proof: &Proof| {
         let Proof {
             destination_address,
@@ -56,7 +56,7 @@ pub(super) fn obstacle(proofs: &[Proof]) -> Option<Obstacle> {
 }
 
 /// The user's own subnets, every one of which must do.
-pub(super) fn by_user<'c, 'a>(
+pub(in crate::plan) fn by_user<'c, 'a>(
     setting: &Setting<Vec<String>>,
     candidates: &'c [Candidate<'a>],
     vpc: &str,
@@ -98,11 +98,12 @@ pub(super) fn by_user<'c, 'a>(
 
 /// The subnets that the deployed function is in as long as they do; else one in each zone of the brokers, and in other zones where that
 /// isn't enough.
-pub(super) fn by_plan<'c, 'a>(
+pub(in crate::plan) fn by_plan<'c, 'a>(
     candidates: &'c [Candidate<'a>],
-    ends: &Ends,
+    vpc: &str,
     port: u16,
     reasons: &[String],
+    because: &str,
     notes: &mut Notes,
 ) -> Result<Vec<&'c Candidate<'a>>, PlanError> {
     let usable: Vec<&Candidate> = candidates
@@ -120,7 +121,7 @@ pub(super) fn by_plan<'c, 'a>(
         return Err(PlanError::Subnets {
             port,
             chosen: None,
-            vpc: ends.function.vpc.to_owned(),
+            vpc: vpc.to_owned(),
             obstacles,
             reasons: reasons.to_vec(),
             attempt: None,
@@ -135,14 +136,7 @@ pub(super) fn by_plan<'c, 'a>(
         (deployed, "the function is in them, and reaches every broker".to_owned())
     } else {
         let chosen = one_a_zone(&usable, &broker_zones(candidates), enough);
-        let reason = if ends.same_vpc() {
-            format!(
-                "one in each zone that has a broker: the broker's own where it reaches all brokers and has {ROOM} free addresses, else the one with most of them"
-            )
-        } else {
-            "one in each of two zones, those of the brokers first: the one with most free addresses of those that reach all brokers".to_owned()
-        };
-        (chosen, reason)
+        (chosen, because.to_owned())
     };
     // Sorted, the same subnets give the same template.
     chosen.sort_by(|one, other| one.subnet.id.cmp(&other.subnet.id));
@@ -205,7 +199,7 @@ fn broker_zones<'a>(candidates: &[Candidate<'a>]) -> BTreeSet<&'a str> {
     brokers.map(|candidate| candidate.subnet.zone.as_str()).collect()
 }
 
-pub(super) fn listed(candidates: &[&Candidate]) -> String {
+pub(in crate::plan) fn listed(candidates: &[&Candidate]) -> String {
     let each = candidates.iter().map(|Candidate { subnet, .. }| {
         let Subnet {
             id,
@@ -218,7 +212,7 @@ pub(super) fn listed(candidates: &[&Candidate]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn warn_of_room(chosen: &[&Candidate], notes: &mut Notes) {
+pub(in crate::plan) fn warn_of_room(chosen: &[&Candidate], notes: &mut Notes) {
     for Candidate { subnet, .. } in chosen
         .iter()
         .filter(|candidate| !candidate.deployed && candidate.subnet.free_addresses < ROOM)
@@ -230,7 +224,7 @@ pub(super) fn warn_of_room(chosen: &[&Candidate], notes: &mut Notes) {
     }
 }
 
-pub(super) fn warn_of_zones(chosen: &[&Candidate], candidates: &[Candidate], notes: &mut Notes) {
+pub(in crate::plan) fn warn_of_zones(chosen: &[&Candidate], candidates: &[Candidate], notes: &mut Notes) {
     let covered = zones(chosen);
     if covered.len() < ENOUGH_ZONES {
         let zone = covered.into_iter().next().unwrap_or_default();

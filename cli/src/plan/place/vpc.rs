@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::ground::Ground;
 use crate::facts::network::{Subnet, Vpc};
 use crate::facts::{Broker, Unreadable};
 use crate::plan::error::PlanError;
@@ -31,7 +30,7 @@ pub(in crate::plan) fn vpc(seen: &Seen) -> Result<String, PlanError> {
 }
 
 /// The brokers' subnets, each once, in the order of ids.
-pub(super) fn broker_subnets<'a>(seen: &Seen<'a>) -> Result<Vec<&'a Subnet>, PlanError> {
+pub(in crate::plan) fn broker_subnets<'a>(seen: &Seen<'a>) -> Result<Vec<&'a Subnet>, PlanError> {
     let ids: BTreeSet<&str> = seen
         .brokers
         .iter()
@@ -47,12 +46,12 @@ pub(super) fn broker_subnets<'a>(seen: &Seen<'a>) -> Result<Vec<&'a Subnet>, Pla
 }
 
 /// The VPCs that the function may be in, and why these: what was named, where the deployed function is, the brokers' own, else all of the region.
-pub(super) fn function_vpcs(
+pub(in crate::plan) fn function_vpcs(
     settings: &Settings,
-    ground: &Ground,
+    seen: &Seen,
     region: &str,
+    (cluster_region, cluster_vpc): (&str, &str),
 ) -> Result<(Vec<String>, String), PlanError> {
-    let seen = ground.seen;
     let subnets = || {
         let network = seen.networks.get(region).and_then(|network| network.subnets.found());
         network.map_or(&[][..], Vec::as_slice)
@@ -92,8 +91,8 @@ pub(super) fn function_vpcs(
     if let Some(vpc) = vpcs_of(&deployed).into_iter().next() {
         return Ok((vec![vpc], "the function is in it".to_owned()));
     }
-    if region == ground.cluster_region {
-        return Ok((vec![ground.cluster_vpc.clone()], "the brokers are in it".to_owned()));
+    if region == cluster_region {
+        return Ok((vec![cluster_vpc.to_owned()], "the brokers are in it".to_owned()));
     }
     let vpcs: BTreeSet<String> = subnets().iter().map(|subnet| subnet.vpc.clone()).collect();
     if vpcs.is_empty() {
@@ -109,7 +108,7 @@ pub(super) fn function_vpcs(
 }
 
 /// Of these VPCs the one that the named group is of.
-pub(super) fn with_group(
+pub(in crate::plan) fn with_group(
     settings: &Settings,
     seen: &Seen,
     region: &str,
@@ -169,13 +168,13 @@ pub(super) fn sighted(ends: &Ends) -> Result<(), PlanError> {
 }
 
 /// VPCs of a region, for people.
-pub(super) fn named(ground: &Ground, region: &str, vpcs: &[String]) -> Vec<String> {
-    vpcs.iter().map(|vpc| shown(ground, region, vpc)).collect()
+pub(super) fn named(seen: &Seen, region: &str, vpcs: &[String]) -> Vec<String> {
+    vpcs.iter().map(|vpc| shown(seen, region, vpc)).collect()
 }
 
 /// A VPC with its name, which may be any text, and its blocks.
-pub(super) fn shown(ground: &Ground, region: &str, id: &str) -> String {
-    let network = ground.seen.networks.get(region);
+pub(in crate::plan) fn shown(seen: &Seen, region: &str, id: &str) -> String {
+    let network = seen.networks.get(region);
     let vpcs = network.and_then(|network| network.vpcs.found());
     let Some(vpc) = vpcs.into_iter().flatten().find(|vpc| vpc.id == id) else {
         return id.to_owned();

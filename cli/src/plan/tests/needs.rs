@@ -9,6 +9,7 @@ use super::table::open_acls;
 use super::topologies::{TOPOLOGIES, example};
 use super::*;
 use crate::arn::SecretArn;
+use crate::facts::cluster::PrivateConnectivity;
 use crate::settings::Authentication;
 
 const SECRET: &str = "secret:AmazonMSK_orders-Ab12Cd";
@@ -174,12 +175,23 @@ fn take(way: Authentication, settings: &mut Settings, facts: &mut Facts) {
         }
         .to_owned(),
     );
-    for (place, first) in [("", 90), ("Public", 91)] {
+    let apart = !cluster.private_connectivity.is_off();
+    if apart {
+        cluster.private_connectivity = PrivateConnectivity {
+            iam: on.iam,
+            scram: on.scram,
+            tls: on.mutual_tls,
+        };
+    }
+    for (place, first) in [("", "90"), ("Public", "91"), ("VpcConnectivity", "14")] {
         let servers: Vec<String> = (1..=3)
-            .map(|number| format!("b-{number}.events.example.com:{first}{port}"))
+            .map(|number| match place {
+                "VpcConnectivity" => format!("b-{number}.events.example.com:{first}00{number}"),
+                _ => format!("b-{number}.events.example.com:{first}{port}"),
+            })
             .collect();
         let name = format!("{place}{key}");
-        if !(place == "Public" && way == Authentication::Plaintext) {
+        if place.is_empty() || way != Authentication::Plaintext {
             cluster.bootstrap_brokers.insert(name, servers.join(","));
         }
     }
@@ -250,6 +262,13 @@ fn every_right_is_needed_and_every_need_is_granted() {
                 {
                     continue;
                 }
+                // Nor is private connectivity for clients that show nothing.
+                Err(PlanError::Subnets { .. })
+                    if name == "private-connectivity"
+                        && matches!(way, Authentication::Plaintext | Authentication::Tls) =>
+                {
+                    continue;
+                }
                 Err(error) => panic!("{name} over {}: {error}", way.name()),
             };
             for pipeline in &plan.pipelines {
@@ -266,5 +285,5 @@ fn every_right_is_needed_and_every_need_is_granted() {
         }
     }
     // So that no topology is passed over unseen.
-    assert!(planned >= 5 * TOPOLOGIES.len(), "{planned}");
+    assert!(planned >= 5 * TOPOLOGIES.len() - 2, "{planned}");
 }

@@ -42,12 +42,16 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
         id: group.to_owned(),
         vpc: plan.network.as_ref().unwrap().vpc.clone(),
         name: "k2m-orders-FunctionSecurityGroup-1".to_owned(),
-        rules: vec![own("sgr-out", true, &plan.network.as_ref().unwrap().cluster_group)],
+        rules: vec![own(
+            "sgr-out",
+            true,
+            plan.network.as_ref().unwrap().cluster_group.as_deref().unwrap(),
+        )],
         owner: Owner::ThisStack,
     });
     let cluster_group = groups
         .iter_mut()
-        .find(|group| group.id == plan.network.as_ref().unwrap().cluster_group)
+        .find(|group| Some(&group.id) == plan.network.as_ref().unwrap().cluster_group.as_ref())
         .unwrap();
     cluster_group.rules.push(own("sgr-in", false, group));
     // Its network interfaces took the last addresses.

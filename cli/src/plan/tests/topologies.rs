@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::args::SettingsArgs;
+use crate::facts::cluster::VpcConnection;
 use crate::facts::network::{Peering, PeeringSide, Route, Rule, RulePeer};
 use crate::plan::shared::{NETWORK_STACKS, NetworkStack, RouteTarget, peering_id};
-use crate::settings::{Environment, File, Sources, resolve};
+use crate::settings::{Authentication, Environment, File, Sources, resolve};
 use crate::template::{render, render_network};
 
 /// The folders of examples that are for a topology.
-pub(crate) const TOPOLOGIES: [&str; 8] = [
+pub(crate) const TOPOLOGIES: [&str; 9] = [
     "same-vpc",
     "peered-vpc",
     "new-peering",
@@ -20,6 +21,7 @@ pub(crate) const TOPOLOGIES: [&str; 8] = [
     "public-access",
     "serverless",
     "express",
+    "private-connectivity",
 ];
 
 /// Settings and facts of an example.
@@ -78,7 +80,9 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
         if network.ingress_by_group {
             let there = facts.networks.get_mut(&plan.cluster.region).unwrap();
             let mut groups = found(&mut there.security_groups).iter_mut();
-            let cluster = groups.find(|group| group.id == network.cluster_group).unwrap();
+            let cluster = groups
+                .find(|group| Some(&group.id) == network.cluster_group.as_ref())
+                .unwrap();
             let peer = RulePeer::Group(group.to_owned());
             cluster.rules.push(rule("sgr-in".to_owned(), false, peer));
         }
@@ -172,9 +176,44 @@ fn put(facts: &mut Facts, plan: &Plan, stack: &NetworkStack) {
             owner: owner.clone(),
         });
     }
+    for (id, connection) in &resources.connections {
+        let cluster = super::cluster(facts);
+        let connections = cluster.vpc_connections.as_mut().unwrap();
+        found(connections).push(VpcConnection {
+            arn: format!("arn:aws:kafka:{}:{}:vpc-connection/{id}", stack.region, plan.account),
+            vpc: stack.vpc.clone(),
+            authentication: connection.authentication.clone(),
+            state: "AVAILABLE".to_owned(),
+            subnets: connection.subnets.values().cloned().collect(),
+            security_groups: vec![format!("sg-{id}")],
+            owner: owner.clone(),
+        });
+    }
     let mut made = super::stack("CREATE_COMPLETE", &[], Some(&render_network(stack).unwrap()));
     found(&mut made).name.clone_from(&stack.stack);
     facts.network_stacks.insert(stack.stack.clone(), made);
+}
+
+/// Somebody else's VPC connection from the functions' VPC, with a group that lets in what these rules say.
+fn connect(facts: &mut Facts, state: &str, rules: Vec<Rule>) {
+    group(facts, "sg-0d0d0d0d0d0d0d0d0", VPC, rules);
+    let connection = VpcConnection {
+        arn: "arn:aws:kafka:eu-west-1:123456789012:vpc-connection/123456789012/events/1".to_owned(),
+        vpc: VPC.to_owned(),
+        authentication: "SASL_IAM".to_owned(),
+        state: state.to_owned(),
+        subnets: vec![
+            "subnet-0a11b22c33d44e501".to_owned(),
+            "subnet-0b22c33d44e55f602".to_owned(),
+            "subnet-0c33d44e55f66a703".to_owned(),
+        ],
+        security_groups: vec!["sg-0d0d0d0d0d0d0d0d0".to_owned()],
+        owner: Owner::Foreign,
+    };
+    let connections = super::cluster(facts).vpc_connections.get_or_insert(Fact::Absent);
+    *connections = Fact::Found {
+        value: vec![connection],
+    };
 }
 
 type Row = (&'static str, &'static str, fn(&mut Settings, &mut Facts));
@@ -390,6 +429,126 @@ const ROWS: &[Row] = &[
         cluster.rules.push(open);
         s.vpc = Some(chosen(VPC.to_owned()));
     }),
+    (
+        "private connectivity that is switched off",
+        "private-connectivity",
+        |_, f| {
+            super::cluster(f).private_connectivity.iam = false;
+        },
+    ),
+    (
+        "private connectivity for another way than the chosen one",
+        "private-connectivity",
+        |s, f| {
+            super::cluster(f).authentication.scram = true;
+            super::cluster(f).private_connectivity.scram = true;
+            super::cluster(f).private_connectivity.iam = false;
+            s.authentication = Some(chosen(Authentication::Iam));
+            s.private_connectivity = Some(chosen(true));
+        },
+    ),
+    (
+        "private connectivity that is being switched on",
+        "private-connectivity",
+        |s, f| {
+            super::cluster(f).bootstrap_brokers.remove("VpcConnectivitySaslIam");
+            s.private_connectivity = Some(chosen(true));
+        },
+    ),
+    (
+        "private connectivity on a port of another door",
+        "private-connectivity",
+        |_, f| {
+            let brokers = &mut super::cluster(f).bootstrap_brokers;
+            brokers.insert("VpcConnectivitySaslIam".to_owned(), "b-1.iam.events:9098".to_owned());
+        },
+    ),
+    ("no private connectivity wanted", "private-connectivity", |s, _| {
+        s.private_connectivity = Some(chosen(false));
+    }),
+    (
+        "private connectivity from the brokers' own VPC",
+        "private-connectivity",
+        |s, _| {
+            s.vpc = None;
+            s.private_connectivity = Some(chosen(true));
+        },
+    ),
+    ("private connectivity of a serverless cluster", "serverless", |s, _| {
+        s.private_connectivity = Some(chosen(true));
+    }),
+    ("private connectivity from another region", "cross-region", |s, f| {
+        super::cluster(f).private_connectivity.iam = true;
+        s.private_connectivity = Some(chosen(true));
+    }),
+    ("private connectivity and public access", "public-access", |s, _| {
+        s.private_connectivity = Some(chosen(true));
+    }),
+    (
+        "a zone of the brokers without a subnet",
+        "private-connectivity",
+        |_, f| {
+            let subnets = found(&mut super::network(f).subnets);
+            subnets.retain(|subnet| subnet.vpc != VPC || subnet.zone != "eu-west-1c");
+        },
+    ),
+    ("VPC connections unreadable", "private-connectivity", |_, f| {
+        super::cluster(f).vpc_connections = Some(denied("kafka:ListVpcConnections"));
+    }),
+    ("somebody else's VPC connection", "private-connectivity", |s, f| {
+        connect(f, "AVAILABLE", vec![]);
+        s.peering = Some(chosen("pcx-1".to_owned()));
+        s.all_broker_ports = chosen(true);
+        s.private_connectivity = Some(chosen(true));
+    }),
+    (
+        "somebody else's VPC connection, which lets the VPC in",
+        "private-connectivity",
+        |_, f| {
+            let mut open = foreign("sgr-open", false, RulePeer::Cidr("10.0.0.0/8".to_owned()));
+            open.ports = Some((14001, 14100));
+            connect(f, "AVAILABLE", vec![open]);
+        },
+    ),
+    ("a VPC connection that is being made", "private-connectivity", |_, f| {
+        connect(f, "CREATING", vec![]);
+    }),
+    ("a VPC connection that was rejected", "private-connectivity", |_, f| {
+        connect(f, "REJECTED", vec![]);
+    }),
+    (
+        "a VPC connection where no peering connection is",
+        "new-peering",
+        |_, f| {
+            connect(f, "AVAILABLE", vec![]);
+            let cluster = super::cluster(f);
+            cluster.private_connectivity.iam = true;
+            let brokers = "b-1.iam.events:14001,b-2.iam.events:14002".to_owned();
+            cluster
+                .bootstrap_brokers
+                .insert("VpcConnectivitySaslIam".to_owned(), brokers);
+        },
+    ),
+    (
+        "a network ACL of the function's VPC lets no such port in",
+        "private-connectivity",
+        |_, f| {
+            for acl in found(&mut super::network(f).network_acls) {
+                for entry in acl.entries.iter_mut().filter(|entry| entry.allow && !entry.egress) {
+                    (entry.protocol, entry.ports) = ("6".to_owned(), Some((9000, 10000)));
+                }
+            }
+        },
+    ),
+    (
+        "a named group that lets out to no such port",
+        "private-connectivity",
+        |s, f| {
+            let rules = vec![foreign("sgr-out", true, RulePeer::Cidr("10.20.0.0/16".to_owned()))];
+            group(f, "sg-1", VPC, rules);
+            s.security_group = Some(chosen("sg-1".to_owned()));
+        },
+    ),
     ("two replicas on Express brokers", "express", |s, _| {
         s.pipelines[0].topic_replication_factor = Some(chosen(2));
     }),
@@ -575,4 +734,64 @@ fn an_endpoint_for_secrets_is_shared_and_stays_while_anybody_needs_it() {
     let stack = &shared.network_stacks[0];
     assert_eq!((stack.users.len(), stack.resources().endpoints.len()), (2, 1));
     assert!(shared.secrets_endpoint.unwrap().exists);
+}
+
+#[test]
+fn a_vpc_connection_is_shared_and_stays_as_it_is() {
+    let (settings, facts) = example("private-connectivity");
+    let first = plan(&settings, &facts).unwrap();
+    let connection = first.connection.clone().unwrap();
+    assert!(
+        connection.own && connection.unconfirmed && !connection.exists,
+        "{connection:?}"
+    );
+    let mut seen = deployed(&first, &facts);
+    // It can't be changed, so it stays in its subnets though others would be chosen now.
+    for subnet in found(&mut super::network(&mut seen).subnets) {
+        subnet.free_addresses = 10;
+    }
+    let second = plan(&settings, &seen).unwrap();
+    assert!(second.connection.as_ref().unwrap().exists);
+    assert_eq!(first.network_stacks, second.network_stacks);
+    // Another stack of the VPC has the same one, for the same way of authentication.
+    let mut other = settings.clone();
+    other.stack = chosen("k2m-clicks".to_owned());
+    seen.stack = Fact::Absent;
+    for pipeline in seen.pipelines.values_mut() {
+        pipeline.function = Fact::Absent;
+    }
+    let shared = plan(&other, &seen).unwrap();
+    let stack = &shared.network_stacks[0];
+    assert_eq!((stack.users.len(), stack.resources().connections.len()), (2, 1));
+    assert!(shared.connection.unwrap().exists);
+    let user = "eu-west-1/k2m-orders";
+    put(&mut seen, &first, stack);
+    let rest = NetworkStack::of_others(&seen.network_stacks[&stack.stack], &stack.region, &stack.vpc, user).unwrap();
+    assert_eq!(rest.resources().connections, stack.resources().connections);
+}
+
+#[test]
+fn of_more_than_three_brokers_those_stay_that_the_function_knows() {
+    let (settings, facts) = example("private-connectivity");
+    let first = plan(&settings, &facts).unwrap();
+    let mut seen = deployed(&first, &facts);
+    let brokers = found(&mut seen.brokers);
+    for id in 4..=6 {
+        let mut more = brokers[0].clone();
+        more.id = id;
+        more.endpoints = vec![format!("b-{id}.events.a1b2c3.c3.kafka.eu-west-1.amazonaws.com")];
+        brokers.push(more);
+    }
+    let others: Vec<String> = (4..=6)
+        .map(|id| {
+            format!(
+                "b-{id}.iam.events.a1b2c3.c3.kafka.eu-west-1.amazonaws.com:{}",
+                14000 + id
+            )
+        })
+        .collect();
+    let names = &mut super::cluster(&mut seen).bootstrap_brokers;
+    names.insert("VpcConnectivitySaslIam".to_owned(), others.join(","));
+    let second = plan(&settings, &seen).unwrap();
+    assert_eq!(first.cluster.bootstrap_servers, second.cluster.bootstrap_servers);
 }

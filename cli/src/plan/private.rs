@@ -1,0 +1,679 @@
+//! Multi-VPC private connectivity: a VPC connection has network interfaces in the function's VPC, which lead to the brokers whatever the addresses of their
+//! VPC. It is used where it is there; else the network stack of the function's VPC makes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::Ipv4Net;
+
+use super::error::{Attempt, Obstacle, PlanError};
+use super::function::BOOTSTRAP_SERVERS;
+use super::model::{PlannedCluster, PlannedConnection, PlannedNetwork, PlannedPeer};
+use super::notes::{Notes, why};
+use super::place::{
+    Candidate, Place, broker_subnets, by_plan, by_user, function_vpcs, listed, shown, vpc, warn_of_room, warn_of_zones,
+    with_group,
+};
+use super::seen::Seen;
+use super::serverless::SERVERLESS;
+use super::shared::{NeededConnection, Needs, NetworkStack, connection_of, of_network_stack};
+use super::way::{End, Ends, Takes, overlap};
+use crate::facts::cluster::VpcConnection;
+use crate::facts::network::{Rule, RulePeer, SecurityGroup, Subnet};
+use crate::facts::{Fact, Network, Owner};
+use crate::network::{Change, Destination, Proof, Source, Verdict, View, lets_tcp_in, prove};
+use crate::settings::Authentication;
+
+/// Each broker has one of these ports, for each way of authentication another.
+pub(crate) const PORTS: (u16, u16) = (14001, 14100);
+/// Names groups in proofs that have no id before they are made.
+const FUNCTION_GROUP: &str = "FunctionSecurityGroup";
+const CONNECTION_GROUP: &str = "ConnectionSecurityGroup";
+/// Subnets of a zone that are compared for the connection's network interface: of the roomiest a few do.
+const COMPARED: usize = 4;
+
+/// AWS's word for the way of authentication that a VPC connection is for.
+pub(crate) const fn word(way: Authentication) -> &'static str {
+    match way {
+        Authentication::Iam => "SASL_IAM",
+        Authentication::Scram => "SASL_SCRAM",
+        Authentication::Tls | Authentication::MutualTls | Authentication::Plaintext => "TLS",
+    }
+}
+
+/// Whether this is a port of private connectivity.
+pub(crate) fn is_port(port: u16) -> bool {
+    (PORTS.0..=PORTS.1).contains(&port)
+}
+
+/// A broker's name of private connectivity as its list of nodes has it: without the way of authentication.
+pub(crate) fn plain(host: &str) -> String {
+    match host.split('.').collect::<Vec<_>>().as_slice() {
+        [broker, "iam" | "scram" | "tls", rest @ ..] => format!("{broker}.{}", rest.join(".")),
+        _ => host.to_owned(),
+    }
+}
+
+/// Whether a VPC connection is over, or never came to be.
+pub(crate) fn is_over(connection: &VpcConnection) -> bool {
+    matches!(
+        connection.state.as_str(),
+        "DELETING" | "FAILED" | "REJECTED" | "REJECTING"
+    )
+}
+
+/// Whether the deployed function comes in by it.
+pub(super) fn is_deployed(seen: &Seen) -> bool {
+    let servers = seen.deployed_variable(BOOTSTRAP_SERVERS).unwrap_or_default();
+    let mut ports = servers
+        .split(',')
+        .filter_map(|server| server.rsplit_once(':')?.1.parse().ok());
+    ports.any(is_port)
+}
+
+/// Whether the cluster has it, for the way of authentication where one is chosen, and the function can be beside it.
+pub(super) fn is_possible(seen: &Seen) -> bool {
+    let on = seen.cluster.private_connectivity;
+    let chosen = match seen.settings.authentication.as_ref().map(|setting| setting.value) {
+        Some(Authentication::Iam) => on.iam,
+        Some(Authentication::Scram) => on.scram,
+        Some(Authentication::MutualTls) => on.tls,
+        Some(Authentication::Tls | Authentication::Plaintext) => false,
+        None => !on.is_off(),
+    };
+    chosen && refuse_elsewhere(seen).is_ok()
+}
+
+/// Whether the cluster may have it, and has it not yet.
+pub(super) fn could_be(seen: &Seen) -> bool {
+    let one_region = seen.settings.home.region == seen.settings.cluster.value.region;
+    seen.cluster.kind != SERVERLESS && one_region && seen.cluster.private_connectivity.is_off()
+}
+
+/// Whether the function is in another VPC than the brokers, as far as that is decided.
+pub(super) fn is_apart(seen: &Seen) -> bool {
+    let region = seen.settings.home.region.as_str();
+    let Ok(cluster_vpc) = vpc(seen) else { return false };
+    let vpcs = function_vpcs(seen.settings, seen, region, (region, &cluster_vpc));
+    vpcs.is_ok_and(|(vpcs, _)| !vpcs.contains(&cluster_vpc))
+}
+
+/// Whether the addresses of the two VPCs overlap, so that no route can join them.
+pub(super) fn is_only_way(seen: &Seen) -> bool {
+    let region = seen.settings.home.region.as_str();
+    let Ok(cluster_vpc) = vpc(seen) else { return false };
+    let vpcs = function_vpcs(seen.settings, seen, region, (region, &cluster_vpc));
+    let own = vpcs.ok().and_then(|(vpcs, _)| vpcs.into_iter().next());
+    let network = seen.networks.get(region);
+    let (Some(own), Some(network)) = (own, network) else {
+        return false;
+    };
+    let end = |vpc| End { region, vpc, network };
+    let ends = Ends {
+        function: end(&own),
+        brokers: end(&cluster_vpc),
+        account: &seen.settings.home.account,
+    };
+    overlap(&ends).is_some()
+}
+
+/// Refuses clusters and regions that AWS has it not for.
+pub(super) fn refuse_elsewhere(seen: &Seen) -> Result<(), PlanError> {
+    let (here, there) = (&seen.settings.home.region, &seen.settings.cluster.value.region);
+    if seen.cluster.kind == SERVERLESS {
+        return Err(not(seen, "a serverless cluster has none".to_owned()));
+    }
+    if here != there {
+        let reason = format!("the cluster is in {there} and the function in {here}, and it works inside one region");
+        return Err(not(seen, reason));
+    }
+    if seen.cluster.private_connectivity.is_off() {
+        let reason = format!(
+            "it is switched off: `aws kafka update-connectivity --cluster-arn {}` switches it on, for one way of authentication or more",
+            seen.cluster.arn
+        );
+        return Err(not(seen, reason));
+    }
+    Ok(())
+}
+
+fn not(seen: &Seen, reason: String) -> PlanError {
+    let by = seen.settings.private_connectivity.as_ref();
+    PlanError::NotPrivate {
+        by: by.map(|setting| setting.source.clone()),
+        reason,
+    }
+}
+
+/// The connection that the function comes in by.
+enum Door<'a> {
+    /// Somebody else's, used as it is but for a rule.
+    There(&'a VpcConnection),
+    /// The network stack's, as it will be.
+    Own(NeededConnection),
+}
+
+/// What is the same for all subnets.
+struct Ground<'a> {
+    seen: &'a Seen<'a>,
+    vpc: &'a str,
+    network: &'a Network,
+    door: Door<'a>,
+    /// The subnets that have a network interface of the connection.
+    ends: Vec<&'a Subnet>,
+    /// Where the brokers listen, each once.
+    ports: Vec<u16>,
+    function_group: Option<&'a str>,
+    /// The group of the connection that gets a rule for the function's group; none where rules that are there do.
+    into: Option<&'a SecurityGroup>,
+}
+
+/// Chooses the connection, the subnets and the rules.
+pub(super) fn choose(seen: &Seen, cluster: &PlannedCluster, notes: &mut Notes) -> Result<Place, PlanError> {
+    let settings = seen.settings;
+    let region = settings.home.region.as_str();
+    let cluster_vpc = vpc(seen)?;
+    let (vpcs, reason) = function_vpcs(settings, seen, region, (region, &cluster_vpc))?;
+    let vpcs = with_group(settings, seen, region, vpcs)?;
+    let vpc = vpcs.first().map(String::as_str).unwrap_or_default();
+    if vpc == cluster_vpc {
+        let reason = format!(
+            "the function is in {vpc}, the brokers' own VPC, which needs none: name another one with --vpc, or leave it out"
+        );
+        return Err(not(seen, reason));
+    }
+    if let Some(setting) = &settings.peering {
+        notes.warn(format!(
+            "peering ({}) has no effect: the cluster is reached by multi-VPC private connectivity",
+            setting.source
+        ));
+    }
+    if settings.all_broker_ports.value {
+        notes.warn(format!(
+            "all_broker_ports has no effect: with private connectivity brokers listen on {}-{}, all of which the rules are for",
+            PORTS.0, PORTS.1
+        ));
+    }
+    let ground = Ground::survey(seen, vpc, cluster)?;
+    notes.decide("vpc", shown(seen, region, vpc), reason);
+    let candidates = ground.candidates();
+    let attempt = || ground.attempted(&cluster_vpc, cluster, &candidates);
+    let chosen = match &settings.subnets {
+        Some(setting) => {
+            let chosen = by_user(setting, &candidates, vpc, cluster.port, &[]).map_err(|error| error.tried(attempt))?;
+            notes.decide("subnets", listed(&chosen), why(setting, ""));
+            chosen
+        }
+        None => {
+            let because = "one in each zone that has a network interface of the VPC connection: that subnet where it has free addresses, else the one with most of them";
+            by_plan(&candidates, vpc, cluster.port, &[], because, notes).map_err(|error| error.tried(attempt))?
+        }
+    };
+    warn_of_zones(&chosen, &candidates, notes);
+    warn_of_room(&chosen, notes);
+    ground.tell(notes);
+    Ok(Place {
+        network: Some(ground.planned(&cluster_vpc, &chosen)),
+        network_stacks: ground.network_stacks()?,
+        connection: Some(ground.connection(cluster)),
+        makes_peering: false,
+        proofs: chosen
+            .into_iter()
+            .flat_map(|candidate| candidate.proofs.iter().cloned())
+            .collect(),
+        cluster_vpc,
+    })
+}
+
+impl<'a> Ground<'a> {
+    fn survey(seen: &'a Seen<'a>, vpc: &'a str, cluster: &PlannedCluster) -> Result<Self, PlanError> {
+        let region = seen.settings.home.region.as_str();
+        let missing = |what: String| PlanError::Missing { what };
+        let network = seen.networks.get(region);
+        let network = network.ok_or_else(|| missing(format!("the network in {region}")))?;
+        let way = word(cluster.authentication);
+        let door = match there(seen, vpc, way)? {
+            Some(connection) => Door::There(connection),
+            None => Door::Own(needed(seen, network, vpc, way)?),
+        };
+        let ids: Vec<&str> = match &door {
+            Door::There(connection) => connection.subnets.iter().map(String::as_str).collect(),
+            Door::Own(needed) => needed.subnets.values().map(String::as_str).collect(),
+        };
+        let subnets = subnets(network);
+        let find = |id: &str| subnets.iter().find(|subnet| subnet.id == id);
+        let ends = ids
+            .into_iter()
+            .map(|id| find(id).ok_or_else(|| missing(format!("the subnet {id}"))));
+        let ends = ends.collect::<Result<Vec<&Subnet>, PlanError>>()?;
+        let servers = cluster.bootstrap_servers.split(',');
+        let ports: BTreeSet<u16> = servers
+            .filter_map(|server| server.rsplit_once(':')?.1.parse().ok())
+            .collect();
+        let function_group = seen.settings.security_group.as_ref().map(|group| group.value.as_str());
+        let into = match &door {
+            Door::There(connection) => into(seen, network, connection, vpc, function_group)?,
+            Door::Own(_) => None,
+        };
+        Ok(Self {
+            seen,
+            vpc,
+            network,
+            door,
+            ends,
+            ports: ports.into_iter().collect(),
+            function_group,
+            into,
+        })
+    }
+
+    fn groups(&self) -> Vec<String> {
+        match &self.door {
+            Door::There(connection) => connection.security_groups.clone(),
+            Door::Own(_) => vec![CONNECTION_GROUP.to_owned()],
+        }
+    }
+
+    /// Where the stack's own group lets out to.
+    fn egress(&self) -> Vec<PlannedPeer> {
+        match (self.function_group, self.into) {
+            (Some(_), _) => Vec::new(),
+            (None, Some(group)) => vec![PlannedPeer::Group(group.id.clone())],
+            (None, None) => {
+                let cidrs: BTreeSet<&str> = self.ends.iter().map(|subnet| subnet.cidr.as_str()).collect();
+                cidrs
+                    .into_iter()
+                    .map(|cidr| PlannedPeer::Cidr(cidr.to_owned()))
+                    .collect()
+            }
+        }
+    }
+
+    /// The network as it will be.
+    fn view(&self) -> View {
+        let rule = |id: String, egress, peer| Rule {
+            id,
+            egress,
+            protocol: "tcp".to_owned(),
+            ports: Some(PORTS),
+            peer,
+            owner: Owner::ThisStack,
+        };
+        let group = |id: &str, rules| {
+            Change::Group(SecurityGroup {
+                id: id.to_owned(),
+                vpc: self.vpc.to_owned(),
+                name: id.to_owned(),
+                rules,
+                owner: Owner::ThisStack,
+            })
+        };
+        let groups = self.network.security_groups.found().into_iter().flatten();
+        let former = groups.flat_map(|group| &group.rules);
+        let former = former.filter(|rule| rule.owner == Owner::ThisStack);
+        let mut changes: Vec<Change> = former.map(|rule| Change::RemoveRule(rule.id.clone())).collect();
+        if self.function_group.is_none() {
+            let egress = self.egress().into_iter().map(|peer| match peer {
+                PlannedPeer::Group(id) => rule("FunctionEgress".to_owned(), true, RulePeer::Group(id)),
+                PlannedPeer::Cidr(cidr) => rule(format!("FunctionEgress to {cidr}"), true, RulePeer::Cidr(cidr)),
+            });
+            changes.push(group(FUNCTION_GROUP, egress.collect()));
+        }
+        if let Door::Own(needed) = &self.door {
+            let cidrs = needed.cidrs.iter().cloned();
+            let ingress = cidrs.map(|cidr| rule(format!("ConnectionIngress from {cidr}"), false, RulePeer::Cidr(cidr)));
+            changes.push(group(CONNECTION_GROUP, ingress.collect()));
+        }
+        if let Some(into) = self.into {
+            let from = self.function_group.unwrap_or(FUNCTION_GROUP).to_owned();
+            changes.push(Change::AddRule {
+                group: into.id.clone(),
+                rule: rule("ClusterIngress".to_owned(), false, RulePeer::Group(from)),
+            });
+        }
+        View::new(self.seen.networks).with(changes)
+    }
+
+    /// Every subnet of the VPC, and what becomes of a function in it.
+    fn candidates(&self) -> Vec<Candidate<'a>> {
+        let (view, groups) = (self.view(), self.groups());
+        let subnets = subnets(self.network).iter().filter(|subnet| subnet.vpc == self.vpc);
+        subnets.map(|subnet| self.judge(&view, &groups, subnet)).collect()
+    }
+
+    fn judge(&self, view: &View, groups: &[String], subnet: &'a Subnet) -> Candidate<'a> {
+        let from = Source {
+            subnet: subnet.id.clone(),
+            address: None,
+            security_groups: vec![self.function_group.unwrap_or(FUNCTION_GROUP).to_owned()],
+        };
+        // Of the brokers behind one network interface the first that isn't reached speaks for all.
+        let proofs = self.ends.iter().filter_map(|end| {
+            let to = Destination {
+                subnet: end.id.clone(),
+                address: None,
+                security_groups: groups.to_vec(),
+            };
+            let all: Vec<Proof> = self.ports.iter().map(|port| prove(view, &from, &to, *port)).collect();
+            let worst = all.iter().find(|proof| proof.verdict != Verdict::Reachable);
+            worst.or(all.first()).cloned()
+        });
+        let proofs: Vec<Proof> = proofs.collect();
+        let mut functions = self.seen.functions.iter();
+        let deployed = functions.any(|function| function.subnets.contains(&subnet.id));
+        let full = subnet.free_addresses == 0 && !deployed;
+        Candidate {
+            subnet,
+            deployed,
+            broker: self.ends.iter().any(|end| end.id == subnet.id),
+            obstacle: super::place::obstacle(&proofs).or(full.then_some(Obstacle::Full)),
+            takes: Takes::default(),
+            proofs,
+        }
+    }
+
+    fn planned(&self, cluster_vpc: &str, chosen: &[&Candidate]) -> PlannedNetwork {
+        PlannedNetwork {
+            vpc: self.vpc.to_owned(),
+            subnets: chosen.iter().map(|candidate| candidate.subnet.id.clone()).collect(),
+            cluster_vpc: cluster_vpc.to_owned(),
+            cluster_group: self.into.map(|group| group.id.clone()),
+            ports: PORTS,
+            function_group: self.function_group.map(str::to_owned),
+            egress: self.egress(),
+            ingress_by_group: self.into.is_some(),
+        }
+    }
+
+    fn attempted(&self, cluster_vpc: &str, cluster: &PlannedCluster, candidates: &[Candidate]) -> Attempt {
+        let named = self.seen.settings.subnets.as_ref();
+        let shown = |candidate: &&Candidate| match named {
+            Some(setting) => setting.value.contains(&candidate.subnet.id),
+            None => candidate.broker,
+        };
+        let shown: Vec<&Candidate> = candidates.iter().filter(shown).collect();
+        Attempt {
+            network: self.planned(cluster_vpc, &shown),
+            function: self.needs(),
+            brokers: Needs::default(),
+            connection: Some(self.connection(cluster)),
+            proofs: shown
+                .iter()
+                .flat_map(|candidate| candidate.proofs.iter().cloned())
+                .collect(),
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        if let Door::Own(needed) = &self.door {
+            needs.connections.insert(needed.clone());
+        }
+        needs
+    }
+
+    fn network_stacks(&self) -> Result<Vec<NetworkStack>, PlanError> {
+        let needs = self.needs();
+        if needs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (me, region) = (self.seen.user(), self.seen.settings.home.region.as_str());
+        let mut stack = NetworkStack::of_others(self.seen.network_stack(self.vpc), region, self.vpc, &me)?;
+        stack.users.insert(me, needs);
+        Ok(vec![stack])
+    }
+
+    fn connection(&self, cluster: &PlannedCluster) -> PlannedConnection {
+        let (exists, own) = match &self.door {
+            Door::There(_) => (true, false),
+            Door::Own(_) => {
+                let live = live(self.seen, self.vpc, word(cluster.authentication));
+                (live.is_ok_and(|mut live| live.next().is_some()), true)
+            }
+        };
+        PlannedConnection {
+            vpc: self.vpc.to_owned(),
+            authentication: word(cluster.authentication),
+            subnets: self.ends.iter().map(|subnet| subnet.id.clone()).collect(),
+            own,
+            exists,
+            unconfirmed: own && self.seen.settings.private_connectivity.is_none(),
+        }
+    }
+
+    /// Says which connection it is, and which rules there are.
+    fn tell(&self, notes: &mut Notes) {
+        let reason = match &self.seen.settings.private_connectivity {
+            Some(setting) => why(setting, ""),
+            None if is_deployed(self.seen) => "the functions come in by it already".to_owned(),
+            None => "no route joins the two VPCs".to_owned(),
+        };
+        let ends: Vec<String> = self
+            .ends
+            .iter()
+            .map(|end| format!("{} ({})", end.id, end.zone))
+            .collect();
+        let ends = ends.join(", ");
+        let (first, last) = PORTS;
+        match (&self.door, self.into) {
+            (Door::There(connection), into) => {
+                notes.decide(
+                    "way",
+                    format!(
+                        "the cluster's private connectivity, by the VPC connection {} in {ends}",
+                        connection.arn
+                    ),
+                    format!("{reason}; it is somebody else's: it is used, and stays when the stack goes"),
+                );
+                let rules = match into {
+                    Some(group) => format!("into {}, from the function's group: ports {first}-{last}", group.id),
+                    None => "nothing: rules that are there let the function in".to_owned(),
+                };
+                notes.decide(
+                    "rules",
+                    rules,
+                    "brokers have ports of their own there; what k2m adds goes when the stack goes",
+                );
+            }
+            (Door::Own(_), _) => {
+                notes.decide(
+                    "way",
+                    format!("the cluster's private connectivity, by a VPC connection of k2m's own in {ends}"),
+                    format!(
+                        "{reason}; all stacks of k2m in {} that need it share it, and it goes with the last of them",
+                        self.vpc
+                    ),
+                );
+                notes.decide(
+                    "rules",
+                    format!("out of the function's group to these subnets, and into the connection's from all of {}: ports {first}-{last}", self.vpc),
+                    "brokers have ports of their own there, and whom they let in they decide themselves",
+                );
+            }
+        }
+    }
+}
+
+fn subnets(network: &Network) -> &[Subnet] {
+    network.subnets.found().map_or(&[][..], Vec::as_slice)
+}
+
+/// VPC connections of this VPC for this way of authentication that are not over.
+fn live<'a>(seen: &'a Seen, vpc: &'a str, way: &'a str) -> Result<impl Iterator<Item = &'a VpcConnection>, PlanError> {
+    let known = match &seen.cluster.vpc_connections {
+        Some(Fact::Found { value }) => value.as_slice(),
+        Some(Fact::Unreadable(reason)) => {
+            return Err(PlanError::Blind(vec![(
+                "cluster.vpcConnections".to_owned(),
+                reason.clone(),
+            )]));
+        }
+        Some(Fact::Absent) | None => {
+            return Err(PlanError::Missing {
+                what: "the VPC connections of the cluster".to_owned(),
+            });
+        }
+    };
+    let fits = move |one: &&VpcConnection| one.vpc == vpc && one.authentication == way && !is_over(one);
+    Ok(known.iter().filter(fits))
+}
+
+/// Somebody else's connection, which has to be available.
+fn there<'a>(seen: &'a Seen, vpc: &'a str, way: &'a str) -> Result<Option<&'a VpcConnection>, PlanError> {
+    let mut live = live(seen, vpc, way)?.filter(|one| !of_network_stack(&one.owner, &[vpc]));
+    let Some(connection) = live.next() else {
+        return Ok(None);
+    };
+    if connection.state == "AVAILABLE" {
+        return Ok(Some(connection));
+    }
+    let reason = format!(
+        "the VPC connection {} of {vpc} is {}, and has to be AVAILABLE: wait, or delete it, and k2m makes one",
+        connection.arn, connection.state
+    );
+    Err(not(seen, reason))
+}
+
+/// The network stack's own connection: as it is deployed, since it can't be changed, else with a subnet in each of the brokers' zones.
+fn needed(seen: &Seen, network: &Network, vpc: &str, way: &'static str) -> Result<NeededConnection, PlanError> {
+    if let Some(deployed) = connection_of(seen.network_stack(vpc), &seen.cluster.arn, way) {
+        return Ok(deployed);
+    }
+    let vpcs = network.vpcs.found().map_or(&[][..], Vec::as_slice);
+    let known = vpcs.iter().find(|known| known.id == vpc);
+    let cidrs = known.map(|known| known.cidrs.iter().cloned().collect());
+    let cidrs: BTreeSet<String> = cidrs.ok_or_else(|| PlanError::Missing {
+        what: format!("the VPC {vpc}"),
+    })?;
+    let brokers = broker_subnets(seen)?;
+    let zones: BTreeSet<&str> = brokers.iter().map(|subnet| subnet.zone.as_str()).collect();
+    let named = seen.settings.subnets.as_ref().map_or(&[][..], |setting| &setting.value);
+    let mut by_zone: BTreeMap<&str, Vec<&Subnet>> = BTreeMap::new();
+    for zone in &zones {
+        let in_zone = subnets(network).iter();
+        let mut in_zone: Vec<&Subnet> = in_zone
+            .filter(|subnet| subnet.vpc == vpc && subnet.zone == *zone && subnet.free_addresses > 0)
+            .collect();
+        in_zone.sort_by_key(|subnet| {
+            let roomiest = std::cmp::Reverse(subnet.free_addresses);
+            (!named.contains(&subnet.id), roomiest, subnet.id.as_str())
+        });
+        in_zone.truncate(COMPARED);
+        by_zone.insert(zone, in_zone);
+    }
+    let bare: Vec<&str> = by_zone
+        .iter()
+        .filter(|(_, all)| all.is_empty())
+        .map(|(zone, _)| *zone)
+        .collect();
+    if !bare.is_empty() {
+        let reason = format!(
+            "{vpc} has no subnet with a free address in {}, and a VPC connection has one in each zone of the brokers: give it one, or name another VPC with --vpc",
+            bare.join(" and ")
+        );
+        return Err(not(seen, reason));
+    }
+    let all: Vec<&Subnet> = by_zone.values().flatten().copied().collect();
+    let view = open(seen, vpc, &cidrs);
+    // That which most of the others reach, through the network ACLs between.
+    let reached = |to: &Subnet| {
+        let reached = all.iter().filter(|from| {
+            let from = Source {
+                subnet: from.id.clone(),
+                address: None,
+                security_groups: vec![FUNCTION_GROUP.to_owned()],
+            };
+            let to = Destination {
+                subnet: to.id.clone(),
+                address: None,
+                security_groups: vec![CONNECTION_GROUP.to_owned()],
+            };
+            !matches!(prove(&view, &from, &to, PORTS.0).verdict, Verdict::Refused { .. })
+        });
+        reached.count()
+    };
+    let subnets = by_zone.iter().filter_map(|(zone, in_zone)| {
+        // Of equals the first, which they are sorted for.
+        let best = in_zone
+            .iter()
+            .rev()
+            .max_by_key(|subnet| (named.contains(&subnet.id), reached(subnet)))?;
+        Some(((*zone).to_owned(), best.id.clone()))
+    });
+    Ok(NeededConnection {
+        cluster: seen.cluster.arn.clone(),
+        authentication: way.to_owned(),
+        subnets: subnets.collect(),
+        cidrs,
+    })
+}
+
+/// The network with groups of the function and of the connection that let everything pass between them.
+fn open(seen: &Seen, vpc: &str, cidrs: &BTreeSet<String>) -> View {
+    let group = |id: &str, egress| {
+        let rules = cidrs.iter().map(|cidr| Rule {
+            id: format!("{id} {cidr}"),
+            egress,
+            protocol: "tcp".to_owned(),
+            ports: Some(PORTS),
+            peer: RulePeer::Cidr(cidr.clone()),
+            owner: Owner::ThisStack,
+        });
+        Change::Group(SecurityGroup {
+            id: id.to_owned(),
+            vpc: vpc.to_owned(),
+            name: id.to_owned(),
+            rules: rules.collect(),
+            owner: Owner::ThisStack,
+        })
+    };
+    View::new(seen.networks).with([group(FUNCTION_GROUP, true), group(CONNECTION_GROUP, false)])
+}
+
+/// The group of somebody else's connection that has to let the function in: none where a rule that isn't k2m's does.
+fn into<'a>(
+    seen: &Seen,
+    network: &'a Network,
+    connection: &VpcConnection,
+    vpc: &str,
+    function_group: Option<&str>,
+) -> Result<Option<&'a SecurityGroup>, PlanError> {
+    let groups = match &network.security_groups {
+        Fact::Found { value } => value.as_slice(),
+        Fact::Unreadable(reason) => {
+            let name = format!("networks.{}.securityGroups", seen.settings.home.region);
+            return Err(PlanError::Blind(vec![(name, reason.clone())]));
+        }
+        Fact::Absent => &[],
+    };
+    let vpcs = network.vpcs.found().map_or(&[][..], Vec::as_slice);
+    let known = vpcs.iter().find(|known| known.id == vpc);
+    let blocks: Vec<Ipv4Net> = known
+        .into_iter()
+        .flat_map(|known| &known.cidrs)
+        .filter_map(|cidr| cidr.parse().ok())
+        .collect();
+    let own: Vec<&SecurityGroup> = groups
+        .iter()
+        .filter(|group| connection.security_groups.contains(&group.id))
+        .collect();
+    let lets_in = |rule: &Rule| {
+        let whom = match &rule.peer {
+            RulePeer::Cidr(cidr) => cidr
+                .parse::<Ipv4Net>()
+                .is_ok_and(|net| !blocks.is_empty() && blocks.iter().all(|block| net.contains(block))),
+            RulePeer::Group(id) => function_group == Some(id.as_str()),
+            RulePeer::PrefixList(_) => false,
+        };
+        whom && lets_tcp_in(rule, PORTS) && rule.owner != Owner::ThisStack
+    };
+    if own.iter().flat_map(|group| &group.rules).any(lets_in) {
+        return Ok(None);
+    }
+    let first = own.first().copied();
+    first.map(Some).ok_or_else(|| PlanError::Missing {
+        what: format!(
+            "the security groups of the VPC connection ({})",
+            connection.security_groups.join(", ")
+        ),
+    })
+}

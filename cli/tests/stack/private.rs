@@ -1,0 +1,111 @@
+//! A function in a VPC that has the very addresses of the brokers': by the cluster's multi-VPC private connectivity.
+
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use k2m_testkit::KafkaCluster;
+use serde_json::{Value, json};
+
+use crate::driver::Account;
+use crate::networks::unchanged;
+use crate::secrets::put_secret;
+use crate::story::remains;
+
+const USER: &str = "alice";
+const PASSWORD: &str = "hunter2-the-only";
+
+/// What stands for the network interfaces of a VPC connection: one of its ports, which leads to a broker.
+struct Door {
+    port: u16,
+    closed: Arc<AtomicBool>,
+}
+
+impl Door {
+    fn to(broker: SocketAddr) -> Self {
+        let mut ports = 14001..=14100;
+        let listener = ports.find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+        let listener = listener.expect("a free port of private connectivity");
+        let port = listener.local_addr().unwrap().port();
+        let closed = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&closed);
+        thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                if over.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(far) = TcpStream::connect(broker) else { continue };
+                pass(&near, &far);
+                pass(&far, &near);
+            }
+        });
+        Self { port, closed }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // Wakes the listener, so that it sees it.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+/// Passes on what comes, until there is no more.
+fn pass(from: &TcpStream, to: &TcpStream) {
+    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    thread::spawn(move || {
+        let _ = io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}
+
+#[test]
+fn overlapping_addresses_are_no_obstacle() {
+    let kafka = KafkaCluster::builder().scram(&[(USER, PASSWORD)]).start().unwrap();
+    let servers = kafka.scram_bootstrap_servers().unwrap();
+    let (host, port) = servers.rsplit_once(':').unwrap();
+    let door = Door::to(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().unwrap())));
+    let authority = std::fs::read_to_string(kafka.ca_file().unwrap()).unwrap();
+    let account = Account::apart(kafka, &format!("{host}:{}", door.port), &["orders", "clicks"]);
+    let ca = put_secret(&account, "ca", &json!({"certificate": authority}));
+    let user = json!({"username": USER, "password": PASSWORD});
+    let secret = put_secret(&account, "AmazonMSK_orders", &user);
+    account.ask(&["associate", &account.cluster, &secret]);
+    let before = account.ask(&["networks"]);
+    let vpc = account.vpc.clone().unwrap();
+    let there = ["--vpc", vpc.as_str(), "--ca-secret", ca.as_str()];
+
+    // It costs, so it is asked for; nobody is there to ask.
+    let unasked = account.json(&account.on("deploy", "orders", &there), 2);
+    assert!(unasked["error"].as_str().unwrap().contains("--yes"), "{unasked:#}");
+    let deploy = [&["--yes"][..], &there].concat();
+    let deployed = account.json(&account.on("deploy", "orders", &deploy), 0);
+    assert_eq!(deployed["status"], "created", "{deployed:#}");
+    let facts = account.json(&account.on("inspect", "orders", &there), 0);
+    let connections = &facts["cluster"]["value"]["vpcConnections"]["value"];
+    assert_eq!(connections[0]["vpc"], json!(vpc), "{connections:#}");
+    assert_eq!(connections[0]["subnets"].as_array().unwrap().len(), 3);
+    account.ask(&["put", "orders", "0", "500"]);
+    account.arrived("orders", 500);
+    unchanged(&account, "orders", &there);
+    // The function is where it is, and comes in as it does, named or not.
+    unchanged(&account, "orders", &["--ca-secret", &ca]);
+    let doctor = account.run(&account.on("doctor", "orders", &["--ca-secret", &ca]), 0);
+    let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(doctor.contains("the VPC connection in subnet-"), "{doctor}");
+
+    // A second stack shares the connection, and survives the first one's end.
+    let second = account.json(&account.on("deploy", "clicks", &deploy), 0);
+    assert_eq!(second["networkStacks"][0]["status"], "updated", "{second:#}");
+    let shared = account.json(&account.on("destroy", "orders", &["--yes"]), 0);
+    assert_eq!(shared["networkStacks"][0]["status"], "updated", "{shared:#}");
+    account.ask(&["put", "clicks", "0", "100"]);
+    account.arrived("clicks", 100);
+    unchanged(&account, "clicks", &there);
+    account.run(&account.on("destroy", "clicks", &["--yes"]), 0);
+    assert_eq!(remains(&account), Value::Object(serde_json::Map::new()));
+    assert_eq!(account.ask(&["networks"]), before);
+}
