@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -140,12 +141,17 @@ impl View {
             let attachments = &network.transit_gateway_attachments;
             view.attachments
                 .add(region, attachments, TransitGatewayAttachment::clone);
-            let mut groups = Listing::default();
-            groups.add(region, &network.security_groups, SecurityGroup::clone);
-            let seen = groups.items.into_iter();
-            view.groups
-                .extend(seen.map(|group| (group.id.clone(), Group::whole(group.thing.rules, false))));
-            view.groups_unread.extend(groups.unread);
+            match &network.security_groups {
+                Fact::Found { value } => {
+                    let seen = value.iter();
+                    let seen = seen.map(|group| (group.id.clone(), Group::whole(group.rules.clone(), false)));
+                    view.groups.extend(seen);
+                }
+                Fact::Absent => {}
+                Fact::Unreadable(why) => {
+                    view.groups_unread.insert(region.clone(), why.clone());
+                }
+            }
         }
         view
     }
@@ -187,8 +193,9 @@ impl View {
                     }
                 }
                 Change::Peering(peering) => {
-                    self.peerings.items.retain(|viewed| viewed.peering.id != peering.id);
-                    self.peerings.items.push(Placed {
+                    let peerings = Arc::make_mut(&mut self.peerings.items);
+                    peerings.retain(|viewed| viewed.peering.id != peering.id);
+                    peerings.push(Placed {
                         region: peering.requester.region.clone(),
                         thing: ViewedPeering { peering, planned: true },
                     });
@@ -199,7 +206,7 @@ impl View {
     }
 
     fn tables_mut(&mut self, id: &str) -> impl Iterator<Item = &mut Table> {
-        let tables = self.route_tables.items.iter_mut();
+        let tables = Arc::make_mut(&mut self.route_tables.items).iter_mut();
         tables.map(|table| &mut table.thing).filter(move |table| table.id == id)
     }
 
@@ -341,26 +348,27 @@ impl Table {
     }
 }
 
-/// Things of one kind, and by region why there are none of it where nobody could read them.
+/// Things of one kind, and by region why there are none of it where nobody could read them. Shared by all views until one changes them: a plan makes a
+/// view for each of thousands of subnets.
 #[derive(Debug, Clone)]
 struct Listing<T> {
-    items: Vec<Placed<T>>,
+    items: Arc<Vec<Placed<T>>>,
     unread: BTreeMap<String, Unreadable>,
 }
 
 impl<T> Default for Listing<T> {
     fn default() -> Self {
         Self {
-            items: Vec::new(),
+            items: Arc::default(),
             unread: BTreeMap::new(),
         }
     }
 }
 
-impl<T> Listing<T> {
+impl<T: Clone> Listing<T> {
     fn add<F>(&mut self, region: &str, fact: &Fact<Vec<F>>, viewed: impl Fn(&F) -> T) {
         match fact {
-            Fact::Found { value } => self.items.extend(value.iter().map(|thing| Placed {
+            Fact::Found { value } => Arc::make_mut(&mut self.items).extend(value.iter().map(|thing| Placed {
                 region: region.to_owned(),
                 thing: viewed(thing),
             })),

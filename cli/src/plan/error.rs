@@ -310,6 +310,22 @@ pub enum PlanError {
         /// Who named the subnets.
         by: Source,
     },
+    /// What a network stack made isn't there any more.
+    #[error(
+        "{what} that the network stack {stack} made is gone, deleted outside that stack, and CloudFormation does not make it again: delete the stack with \
+         `aws cloudformation delete-stack --stack-name {stack} --region {region}`, then run `k2m deploy` for each stack that needs it ({})",
+        users.join(", ")
+    )]
+    GoneFromStack {
+        /// What it was, and where.
+        what: String,
+        /// The network stack.
+        stack: String,
+        /// Its region.
+        region: String,
+        /// Who needs it, as `region/stack`.
+        users: Vec<String>,
+    },
     /// Another stack leads the same addresses elsewhere.
     #[error(
         "{table} would need a route to {destination}, and has one in the network stack {stack}, which {user} needs, that leads elsewhere: use another VPC (--vpc) or \
@@ -566,6 +582,7 @@ impl PlanError {
             | Self::NotReachedPublicly { .. }
             | Self::ServerlessElsewhere { .. }
             | Self::RouteOfOther { .. }
+            | Self::GoneFromStack { .. }
             | Self::RuleOfOther { .. }
             | Self::ForeignStack { .. }
             | Self::OtherStream { .. }

@@ -536,6 +536,13 @@ fn there<'a>(seen: &'a Seen, vpc: &'a str, way: &'a str) -> Result<Option<&'a Vp
 /// The network stack's own connection: as it is deployed, since it can't be changed, else with a subnet in each of the brokers' zones.
 fn needed(seen: &Seen, network: &Network, vpc: &str, way: &'static str) -> Result<NeededConnection, PlanError> {
     if let Some(deployed) = connection_of(seen.network_stack(vpc), &seen.cluster.arn, way) {
+        if live(seen, vpc, way)?.next().is_none() {
+            let what = format!("the VPC connection of {vpc}");
+            let place = (seen.settings.home.region.as_str(), vpc);
+            NetworkStack::refuse_gone(seen.network_stack(vpc), place, &what, |needs| {
+                needs.connections.contains(&deployed)
+            })?;
+        }
         return Ok(deployed);
     }
     let vpcs = network.vpcs.found().map_or(&[][..], Vec::as_slice);

@@ -287,6 +287,25 @@ impl NetworkStack {
         })
     }
 
+    /// Refuses that what the deployed stack is known to have made is not there: its template would be the same, so that no deployment makes it again.
+    pub(super) fn refuse_gone(
+        deployed: &Fact<Stack>,
+        (region, vpc): (&str, &str),
+        what: &str,
+        made: impl Fn(&Needs) -> bool,
+    ) -> Result<(), PlanError> {
+        let users = users(deployed, &network_stack_name(vpc))?;
+        if !users.values().any(made) {
+            return Ok(());
+        }
+        Err(PlanError::GoneFromStack {
+            what: what.to_owned(),
+            stack: network_stack_name(vpc),
+            region: region.to_owned(),
+            users: users.into_keys().collect(),
+        })
+    }
+
     /// The same with what this user needed until now: functions that are moved lose nothing before they have moved.
     pub fn with_former(&self, deployed: &Fact<Stack>, user: &str) -> Result<Self, PlanError> {
         let mut widened = self.clone();

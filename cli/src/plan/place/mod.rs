@@ -108,6 +108,9 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         });
     }
     let Tried { ends, way, candidates } = tried;
+    if makes_peering(&way) {
+        refuse_gone(seen, &ends)?;
+    }
     if let Some(setting) = settings.peering.as_ref().filter(|_| ends.same_vpc()) {
         notes.warn(format!(
             "peering ({}) has no effect: the function is in the brokers' VPC",
@@ -203,6 +206,18 @@ fn best(all: &[(Tried, Vec<String>)], settings: &Settings) -> Option<usize> {
     let trusted = able.iter().find(|index| is(index, |tried| !makes_peering(&tried.way)));
     let best = proven.or(trusted).or(able.first()).copied();
     best.or_else(|| (0..all.len()).max_by_key(|index| all.get(*index).map(|(tried, _)| tried.rank(settings))))
+}
+
+/// Refuses to make a peering connection that a network stack has made already.
+fn refuse_gone(seen: &Seen, ends: &Ends) -> Result<(), PlanError> {
+    for (near, far) in [(ends.function, ends.brokers), (ends.brokers, ends.function)] {
+        let what = format!("the peering connection between {} and {}", near.vpc, far.vpc);
+        let deployed = seen.network_stack(near.vpc);
+        NetworkStack::refuse_gone(deployed, (near.region, near.vpc), &what, |needs| {
+            needs.peerings.iter().any(|made| made.vpc == far.vpc)
+        })?;
+    }
+    Ok(())
 }
 
 /// Whether this way makes a peering connection between VPCs that have none.

@@ -795,3 +795,27 @@ fn of_more_than_three_brokers_those_stay_that_the_function_knows() {
     let second = plan(&settings, &seen).unwrap();
     assert_eq!(first.cluster.bootstrap_servers, second.cluster.bootstrap_servers);
 }
+
+#[test]
+fn what_a_network_stack_made_and_somebody_deleted_is_not_taken_for_there() {
+    let mut text = String::new();
+    for (name, region) in [
+        ("new-peering", "eu-west-1"),
+        ("cross-region", "eu-west-1"),
+        ("private-connectivity", "eu-west-1"),
+    ] {
+        let (settings, facts) = example(name);
+        let first = plan(&settings, &facts).unwrap();
+        let mut seen = deployed(&first, &facts);
+        for network in seen.networks.values_mut() {
+            found(&mut network.peerings).clear();
+        }
+        if let Some(connections) = &mut super::cluster(&mut seen).vpc_connections {
+            found(connections).clear();
+        }
+        let error = plan(&settings, &seen).unwrap_err();
+        writeln!(text, "{name}: exit {}: {error}", error.exit().code()).unwrap();
+        assert!(error.to_string().contains(region), "{error}");
+    }
+    insta::assert_snapshot!(text);
+}
