@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use k2m_testkit::cfn_lint;
 use serde_json::Value;
 
-const TOPOLOGIES: [&str; 8] = [
+const TOPOLOGIES: [&str; 9] = [
     "same-vpc",
     "peered-vpc",
     "new-peering",
@@ -18,6 +18,7 @@ const TOPOLOGIES: [&str; 8] = [
     "public-access",
     "serverless",
     "express",
+    "self-managed",
 ];
 
 fn folder(name: &str) -> PathBuf {

@@ -4,15 +4,24 @@ use super::PlannedCluster;
 use super::error::PlanError;
 use super::function::BOOTSTRAP_SERVERS;
 use super::notes::{Notes, why};
+use super::outside;
 use super::secret;
 use super::seen::Seen;
 use crate::facts::Cluster;
-use crate::settings::Authentication;
+use crate::settings::{Authentication, Kafka};
 
 /// Chooses the way, and with it the brokers' addresses and their port.
 pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<PlannedCluster, PlanError> {
     let settings = seen.settings;
-    let cluster = seen.cluster;
+    let (cluster, region) = match (&settings.kafka, seen.cluster) {
+        (Kafka::Cluster(arn), Some(cluster)) => (cluster, &arn.value.region),
+        (Kafka::Cluster(arn), None) => {
+            return Err(PlanError::Missing {
+                what: format!("the cluster {}", arn.value.name()),
+            });
+        }
+        (Kafka::BootstrapServers(servers), _) => return outside::speak(servers, seen, notes),
+    };
     let public = settings.public_access.value;
     let possible: Vec<Authentication> = Authentication::ALL
         .into_iter()
@@ -68,10 +77,11 @@ pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<PlannedCluster, P
         );
     }
     Ok(PlannedCluster {
-        arn: cluster.arn.clone(),
-        region: settings.cluster.value.region.clone(),
+        arn: Some(cluster.arn.clone()),
+        region: region.clone(),
         authentication,
         bootstrap_servers: servers,
+        broker_cidrs: Vec::new(),
         port,
         secrets,
     })

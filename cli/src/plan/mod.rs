@@ -13,6 +13,7 @@ mod function;
 pub mod limits;
 mod model;
 mod notes;
+mod outside;
 mod payload;
 mod place;
 pub(crate) mod public;
@@ -65,10 +66,11 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         function::mapping(one, &seen, notes)
     })?;
     let cluster = authentication::choose(&seen, &mut notes)?;
-    let place = if settings.public_access.value {
-        public::choose(settings, &seen, cluster.port, &mut notes)?
-    } else {
-        place::choose(settings, &seen, cluster.port, &mut notes)?
+    let place = match (settings.servers(), settings.public_access.value) {
+        (Some(_), true) => outside::public(settings, &seen, &mut notes)?,
+        (Some(servers), false) => outside::choose(servers, settings, &seen, &mut notes)?,
+        (None, true) => public::choose(settings, &seen, cluster.port, &mut notes)?,
+        (None, false) => place::choose(settings, &seen, cluster.port, &mut notes)?,
     };
     let endpoint = match &place.network {
         Some(network) => endpoint::reach(&cluster.secrets, network, &seen, &mut notes)?,
@@ -92,7 +94,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
                 ..
             } = new?.clone();
             Some(NeededTopic {
-                cluster: cluster.arn.clone(),
+                cluster: cluster.arn.clone()?,
                 name: name.to_owned(),
                 partitions,
                 replication_factor,
@@ -135,7 +137,7 @@ fn outputs(pipelines: &[Pipeline]) -> usize {
         let own = usize::from(pipeline.destination == Destination::Own);
         7 + own + usize::from(pipeline.dead_letter_topic.is_some())
     });
-    2 + each.sum::<usize>()
+    3 + each.sum::<usize>()
 }
 
 /// Decides something for each pipeline, which the notes name where there are several.

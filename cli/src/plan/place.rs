@@ -15,9 +15,9 @@ use crate::network::{Change, Destination, Proof, Source, Verdict, View, lets_tcp
 use crate::settings::{Setting, Settings};
 
 /// Names the function's group in proofs: it has no id before it is made.
-const FUNCTION_GROUP: &str = "FunctionSecurityGroup";
+pub(super) const FUNCTION_GROUP: &str = "FunctionSecurityGroup";
 /// Lambda takes no more.
-const MOST_SUBNETS: usize = 16;
+pub(super) const MOST_SUBNETS: usize = 16;
 /// A function survives the loss of a zone when it is in another too.
 const ENOUGH_ZONES: usize = 2;
 /// One address is for the network interface that functions share per subnet and group; a second while Lambda replaces it, or adds one under
@@ -25,8 +25,8 @@ const ENOUGH_ZONES: usize = 2;
 const ROOM: u32 = 2;
 /// The brokers' ports inside a VPC, from plaintext to SASL/IAM.
 const BROKER_PORTS: (u16, u16) = (9092, 9098);
-/// AWS's default quota of inbound rules per security group.
-const RULES_PER_GROUP: usize = 60;
+/// AWS's default quota of inbound rules per security group, and of outbound ones.
+pub(super) const RULES_PER_GROUP: usize = 60;
 
 /// The function's place.
 #[derive(Debug)]
@@ -41,15 +41,15 @@ pub(super) struct Place {
 
 /// A subnet, and what becomes of a function in it.
 #[derive(Debug)]
-struct Candidate<'a> {
-    subnet: &'a Subnet,
+pub(super) struct Candidate<'a> {
+    pub(super) subnet: &'a Subnet,
     /// Whether the deployed function is in it.
-    deployed: bool,
+    pub(super) deployed: bool,
     /// Whether a broker is in it.
-    broker: bool,
-    takes: Takes,
-    proofs: Vec<Proof>,
-    obstacle: Option<Obstacle>,
+    pub(super) broker: bool,
+    pub(super) takes: Takes,
+    pub(super) proofs: Vec<Proof>,
+    pub(super) obstacle: Option<Obstacle>,
 }
 
 /// What is the same for all ways and subnets.
@@ -80,7 +80,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     let ports = ports(settings, port, notes);
     let ground = Ground {
         seen,
-        cluster_region: &settings.cluster.value.region,
+        cluster_region: settings.brokers_region(),
         broker_subnets: broker_subnets(seen)?,
         cluster_group: cluster_group(seen, &cluster_vpc)?,
         function_group: settings.security_group.as_ref().map(|group| group.value.as_str()),
@@ -116,7 +116,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         return Err(PlanError::ChooseVpc {
             region: region.to_owned(),
             cluster_vpc: ground.cluster_vpc.clone(),
-            vpcs: named(&ground, region, &vpcs),
+            vpcs: vpcs.iter().map(|vpc| shown(seen, region, vpc)).collect(),
         });
     }
     let Tried { ends, way, candidates } = tried;
@@ -127,7 +127,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         ));
     }
     if !ends.same_vpc() {
-        notes.decide("vpc", shown(&ground, region, ends.function.vpc), reason);
+        notes.decide("vpc", shown(seen, region, ends.function.vpc), reason);
     }
     let attempt = || ground.attempted(settings, &ends, &way, &candidates);
     let chosen = match &settings.subnets {
@@ -137,7 +137,17 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
             notes.decide("subnets", listed(&chosen), why(setting, ""));
             chosen
         }
-        None => by_plan(&candidates, &ends, port, &reasons, notes).map_err(|error| error.tried(attempt))?,
+        None => {
+            let how = if ends.same_vpc() {
+                format!(
+                    "one in each zone that has a broker: the broker's own where it reaches all brokers and has {ROOM} free addresses, else the one with most of them"
+                )
+            } else {
+                "one in each of two zones, those of the brokers first: the one with most free addresses of those that reach all brokers".to_owned()
+            };
+            let to = (ends.function.vpc, how.as_str());
+            by_plan(&candidates, to, port, &reasons, notes).map_err(|error| error.tried(attempt))?
+        }
     };
     warn_of_zones(&chosen, &candidates, notes);
     warn_of_room(&chosen, notes);
@@ -383,7 +393,9 @@ impl<'a> Ground<'a> {
             deployed,
             broker: seen.brokers.iter().any(|broker| broker.subnet == subnet.id),
             // Where the function is already, it has its network interface.
-            obstacle: conflict.or_else(|| obstacle(&proofs)).or(full.filter(|_| !deployed)),
+            obstacle: conflict
+                .or_else(|| obstacle(proofs.iter()))
+                .or(full.filter(|_| !deployed)),
             takes,
             proofs,
         }
@@ -425,7 +437,12 @@ impl Tried<'_> {
 }
 
 /// Of these VPCs the one that the named group is of.
-fn with_group(settings: &Settings, seen: &Seen, region: &str, mut vpcs: Vec<String>) -> Result<Vec<String>, PlanError> {
+pub(super) fn with_group(
+    settings: &Settings,
+    seen: &Seen,
+    region: &str,
+    mut vpcs: Vec<String>,
+) -> Result<Vec<String>, PlanError> {
     let Some(setting) = &settings.security_group else {
         return Ok(vpcs);
     };
@@ -536,10 +553,36 @@ fn broker_subnets<'a>(seen: &Seen<'a>) -> Result<Vec<&'a Subnet>, PlanError> {
 /// The VPCs that the function may be in, and why these: what was named, where the deployed function is, the brokers' own, else all of the region.
 fn function_vpcs(settings: &Settings, ground: &Ground, region: &str) -> Result<(Vec<String>, String), PlanError> {
     let seen = ground.seen;
-    let subnets = || {
-        let network = seen.networks.get(region).and_then(|network| network.subnets.found());
-        network.map_or(&[][..], Vec::as_slice)
+    if let Some((vpc, reason)) = named_vpc(settings, seen, region)? {
+        return Ok((vec![vpc], reason));
+    }
+    if region == ground.cluster_region {
+        return Ok((vec![ground.cluster_vpc.clone()], "the brokers are in it".to_owned()));
+    }
+    let vpcs: BTreeSet<String> = subnets_of(seen, region)
+        .iter()
+        .map(|subnet| subnet.vpc.clone())
+        .collect();
+    if vpcs.is_empty() {
+        return Err(PlanError::Missing {
+            what: format!("a VPC with subnets in {region}, where the function has to be"),
+        });
+    }
+    let reason = match vpcs.len() {
+        1 => format!("it is the only one in {region}, where the stream is"),
+        _ => format!("of those in {region}, where the stream is, it is joined to the brokers'"),
     };
+    Ok((vpcs.into_iter().collect(), reason))
+}
+
+fn subnets_of<'a>(seen: &Seen<'a>, region: &str) -> &'a [Subnet] {
+    let network = seen.networks.get(region).and_then(|network| network.subnets.found());
+    network.map_or(&[][..], Vec::as_slice)
+}
+
+/// The VPC that was named, by itself or by its subnets, or where the deployed function is; and why it.
+pub(super) fn named_vpc(settings: &Settings, seen: &Seen, region: &str) -> Result<Option<(String, String)>, PlanError> {
+    let subnets = || subnets_of(seen, region);
     let vpcs_of = |ids: &[String]| -> BTreeSet<String> {
         let found = subnets().iter().filter(|subnet| ids.contains(&subnet.id));
         found.map(|subnet| subnet.vpc.clone()).collect()
@@ -553,7 +596,7 @@ fn function_vpcs(settings: &Settings, ground: &Ground, region: &str) -> Result<(
                 region: region.to_owned(),
             });
         }
-        return Ok((vec![setting.value.clone()], why(setting, "")));
+        return Ok(Some((setting.value.clone(), why(setting, ""))));
     }
     if let Some(setting) = &settings.subnets {
         let vpcs = vpcs_of(&setting.value);
@@ -564,7 +607,7 @@ fn function_vpcs(settings: &Settings, ground: &Ground, region: &str) -> Result<(
             });
         }
         if let Some(vpc) = vpcs.into_iter().next() {
-            return Ok((vec![vpc], format!("the subnets are in it ({})", setting.source)));
+            return Ok(Some((vpc, format!("the subnets are in it ({})", setting.source))));
         }
     }
     let deployed: Vec<String> = seen
@@ -572,35 +615,20 @@ fn function_vpcs(settings: &Settings, ground: &Ground, region: &str) -> Result<(
         .iter()
         .flat_map(|function| function.subnets.clone())
         .collect();
-    if let Some(vpc) = vpcs_of(&deployed).into_iter().next() {
-        return Ok((vec![vpc], "the function is in it".to_owned()));
-    }
-    if region == ground.cluster_region {
-        return Ok((vec![ground.cluster_vpc.clone()], "the brokers are in it".to_owned()));
-    }
-    let vpcs: BTreeSet<String> = subnets().iter().map(|subnet| subnet.vpc.clone()).collect();
-    if vpcs.is_empty() {
-        return Err(PlanError::Missing {
-            what: format!("a VPC with subnets in {region}, where the function has to be"),
-        });
-    }
-    let reason = match vpcs.len() {
-        1 => format!("it is the only one in {region}, where the stream is"),
-        _ => format!("of those in {region}, where the stream is, it is joined to the brokers'"),
-    };
-    Ok((vpcs.into_iter().collect(), reason))
+    let vpc = vpcs_of(&deployed).into_iter().next();
+    Ok(vpc.map(|vpc| (vpc, "the function is in it".to_owned())))
 }
 
 /// The groups of the brokers in this VPC; one that nobody could read counts too.
 pub(super) fn broker_groups(seen: &Seen, vpc: &str) -> Vec<String> {
     let elsewhere = |id: &String| seen.groups.iter().any(|group| group.id == *id && group.vpc != vpc);
-    let groups = seen.cluster.security_groups.iter();
+    let groups = seen.cluster.into_iter().flat_map(|cluster| &cluster.security_groups);
     groups.filter(|id| !elsewhere(id)).cloned().collect()
 }
 
 /// The cluster's group that has our rule already, else the first that has room for one.
 pub(super) fn cluster_group<'a>(seen: &Seen<'a>, cluster_vpc: &str) -> Result<&'a SecurityGroup, PlanError> {
-    let ids = &seen.cluster.security_groups;
+    let ids = seen.cluster.map_or(&[][..], |cluster| &cluster.security_groups);
     let groups = || {
         // Those of a serverless cluster are of each of its VPCs.
         ids.iter()
@@ -664,7 +692,7 @@ fn ports(settings: &Settings, port: u16, notes: &mut Notes) -> (u16, u16) {
 }
 
 /// What the proofs say against a subnet. A refusal is certain, and so comes before what isn't known.
-fn obstacle(proofs: &[Proof]) -> Option<Obstacle> {
+pub(super) fn obstacle<'p>(proofs: impl Iterator<Item = &'p Proof> + Clone) -> Option<Obstacle> {
     let words = |proof: &Proof| {
         let Proof {
             destination_address,
@@ -675,10 +703,10 @@ fn obstacle(proofs: &[Proof]) -> Option<Obstacle> {
         format!("{destination_address}:{port} {verdict}")
     };
     let refused = proofs
-        .iter()
+        .clone()
         .find(|proof| matches!(proof.verdict, Verdict::Refused { .. }));
     let unknown = proofs
-        .iter()
+        .clone()
         .find(|proof| matches!(proof.verdict, Verdict::Unknown { .. }));
     refused
         .map(|proof| Obstacle::Refused(words(proof)))
@@ -686,7 +714,7 @@ fn obstacle(proofs: &[Proof]) -> Option<Obstacle> {
 }
 
 /// The user's own subnets, every one of which must do.
-fn by_user<'c, 'a>(
+pub(super) fn by_user<'c, 'a>(
     setting: &Setting<Vec<String>>,
     candidates: &'c [Candidate<'a>],
     vpc: &str,
@@ -728,9 +756,9 @@ fn by_user<'c, 'a>(
 
 /// The subnets that the deployed function is in as long as they do; else one in each zone of the brokers, and in other zones where that
 /// isn't enough.
-fn by_plan<'c, 'a>(
+pub(super) fn by_plan<'c, 'a>(
     candidates: &'c [Candidate<'a>],
-    ends: &Ends,
+    (vpc, how): (&str, &str),
     port: u16,
     reasons: &[String],
     notes: &mut Notes,
@@ -750,7 +778,7 @@ fn by_plan<'c, 'a>(
         return Err(PlanError::Subnets {
             port,
             chosen: None,
-            vpc: ends.function.vpc.to_owned(),
+            vpc: vpc.to_owned(),
             obstacles,
             reasons: reasons.to_vec(),
             attempt: None,
@@ -764,15 +792,7 @@ fn by_plan<'c, 'a>(
     let (mut chosen, reason) = if still && zones(&deployed).len() >= enough {
         (deployed, "the function is in them, and reaches every broker".to_owned())
     } else {
-        let chosen = one_a_zone(&usable, &broker_zones(candidates), enough);
-        let reason = if ends.same_vpc() {
-            format!(
-                "one in each zone that has a broker: the broker's own where it reaches all brokers and has {ROOM} free addresses, else the one with most of them"
-            )
-        } else {
-            "one in each of two zones, those of the brokers first: the one with most free addresses of those that reach all brokers".to_owned()
-        };
-        (chosen, reason)
+        (one_a_zone(&usable, &broker_zones(candidates), enough), how.to_owned())
     };
     // Sorted, the same subnets give the same template.
     chosen.sort_by(|one, other| one.subnet.id.cmp(&other.subnet.id));
@@ -835,7 +855,7 @@ fn broker_zones<'a>(candidates: &[Candidate<'a>]) -> BTreeSet<&'a str> {
     brokers.map(|candidate| candidate.subnet.zone.as_str()).collect()
 }
 
-fn listed(candidates: &[&Candidate]) -> String {
+pub(super) fn listed(candidates: &[&Candidate]) -> String {
     let each = candidates.iter().map(|Candidate { subnet, .. }| {
         let Subnet {
             id,
@@ -848,7 +868,7 @@ fn listed(candidates: &[&Candidate]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-fn warn_of_room(chosen: &[&Candidate], notes: &mut Notes) {
+pub(super) fn warn_of_room(chosen: &[&Candidate], notes: &mut Notes) {
     for Candidate { subnet, .. } in chosen
         .iter()
         .filter(|candidate| !candidate.deployed && candidate.subnet.free_addresses < ROOM)
@@ -860,7 +880,7 @@ fn warn_of_room(chosen: &[&Candidate], notes: &mut Notes) {
     }
 }
 
-fn warn_of_zones(chosen: &[&Candidate], candidates: &[Candidate], notes: &mut Notes) {
+pub(super) fn warn_of_zones(chosen: &[&Candidate], candidates: &[Candidate], notes: &mut Notes) {
     let covered = zones(chosen);
     if covered.len() < ENOUGH_ZONES {
         let zone = covered.into_iter().next().unwrap_or_default();
@@ -1078,7 +1098,7 @@ fn rules(ground: &Ground, way: &Way, ends: &Ends, chosen: &[&Candidate], notes: 
 }
 
 /// Says what is taken on trust: what lies behind a gateway.
-fn beyond(chosen: &[&Candidate], notes: &mut Notes) {
+pub(super) fn beyond(chosen: &[&Candidate], notes: &mut Notes) {
     let through: BTreeSet<String> = chosen
         .iter()
         .flat_map(|candidate| &candidate.proofs)
@@ -1094,14 +1114,9 @@ fn beyond(chosen: &[&Candidate], notes: &mut Notes) {
     }
 }
 
-/// VPCs of a region, for people.
-fn named(ground: &Ground, region: &str, vpcs: &[String]) -> Vec<String> {
-    vpcs.iter().map(|vpc| shown(ground, region, vpc)).collect()
-}
-
 /// A VPC with its name, which may be any text, and its blocks.
-fn shown(ground: &Ground, region: &str, id: &str) -> String {
-    let network = ground.seen.networks.get(region);
+pub(super) fn shown(seen: &Seen, region: &str, id: &str) -> String {
+    let network = seen.networks.get(region);
     let vpcs = network.and_then(|network| network.vpcs.found());
     let Some(vpc) = vpcs.into_iter().flatten().find(|vpc| vpc.id == id) else {
         return id.to_owned();

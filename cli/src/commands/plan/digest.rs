@@ -39,8 +39,11 @@ impl fmt::Display for Digest {
             of = &decision.pipeline;
             row(f, decision.about, &decision.choice, &decision.why)?;
         }
-        writeln!(f, "\nProven, there and back:")?;
-        reached(f, &plan.proofs)?;
+        // Of the internet nothing is.
+        if !plan.proofs.is_empty() {
+            writeln!(f, "\nProven, there and back:")?;
+            reached(f, &plan.proofs)?;
+        }
         for pipeline in &plan.pipelines {
             role(f, pipeline)?;
         }
@@ -67,9 +70,12 @@ fn row(f: &mut fmt::Formatter<'_>, label: &str, choice: &str, why: &str) -> fmt:
     writeln!(f, "{:<LABEL$}   {why}", "")
 }
 
-/// One line for each subnet.
+/// One line for each subnet, and for each port where there are several.
 fn reached(f: &mut fmt::Formatter<'_>, proofs: &[Proof]) -> fmt::Result {
-    for of_subnet in proofs.chunk_by(|one, other| one.source_subnet == other.source_subnet) {
+    let mut sorted: Vec<&Proof> = proofs.iter().collect();
+    sorted.sort_by_key(|proof| (place_of(proofs, &proof.source_subnet), proof.port));
+    for of_subnet in sorted.chunk_by(|one, other| (&one.source_subnet, one.port) == (&other.source_subnet, other.port))
+    {
         let Some(first) = of_subnet.first() else { continue };
         let brokers: Vec<&str> = of_subnet
             .iter()
@@ -84,6 +90,11 @@ fn reached(f: &mut fmt::Formatter<'_>, proofs: &[Proof]) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// Where a subnet first comes.
+fn place_of(proofs: &[Proof], subnet: &str) -> Option<usize> {
+    proofs.iter().position(|proof| proof.source_subnet == subnet)
 }
 
 /// An ARN, or the logical id of what the stack makes itself.
