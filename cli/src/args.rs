@@ -269,6 +269,12 @@ pub struct SettingsArgs {
     /// MSK cluster to write to
     #[arg(long, value_name = "ARN", help_heading = "Kafka")]
     pub cluster: Option<String>,
+    /// In place of a cluster, servers to begin with of a Kafka that is not MSK, comma-separated
+    #[arg(long, value_name = "HOST:PORT,…", help_heading = "Kafka")]
+    pub bootstrap_servers: Option<String>,
+    /// IPv4 blocks that all of its brokers' addresses are in, comma-separated [default: the addresses of --bootstrap-servers]
+    #[arg(long, value_name = "CIDR,…", help_heading = "Kafka")]
+    pub broker_cidrs: Option<String>,
     /// Topic to deliver to [default: the stream's name]
     #[arg(long, value_name = "NAME", help_heading = "Kafka")]
     pub topic: Option<String>,

@@ -16,6 +16,7 @@ pub mod picture;
 pub mod plan;
 pub mod probe;
 pub mod report;
+mod resolver;
 pub mod settings;
 mod shell;
 pub mod template;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use k2m::arn::{Arn, Kind};
 use k2m::doctor::{Health, Outcome, PipelineReport, examine};
 use k2m::facts::Facts;
-use k2m::settings::{Home, OnPoison, Payload, PipelineSettings, Setting, Settings, Source, StartingPosition};
+use k2m::settings::{Home, Kafka, OnPoison, Payload, PipelineSettings, Setting, Settings, Source, StartingPosition};
 use k2m_testkit::AwsEmulator;
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
@@ -25,7 +25,8 @@ fn settings(cluster: &str) -> Settings {
     let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
         home: Home::of(&stream.value),
-        cluster: default(Arn::parse(Kind::Cluster, cluster).unwrap()),
+        kafka: Kafka::Cluster(default(Arn::parse(Kind::Cluster, cluster).unwrap())),
+        broker_cidrs: None,
         stack: default("k2m-orders".to_owned()),
         authentication: None,
         secret: None,

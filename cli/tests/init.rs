@@ -81,6 +81,35 @@ fn with_every_answer_given_it_needs_neither_aws_nor_a_terminal() {
 }
 
 #[test]
+fn servers_answer_for_the_cluster_and_each_takes_the_others_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = |arguments: &[&str]| {
+        let all = [&["init", "--yes", "--stream", STREAM, "-o", "json"], arguments].concat();
+        let output = k2m(folder.path(), &all).output().unwrap();
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", seen(&output)));
+        document["settings"].clone()
+    };
+    let servers = "kafka-1:9092,kafka-2:9092";
+    let blocks = ["--broker-cidrs", "10.1.2.0/24", "--authentication", "tls"];
+    let written = json!({
+        "stream": STREAM, "bootstrap_servers": ["kafka-1:9092", "kafka-2:9092"], "broker_cidrs": ["10.1.2.0/24"], "topic": "orders", "authentication": "tls",
+    });
+    assert_eq!(
+        settings(&[&["--bootstrap-servers", servers], &blocks[..]].concat()),
+        written
+    );
+    // What the file says stays, and is no question.
+    assert_eq!(settings(&[]), written);
+    let of_cluster = json!({"stream": STREAM, "cluster": CLUSTER, "topic": "orders", "authentication": "tls"});
+    assert_eq!(settings(&["--cluster", CLUSTER]), of_cluster);
+    let back = settings(&["--bootstrap-servers", "kafka:9092"]);
+    assert_eq!(
+        back,
+        json!({"stream": STREAM, "bootstrap_servers": "kafka:9092", "topic": "orders", "authentication": "tls"})
+    );
+}
+
+#[test]
 fn what_is_missing_or_wrong_is_told_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let other = CLUSTER.replace("123456789012", "999999999999");
@@ -92,6 +121,16 @@ fn what_is_missing_or_wrong_is_told_and_nothing_is_written() {
         &["--yes", "--stream", STREAM],
         &["--yes", "--stream", "orders", "--cluster", CLUSTER],
         &["--yes", "--stream", STREAM, "--cluster", &other],
+        &["--yes", "--stream", STREAM, "--bootstrap-servers", "kafka"],
+        &[
+            "--yes",
+            "--stream",
+            STREAM,
+            "--cluster",
+            CLUSTER,
+            "--bootstrap-servers",
+            "kafka:9092",
+        ],
         &["--yes", "--stream", STREAM, "--cluster", CLUSTER, "--memory", "1"],
         &[
             "--yes",

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use k2m_testkit::cfn_lint;
 use serde_json::Value;
 
-const TOPOLOGIES: [&str; 9] = [
+const TOPOLOGIES: [&str; 10] = [
     "same-vpc",
     "peered-vpc",
     "new-peering",
@@ -19,6 +19,7 @@ const TOPOLOGIES: [&str; 9] = [
     "serverless",
     "express",
     "private-connectivity",
+    "self-managed",
 ];
 
 fn folder(name: &str) -> PathBuf {

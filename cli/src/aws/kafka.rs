@@ -37,19 +37,26 @@ pub(super) struct Seen {
     pub(super) has_brokers: bool,
 }
 
+impl Seen {
+    /// Of a cluster that can't be seen, or isn't there.
+    pub(super) fn none(trouble: &Trouble) -> Self {
+        Self {
+            subnets: Err(trouble.clone()),
+            security_groups: Vec::new(),
+            configuration: Err(trouble.clone()),
+            has_brokers: *trouble != Trouble::Absent,
+            cluster: Err(trouble.clone()),
+        }
+    }
+}
+
 /// Looks at the cluster and its bootstrap brokers; not yet at the secrets that it takes users from.
 pub(super) async fn cluster(client: &Client, arn: &str) -> Seen {
     let (cluster, brokers) = tokio::join!(describe(client, arn), bootstrap_brokers(client, arn));
     let (mut cluster, configuration) = match cluster {
         Ok(found) => found,
         Err(trouble) => {
-            return Seen {
-                subnets: Err(trouble.clone()),
-                security_groups: Vec::new(),
-                configuration: Err(trouble.clone()),
-                has_brokers: trouble != Trouble::Absent,
-                cluster: Err(trouble),
-            };
+            return Seen::none(&trouble);
         }
     };
     let active = cluster.state == ClusterState::Active.as_str();

@@ -56,8 +56,8 @@ pub struct Question {
     pub region: String,
     /// The streams to read, each once.
     pub streams: Vec<Arn>,
-    /// The cluster to write to.
-    pub cluster: Arn,
+    /// The cluster to write to; none where the Kafka is not MSK.
+    pub cluster: Option<Arn>,
     /// Every topic that may be written to.
     pub topics: BTreeSet<String>,
     /// The stack, in the streams' region.
@@ -266,12 +266,14 @@ impl Aws {
             subnets,
             security_group,
         } = question;
-        let (here, there) = (self.in_region(region), self.in_region(&cluster.region));
+        // Beside a cluster that there isn't no network is to be looked at.
+        let there_region = cluster.as_ref().map_or("", |cluster| cluster.region.as_str());
+        let (here, there) = (self.in_region(region), self.in_region(there_region));
         let (kafka, functions_ec2) = (aws_sdk_kafka::Client::new(&there), aws_sdk_ec2::Client::new(&here));
         let topics: Vec<&String> = topics.iter().collect();
         let (paced_topics, paced_lambda) = (Paced::new(MSK), Paced::new(LAMBDA));
         // Where nobody says where the functions are to be, and they can't be where the brokers are.
-        let anywhere = *region != cluster.region && vpc.is_none() && subnets.is_empty();
+        let anywhere = *region != there_region && vpc.is_none() && subnets.is_empty();
         let (
             account,
             streams_seen,
@@ -294,9 +296,22 @@ impl Aws {
                 let lambda = aws_sdk_lambda::Client::new(&here);
                 paced_lambda.one(lambda::concurrency(&lambda)).await
             },
-            cluster_and_vpcs(&there, cluster.as_str()),
-            kafka::brokers(&kafka, cluster.as_str()),
-            paced_topics.all(&topics, |name| kafka::topic(&kafka, cluster.as_str(), name)),
+            async {
+                match cluster {
+                    Some(cluster) => cluster_and_vpcs(&there, cluster.as_str()).await,
+                    None => (kafka::Seen::none(&Trouble::Absent), Err(Trouble::Absent), None),
+                }
+            },
+            async {
+                match cluster {
+                    Some(cluster) => kafka::brokers(&kafka, cluster.as_str()).await,
+                    None => Err(Trouble::Absent),
+                }
+            },
+            paced_topics.all(&topics, async |name| match cluster {
+                Some(cluster) => kafka::topic(&kafka, cluster.as_str(), name).await,
+                None => Err(Trouble::Absent),
+            }),
             ec2::vpcs_of(&functions_ec2, subnets),
             async {
                 if anywhere {
@@ -322,7 +337,7 @@ impl Aws {
         let cluster_groups = cluster_seen.security_groups.iter().cloned().chain(guards);
         let ends = networks::Ends {
             here: region,
-            there: &cluster.region,
+            there: there_region,
             cluster_vpcs: &cluster_vpcs,
             function_vpcs: &function_vpcs,
             cluster_groups: each_once(cluster_groups),
@@ -346,6 +361,7 @@ impl Aws {
             taken_at,
             account: fact(account),
             concurrency: Some(fact(concurrency)),
+            servers: Vec::new(),
             brokers: if cluster_seen.has_brokers {
                 fact(brokers)
             } else {

@@ -15,7 +15,7 @@ use crate::plan::shared::network_stack_name;
 pub(super) struct Ends<'a> {
     /// The functions' region.
     pub(super) here: &'a str,
-    /// The cluster's region.
+    /// The cluster's region; empty where the Kafka is not MSK.
     pub(super) there: &'a str,
     /// The VPCs of the cluster's subnets.
     pub(super) cluster_vpcs: &'a Answer<Vec<String>>,

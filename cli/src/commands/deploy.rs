@@ -25,7 +25,7 @@ use crate::plan::change::{Change, NetworkChange};
 use crate::plan::shared::{NETWORK_STACKS, needed_before, user};
 use crate::plan::{Pipeline, Plan};
 use crate::report::Reporter;
-use crate::settings::{Settings, Source};
+use crate::settings::{Kafka, Settings, Source};
 
 /// How long a mapping is waited for, and how often it is looked at.
 const MAPPING_LIMIT: Duration = Duration::from_mins(2);
@@ -153,10 +153,15 @@ fn doctor(settings: &Settings) -> String {
             settings.stack.value, settings.home.region
         );
     };
-    let mut command = format!(
-        "k2m doctor --stream {} --cluster {}",
-        pipeline.stream.value, settings.cluster.value
-    );
+    let mut command = format!("k2m doctor --stream {}", pipeline.stream.value);
+    match &settings.kafka {
+        Kafka::Cluster(cluster) => command.extend([" --cluster ", cluster.value.as_str()]),
+        Kafka::BootstrapServers(servers) => command.extend([" --bootstrap-servers ", &servers.value.to_string()]),
+    }
+    if let Some(blocks) = &settings.broker_cidrs {
+        let blocks: Vec<String> = blocks.value.iter().map(ToString::to_string).collect();
+        command.extend([" --broker-cidrs ", &blocks.join(",")]);
+    }
     if let Some(vpc) = &settings.vpc {
         command.extend([" --vpc ", &vpc.value]);
     }

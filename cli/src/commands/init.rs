@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::facts::{Fact, Unreadable};
 use crate::report::{Reporter, printable};
 use crate::settings::parse::topic as parse_topic;
-use crate::settings::{Environment, File, Source, Sources, resolve};
+use crate::settings::{Environment, File, Kafka, Servers, Source, Sources, resolve};
 use ask::{Item, Question, Terminal};
 use write::{Written, render};
 
@@ -47,7 +47,10 @@ pub enum InitError {
         candidates: Vec<Candidate>,
     },
     /// There is nothing to choose from.
-    #[error("there is no {what} in {region}: create one, name another region with --region, or give --{what} ARN")]
+    #[error(
+        "there is no {what} in {region}: create one, name another region with --region, or give --{what} ARN{}",
+        or_servers(what)
+    )]
     Nothing {
         /// `stream` or `cluster`.
         what: &'static str,
@@ -212,18 +215,17 @@ impl Asking<'_> {
         }
         let file = file.as_ref();
         let stream = self.arn(Kind::Stream, file, None, reporter).await?;
-        let cluster = self.arn(Kind::Cluster, file, Some(&stream), reporter).await?;
+        let kafka = self.kafka(file, &stream, reporter).await?;
         let streams = self.streams(file, stream)?;
         let topic = match streams.as_slice() {
-            [stream] => Some(self.topic(file, stream, &cluster, reporter).await?),
+            [stream] => Some(self.topic(file, stream, &kafka, reporter).await?),
             // Each stream has its own.
             _ => self.args.settings.topic.clone(),
         };
         let flags = SettingsArgs {
             stream: streams.iter().map(ToString::to_string).collect(),
-            cluster: Some(cluster.to_string()),
             topic,
-            ..self.args.settings.clone()
+            ..kafka.flags(&self.args.settings)
         };
         // What the file will say must be right, before it says it; the environment is not part of it.
         resolve(Sources {
@@ -277,7 +279,10 @@ impl Asking<'_> {
         };
         let (what, known) = match kind {
             Kind::Stream => ("stream", sources.stream()?),
-            Kind::Cluster => ("cluster", sources.cluster()?),
+            Kind::Cluster => match sources.kafka()? {
+                Some(Kafka::Cluster(cluster)) => ("cluster", Some(cluster)),
+                Some(Kafka::BootstrapServers(_)) | None => ("cluster", None),
+            },
         };
         let proposed = match known {
             Some(known) if self.args.yes || !matches!(known.source, Source::File { .. }) => return Ok(known.value),
@@ -287,7 +292,12 @@ impl Asking<'_> {
             return Err(InitError::NoTerminal {
                 what,
                 value: "ARN",
-                otherwise: ", or --yes to take the only one there is",
+                otherwise: match kind {
+                    Kind::Stream => ", or --yes to take the only one there is",
+                    Kind::Cluster => {
+                        ", or --yes to take the only one there is, or --bootstrap-servers HOST:PORT for a Kafka that is not MSK"
+                    }
+                },
             }
             .into());
         }
@@ -357,6 +367,20 @@ impl Asking<'_> {
         Arn::parse(kind, &answer).map_err(|error| InitError::Ask(io::Error::other(error)).into())
     }
 
+    /// Where records go: servers that somebody named, else a cluster.
+    async fn kafka(&mut self, file: Option<&File>, stream: &Arn, reporter: &Reporter) -> Result<Chosen, CommandError> {
+        let sources = Sources {
+            flags: &self.args.settings,
+            environment: &self.environment,
+            file,
+        };
+        if let Some(Kafka::BootstrapServers(servers)) = sources.kafka()? {
+            return Ok(Chosen::Servers(servers.value));
+        }
+        let cluster = self.arn(Kind::Cluster, file, Some(stream), reporter).await?;
+        Ok(Chosen::Cluster(cluster))
+    }
+
     /// The stream that was chosen, or all where several were said.
     fn streams(&self, file: Option<&File>, stream: Arn) -> Result<Vec<Arn>, CommandError> {
         let sources = Sources {
@@ -373,7 +397,7 @@ impl Asking<'_> {
         &mut self,
         file: Option<&File>,
         stream: &Arn,
-        cluster: &Arn,
+        kafka: &Chosen,
         reporter: &Reporter,
     ) -> Result<String, CommandError> {
         let flags = self.args.settings.clone();
@@ -402,9 +426,13 @@ impl Asking<'_> {
         };
         let profile = sources.looking()?.profile;
         // The topics are a help, no more: a name can be given without seeing them.
-        let topics = match self.connect(profile.as_deref(), &cluster.region).await {
-            Ok(aws) => aws.topics(&cluster.region, cluster.as_str()).await,
-            Err(error) => Err(error),
+        let topics = match kafka {
+            // Nothing of AWS tells of them.
+            Chosen::Servers(_) => Ok(Fact::Absent),
+            Chosen::Cluster(cluster) => match self.connect(profile.as_deref(), &cluster.region).await {
+                Ok(aws) => aws.topics(&cluster.region, cluster.as_str()).await,
+                Err(error) => Err(error),
+            },
         };
         let topics = match topics {
             Ok(Fact::Found { value }) => value,
@@ -447,6 +475,35 @@ impl Asking<'_> {
             None => Aws::connect(profile, region).await?,
         };
         Ok(self.aws.insert(aws))
+    }
+}
+
+/// Where records go.
+enum Chosen {
+    Cluster(Arn),
+    Servers(Servers),
+}
+
+impl Chosen {
+    /// The flags with this among them, in place of whatever they said of it.
+    fn flags(&self, flags: &SettingsArgs) -> SettingsArgs {
+        let (cluster, bootstrap_servers) = match self {
+            Self::Cluster(cluster) => (Some(cluster.to_string()), None),
+            Self::Servers(servers) => (None, Some(servers.to_string())),
+        };
+        SettingsArgs {
+            cluster,
+            bootstrap_servers,
+            ..flags.clone()
+        }
+    }
+}
+
+/// The other way to say where records go.
+fn or_servers(what: &str) -> &'static str {
+    match what {
+        "cluster" => ", or --bootstrap-servers HOST:PORT for a Kafka that is not MSK",
+        _ => "",
     }
 }
 

@@ -26,7 +26,7 @@ pub async fn run(args: InspectArgs, reporter: &mut Reporter) -> Result<Exit, Com
 /// Whether the pipelines' ends are there, and whether all that is needed could be seen.
 fn exit(facts: &Facts) -> Exit {
     let mut streams = facts.pipelines.values().map(|pipeline| &pipeline.stream);
-    if streams.any(Fact::is_absent) || facts.cluster.is_absent() {
+    if streams.any(Fact::is_absent) || facts.servers.is_empty() && facts.cluster.is_absent() {
         Exit::Failed
     } else if facts.unreadable().iter().any(|(name, _)| needed(name)) {
         Exit::CouldNotTell
@@ -36,12 +36,14 @@ fn exit(facts: &Facts) -> Exit {
 }
 
 /// Not every cluster tells of its topics through AWS, the ARNs name the account too, a secret can be named, what the account has room for is only
-/// compared, and what joins a VPC to others or is shared with others matters where the way leads there, which plan and doctor say: none stands in the way.
+/// compared, and what joins a VPC to others or is shared with others matters where the way leads there,
+/// and where servers are that this machine can't resolve broker_cidrs say, which plan and doctor tell: none stands in the way.
 fn needed(name: &str) -> bool {
     let lists = [".peerings", ".transitGatewayAttachments", ".endpoints"];
     let joint = name.starts_with("networks.") && lists.iter().any(|list| name.ends_with(list));
     !joint
         && !matches!(name, "account" | "concurrency" | "cluster.scramSecrets")
+        && !name.starts_with("servers.")
         && !name.starts_with("topics.")
         && !name.starts_with("networkStacks.")
 }

@@ -7,16 +7,19 @@ use crate::arn::PlaceError;
 use crate::aws::{Aws, Question};
 use crate::facts::{Facts, file};
 use crate::plan::same_pipelines;
+use crate::resolver::resolve;
 use crate::settings::{Access, PipelineSettings, Settings};
 
 /// What the settings ask about.
 pub(super) fn question(settings: &Settings) -> Question {
     let topics = settings.pipelines.iter().flat_map(PipelineSettings::topics);
+    let cluster = settings.cluster().map(|cluster| cluster.value.clone());
     Question {
         region: settings.home.region.clone(),
         streams: settings.pipelines.iter().map(|one| one.stream.value.clone()).collect(),
-        cluster: settings.cluster.value.clone(),
-        topics: topics.map(str::to_owned).collect(),
+        // Of the topics of a Kafka that is not MSK nothing of AWS tells.
+        topics: topics.filter(|_| cluster.is_some()).map(str::to_owned).collect(),
+        cluster,
         stack: settings.stack.value.clone(),
         security_group: settings.security_group.as_ref().map(|group| group.value.clone()),
         vpc: settings.vpc.as_ref().map(|vpc| vpc.value.clone()),
@@ -45,11 +48,17 @@ pub(super) async fn connect(settings: &Settings, access: &Access) -> Result<Aws,
     Ok(Aws::connect(access.profile.as_deref(), &settings.home.region).await?)
 }
 
-/// Looks at AWS.
+/// Looks at AWS, and asks this machine where the servers are that the settings name.
 pub(super) async fn look(aws: &Aws, settings: &Settings) -> Result<Facts, CommandError> {
-    let facts = aws
-        .look(&question(settings), jiff::Timestamp::now().to_string())
-        .await?;
+    let question = question(settings);
+    let servers = async {
+        match settings.servers() {
+            Some(servers) => resolve(&servers.value).await,
+            None => Vec::new(),
+        }
+    };
+    let (facts, servers) = tokio::join!(aws.look(&question, jiff::Timestamp::now().to_string()), servers);
+    let facts = Facts { servers, ..facts? };
     let account = &settings.home.account;
     match facts.account.found().filter(|caller| *caller != account) {
         Some(caller) => Err(CommandError::Place(PlaceError::Caller {

@@ -4,6 +4,7 @@ use super::{Case, Outcome, Server, given};
 use crate::facts::{Cluster, Fact};
 use crate::plan::private::{is_port, plain};
 use crate::plan::secret::associate;
+use crate::settings::{ServerName, Servers};
 
 /// Each way of authentication with the lists of bootstrap brokers that speak it.
 const LISTS: [(&str, &[&str]); 5] = [
@@ -64,12 +65,12 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
     let secret = case.variable("K2M_SECRET_ARN").filter(|_| way == "scram");
     let associated = cluster.scram_secrets.as_ref().and_then(Fact::found);
     let unknown = secret.filter(|secret| associated.is_some_and(|all| !all.iter().any(|one| one == secret)));
-    if let Some(secret) = unknown.filter(|_| taken) {
+    if let (Some(secret), Some(arn)) = (unknown.filter(|_| taken), case.settings.cluster()) {
         Outcome::fail(
             format!(
                 "the function's secret {secret} is not associated with the cluster: its brokers don't know the user"
             ),
-            associate(&case.settings.cluster.value, secret).to_string(),
+            associate(&arn.value, secret).to_string(),
         )
     } else if taken {
         let mut evidence = vec![format!("{way}: {offer}")];
@@ -127,6 +128,9 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
             "K2M_BOOTSTRAP_SERVERS is not set, or names no host:port: the handler stops at its start",
             case.deploy(&[]),
         );
+    }
+    if let Some(wanted) = case.settings.servers() {
+        return same_servers(case, &servers, &wanted.value);
     }
     let cluster = given!(case.cluster());
     let way = case.authentication();
@@ -189,6 +193,27 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
         evidence: evidence.collect(),
         fix: redeploy().into(),
     }
+}
+
+/// Whether the function is told the servers of the settings, of a Kafka that is not MSK.
+fn same_servers(case: &Case<'_>, told: &[Server<'_>], wanted: &Servers) -> Outcome {
+    let is = |server: &ServerName, told: &Server<'_>| server.port == told.port && server.host == told.host;
+    let same = told.iter().all(|told| wanted.iter().any(|server| is(server, told)))
+        && wanted.iter().all(|server| told.iter().any(|told| is(server, told)));
+    let told = servers_text(told);
+    if same {
+        return Outcome::pass(format!(
+            "{told}: the servers of the settings, over {}",
+            case.authentication()
+        ));
+    }
+    Outcome::warn(
+        format!("K2M_BOOTSTRAP_SERVERS is {told}, the settings say {wanted}"),
+        [
+            case.deploy(&[]),
+            "that speaks to the servers of the settings; --bootstrap-servers judges the function's".to_owned(),
+        ],
+    )
 }
 
 /// The cluster's bootstrap brokers of this way inside its VPC, as a client takes them.

@@ -21,7 +21,7 @@ use self::report::Judged;
 pub use self::report::{Cause, Checked, Examined, Health, PipelineReport, Report};
 use crate::facts::deployed::pipeline_id;
 use crate::facts::{Cluster, Fact, Facts, Function, Mapping, PipelineFacts, Stack, Topic, Unreadable};
-use crate::settings::{Authentication, Payload, PipelineSettings, Setting, Settings, Source, TABLE};
+use crate::settings::{Authentication, Kafka, Payload, PipelineSettings, Setting, Settings, Source, TABLE};
 use crate::shell::Command;
 
 /// What a check says.
@@ -384,6 +384,10 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
     }
 }
 
+/// Why what MSK would tell can't be judged.
+const NOT_MSK: &str =
+    "the Kafka is not MSK, so that nothing of AWS tells of it: the function is asked, see K2M-P01 to K2M-P03";
+
 /// What the checks look at.
 #[derive(Clone, Copy)]
 struct Case<'a> {
@@ -428,6 +432,9 @@ impl<'a> Case<'a> {
 
     /// The cluster, else why nothing of it can be judged.
     fn cluster(&self) -> Result<&'a Cluster, Outcome> {
+        if self.settings.cluster().is_none() {
+            return Err(Outcome::skip(NOT_MSK));
+        }
         match &self.facts.cluster {
             Fact::Found { value } => Ok(value),
             Fact::Absent => Err(Outcome::skip("there is no cluster")),
@@ -471,7 +478,18 @@ impl<'a> Case<'a> {
             return self.deploy_several(more);
         }
         let mut command = Command::new("k2m deploy");
-        let file = [&pipeline.stream.source, &settings.cluster.source]
+        let (kafka, kafka_flag, kafka_value) = match &settings.kafka {
+            Kafka::Cluster(cluster) => (&cluster.source, "--cluster", cluster.value.to_string()),
+            Kafka::BootstrapServers(servers) => (&servers.source, "--bootstrap-servers", servers.value.to_string()),
+        };
+        let kafka_heard = matches!(kafka, Source::File { .. } | Source::Environment(_));
+        let blocks = settings.broker_cidrs.as_ref().filter(|blocks| flag(blocks));
+        let blocks: Vec<String> = blocks
+            .iter()
+            .flat_map(|blocks| blocks.value.iter().map(ToString::to_string))
+            .collect();
+        let blocks = blocks.join(",");
+        let file = [&pipeline.stream.source, kafka]
             .into_iter()
             .find_map(|source| match source {
                 Source::File { path, .. } if path != "k2m.yaml" => Some(path),
@@ -482,7 +500,8 @@ impl<'a> Case<'a> {
         }
         let mut options = vec![
             (!heard(&pipeline.stream), "--stream", pipeline.stream.value.as_str()),
-            (!heard(&settings.cluster), "--cluster", settings.cluster.value.as_str()),
+            (!kafka_heard, kafka_flag, kafka_value.as_str()),
+            (!blocks.is_empty(), "--broker-cidrs", blocks.as_str()),
             (flag(&pipeline.topic), "--topic", pipeline.topic.value.as_str()),
             (flag(&settings.stack), "--stack", settings.stack.value.as_str()),
             (
@@ -508,7 +527,7 @@ impl<'a> Case<'a> {
                 },
             ),
         ];
-        let found = !heard(&pipeline.stream) && !heard(&settings.cluster);
+        let found = !heard(&pipeline.stream) && !kafka_heard;
         let way = said_or_told(
             settings.authentication.as_ref(),
             |way| way.value.name(),

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Case, Outcome, Server, given};
+use super::{Case, NOT_MSK, Outcome, Server, given, probe};
+use crate::facts::server::places;
 use crate::facts::{Fact, Function};
-use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove};
+use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove, prove_block};
 use crate::plan::private::{is_over, is_port, word};
 use crate::settings::Authentication;
 use crate::shell::Command;
@@ -16,7 +17,10 @@ const PUBLIC_PORTS: [u16; 3] = [9194, 9196, 9198];
 
 /// Whether the cluster is there and can be spoken to.
 pub(super) fn cluster(case: &Case<'_>) -> Outcome {
-    let name = case.settings.cluster.value.name();
+    let Some(arn) = case.settings.cluster().map(|cluster| &cluster.value) else {
+        return Outcome::skip(NOT_MSK);
+    };
+    let name = arn.name();
     match &case.facts.cluster {
         Fact::Found { value } => {
             let is = format!("{name} is {}", value.state);
@@ -31,7 +35,7 @@ pub(super) fn cluster(case: &Case<'_>) -> Outcome {
             }
         }
         Fact::Absent => Outcome::fail(
-            format!("there is no cluster {}", case.settings.cluster.value),
+            format!("there is no cluster {arn}"),
             "correct --cluster (`cluster` in k2m.yaml), or create the cluster",
         ),
         Fact::Unreadable(why) => Outcome::unreadable(why),
@@ -41,6 +45,9 @@ pub(super) fn cluster(case: &Case<'_>) -> Outcome {
 /// Whether packets get from each of the function's subnets to each broker, and back.
 pub(super) fn reach(case: &Case<'_>) -> Outcome {
     let function = given!(case.function());
+    if case.settings.servers().is_some() {
+        return outside(case, function);
+    }
     let ports: BTreeSet<u16> = case.servers().iter().map(|server: &Server<'_>| server.port).collect();
     if ports.is_empty() {
         return Outcome::skip("the function is told of no brokers");
@@ -60,16 +67,77 @@ pub(super) fn reach(case: &Case<'_>) -> Outcome {
     } else {
         given!(ends(case))
     };
-    let region = &case.settings.cluster.value.region;
-    for region in [region, &case.settings.home.region] {
-        if !case.facts.networks.contains_key(region) {
+    given!(sighted(case));
+    let view = View::new(&case.facts.networks);
+    let mut proofs = Vec::new();
+    for from in sources(function) {
+        for to in &ends.each {
+            proofs.extend(ports.iter().map(|port| prove(&view, &from, to, *port)));
+        }
+    }
+    let to = format!("{} on {}", ends.what, joined(&ports));
+    judge(case, function, ends.groups, &proofs, &to)
+}
+
+/// The same of a Kafka that is not MSK: as far as the gateway that leads there.
+fn outside(case: &Case<'_>, function: &Function) -> Outcome {
+    if function.subnets.is_empty() {
+        return if case.settings.public_access.value {
+            Outcome::skip("the brokers are reached over the internet, which the facts say nothing of")
+        } else {
+            Outcome::fail(
+                "the function is in no VPC, and public_access is not true: no rule and no route of a VPC is for it",
+                case.deploy(&[]),
+            )
+        };
+    }
+    given!(sighted(case));
+    let blocks = case.settings.broker_cidrs.as_ref();
+    let places = match places(&case.facts.servers, blocks.map(|blocks| blocks.value.as_slice())) {
+        Ok(places) => places,
+        Err(unknown) => {
+            let unknown = unknown.into_iter().map(|server| match &server.addresses {
+                Fact::Unreadable(why) => format!("{}: {}", server.text(), why.message),
+                Fact::Absent | Fact::Found { .. } => format!("{}: it has no IPv4 address", server.text()),
+            });
             return Outcome::Unknown {
-                why: format!("the facts have no network of {region}; inspect again"),
+                why: format!(
+                    "this machine doesn't know where the brokers are ({}): give the blocks that they are in, with --broker-cidrs",
+                    joined(unknown)
+                ),
                 missing_action: None,
             };
         }
+    };
+    let view = View::new(&case.facts.networks);
+    let mut proofs = Vec::new();
+    for from in sources(function) {
+        proofs.extend(places.iter().map(|(net, port)| prove_block(&view, &from, *net, *port)));
     }
-    judge(case, function, &ends, &ports)
+    let to = joined(places.iter().map(|(net, port)| format!("{net} on {port}")));
+    judge(case, function, &[], &proofs, &to)
+}
+
+/// Whether the networks of both ends are among the facts.
+fn sighted(case: &Case<'_>) -> Result<(), Outcome> {
+    for region in [case.settings.brokers_region(), &case.settings.home.region] {
+        if !case.facts.networks.contains_key(region) {
+            return Err(Outcome::Unknown {
+                why: format!("the facts have no network of {region}; inspect again"),
+                missing_action: None,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Where the function's connections begin.
+fn sources(function: &Function) -> impl Iterator<Item = Source> {
+    function.subnets.iter().map(|subnet| Source {
+        subnet: subnet.clone(),
+        address: None,
+        security_groups: function.security_groups.clone(),
+    })
 }
 
 /// Where the function's connections lead.
@@ -142,40 +210,45 @@ fn connection<'a>(case: &Case<'a>, function: &Function) -> Result<Ends<'a>, Outc
     })
 }
 
-fn judge(case: &Case<'_>, function: &Function, ends: &Ends<'_>, ports: &BTreeSet<u16>) -> Outcome {
-    let view = View::new(&case.facts.networks);
-    let mut proofs = Vec::new();
-    for subnet in &function.subnets {
-        let from = Source {
-            subnet: subnet.clone(),
-            address: None,
-            security_groups: function.security_groups.clone(),
-        };
-        for to in &ends.each {
-            proofs.extend(ports.iter().map(|port| prove(&view, &from, to, *port)));
-        }
-    }
+fn judge(case: &Case<'_>, function: &Function, cluster_groups: &[String], proofs: &[Proof], to: &str) -> Outcome {
     let refusals = distinct(proofs.iter().flat_map(Proof::refusals));
     if !refusals.is_empty() {
-        return refused(case, function, ends.groups, &proofs, &refusals);
+        return refused(case, function, cluster_groups, proofs, &refusals);
     }
     let unknowns = distinct(proofs.iter().flat_map(Proof::unknowns));
     let beyond = proofs.iter().find_map(|proof| match &proof.verdict {
         Verdict::ThroughGateway { hop, reason } => Some((hop, reason)),
         _ => None,
     });
+    // What AWS doesn't show, the function may know.
+    let through = || probe::gets_through(case);
+    let as_far = proofs.iter().all(|proof| {
+        let beyond = matches!(proof.verdict, Verdict::Reachable | Verdict::ThroughGateway { .. });
+        beyond || proof.lacks_only_groups()
+    });
     match (unknowns.first(), beyond) {
+        (Some(_), _) | (None, Some(_)) if as_far && through() => {
+            let gateways: BTreeSet<String> = proofs.iter().flat_map(Proof::gateways).collect();
+            let far = if gateways.is_empty() {
+                "the brokers' own security groups".to_owned()
+            } else {
+                joined(gateways)
+            };
+            Outcome::pass(format!(
+                "{} ways: from {} to {to}, as far as {far}; and the function gets through, see K2M-P01",
+                proofs.len(),
+                function.subnets.join(", ")
+            ))
+        }
         // Nothing is wrong as far as AWS shows it, which is not all the way.
         (None, Some((hop, reason))) => Outcome::Unknown {
             why: format!("{hop}: reachable {reason}"),
             missing_action: None,
         },
         (None, None) => Outcome::pass(format!(
-            "{} ways: from {} to {} on {}",
+            "{} ways: from {} to {to}",
             proofs.len(),
-            function.subnets.join(", "),
-            ends.what,
-            joined(ports)
+            function.subnets.join(", ")
         )),
         (Some((hop, reason)), _) => Outcome::Unknown {
             why: format!("{hop}: {reason}"),
@@ -200,7 +273,7 @@ fn distinct<'a, T: PartialEq>(all: impl Iterator<Item = (Hop, &'a T)>) -> Vec<(H
 fn refused(
     case: &Case<'_>,
     function: &Function,
-    theirs: &[String],
+    cluster_groups: &[String],
     proofs: &[Proof],
     refusals: &[(Hop, &Refusal)],
 ) -> Outcome {
@@ -218,7 +291,7 @@ fn refused(
     let lost: Vec<String> = lost.collect();
     for (hop, refusal) in refusals {
         evidence.push(format!("{hop}: {refusal}"));
-        for step in mend(case, function, theirs, *hop, refusal, refusals) {
+        for step in mend(case, function, cluster_groups, *hop, refusal, refusals) {
             if !fix.contains(&step) {
                 fix.push(step);
             }
@@ -242,12 +315,12 @@ fn refused(
 fn mend(
     case: &Case<'_>,
     function: &Function,
-    theirs: &[String],
+    cluster_groups: &[String],
     hop: Hop,
     refusal: &Refusal,
     all: &[(Hop, &Refusal)],
 ) -> Vec<String> {
-    let region = &case.settings.cluster.value.region;
+    let region = case.settings.brokers_region();
     match refusal {
         Refusal::NoRule {
             groups,
@@ -256,15 +329,21 @@ fn mend(
             unhonoured,
             ..
         } => {
-            let other = if *egress { theirs } else { &function.security_groups };
-            let (Some(group), Some(other)) = (groups.first(), other.first()) else {
+            let other = if *egress {
+                cluster_groups
+            } else {
+                &function.security_groups
+            };
+            // Of a Kafka that is not MSK nobody knows the group.
+            let other = other.first().filter(|_| unhonoured.is_empty());
+            let Some(group) = groups.first() else {
                 return vec![refusal.to_string()];
             };
             let direction = if *egress { "egress" } else { "ingress" };
             let ports: BTreeSet<_> = blocked.iter().map(|flow| (flow.ports.first, flow.ports.last)).collect();
             let commands = ports.iter().map(|(first, last)| {
                 let mut rule = json!({"IpProtocol": "tcp", "FromPort": first, "ToPort": last});
-                if unhonoured.is_empty() {
+                if let Some(other) = other {
                     rule["UserIdGroupPairs"] = json!([{"GroupId": other}]);
                 } else {
                     let flows = blocked
@@ -280,6 +359,13 @@ fn mend(
                     .to_string()
             });
             let mut steps: Vec<String> = commands.collect();
+            if *egress && case.settings.servers().is_some() {
+                // Their addresses change, and a deployment looks where they are now.
+                steps.splice(
+                    0..0,
+                    [case.deploy(&[]), "or, until the next deployment, by hand:".to_owned()],
+                );
+            }
             if lost_rules(case).next().is_some() {
                 steps.push(
                     "revoke the rule that you add before k2m destroy: a group that a rule names can't be deleted"
@@ -308,7 +394,7 @@ fn mend(
 
 /// Entries that let pass what a network ACL denies, each with a number that is free and lower than that of what denies.
 fn entries(case: &Case<'_>, acl: &str, egress: bool, denials: &[&Denial]) -> Vec<String> {
-    let region = &case.settings.cluster.value.region;
+    let region = case.settings.brokers_region();
     let flows: BTreeSet<(String, String)> = denials
         .iter()
         .flat_map(|denial| &denial.blocked)

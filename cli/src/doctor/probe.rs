@@ -33,13 +33,26 @@ pub(super) fn way(case: &Case<'_>) -> Outcome {
     if report.failures.iter().any(|failure| failure.step == Step::Secret) {
         return Outcome::skip("its secret can't be read, see K2M-P02: the way is judged once it can");
     }
-    let of_the_way = |step| matches!(step, Step::Dns | Step::Tcp | Step::Tls | Step::ApiVersions);
     judge(report, of_the_way, || {
         let names: Vec<&str> = report.brokers.iter().map(|broker| broker.address.as_str()).collect();
         let tls = report.brokers.iter().find_map(|broker| broker.tls.as_ref());
         let over = tls.and_then(|tls| tls.protocol.as_deref()).unwrap_or("plaintext");
         Outcome::pass(format!("it reaches {} over {over}", names.join(", ")))
     })
+}
+
+/// Steps of the way.
+const fn of_the_way(step: Step) -> bool {
+    matches!(step, Step::Dns | Step::Tcp | Step::Tls | Step::ApiVersions)
+}
+
+/// Whether the function says that it gets through to every broker that it knows of.
+pub(super) fn gets_through(case: &Case<'_>) -> bool {
+    let Ok(Probe::Answered(report)) = answer(case) else {
+        return false;
+    };
+    let fails = |failure: &Failure| of_the_way(failure.step) || failure.step == Step::Secret;
+    !report.brokers.is_empty() && !report.failures.iter().any(fails)
 }
 
 /// Whether the brokers know it.

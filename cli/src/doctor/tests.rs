@@ -1,5 +1,7 @@
 //! A healthy pipeline, and what each check says when one thing about it is changed.
 
+mod outside;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use k2m_handler::payload::Pointer;
@@ -16,7 +18,9 @@ use crate::facts::{
     Broker, Cluster, Fact, Facts, Function, Mapping, Network, Owner, PipelineFacts, Probe, SCHEMA, Stack, Stream,
     Topic, Unreadable,
 };
-use crate::settings::{Home, OnPoison, Payload, PipelineSettings, Setting, Settings, Source, StartingPosition, Told};
+use crate::settings::{
+    Home, Kafka, OnPoison, Payload, PipelineSettings, Setting, Settings, Source, StartingPosition, Told,
+};
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
@@ -35,7 +39,8 @@ fn settings() -> Settings {
     let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
         home: Home::of(&stream.value),
-        cluster: default(Arn::parse(Kind::Cluster, CLUSTER).unwrap()),
+        kafka: Kafka::Cluster(default(Arn::parse(Kind::Cluster, CLUSTER).unwrap())),
+        broker_cidrs: None,
         stack: default("k2m-orders".to_owned()),
         authentication: None,
         secret: None,
@@ -263,6 +268,7 @@ fn looked_at() -> Facts {
         taken_at: "2026-01-02T03:04:05Z".to_owned(),
         account: found("123456789012".to_owned()),
         concurrency: None,
+        servers: Vec::new(),
         cluster: found(Cluster {
             arn: CLUSTER.to_owned(),
             kind: "PROVISIONED".to_owned(),
@@ -479,6 +485,15 @@ fn by_appliance(facts: &mut Facts) {
             propagated: false,
             owner: Owner::Foreign,
         });
+    }
+}
+
+/// Rules name a block.
+fn by_block(facts: &mut Facts) {
+    for group in get(&mut the_network(facts).security_groups) {
+        for rule in &mut group.rules {
+            rule.peer = RulePeer::Cidr("10.0.0.0/16".into());
+        }
     }
 }
 
@@ -847,14 +862,20 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-N02",
         |_, f| {
             by_appliance(f);
-            for group in get(&mut the_network(f).security_groups) {
-                for rule in &mut group.rules {
-                    rule.peer = RulePeer::Cidr("10.0.0.0/16".into());
-                }
-            }
+            by_block(f);
+            f.one().probe = None;
         },
         "unknown",
         "gateway: reachable as far as eni-1",
+    ),
+    (
+        "K2M-N02",
+        |_, f| {
+            by_appliance(f);
+            by_block(f);
+        },
+        "pass",
+        "as far as eni-1; and the function gets through, see K2M-P01",
     ),
     ("K2M-N02", |_, f| get(&mut f.one().function).subnets.clear(), "fail", "in no VPC"),
     ("K2M-N02", |_, f| variable(f, "K2M_BOOTSTRAP_SERVERS", "b-1.events:9198"), "skip", "internet"),
@@ -1430,7 +1451,10 @@ fn a_deployment_says_again_what_flags_said() {
     let flag = |name: &str| Source::Flag(name.to_owned());
     let (mut settings, facts) = (settings(), facts());
     settings.one().stream.source = Source::Environment("K2M_STREAM".to_owned());
-    settings.cluster.source = Source::File {
+    let Kafka::Cluster(cluster) = &mut settings.kafka else {
+        panic!("no cluster");
+    };
+    cluster.source = Source::File {
         path: "my pipelines/orders.yaml".to_owned(),
         line: 2,
     };

@@ -1,7 +1,7 @@
 //! T: the topic.
 
 use super::authentication::servers;
-use super::{Case, Outcome};
+use super::{Case, NOT_MSK, Outcome};
 use crate::facts::{Fact, Topic, Unreadable};
 use crate::plan::topic::{
     DEAD_LETTER_BYTES, configs_of, create_command, dead_letter_shape, limit_of, new_shape, raise_command, too_small,
@@ -24,6 +24,9 @@ struct Wanted<'a> {
 
 /// Whether the topic of the settings is there, and each that their map leads to.
 pub(super) fn exists(case: &Case<'_>) -> Outcome {
+    if case.settings.cluster().is_none() {
+        return Outcome::skip(NOT_MSK);
+    }
     let mapped = case.pipeline.mapped_topics().into_iter();
     let mapped = mapped.map(|name| match case.topic(name) {
         Some(Fact::Found { value }) => Outcome::pass(shape(name, value)),
@@ -123,6 +126,9 @@ pub(super) fn dead_letter(case: &Case<'_>) -> Outcome {
     let Some(topic) = &case.pipeline.dead_letter_topic else {
         return Outcome::pass("on_poison is block: what the topic can never take goes to the failure destination");
     };
+    if case.settings.cluster().is_none() {
+        return Outcome::skip(NOT_MSK);
+    }
     let name = &topic.value;
     let property = |name: &str| {
         let properties = case.facts.configuration.found();
@@ -255,9 +261,9 @@ fn creation(case: &Case<'_>, wanted: &Wanted<'_>) -> (Result<String, String>, Ve
         Ok(case.deploy(&[("--create-topic", "true")]))
     };
     let mut commands = Vec::new();
-    if unmakable.is_none() && own.is_some() {
+    if let (None, Some(_), Some(arn)) = (&unmakable, own, case.settings.cluster()) {
         let command = Command::new("aws kafka create-topic")
-            .option("--cluster-arn", case.settings.cluster.value.as_str())
+            .option("--cluster-arn", arn.value.as_str())
             .option("--topic-name", name)
             .option("--partition-count", &partitions.to_string())
             .option("--replication-factor", &replicas.to_string());
@@ -265,7 +271,7 @@ fn creation(case: &Case<'_>, wanted: &Wanted<'_>) -> (Result<String, String>, Ve
             Some(bytes) => command.option("--configs", &configs_of(bytes)),
             None => command,
         };
-        let command = command.option("--region", &case.settings.cluster.value.region);
+        let command = command.option("--region", &arn.value.region);
         commands.push(command.to_string());
     }
     let (command, file) = create_command(&reached_at(case), way(case), name, partitions, replicas);

@@ -6,6 +6,7 @@ pub mod deployed;
 pub mod file;
 pub mod network;
 pub mod probe;
+pub mod server;
 pub mod stream;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ pub use cluster::{Broker, Cluster, Topic};
 pub use deployed::{Function, Mapping, Owner, Stack};
 pub use network::Network;
 pub use probe::Probe;
+pub use server::Server;
 pub use stream::Stream;
 
 /// The version of the document's shape: raised when an older k2m could misread a newer document.
@@ -83,6 +85,9 @@ pub struct Facts {
     /// What the account has room for in Lambda; left out where nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Fact<Concurrency>>,
+    /// The servers to begin with, of a Kafka that is not MSK: then there is no cluster, and with it no brokers, no configuration and no topics that AWS could tell of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<Server>,
     /// The cluster to write to.
     pub cluster: Fact<Cluster>,
     /// Its brokers.
@@ -159,6 +164,10 @@ impl Facts {
                 "concurrency".to_owned(),
                 self.concurrency.as_ref().and_then(Fact::unreadable),
             ),
+        ];
+        let servers = self.servers.iter();
+        found.extend(servers.map(|server| (format!("servers.{}", server.text()), server.addresses.unreadable())));
+        found.extend([
             ("cluster".to_owned(), self.cluster.unreadable()),
             (
                 "cluster.scramSecrets".to_owned(),
@@ -174,7 +183,7 @@ impl Facts {
             ),
             ("brokers".to_owned(), self.brokers.unreadable()),
             ("configuration".to_owned(), self.configuration.unreadable()),
-        ];
+        ]);
         let topics = self.topics.iter();
         found.extend(topics.map(|(name, topic)| (format!("topics.{name}"), topic.unreadable())));
         for (region, network) in &self.networks {

@@ -6,6 +6,7 @@ mod area;
 mod gateways;
 mod groups;
 mod mend;
+mod outside;
 mod proof;
 mod prove;
 mod public;
@@ -19,6 +20,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use outside::prove_block;
 pub use proof::{Hop, Outcome, Proof, Step, Verdict};
 pub use prove::{EPHEMERAL_PORTS, prove, prove_outside};
 pub use public::{INTERNET, prove_public};

@@ -214,6 +214,15 @@ impl View {
         self.subnets.find(|subnet| subnet.id == id, "subnet", id, None)
     }
 
+    /// The subnet of the same VPC as this one that all of a block is in, where there is one.
+    pub(super) fn neighbour(&self, subnet: &str, block: Ipv4Net) -> Option<&str> {
+        let vpc = &self.subnet(subnet).ok()?.vpc;
+        let mut subnets = self.subnets.items.iter();
+        let holds = |cidr: &str| cidr.parse::<Ipv4Net>().is_ok_and(|net| net.contains(&block));
+        let found = subnets.find(|one| one.vpc == *vpc && holds(&one.cidr))?;
+        Some(&found.id)
+    }
+
     /// The IPv4 CIDR blocks of a VPC, which is in this region. Where the VPC isn't among the facts, what an active peering connection says of
     /// it will do.
     pub(super) fn blocks(&self, vpc: &str, region: &str) -> Result<Vec<Ipv4Net>, Unknown> {

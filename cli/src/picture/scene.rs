@@ -38,13 +38,15 @@ pub struct Scene {
 pub enum Stage {
     /// In no VPC of ours.
     Open(Vec<Part>),
-    /// In a VPC.
+    /// In a VPC, or where another Kafka is.
     Vpc(Frame),
 }
 
-/// A VPC, drawn around what is in it.
+/// A VPC, or where another Kafka is, drawn around what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
+    /// `VPC`, or how what is elsewhere lies to its name: `behind`, `outside`, `on`.
+    pub kind: &'static str,
     /// Its id.
     pub name: String,
     /// Its name, addresses and region.
@@ -240,22 +242,37 @@ impl Scene {
             .iter()
             .map(|proof| proof.destination_address.as_str())
             .collect();
-        let brokers = if facts.brokers.found().is_some() {
+        let brokers = if plan.cluster.arn.is_none() {
+            let blocks = brokers.iter().filter(|at| at.contains('/')).count();
+            match (brokers.len() - blocks, blocks) {
+                (0, blocks) => count(blocks, "block of addresses", "blocks of addresses"),
+                (single, _) => count(single, "address", "addresses"),
+            }
+        } else if facts.brokers.found().is_some() {
             count(brokers.len(), "broker", "brokers")
         } else {
             count(brokers.len(), "subnet of the cluster", "subnets of the cluster")
         };
+        let on = plan.cluster.ports();
         let trusted = plan
             .proofs
             .iter()
             .any(|proof| matches!(proof.verdict, Verdict::ThroughGateway { .. }));
-        let (mark, summary) = if trusted {
+        let groups_unseen = plan.proofs.iter().any(Proof::lacks_only_groups);
+        let (mark, summary) = if plan.proofs.is_empty() {
+            let summary = format!("taken on trust: over {INTERNET} to the brokers on {on}");
+            (Mark::Trusted, summary)
+        } else if groups_unseen && !trusted {
+            let summary = format!(
+                "proven as far as the brokers' own security groups: from {subnets} to {brokers} on {on}, and back"
+            );
+            (Mark::Trusted, summary)
+        } else if trusted {
             let gateways: BTreeSet<String> = plan.proofs.iter().flat_map(Proof::gateways).collect();
             let gateways: Vec<String> = gateways.iter().map(|id| clean(id)).collect();
             let summary = format!(
-                "proven as far as {}: from {subnets} to {brokers} on {}, and back",
-                gateways.join(", "),
-                plan.cluster.ports()
+                "proven as far as {}: from {subnets} to {brokers} on {on}, and back",
+                gateways.join(", ")
             );
             (Mark::Trusted, summary)
         } else {
@@ -266,12 +283,12 @@ impl Scene {
                 ),
                 None => brokers,
             };
-            let summary = format!("proven: from {subnets} to {to} on {}, and back", plan.cluster.ports());
+            let summary = format!("proven: from {subnets} to {to} on {on}, and back");
             (Mark::Passes, summary)
         };
-        let spoken = format!("{} on {}", plan.cluster.authentication.name(), plan.cluster.ports());
+        let spoken = format!("{} on {on}", plan.cluster.authentication.name());
         let mut stages = vec![Stage::Open(source)];
-        stages.extend(path.stages(&flows, &plan.cluster.arn, Some(&spoken)));
+        stages.extend(path.stages(&flows, plan.cluster.arn.as_deref(), Some(&spoken)));
         Self {
             title: clean(&plan.stack),
             place: format!("{} · account {}", clean(&plan.region), clean(&plan.account)),
@@ -285,7 +302,7 @@ impl Scene {
     pub fn of_error(error: &PlanError, settings: &Settings, facts: &Facts) -> Option<Self> {
         let world = World::new(facts, &settings.stack.value);
         let flows: Vec<Flow> = settings.pipelines.iter().map(|one| world.asked(one)).collect();
-        let cluster = settings.cluster.value.as_str();
+        let cluster = settings.cluster().map(|cluster| cluster.value.as_str());
         let (mark, summary, stages) = match error {
             PlanError::Subnets {
                 port,
@@ -331,6 +348,20 @@ impl Scene {
                 Mark::Broken,
                 format!("broken, so there is no plan: no way leads to {}", clean(cluster_vpc)),
                 world.apart(&flows, vpcs, cluster_vpc, cluster, reasons),
+            ),
+            PlanError::WhichVpc { region, vpcs } => (
+                Mark::Broken,
+                format!(
+                    "broken, so there is no plan: not one VPC alone in {} leads to the brokers",
+                    clean(region)
+                ),
+                world.apart(
+                    &flows,
+                    vpcs,
+                    "",
+                    cluster,
+                    &["name the VPC that leads there with --vpc (or `vpc` in k2m.yaml)".to_owned()],
+                ),
             ),
             PlanError::ChooseVpc {
                 region,
@@ -550,10 +581,28 @@ impl<'a> World<'a> {
             }
         }
         Frame {
+            kind: "VPC",
             name: clean(id),
             details: details.join(" · "),
             columns: Vec::new(),
         }
+    }
+
+    /// A cluster of MSK, else the servers of another Kafka.
+    fn kafka(&self, cluster: Option<&str>, port: Option<u16>, spoken: Option<&str>) -> Part {
+        if let Some(arn) = cluster {
+            return self.cluster(arn, port, spoken);
+        }
+        let mut kafka = Part::new(Shape::Node, "Kafka that is not MSK", "");
+        kafka.lines.extend(spoken.map(str::to_owned));
+        let rows = self.facts.servers.iter().map(|server| {
+            let known: Vec<String> = server.known().iter().map(ToString::to_string).collect();
+            let known = known.join(", ");
+            let known = Some(known).filter(|known| !known.is_empty() && *known != server.host);
+            Row::new(std::iter::once(server.text()).chain(known))
+        });
+        kafka.rows = some(rows.collect(), "servers");
+        kafka
     }
 
     fn cluster(&self, arn: &str, port: Option<u16>, spoken: Option<&str>) -> Part {
@@ -608,7 +657,7 @@ impl<'a> World<'a> {
         flows: &[Flow],
         vpcs: &[String],
         cluster_vpc: &str,
-        cluster: &str,
+        cluster: Option<&str>,
         reasons: &[String],
     ) -> Vec<Stage> {
         let mut function = functions(flows);
@@ -621,19 +670,39 @@ impl<'a> World<'a> {
             function.rows = some(vpcs.iter().map(|vpc| Row::new([vpc.clone()])).collect(), "VPCs");
             Stage::Open(vec![function])
         };
-        let mut gap = gap("nothing that joins them");
+        let mut gap = match cluster {
+            Some(_) => gap("between the VPCs", "nothing that joins them"),
+            None => gap(TO_BROKERS, "not one VPC alone that leads there"),
+        };
         gap.reasons = reasons.iter().map(|reason| clean(reason)).collect();
-        let mut far = self.frame(cluster_vpc);
-        far.columns.push(vec![self.cluster(cluster, None, None), topics(flows)]);
+        let brokers = vec![self.kafka(cluster, None, None), topics(flows)];
+        let mut far = match cluster {
+            Some(_) => self.frame(cluster_vpc),
+            None => elsewhere("outside", "these VPCs"),
+        };
+        far.columns.push(brokers);
         vec![near, Stage::Open(vec![gap]), Stage::Vpc(far)]
     }
 }
 
+/// Where another Kafka is, of which nothing is seen.
+fn elsewhere(kind: &'static str, name: &str) -> Frame {
+    Frame {
+        kind,
+        name: clean(name),
+        details: String::new(),
+        columns: Vec::new(),
+    }
+}
+
+/// What is between a VPC and another Kafka.
+const TO_BROKERS: &str = "way to the brokers";
+
 /// Where something should be between two VPCs.
-fn gap(nothing: &str) -> Part {
+fn gap(place: &str, nothing: &str) -> Part {
     Part {
         mark: Mark::Broken,
-        ..Part::new(Shape::Node, "between the VPCs", nothing)
+        ..Part::new(Shape::Node, place, nothing)
     }
 }
 
@@ -768,16 +837,20 @@ struct Crossing {
 }
 
 impl Path<'_> {
-    fn stages(&self, flows: &[Flow], cluster: &str, spoken: Option<&str>) -> Vec<Stage> {
-        if let Some(connection) = self.connection {
+    fn stages(&self, flows: &[Flow], cluster: Option<&str>, spoken: Option<&str>) -> Vec<Stage> {
+        if let (Some(connection), Some(cluster)) = (self.connection, cluster) {
             return self.privately(connection, flows, cluster, spoken);
         }
-        let same_vpc = self.network.vpc == self.network.cluster_vpc;
+        let same_vpc = match cluster {
+            Some(_) => self.network.vpc == self.network.cluster_vpc,
+            // Another Kafka is in the function's VPC where all of it is at addresses there.
+            None => !self.proofs.is_empty() && self.proofs.iter().all(|proof| proof.destination_subnet.is_some()),
+        };
         let near = self.near(flows, same_vpc);
         let mut far = self.far(same_vpc);
         // Private addresses are not where the internet leads.
         let port = Some(self.port).filter(|_| !self.network.vpc.is_empty());
-        far.push(self.world.cluster(cluster, port, spoken));
+        far.push(self.world.kafka(cluster, port, spoken));
         far.push(topics(flows));
         let mut frame = self.world.frame(&self.network.vpc);
         if same_vpc {
@@ -785,20 +858,23 @@ impl Path<'_> {
             return vec![Stage::Vpc(frame)];
         }
         frame.columns = vec![near];
+        let brokers = |columns| {
+            let gateways = self.crossing(&[Hop::Gateway]).resources;
+            let mut brokers = match (cluster, gateways.as_slice()) {
+                (Some(_), _) => self.world.frame(&self.network.cluster_vpc),
+                (None, []) if self.network.vpc.is_empty() => elsewhere("on", INTERNET),
+                (None, []) => elsewhere("outside", &self.network.vpc),
+                (None, gateways) => elsewhere("behind", &gateways.join(", ")),
+            };
+            brokers.columns = vec![columns];
+            Stage::Vpc(brokers)
+        };
         if self.network.vpc.is_empty() {
             let near = frame.columns.into_iter().flatten().collect();
-            let mut brokers = self.world.frame(&self.network.cluster_vpc);
-            brokers.columns = vec![far];
             let internet = Part::new(Shape::Node, INTERNET, "");
-            return vec![Stage::Open(near), Stage::Open(vec![internet]), Stage::Vpc(brokers)];
+            return vec![Stage::Open(near), Stage::Open(vec![internet]), brokers(far)];
         }
-        let mut brokers = self.world.frame(&self.network.cluster_vpc);
-        brokers.columns = vec![far];
-        vec![
-            Stage::Vpc(frame),
-            Stage::Open(vec![self.between()]),
-            Stage::Vpc(brokers),
-        ]
+        vec![Stage::Vpc(frame), Stage::Open(vec![self.between()]), brokers(far)]
     }
 
     /// By a VPC connection: all that can be judged is in the function's VPC.
@@ -883,10 +959,11 @@ impl Path<'_> {
             egress.state = self.world.has("FunctionSecurityGroup");
         }
         let peers = self.network.egress.iter().map(|peer| {
-            let peer = match peer {
-                PlannedPeer::Group(id) | PlannedPeer::Cidr(id) => id,
+            let (peer, to) = match peer {
+                PlannedPeer::Group(id) | PlannedPeer::Cidr(id) => (id, self.network.ports),
+                PlannedPeer::Server { cidr, port } => (cidr, (*port, *port)),
             };
-            Row::new(["out to".to_owned(), peer.clone(), ports(self.network.ports)])
+            Row::new(["out to".to_owned(), peer.clone(), ports(to)])
         });
         egress.rows = some(peers.collect(), "rules");
         let mut acl = self.hop("network ACL", &[Hop::AclOut, Hop::AnswerAclIn]);
@@ -930,7 +1007,12 @@ impl Path<'_> {
     fn between(&self) -> Part {
         let crossing = self.crossing(&[Hop::Gateway, Hop::AnswerGateway]);
         let Some(first) = crossing.resources.first() else {
-            return gap("nothing that the routes lead to");
+            let place = if self.network.cluster_vpc.is_empty() {
+                TO_BROKERS
+            } else {
+                "between the VPCs"
+            };
+            return gap(place, "nothing that the routes lead to");
         };
         let kind = |id: &str| match id.split('-').next() {
             Some("pcx") => "peering connection",

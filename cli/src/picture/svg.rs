@@ -263,7 +263,7 @@ fn sign(page: &mut Page, x: usize, y: usize, mark: Mark, small: bool) {
     );
 }
 
-/// A VPC around what is in it.
+/// A VPC, or where another Kafka is, around what is in it.
 fn framed(page: &mut Page, frame: &Frame, track: usize, way: &mut Way) {
     let (x, width) = (MARGIN, WIDTH - 2 * MARGIN);
     let top = page.y;
@@ -279,8 +279,8 @@ fn framed(page: &mut Page, frame: &Frame, track: usize, way: &mut Way) {
         mono: true,
     };
     page.y += 4 + LINE;
-    page.text(left, page.y, KIND, "VPC");
-    let after = left + KIND.of("VPC") + 8;
+    page.text(left, page.y, KIND, frame.kind);
+    let after = left + KIND.of(frame.kind) + 8;
     for (index, line) in name.wrap(&frame.name, right - after).into_iter().enumerate() {
         page.y += if index > 0 { LINE } else { 0 };
         page.text(after, page.y, name, &line);

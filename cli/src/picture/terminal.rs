@@ -496,7 +496,7 @@ fn boxed(part: &Part, width: usize, leaves: Option<usize>, way: &Way) -> Vec<Lin
     lines
 }
 
-/// A VPC around what is in it.
+/// A VPC, or where another Kafka is, around what is in it.
 fn framed(
     frame: &Frame,
     width: usize,
@@ -505,7 +505,7 @@ fn framed(
     inside: impl FnOnce(usize, &mut Way) -> Vec<Line>,
 ) -> Vec<Line> {
     let inner = width.saturating_sub(2 * EDGE);
-    let mut top = Line::of(Style::Quiet, "╭ VPC");
+    let mut top = Line::of(Style::Quiet, format!("╭ {}", frame.kind));
     let mut below = Vec::new();
     if top.width() + columns(&frame.name) + 3 <= width {
         top.push(Style::Strong, format!(" {}", frame.name));

@@ -104,6 +104,64 @@ fn subnets(settings: &mut Settings, facts: &mut Facts) {
     });
 }
 
+/// An example with something else that does.
+fn otherwise(name: &str, change: impl FnOnce(&mut Settings, &mut Facts)) -> Scene {
+    let (mut settings, mut facts) = example(name);
+    change(&mut settings, &mut facts);
+    planned(&(settings, facts))
+}
+
+/// Nothing leads to the data centre.
+fn no_route(_: &mut Settings, facts: &mut Facts) {
+    for table in found(&mut network(facts, "eu-west-1").route_tables) {
+        table.routes.retain(|route| !route.target.starts_with("vgw-"));
+        table.routes.retain(|route| !route.target.starts_with("nat-"));
+    }
+}
+
+/// Two VPCs, neither of which leads there.
+fn which(settings: &mut Settings, facts: &mut Facts) {
+    settings.vpc = None;
+    no_route(settings, facts);
+    let network = network(facts, "eu-west-1");
+    let mut vpc = found(&mut network.vpcs)[0].clone();
+    let mut subnet = found(&mut network.subnets)[0].clone();
+    vpc.id = "vpc-0ffffffffffffffff".to_owned();
+    (subnet.id, subnet.vpc) = ("subnet-0ffffffffffffffff".to_owned(), vpc.id.clone());
+    found(&mut network.vpcs).push(vpc);
+    found(&mut network.subnets).push(subnet);
+}
+
+/// The servers are at these addresses.
+fn at(settings: &mut Settings, facts: &mut Facts, addresses: [&str; 2]) {
+    let text = addresses.map(|address| format!("{address}:9092")).join(",");
+    let servers = crate::settings::Servers::parse(&text).unwrap();
+    facts.servers = addresses
+        .map(|address| crate::facts::Server {
+            host: address.to_owned(),
+            port: 9092,
+            addresses: Fact::Found {
+                value: vec![address.to_owned()],
+            },
+        })
+        .into();
+    settings.kafka = crate::settings::Kafka::BootstrapServers(Setting {
+        value: servers,
+        source: Source::Default,
+    });
+}
+
+/// The brokers are instances in the function's own VPC.
+fn inside(settings: &mut Settings, facts: &mut Facts) {
+    at(settings, facts, ["10.30.32.9", "10.30.0.9"]);
+}
+
+/// The brokers have public addresses, and the function is in no VPC.
+fn public(settings: &mut Settings, facts: &mut Facts) {
+    at(settings, facts, ["203.0.113.9", "203.0.113.10"]);
+    settings.public_access.value = true;
+}
+
 /// Nobody knows the network ACLs.
 fn unknown(_: &mut Settings, facts: &mut Facts) {
     found(&mut network(facts, "eu-west-1").network_acls).clear();
@@ -210,6 +268,10 @@ fn scenes() -> Vec<(String, Scene)> {
         ("broken-subnets", broken("same-vpc", subnets)),
         ("broken-no-way", broken("peered-vpc", no_way)),
         ("broken-choose", broken("cross-region", choose)),
+        ("broken-self-managed", broken("self-managed", no_route)),
+        ("broken-choose-self-managed", broken("self-managed", which)),
+        ("self-managed-inside", otherwise("self-managed", inside)),
+        ("self-managed-in-public", otherwise("self-managed", public)),
         ("unknown", broken("same-vpc", unknown)),
         ("hostile", hostile()),
         ("long", long()),

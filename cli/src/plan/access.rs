@@ -6,7 +6,7 @@ use super::model::PlannedCluster;
 use super::notes::Notes;
 use super::place::{self, Place};
 use super::seen::Seen;
-use super::{authentication, private, public};
+use super::{authentication, outside, private, public};
 
 /// A door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,15 @@ type Chosen = (PlannedCluster, Place);
 /// join the VPCs although a VPC connection does already, it is private connectivity. What is deployed stays.
 pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<Chosen, PlanError> {
     let settings = seen.settings;
+    if let Some(servers) = settings.servers() {
+        let cluster = outside::speak(servers, seen, notes)?;
+        let place = if settings.public_access.value {
+            outside::public(settings, seen, notes)?
+        } else {
+            outside::choose(servers, settings, seen, notes)?
+        };
+        return Ok((cluster, place));
+    }
     if settings.public_access.value {
         let cluster = authentication::choose(seen, Access::Public, notes)?;
         let place = public::choose(settings, seen, cluster.port, notes)?;

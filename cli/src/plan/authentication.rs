@@ -15,7 +15,7 @@ use crate::settings::Authentication;
 /// Chooses the way, and with it the brokers' addresses and their port.
 pub(super) fn choose(seen: &Seen, access: Access, notes: &mut Notes) -> Result<PlannedCluster, PlanError> {
     let settings = seen.settings;
-    let cluster = seen.cluster;
+    let cluster = seen.msk()?;
     let possible: Vec<Authentication> = Authentication::ALL
         .into_iter()
         .filter(|way| obstacle(cluster, *way, access).is_none())
@@ -84,10 +84,11 @@ pub(super) fn choose(seen: &Seen, access: Access, notes: &mut Notes) -> Result<P
         );
     }
     Ok(PlannedCluster {
-        arn: cluster.arn.clone(),
-        region: settings.cluster.value.region.clone(),
+        arn: Some(cluster.arn.clone()),
+        region: settings.brokers_region().to_owned(),
         authentication,
         bootstrap_servers: servers,
+        broker_cidrs: Vec::new(),
         port,
         secrets,
     })

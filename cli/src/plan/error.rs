@@ -117,6 +117,58 @@ pub enum PlanError {
         /// What fits.
         possible: String,
     },
+    /// Nobody says how a Kafka that is not MSK is spoken to.
+    #[error(
+        "how the brokers of a Kafka that is not MSK are spoken to, nothing of AWS tells: choose {possible} with --authentication (or K2M_AUTHENTICATION, or `authentication` in \
+         k2m.yaml)"
+    )]
+    ChooseAuthentication {
+        /// What is possible.
+        possible: String,
+    },
+    /// Nobody says where the brokers of a Kafka that is not MSK are.
+    #[error(
+        "rules and proofs are of addresses, and this machine finds none of the brokers':{}\nname the blocks that all brokers are in, as the function's VPC resolves them, with \
+         --broker-cidrs (or K2M_BROKER_CIDRS, or `broker_cidrs` in k2m.yaml)",
+        list(servers)
+    )]
+    NoAddress {
+        /// Servers of which no address is known, each with the reason.
+        servers: Vec<String>,
+    },
+    /// A server is where no broker is said to be.
+    #[error(
+        "{server} is in none of broker_cidrs ({by}), so that nothing would be let out to it: name its block too, or leave that server out"
+    )]
+    OutsideBlocks {
+        /// The server.
+        server: String,
+        /// Who names the blocks.
+        by: Source,
+    },
+    /// Several VPCs could be the function's.
+    #[error(
+        "the function has to be in a VPC in {region}, where the stream is, and not one alone of those leads to the brokers: name it with --vpc (or `vpc` in k2m.yaml):{}",
+        list(vpcs)
+    )]
+    WhichVpc {
+        /// The function's region.
+        region: String,
+        /// The VPCs, each with its name and blocks.
+        vpcs: Vec<String>,
+    },
+    /// A topic that nothing can create.
+    #[error(
+        "create_topic is true ({by}), and k2m creates topics through MSK alone, not in another Kafka: leave it out, and where the topic {topic} is missing, run\n  {command}"
+    )]
+    CreateOutside {
+        /// Its name.
+        topic: String,
+        /// Who said so.
+        by: Source,
+        /// The command that makes it.
+        command: String,
+    },
     /// A way of authentication without its secret.
     #[error(
         "authentication {ways} needs a secret: give the ARN of the one with {holds} in Secrets Manager, with --secret (or K2M_SECRET, or `secret` in k2m.yaml){known}"
@@ -558,6 +610,11 @@ impl PlanError {
             | Self::NoGroup { .. }
             | Self::SubnetsOfVpcs { .. }
             | Self::ChooseVpc { .. }
+            | Self::WhichVpc { .. }
+            | Self::ChooseAuthentication { .. }
+            | Self::NoAddress { .. }
+            | Self::OutsideBlocks { .. }
+            | Self::CreateOutside { .. }
             | Self::Time { .. }
             | Self::Destination { .. }
             | Self::Disorder { .. } => Exit::Usage,

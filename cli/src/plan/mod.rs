@@ -14,6 +14,7 @@ mod function;
 pub mod limits;
 mod model;
 mod notes;
+mod outside;
 mod payload;
 mod place;
 pub(crate) mod private;
@@ -90,7 +91,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
                 ..
             } = new?.clone();
             Some(NeededTopic {
-                cluster: cluster.arn.clone(),
+                cluster: cluster.arn.clone()?,
                 name: name.to_owned(),
                 partitions,
                 replication_factor,
@@ -134,7 +135,7 @@ fn outputs(pipelines: &[Pipeline]) -> usize {
         let own = usize::from(pipeline.destination == Destination::Own);
         7 + own + usize::from(pipeline.dead_letter_topic.is_some())
     });
-    2 + each.sum::<usize>()
+    3 + each.sum::<usize>()
 }
 
 /// Decides something for each pipeline, which the notes name where there are several.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use ipnet::Ipv4Net;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -95,15 +96,19 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedCluster {
-    /// Its ARN.
-    pub arn: String,
-    /// Its region.
+    /// Its ARN; left out where the Kafka is not MSK.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+    /// Its region; the stack's where the Kafka is not MSK.
     pub region: String,
     /// How the brokers are spoken to.
     pub authentication: Authentication,
     /// `host:port`, joined by commas.
     pub bootstrap_servers: String,
-    /// The port of all of them; by private connectivity the lowest.
+    /// Blocks that the brokers of a Kafka that is not MSK are in, where they were named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub broker_cidrs: Vec<Ipv4Net>,
+    /// The port of all of them; by private connectivity, and of a Kafka that is not MSK, the lowest.
     pub port: u16,
     /// What the function reads out of Secrets Manager, and is let out to it for; left out where that is nothing.
     #[serde(skip_serializing_if = "PlannedSecrets::is_empty")]
@@ -149,9 +154,10 @@ pub struct PlannedNetwork {
     pub vpc: String,
     /// Ids of the function's subnets, in order.
     pub subnets: Vec<String>,
-    /// The id of the brokers' VPC.
+    /// The id of the brokers' VPC; empty where the Kafka is not MSK.
     pub cluster_vpc: String,
-    /// The security group of the cluster, or of somebody else's VPC connection, that lets the function in; none where a network stack's own does.
+    /// The security group of the cluster, or of somebody else's VPC connection, that lets the function in; none where a network stack's own does, and where
+    /// the Kafka is not MSK.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_group: Option<String>,
     /// First and last port of the rules.
@@ -206,6 +212,13 @@ pub enum PlannedPeer {
     Group(String),
     /// An IPv4 CIDR block.
     Cidr(String),
+    /// An IPv4 CIDR block where brokers of a Kafka that is not MSK are, and their port.
+    Server {
+        /// The block.
+        cidr: String,
+        /// The port.
+        port: u16,
+    },
 }
 
 /// A stream into a topic.

@@ -67,7 +67,7 @@ fn compaction(one: &One, seen: &Seen, notes: &mut Notes) {
 
 fn zstd(one: &One, seen: &Seen, notes: &mut Notes) {
     let compression = &one.settings.payload.compression;
-    let version = seen.cluster.kafka_version.as_deref();
+    let version = seen.cluster.and_then(|cluster| cluster.kafka_version.as_deref());
     let old = version.filter(|version| numbers(version).is_some_and(|version| version < FIRST_ZSTD));
     if let (Compression::Zstd, Some(version)) = (compression.value.choice, old) {
         let (major, minor) = FIRST_ZSTD;

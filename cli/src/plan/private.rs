@@ -10,8 +10,8 @@ use super::function::BOOTSTRAP_SERVERS;
 use super::model::{PlannedCluster, PlannedConnection, PlannedNetwork, PlannedPeer};
 use super::notes::{Notes, why};
 use super::place::{
-    Candidate, Place, broker_subnets, by_plan, by_user, function_vpcs, listed, shown, vpc, warn_of_room, warn_of_zones,
-    with_group,
+    Candidate, FUNCTION_GROUP, Place, broker_subnets, by_plan, by_user, function_vpcs, listed, obstacle, shown, vpc,
+    warn_of_room, warn_of_zones, with_group,
 };
 use super::seen::Seen;
 use super::serverless::SERVERLESS;
@@ -19,14 +19,13 @@ use super::shared::{NeededConnection, Needs, NetworkStack, connection_of, of_net
 use super::way::{End, Ends, Takes, overlap};
 use crate::facts::cluster::VpcConnection;
 use crate::facts::network::{Rule, RulePeer, SecurityGroup, Subnet};
-use crate::facts::{Fact, Network, Owner};
+use crate::facts::{Cluster, Fact, Network, Owner};
 use crate::network::{Change, Destination, Proof, Source, Verdict, View, lets_tcp_in, prove};
 use crate::settings::Authentication;
 
 /// Each broker has one of these ports, for each way of authentication another.
 pub(crate) const PORTS: (u16, u16) = (14001, 14100);
-/// Names groups in proofs that have no id before they are made.
-const FUNCTION_GROUP: &str = "FunctionSecurityGroup";
+/// Names the group in proofs: it has no id before it is made.
 const CONNECTION_GROUP: &str = "ConnectionSecurityGroup";
 /// Subnets of a zone that are compared for the connection's network interface: of the roomiest a few do.
 const COMPARED: usize = 4;
@@ -72,7 +71,10 @@ pub(super) fn is_deployed(seen: &Seen) -> bool {
 
 /// Whether the cluster has it, for the way of authentication where one is chosen, and the function can be beside it.
 pub(super) fn is_possible(seen: &Seen) -> bool {
-    let on = seen.cluster.private_connectivity;
+    let on = seen
+        .cluster
+        .map(|cluster| cluster.private_connectivity)
+        .unwrap_or_default();
     let chosen = match seen.settings.authentication.as_ref().map(|setting| setting.value) {
         Some(Authentication::Iam) => on.iam,
         Some(Authentication::Scram) => on.scram,
@@ -85,8 +87,9 @@ pub(super) fn is_possible(seen: &Seen) -> bool {
 
 /// Whether the cluster may have it, and has it not yet.
 pub(super) fn could_be(seen: &Seen) -> bool {
-    let one_region = seen.settings.home.region == seen.settings.cluster.value.region;
-    seen.cluster.kind != SERVERLESS && one_region && seen.cluster.private_connectivity.is_off()
+    let one_region = seen.settings.home.region == seen.settings.brokers_region();
+    let fit = |cluster: &Cluster| cluster.kind != SERVERLESS && cluster.private_connectivity.is_off();
+    one_region && seen.cluster.is_some_and(fit)
 }
 
 /// Whether the function is in another VPC than the brokers, as far as that is decided.
@@ -118,18 +121,19 @@ pub(super) fn is_only_way(seen: &Seen) -> bool {
 
 /// Refuses clusters and regions that AWS has it not for.
 pub(super) fn refuse_elsewhere(seen: &Seen) -> Result<(), PlanError> {
-    let (here, there) = (&seen.settings.home.region, &seen.settings.cluster.value.region);
-    if seen.cluster.kind == SERVERLESS {
+    let cluster = seen.msk()?;
+    let (here, there) = (seen.settings.home.region.as_str(), seen.settings.brokers_region());
+    if cluster.kind == SERVERLESS {
         return Err(not(seen, "a serverless cluster has none".to_owned()));
     }
     if here != there {
         let reason = format!("the cluster is in {there} and the function in {here}, and it works inside one region");
         return Err(not(seen, reason));
     }
-    if seen.cluster.private_connectivity.is_off() {
+    if cluster.private_connectivity.is_off() {
         let reason = format!(
             "it is switched off: `aws kafka update-connectivity --cluster-arn {}` switches it on, for one way of authentication or more",
-            seen.cluster.arn
+            cluster.arn
         );
         return Err(not(seen, reason));
     }
@@ -150,6 +154,16 @@ enum Door<'a> {
     There(&'a VpcConnection),
     /// The network stack's, as it will be.
     Own(NeededConnection),
+}
+
+/// Where the functions' group lets out to.
+enum Egress {
+    /// It is somebody else's, and used as it is.
+    Theirs,
+    /// A security group.
+    Group(String),
+    /// CIDR blocks.
+    Cidrs(BTreeSet<String>),
 }
 
 /// What is the same for all subnets.
@@ -273,18 +287,12 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// Where the stack's own group lets out to.
-    fn egress(&self) -> Vec<PlannedPeer> {
+    /// Where the stack's own group lets out to: the group that has to let it in, else the network interfaces' subnets.
+    fn egress(&self) -> Egress {
         match (self.function_group, self.into) {
-            (Some(_), _) => Vec::new(),
-            (None, Some(group)) => vec![PlannedPeer::Group(group.id.clone())],
-            (None, None) => {
-                let cidrs: BTreeSet<&str> = self.ends.iter().map(|subnet| subnet.cidr.as_str()).collect();
-                cidrs
-                    .into_iter()
-                    .map(|cidr| PlannedPeer::Cidr(cidr.to_owned()))
-                    .collect()
-            }
+            (Some(_), _) => Egress::Theirs,
+            (None, Some(group)) => Egress::Group(group.id.clone()),
+            (None, None) => Egress::Cidrs(self.ends.iter().map(|subnet| subnet.cidr.clone()).collect()),
         }
     }
 
@@ -311,12 +319,17 @@ impl<'a> Ground<'a> {
         let former = groups.flat_map(|group| &group.rules);
         let former = former.filter(|rule| rule.owner == Owner::ThisStack);
         let mut changes: Vec<Change> = former.map(|rule| Change::RemoveRule(rule.id.clone())).collect();
-        if self.function_group.is_none() {
-            let egress = self.egress().into_iter().map(|peer| match peer {
-                PlannedPeer::Group(id) => rule("FunctionEgress".to_owned(), true, RulePeer::Group(id)),
-                PlannedPeer::Cidr(cidr) => rule(format!("FunctionEgress to {cidr}"), true, RulePeer::Cidr(cidr)),
-            });
-            changes.push(group(FUNCTION_GROUP, egress.collect()));
+        let out = match self.egress() {
+            Egress::Theirs => None,
+            Egress::Group(id) => Some(vec![rule("FunctionEgress".to_owned(), true, RulePeer::Group(id))]),
+            Egress::Cidrs(cidrs) => {
+                let cidrs = cidrs.into_iter();
+                let rules = cidrs.map(|cidr| rule(format!("FunctionEgress to {cidr}"), true, RulePeer::Cidr(cidr)));
+                Some(rules.collect())
+            }
+        };
+        if let Some(rules) = out {
+            changes.push(group(FUNCTION_GROUP, rules));
         }
         if let Door::Own(needed) = &self.door {
             let cidrs = needed.cidrs.iter().cloned();
@@ -365,7 +378,7 @@ impl<'a> Ground<'a> {
             subnet,
             deployed,
             broker: self.ends.iter().any(|end| end.id == subnet.id),
-            obstacle: super::place::obstacle(&proofs).or(full.then_some(Obstacle::Full)),
+            obstacle: obstacle(proofs.iter()).or(full.then_some(Obstacle::Full)),
             takes: Takes::default(),
             proofs,
         }
@@ -379,7 +392,11 @@ impl<'a> Ground<'a> {
             cluster_group: self.into.map(|group| group.id.clone()),
             ports: PORTS,
             function_group: self.function_group.map(str::to_owned),
-            egress: self.egress(),
+            egress: match self.egress() {
+                Egress::Theirs => Vec::new(),
+                Egress::Group(id) => vec![PlannedPeer::Group(id)],
+                Egress::Cidrs(cidrs) => cidrs.into_iter().map(PlannedPeer::Cidr).collect(),
+            },
             ingress_by_group: self.into.is_some(),
         }
     }
@@ -499,7 +516,7 @@ fn subnets(network: &Network) -> &[Subnet] {
 
 /// VPC connections of this VPC for this way of authentication that are not over.
 fn live<'a>(seen: &'a Seen, vpc: &'a str, way: &'a str) -> Result<impl Iterator<Item = &'a VpcConnection>, PlanError> {
-    let known = match &seen.cluster.vpc_connections {
+    let known = match &seen.msk()?.vpc_connections {
         Some(Fact::Found { value }) => value.as_slice(),
         Some(Fact::Unreadable(reason)) => {
             return Err(PlanError::Blind(vec![(
@@ -535,7 +552,7 @@ fn there<'a>(seen: &'a Seen, vpc: &'a str, way: &'a str) -> Result<Option<&'a Vp
 
 /// The network stack's own connection: as it is deployed, since it can't be changed, else with a subnet in each of the brokers' zones.
 fn needed(seen: &Seen, network: &Network, vpc: &str, way: &'static str) -> Result<NeededConnection, PlanError> {
-    if let Some(deployed) = connection_of(seen.network_stack(vpc), &seen.cluster.arn, way) {
+    if let Some(deployed) = connection_of(seen.network_stack(vpc), &seen.msk()?.arn, way) {
         if live(seen, vpc, way)?.next().is_none() {
             let what = format!("the VPC connection of {vpc}");
             let place = (seen.settings.home.region.as_str(), vpc);
@@ -607,7 +624,7 @@ fn needed(seen: &Seen, network: &Network, vpc: &str, way: &'static str) -> Resul
         Some(((*zone).to_owned(), best.id.clone()))
     });
     Ok(NeededConnection {
-        cluster: seen.cluster.arn.clone(),
+        cluster: seen.msk()?.arn.clone(),
         authentication: way.to_owned(),
         subnets: subnets.collect(),
         cidrs,

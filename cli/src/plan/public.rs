@@ -16,39 +16,16 @@ pub(crate) const ANYWHERE: &str = "0.0.0.0/0";
 
 /// Chooses to be in no VPC.
 pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut Notes) -> Result<Place, PlanError> {
-    if seen.cluster.kind == SERVERLESS {
+    if seen.cluster.is_some_and(|cluster| cluster.kind == SERVERLESS) {
         return Err(PlanError::NotPublic {
             by: settings.public_access.source.clone(),
             reason: "a serverless cluster has no public access".to_owned(),
         });
     }
-    let chosen = [
-        ("vpc", settings.vpc.as_ref().map(|setting| &setting.source)),
-        ("subnets", settings.subnets.as_ref().map(|setting| &setting.source)),
-        (
-            "security_group",
-            settings.security_group.as_ref().map(|setting| &setting.source),
-        ),
-        ("peering", settings.peering.as_ref().map(|setting| &setting.source)),
-        (
-            "private_connectivity",
-            settings
-                .private_connectivity
-                .as_ref()
-                .filter(|setting| setting.value)
-                .map(|setting| &setting.source),
-        ),
-    ];
-    for (name, source) in chosen {
-        if let Some(source) = source {
-            notes.warn(format!(
-                "{name} ({source}) has no effect: with public_access functions are in no VPC"
-            ));
-        }
-    }
+    without_effect(settings, notes);
     let cluster_vpc = vpc(seen)?;
     let group = cluster_group(seen, &cluster_vpc)?;
-    let region = settings.cluster.value.region.as_str();
+    let region = settings.brokers_region();
     let ours = |owner: &Owner| *owner == Owner::ThisStack || of_network_stack(owner, &[&cluster_vpc]);
     let ports = (port, port);
     let open = group.rules.iter().any(|rule| {
@@ -119,4 +96,32 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
         makes_peering: false,
         proofs,
     })
+}
+
+/// Warns of what says where functions in no VPC are to be.
+pub(super) fn without_effect(settings: &Settings, notes: &mut Notes) {
+    let chosen = [
+        ("vpc", settings.vpc.as_ref().map(|setting| &setting.source)),
+        ("subnets", settings.subnets.as_ref().map(|setting| &setting.source)),
+        (
+            "security_group",
+            settings.security_group.as_ref().map(|setting| &setting.source),
+        ),
+        ("peering", settings.peering.as_ref().map(|setting| &setting.source)),
+        (
+            "private_connectivity",
+            settings
+                .private_connectivity
+                .as_ref()
+                .filter(|setting| setting.value)
+                .map(|setting| &setting.source),
+        ),
+    ];
+    for (name, source) in chosen {
+        if let Some(source) = source {
+            notes.warn(format!(
+                "{name} ({source}) has no effect: with public_access functions are in no VPC"
+            ));
+        }
+    }
 }

@@ -26,7 +26,6 @@ pub(super) fn statements(
     let One {
         settings, id: pipeline, ..
     } = one;
-    let cluster_arn = &seen.settings.cluster.value;
     let stream = &settings.stream.value;
     let mut statements = vec![
         allow(
@@ -62,7 +61,9 @@ pub(super) fn statements(
         &["logs:CreateLogStream", "logs:PutLogEvents"],
         json!({"Fn::GetAtt": [format!("{pipeline}LogGroup"), "Arn"]}),
     ));
-    if cluster.authentication == Authentication::Iam {
+    let by_iam = cluster.authentication == Authentication::Iam;
+    if let Some(setting) = seen.settings.cluster().filter(|_| by_iam) {
+        let cluster_arn = &setting.value;
         statements.extend(write_topic(cluster_arn, &settings.topic.value));
         let mapped = settings.mapped_topics();
         if !mapped.is_empty() {

@@ -36,10 +36,11 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
         account: account.to_owned(),
         partition: partition.to_owned(),
         cluster: PlannedCluster {
-            arn: cluster.clone(),
+            arn: Some(cluster.clone()),
             region: region.to_owned(),
             authentication: Authentication::Iam,
             bootstrap_servers: bootstrap_servers.clone(),
+            broker_cidrs: Vec::new(),
             port: 9098,
             secrets: PlannedSecrets::default(),
         },

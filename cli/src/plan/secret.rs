@@ -32,11 +32,13 @@ pub(super) fn way(seen: &Seen, possible: &[Authentication]) -> Result<Authentica
 /// Decides which secrets are read.
 pub(super) fn choose(seen: &Seen, way: Authentication, notes: &mut Notes) -> Result<PlannedSecrets, PlanError> {
     let settings = seen.settings;
-    let cluster = &settings.cluster.value;
     let identity = match (&settings.secret, way) {
         (Some(setting), Authentication::Scram) => {
-            scram(setting, cluster)?;
-            unless_associated(&setting.value, seen.cluster, cluster, notes);
+            // What MSK demands no other Kafka does.
+            if let (Some(arn), Some(cluster)) = (settings.cluster(), seen.cluster) {
+                scram(setting, &arn.value)?;
+                unless_associated(&setting.value, cluster, &arn.value, notes);
+            }
             Some((setting.value.clone(), why(setting, "")))
         }
         (None, Authentication::Scram) => {
@@ -44,7 +46,7 @@ pub(super) fn choose(seen: &Seen, way: Authentication, notes: &mut Notes) -> Res
             Some((found, reason.to_owned()))
         }
         (Some(setting), Authentication::MutualTls) => {
-            if setting.value.name.starts_with(SCRAM_PREFIX) {
+            if seen.cluster.is_some() && setting.value.name.starts_with(SCRAM_PREFIX) {
                 notes.warn(format!(
                     "the secret {} ({}) has the name of one with user and password, as MSK takes for SASL/SCRAM, but mutual TLS needs one with a certificate and its \
                      private key: choose the authentication `scram`, or another secret",
@@ -140,15 +142,19 @@ pub(crate) fn associate(cluster: &Arn, secret: &str) -> Command {
 /// The secret for SASL/SCRAM where nobody named one, and why it is that.
 fn user(seen: &Seen) -> Option<(SecretArn, &'static str)> {
     let deployed = deployed(seen).map(|secret| (secret, "that of the deployed function"));
-    deployed.or_else(|| Some((only(seen.cluster)?, "the only one that is associated with the cluster")))
+    deployed.or_else(|| Some((only(seen.cluster?)?, "the only one that is associated with the cluster")))
 }
 
 /// The secret whose user the deployed function is, unless the cluster is known not to know it. Without this, a second secret at the cluster would
 /// leave a pipeline that works without one.
 fn deployed(seen: &Seen) -> Option<SecretArn> {
+    // A user of the one is none of the other.
+    if seen.cluster.is_none() != seen.deployed_outside() {
+        return None;
+    }
     let is_user = seen.deployed_variable("K2M_AUTHENTICATION") == Some(Authentication::Scram.name());
     let secret = seen.deployed_variable("K2M_SECRET_ARN").filter(|_| is_user)?;
-    let known = seen.cluster.scram_secrets.as_ref().and_then(Fact::found);
+    let known = seen.cluster.and_then(|cluster| cluster.scram_secrets.as_ref()?.found());
     let gone = known.is_some_and(|known| !known.iter().any(|one| one == secret));
     SecretArn::parse(secret).ok().filter(|_| !gone)
 }
@@ -161,9 +167,10 @@ fn only(cluster: &Cluster) -> Option<SecretArn> {
     }
 }
 
-fn missing(cluster: &Cluster, ways: &[Authentication]) -> PlanError {
+fn missing(cluster: Option<&Cluster>, ways: &[Authentication]) -> PlanError {
     let scram = ways.contains(&Authentication::Scram);
-    let known = match cluster.scram_secrets.as_ref().filter(|_| scram) {
+    let associated = cluster.and_then(|cluster| cluster.scram_secrets.as_ref());
+    let known = match associated.filter(|_| scram) {
         Some(Fact::Found { value }) if value.is_empty() => {
             "; none is associated with the cluster yet: docs/settings.md says how".to_owned()
         }

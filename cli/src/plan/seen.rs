@@ -2,32 +2,39 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_yaml::Value;
 
 use super::error::PlanError;
 use super::notes::Notes;
+use super::outside;
 use super::serverless::{self, SERVERLESS};
 use super::shared::{NeededTopic, Needs, needs_of, network_stack_name, topics_of, user};
 use crate::arn::Arn;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::network::{SecurityGroup, Subnet};
-use crate::facts::{Broker, Cluster, Concurrency, Fact, Facts, Function, Network, Stack, Stream, Topic, Unreadable};
-use crate::settings::{PipelineSettings, Settings};
+use crate::facts::{
+    Broker, Cluster, Concurrency, Fact, Facts, Function, Network, Server, Stack, Stream, Topic, Unreadable,
+};
+use crate::settings::{Kafka, PipelineSettings, Settings};
 
 /// Facts that can be built on, and the settings of the whole stack.
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) cluster: &'a Cluster,
-    /// Never empty; each has a subnet.
+    /// None where the Kafka is not MSK.
+    pub(super) cluster: Option<&'a Cluster>,
+    /// Servers to begin with, where it is not.
+    pub(super) servers: &'a [Server],
+    /// Never empty but where the Kafka is not MSK; each has a subnet.
     pub(super) brokers: Cow<'a, [Broker]>,
     /// By region; that of the cluster and that of the stream are there.
     pub(super) networks: &'a BTreeMap<String, Network>,
     network_stacks: &'a BTreeMap<String, Fact<Stack>>,
-    /// Subnets of the cluster's region.
+    /// Subnets of the cluster's region; of a Kafka that is not MSK, of the stream's.
     pub(super) subnets: &'a [Subnet],
-    /// Security groups of the cluster's region.
+    /// Security groups of the same region.
     pub(super) groups: &'a [SecurityGroup],
     /// Server properties, as far as somebody changed them.
     pub(super) properties: Option<&'a BTreeMap<String, String>>,
@@ -66,7 +73,7 @@ impl<'a> Seen<'a> {
     /// Looks through the facts.
     pub(super) fn check(settings: &'a Settings, facts: &'a Facts, notes: &mut Notes) -> Result<Self, PlanError> {
         same_pipelines(settings, facts)?;
-        let cluster_arn = &settings.cluster.value;
+        let cluster_arn = settings.cluster().map(|cluster| &cluster.value);
         // What is certain comes before what nobody could read.
         let streams = || {
             let pipelines = settings.pipelines.iter().map(|pipeline| &pipeline.stream.value);
@@ -75,38 +82,52 @@ impl<'a> Seen<'a> {
         if let Some((arn, _)) = streams().find(|(_, stream)| stream.is_some_and(Fact::is_absent)) {
             return Err(absence(arn));
         }
-        if facts.cluster.is_absent() {
-            return Err(absence(cluster_arn));
+        if let Some(arn) = cluster_arn.filter(|_| facts.cluster.is_absent()) {
+            return Err(absence(arn));
         }
         // A cluster that is being created has no brokers to tell of, and that is all there is to say.
         for (arn, stream) in streams() {
             let stream = stream.and_then(Fact::found);
             stream.map_or(Ok(()), |stream| stream_usable(arn, stream))?;
         }
-        let cluster = facts.cluster.found();
-        cluster.map_or(Ok(()), |cluster| cluster_usable(cluster_arn, cluster, notes))?;
+        let cluster = cluster_arn.map(|arn| (arn, facts.cluster.found()));
+        if let Some((arn, Some(cluster))) = cluster {
+            cluster_usable(arn, cluster, notes)?;
+        }
         blind(settings, facts)?;
         let missing = |what: String| move || PlanError::Missing { what };
-        let pipelines = settings.pipelines.iter().map(|pipeline| One::check(pipeline, facts));
+        let of_msk = cluster_arn.is_some();
+        let pipelines = settings
+            .pipelines
+            .iter()
+            .map(|pipeline| One::check(pipeline, facts, of_msk));
         let pipelines = pipelines.collect::<Result<Vec<One<'_>>, PlanError>>()?;
-        let cluster = cluster.ok_or_else(missing(cluster_name(cluster_arn)))?;
+        let cluster = cluster.map(|(arn, cluster)| cluster.ok_or_else(missing(cluster_name(arn))));
+        let cluster = cluster.transpose()?;
         let stack = standing(settings, &facts.stack, notes)?;
         let network = |region: &str| {
             let found = facts.networks.get(region);
             found.ok_or_else(missing(format!("the network in {region}")))
         };
         if !settings.public_access.value {
-            network(&settings.home.region)?;
+            let found = network(&settings.home.region);
+            if found.is_err() && cluster_arn.is_none() {
+                return Err(outside::no_vpc(&settings.home.region));
+            }
+            found?;
         }
-        let network = network(&cluster_arn.region)?;
-        let brokers = if cluster.kind == SERVERLESS {
-            Cow::Owned(serverless::brokers(settings, facts, cluster)?)
-        } else {
-            Cow::Borrowed(facts.brokers.found().map_or(&[][..], Vec::as_slice))
+        let network = cluster_arn.map_or_else(
+            || Ok(facts.networks.get(&settings.home.region)),
+            |arn| network(&arn.region).map(Some),
+        )?;
+        let brokers = match cluster {
+            Some(cluster) if cluster.kind == SERVERLESS => Cow::Owned(serverless::brokers(settings, facts, cluster)?),
+            Some(_) => Cow::Borrowed(facts.brokers.found().map_or(&[][..], Vec::as_slice)),
+            None => Cow::Borrowed(&[][..]),
         };
-        if brokers.is_empty() {
+        if let Some(arn) = cluster_arn.filter(|_| brokers.is_empty()) {
             return Err(PlanError::Missing {
-                what: format!("the brokers of {}", cluster_arn.name()),
+                what: format!("the brokers of {}", arn.name()),
             });
         }
         if let Some(broker) = brokers.iter().find(|broker| broker.subnet.is_empty()) {
@@ -117,12 +138,17 @@ impl<'a> Seen<'a> {
         Ok(Self {
             settings,
             cluster,
+            servers: &facts.servers,
             brokers,
             networks: &facts.networks,
             network_stacks: &facts.network_stacks,
-            subnets: network.subnets.found().map_or(&[], Vec::as_slice),
-            groups: network.security_groups.found().map_or(&[], Vec::as_slice),
-            properties: facts.configuration.found(),
+            subnets: network
+                .and_then(|network| network.subnets.found())
+                .map_or(&[], Vec::as_slice),
+            groups: network
+                .and_then(|network| network.security_groups.found())
+                .map_or(&[], Vec::as_slice),
+            properties: facts.configuration.found().filter(|_| cluster.is_some()),
             concurrency: facts.concurrency.as_ref().and_then(Fact::found),
             functions: facts.functions().filter(|_| stack.is_some()).collect(),
             stack,
@@ -138,6 +164,19 @@ impl<'a> Seen<'a> {
         wanted.chain(deployed).find_map(|id| stack.variable(id, name))
     }
 
+    /// The cluster, for what is only decided where it is one of MSK.
+    pub(super) fn msk(&self) -> Result<&'a Cluster, PlanError> {
+        self.cluster.ok_or_else(|| PlanError::Missing {
+            what: "the cluster".to_owned(),
+        })
+    }
+
+    /// Whether the stack was deployed for a Kafka that is not MSK.
+    pub(super) fn deployed_outside(&self) -> bool {
+        let stack = self.stack.as_ref();
+        stack.is_some_and(|stack| stack.output("BootstrapServers").is_some())
+    }
+
     /// Whether what is said of a pipeline has to say of which.
     pub(super) fn several(&self) -> bool {
         self.pipelines.len() > 1
@@ -150,7 +189,7 @@ impl<'a> Seen<'a> {
 
     /// A topic that an earlier deployment of the stack had a network stack make.
     pub(super) fn topic_elsewhere(&self, name: &str) -> Option<NeededTopic> {
-        let cluster = &self.settings.cluster.value;
+        let cluster = &self.settings.cluster()?.value;
         let mut topics = topics_of(self.network_stacks.values(), &self.user()).into_iter();
         topics.find(|topic| topic.name == name && topic.cluster == cluster.as_str())
     }
@@ -172,13 +211,21 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// What is known of a topic of a Kafka that is not MSK.
+static UNTOLD: LazyLock<Fact<Topic>> = LazyLock::new(|| {
+    Fact::Unreadable(Unreadable {
+        missing_action: None,
+        message: "nothing of AWS tells of the topics of a Kafka that is not MSK".to_owned(),
+    })
+});
+
 impl<'a> One<'a> {
-    fn check(settings: &'a PipelineSettings, facts: &'a Facts) -> Result<Self, PlanError> {
+    fn check(settings: &'a PipelineSettings, facts: &'a Facts, of_msk: bool) -> Result<Self, PlanError> {
         let arn = &settings.stream.value;
         let missing = |what: String| move || PlanError::Missing { what };
         let stream = facts.pipelines.get(arn.as_str()).and_then(|seen| seen.stream.found());
         let topic = |name: &str, what: &str| {
-            let topic = facts.topics.get(name);
+            let topic = facts.topics.get(name).or_else(|| (!of_msk).then_some(&*UNTOLD));
             topic.ok_or_else(missing(format!("the {what} {name}")))
         };
         let mapped = settings.mapped_topics().into_iter();
@@ -319,12 +366,19 @@ fn standing<'a>(
 
 /// Refuses facts of other pipelines: they prove nothing about these.
 pub(crate) fn same_pipelines(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
-    let seen = [
-        (
-            "cluster",
-            facts.cluster.found().map(|cluster| cluster.arn.as_str()),
-            settings.cluster.value.as_str(),
+    let servers: Vec<String> = facts.servers.iter().map(Server::text).collect();
+    let servers = Some(servers.join(",")).filter(|servers| !servers.is_empty());
+    let cluster = facts.cluster.found().map(|cluster| cluster.arn.as_str());
+    let kafka = match &settings.kafka {
+        Kafka::Cluster(wanted) => ("cluster", cluster.or(servers.as_deref()), wanted.value.to_string()),
+        Kafka::BootstrapServers(wanted) => (
+            "Kafka",
+            Some(servers.as_deref().or(cluster).unwrap_or("that nobody named")),
+            wanted.value.to_string(),
         ),
+    };
+    let seen = [
+        (kafka.0, kafka.1, kafka.2.as_str()),
         (
             "account",
             facts.account.found().map(String::as_str),
@@ -350,7 +404,8 @@ pub(crate) fn same_pipelines(settings: &Settings, facts: &Facts) -> Result<(), P
     });
     // Facts that were taken without a topic of a map, or the dead-letter topic, are of the same pipeline, and know too little.
     let own = settings.pipelines.iter().map(|pipeline| pipeline.topic.value.as_str());
-    let own = own.filter(|name| !facts.topics.contains_key(*name));
+    let of_msk = settings.cluster().is_some();
+    let own = own.filter(|name| of_msk && !facts.topics.contains_key(*name));
     let own = own.map(|name| ("topic", Some(topics_known.as_str()), name));
     let topics = settings.pipelines.iter().flat_map(PipelineSettings::topics);
     let topics = topics.filter_map(|name| {
@@ -374,7 +429,7 @@ pub(crate) fn same_pipelines(settings: &Settings, facts: &Facts) -> Result<(), P
 
 /// All that is needed and could not be read, at once.
 fn blind(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
-    let (cluster_region, function_region) = (&settings.cluster.value.region, &settings.home.region);
+    let (cluster_region, function_region) = (settings.brokers_region(), settings.home.region.as_str());
     let mut needed: Vec<(String, Option<&Unreadable>)> = vec![
         ("cluster".to_owned(), facts.cluster.unreadable()),
         ("brokers".to_owned(), facts.brokers.unreadable()),
@@ -399,7 +454,7 @@ fn blind(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
                 (name("networkAcls"), network.network_acls.unreadable()),
             ]);
         }
-        if of_cluster {
+        if of_cluster && (settings.cluster().is_some() || settings.security_group.is_some()) {
             needed.push((name("securityGroups"), network.security_groups.unreadable()));
         }
     }

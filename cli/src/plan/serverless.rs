@@ -12,7 +12,7 @@ pub(super) const SERVERLESS: &str = "SERVERLESS";
 
 /// The network interfaces of the VPC that the function is in, or will be in, as brokers of which AWS doesn't say the addresses.
 pub(super) fn brokers(settings: &Settings, facts: &Facts, cluster: &Cluster) -> Result<Vec<Broker>, PlanError> {
-    let region = &settings.cluster.value.region;
+    let region = settings.brokers_region();
     let network = facts.networks.get(region);
     let subnets = network.and_then(|network| network.subnets.found());
     let subnets = subnets.map_or(&[][..], Vec::as_slice);
@@ -33,11 +33,11 @@ pub(super) fn brokers(settings: &Settings, facts: &Facts, cluster: &Cluster) -> 
     let named = settings.vpc.as_ref().map(|setting| setting.value.as_str());
     let named = named.or_else(|| settings.subnets.as_ref().and_then(|setting| vpc_of(&setting.value)));
     let elsewhere = named.filter(|vpc| !own.contains_key(vpc));
-    if settings.home.region != *region || elsewhere.is_some() {
+    if settings.home.region != region || elsewhere.is_some() {
         return Err(PlanError::ServerlessElsewhere {
             there: elsewhere.map_or_else(|| settings.home.region.clone(), str::to_owned),
             own: own.keys().map(|vpc| (*vpc).to_owned()).collect(),
-            region: region.clone(),
+            region: region.to_owned(),
         });
     }
     let deployed = facts.functions().find_map(|function| vpc_of(&function.subnets));

@@ -1,6 +1,7 @@
 //! The plan from the facts of examples/same-vpc, spoilt in one thing a row; and what must hold for every plan.
 
 mod needs;
+mod outside;
 pub(crate) mod several;
 mod stability;
 mod table;
@@ -12,7 +13,7 @@ use super::*;
 use crate::arn::{Arn, Kind};
 use crate::facts::network::{RouteTable, Subnet};
 use crate::facts::{Cluster, Fact, Function, Network, Owner, Stack, Stream, Topic, Unreadable};
-use crate::settings::{Home, OnPoison, Payload, PipelineSettings, Setting, Source, StartingPosition};
+use crate::settings::{Home, Kafka, OnPoison, Payload, PipelineSettings, Setting, Source, StartingPosition};
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0-3";
@@ -33,7 +34,8 @@ pub(crate) fn settings() -> Settings {
     let stream = chosen(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
         home: Home::of(&stream.value),
-        cluster: chosen(Arn::parse(Kind::Cluster, CLUSTER).unwrap()),
+        kafka: Kafka::Cluster(chosen(Arn::parse(Kind::Cluster, CLUSTER).unwrap())),
+        broker_cidrs: None,
         stack: default("k2m-orders".to_owned()),
         authentication: None,
         secret: None,

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::error::PlanError;
 use super::notes::{Notes, why};
+use super::outside;
 use super::seen::{One, Seen, Standing};
 use super::serverless::SERVERLESS;
 use super::{DeadLetterTopic, MappedTopic, NewTopic, PlannedCluster};
@@ -100,8 +101,10 @@ pub(super) fn mapped(
             partitions_why: partitions_why(settings, shards, brokers),
             max_message_bytes: None,
         };
-        let limit = limit_of(fact.found(), |name| seen.property(name));
-        room(one, name, limit, notes);
+        if seen.cluster.is_some() {
+            let limit = limit_of(fact.found(), |name| seen.property(name));
+            room(one, name, limit, notes);
+        }
         Ok(MappedTopic {
             name: name.to_owned(),
             id,
@@ -260,6 +263,18 @@ impl Wanted<'_> {
     ) -> Result<Option<NewTopic>, PlanError> {
         let name = self.name;
         let settings = one.settings;
+        if seen.cluster.is_none() {
+            // As many replicas as is usual: nobody says how many brokers there are.
+            let shape = (
+                self.shape.0,
+                settings
+                    .topic_replication_factor
+                    .as_ref()
+                    .map_or(3, |setting| setting.value),
+            );
+            outside::topic((self.about, name, &self.why), shape, one, cluster, notes)?;
+            return Ok(None);
+        }
         if let Some((maker, id, stands)) = maker(seen, name)
             && id != self.logical_id
             && (stands || self.fact.is_absent())
@@ -445,7 +460,7 @@ impl Wanted<'_> {
                 command: self.command(cluster, self.shape),
             });
         }
-        if let Some(reason) = unmakable(seen.cluster) {
+        if let Some(reason) = seen.cluster.and_then(unmakable) {
             return Err(PlanError::CannotMakeTopic {
                 topic: name.to_owned(),
                 reason,
@@ -455,7 +470,7 @@ impl Wanted<'_> {
         if let Some(setting) = settings
             .topic_replication_factor
             .as_ref()
-            .filter(|setting| seen.cluster.is_express() && setting.value != EXPRESS_REPLICAS)
+            .filter(|setting| seen.cluster.is_some_and(Cluster::is_express) && setting.value != EXPRESS_REPLICAS)
         {
             let reason =
                 format!("Express brokers keep {EXPRESS_REPLICAS} replicas of everything; leave the setting out");
@@ -516,19 +531,29 @@ impl Wanted<'_> {
         })
     }
 
-    fn command(&self, cluster: &PlannedCluster, (partitions, replication_factor): (u32, u32)) -> String {
-        let (mut command, file) = create_command(
-            &cluster.bootstrap_servers,
-            cluster.authentication,
-            self.name,
-            partitions,
-            replication_factor,
-        );
-        if let Some(bytes) = self.max_message_bytes {
-            command = command.option("--config", &format!("max.message.bytes={bytes}"));
-        }
-        with_hint((command, file))
+    fn command(&self, cluster: &PlannedCluster, shape: (u32, u32)) -> String {
+        command(cluster, self.name, shape, self.max_message_bytes)
     }
+}
+
+/// Kafka's own command that makes a topic, with what its client.properties hold where it needs some.
+pub(super) fn command(
+    cluster: &PlannedCluster,
+    name: &str,
+    (partitions, replication_factor): (u32, u32),
+    max_message_bytes: Option<u64>,
+) -> String {
+    let (mut command, file) = create_command(
+        &cluster.bootstrap_servers,
+        cluster.authentication,
+        name,
+        partitions,
+        replication_factor,
+    );
+    if let Some(bytes) = max_message_bytes {
+        command = command.option("--config", &format!("max.message.bytes={bytes}"));
+    }
+    with_hint((command, file))
 }
 
 /// Partitions and replicas of a topic that is made.
@@ -720,6 +745,10 @@ fn retention_hours(one: &One, seen: &Seen) -> Option<u64> {
 
 /// Warns where the topic can't hold what the stream does.
 fn limits(one: &One, seen: &Seen, notes: &mut Notes) {
+    // Of another Kafka's topics nobody knows them.
+    if seen.cluster.is_none() {
+        return;
+    }
     let settings = one.settings;
     let name = &settings.topic.value;
     let kept = u64::from(one.stream.retention_hours);

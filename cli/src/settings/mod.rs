@@ -5,11 +5,13 @@ mod file;
 pub(crate) mod parse;
 mod payload;
 mod resolve;
+mod servers;
 mod table;
 
 use std::fmt;
 
 use clap::ValueEnum;
+use ipnet::Ipv4Net;
 use serde::Serialize;
 
 pub use file::{Entry, File, FileError, FilePipeline, SIZE_LIMIT};
@@ -18,6 +20,7 @@ pub use resolve::{
     ChosenStack, Environment, LocalSettings, SettingsError, Sources, StackOutputs, resolve, resolve_deployed,
     resolve_local, resolve_stack,
 };
+pub use servers::{ServerName, Servers};
 pub use table::{Preset, Row, Shape, TABLE};
 
 use crate::arn::{Arn, SecretArn};
@@ -153,8 +156,11 @@ pub struct Settings {
     /// Where the streams are, and so the stack.
     #[serde(skip)]
     pub home: Home,
-    /// The cluster to write to.
-    pub cluster: Setting<Arn>,
+    /// Where records go.
+    #[serde(flatten)]
+    pub kafka: Kafka,
+    /// Blocks that the brokers' addresses are in, of a Kafka that is not MSK; those of the servers' names by default.
+    pub broker_cidrs: Option<Setting<Vec<Ipv4Net>>>,
     /// The CloudFormation stack; `k2m-<stream>` by default, where there is one stream.
     pub stack: Setting<String>,
     /// How the brokers are spoken to; the best that the cluster has by default.
@@ -184,6 +190,16 @@ pub struct Settings {
     /// Streams of k2m.yaml's pipelines that `--stream` or its variable leaves out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<Arn>,
+}
+
+/// Where records go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kafka {
+    /// A cluster of MSK.
+    Cluster(Setting<Arn>),
+    /// A Kafka that is not MSK, by servers to begin with.
+    BootstrapServers(Setting<Servers>),
 }
 
 /// The partition, the region and the account of all streams of a stack.
@@ -262,6 +278,28 @@ pub struct PipelineSettings {
 }
 
 impl Settings {
+    /// The cluster to write to, where it is one of MSK.
+    pub const fn cluster(&self) -> Option<&Setting<Arn>> {
+        match &self.kafka {
+            Kafka::Cluster(cluster) => Some(cluster),
+            Kafka::BootstrapServers(_) => None,
+        }
+    }
+
+    /// The servers to begin with, where the Kafka is not MSK.
+    pub const fn servers(&self) -> Option<&Setting<Servers>> {
+        match &self.kafka {
+            Kafka::Cluster(_) => None,
+            Kafka::BootstrapServers(servers) => Some(servers),
+        }
+    }
+
+    /// The region of the networks that lead to the brokers: the cluster's, else the streams'.
+    pub fn brokers_region(&self) -> &str {
+        self.cluster()
+            .map_or(&self.home.region, |cluster| &cluster.value.region)
+    }
+
     /// What is of the only pipeline.
     #[cfg(test)]
     pub(crate) fn one(&mut self) -> &mut PipelineSettings {

@@ -5,14 +5,15 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use ipnet::Ipv4Net;
 use k2m_handler::payload::{Split, Timestamp};
 use thiserror::Error;
 
 use super::parse::{Position, Target};
 use super::table::{self, Declared, Preset, Row};
 use super::{
-    Access, Authentication, Entry, File, FileError, FilePipeline, Home, OnPoison, Payload, PipelineSettings, Setting,
-    Settings, Source, StartingPosition, default_dead_letter_topic, parse, shown,
+    Access, Authentication, Entry, File, FileError, FilePipeline, Home, Kafka, OnPoison, Payload, PipelineSettings,
+    Setting, Settings, Source, StartingPosition, default_dead_letter_topic, parse, shown,
 };
 use crate::args::SettingsArgs;
 use crate::arn::{Arn, PlaceError, SecretArn, fit};
@@ -106,8 +107,8 @@ pub enum SettingsError {
     NoStack,
     /// No stack that could say what the settings don't.
     #[error(
-        "no stack {stack} of k2m is in {region}, so it doesn't say which stream and which cluster it joins: give --stream ARN and --cluster ARN, or \
-         another --stack or --region"
+        "no stack {stack} of k2m is in {region}, so it doesn't say which stream and which cluster it joins: give --stream ARN and --cluster ARN (or \
+         --bootstrap-servers), or another --stack or --region"
     )]
     StackAbsent {
         /// Its name.
@@ -128,6 +129,24 @@ pub enum SettingsError {
     /// k2m.yaml holds something else.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A cluster of MSK and a Kafka that is not, with the same strength.
+    #[error(
+        "{cluster} names a cluster of MSK, and {servers} the servers of a Kafka that is not: records go to one of them; leave one out"
+    )]
+    TwoKafkas {
+        /// Who names the cluster.
+        cluster: String,
+        /// Who names the servers.
+        servers: String,
+    },
+    /// Blocks of brokers that MSK knows better.
+    #[error(
+        "{setting} is given, but where the brokers of a cluster of MSK are, MSK says: give --bootstrap-servers with it, or leave it out"
+    )]
+    UnusedBlocks {
+        /// Who gives them.
+        setting: String,
+    },
     /// The stream and the cluster don't fit together.
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -329,12 +348,18 @@ impl SettingsError {
 
 fn missing(rows: &[Row]) -> String {
     let each = |of: &dyn Fn(&Row) -> String, between: &str| rows.iter().map(of).collect::<Vec<_>>().join(between);
+    let cluster = rows.iter().any(|row| row.name == table::CLUSTER.row.name);
     format!(
-        "no {}: give {}, set {}, or write {} in k2m.yaml; `k2m init` asks for what is missing",
+        "no {}: give {}, set {}, or write {} in k2m.yaml; `k2m init` asks for what is missing{}",
         each(&|row| row.name.to_owned(), " and no "),
         each(&|row| format!("{} ARN", row.flag()), " and "),
         each(&Row::variable, " and "),
         each(&|row| format!("`{}: ARN`", row.name), " and "),
+        if cluster {
+            "; a Kafka that is not MSK is named with --bootstrap-servers HOST:PORT in place of a cluster"
+        } else {
+            ""
+        },
     )
 }
 
@@ -490,6 +515,20 @@ impl<'a> Of<'a> {
             value,
             source: position.source,
         })
+    }
+
+    /// Blocks of brokers, unless a cluster of MSK that a stronger source names has taken the servers' place.
+    fn blocks(&self, kafka: &Kafka) -> Result<Option<Setting<Vec<Ipv4Net>>>, SettingsError> {
+        let blocks = self.find(&table::BROKER_CIDRS)?;
+        let Kafka::Cluster(cluster) = kafka else {
+            return Ok(blocks);
+        };
+        match blocks.filter(|blocks| strength(&blocks.source) >= strength(&cluster.source)) {
+            None => Ok(None),
+            Some(blocks) => Err(SettingsError::UnusedBlocks {
+                setting: named(&table::BROKER_CIDRS.row, &blocks.source),
+            }),
+        }
     }
 
     /// The secret, unless the way of authentication shows none, or a stronger source has chosen another way than the one that the secret is for.
@@ -684,9 +723,25 @@ impl<'a> Sources<'a> {
         Ok(self.streams()?.into_iter().map(|(stream, _)| stream.value).collect())
     }
 
-    /// The ARN of the cluster, where it is chosen already.
-    pub fn cluster(&self) -> Result<Option<Setting<Arn>>, SettingsError> {
-        self.all().find(&table::CLUSTER)
+    /// Where records go, where that is chosen already. A stronger source takes the place of a weaker one that names the other.
+    pub fn kafka(&self) -> Result<Option<Kafka>, SettingsError> {
+        let all = self.all();
+        let (cluster, servers) = (&table::CLUSTER, &table::BOOTSTRAP_SERVERS);
+        let by_servers = match (all.given(&cluster.row), all.given(&servers.row)) {
+            (Some(one), Some(other)) if strength(&one.source) == strength(&other.source) => {
+                return Err(SettingsError::TwoKafkas {
+                    cluster: named(&cluster.row, &one.source),
+                    servers: named(&servers.row, &other.source),
+                });
+            }
+            (Some(one), Some(other)) => strength(&other.source) > strength(&one.source),
+            (_, other) => other.is_some(),
+        };
+        if by_servers {
+            Ok(all.find(servers)?.map(Kafka::BootstrapServers))
+        } else {
+            Ok(all.find(cluster)?.map(Kafka::Cluster))
+        }
     }
 
     /// The name of the topic, where it is chosen already.
@@ -790,10 +845,12 @@ fn of_stack<'a>(
 ) -> Result<(Settings, Access), SettingsError> {
     let all = sources.all();
     let chosen = sources.streams()?;
+    let kafka = sources.kafka();
     let rows: Vec<Row> = table::TABLE
         .iter()
         .filter(|row| row.default == Preset::Required && all.given(row).is_none())
         .filter(|row| row.name != table::STREAM.row.name || chosen.is_empty())
+        .filter(|row| row.name != table::CLUSTER.row.name || matches!(kafka, Ok(None)))
         .copied()
         .collect();
     let [(first, _), others @ ..] = chosen.as_slice() else {
@@ -811,8 +868,12 @@ fn of_stack<'a>(
             here: place(&home.region, &home.account),
         });
     }
-    let cluster = all.need(&table::CLUSTER)?;
-    fit(&first.value, &cluster.value)?;
+    let kafka = kafka?.ok_or_else(|| SettingsError::Missing {
+        rows: vec![table::CLUSTER.row],
+    })?;
+    if let Kafka::Cluster(cluster) = &kafka {
+        fit(&first.value, &cluster.value)?;
+    }
     let access = all.access(Some(&home))?;
     let stack = match all.find(&table::STACK)? {
         Some(stack) => stack,
@@ -820,7 +881,7 @@ fn of_stack<'a>(
         None => {
             return Err(SettingsError::NoStackName {
                 count: chosen.len(),
-                proposed: default_stack_name(cluster.value.name()),
+                proposed: default_stack_name(like(Some(&kafka))),
             });
         }
     };
@@ -858,12 +919,22 @@ fn of_stack<'a>(
         public_access: all.need(&table::PUBLIC_ACCESS)?,
         private_connectivity: all.find(&table::PRIVATE_CONNECTIVITY)?,
         secrets_endpoint: all.find(&table::SECRETS_ENDPOINT)?,
+        broker_cidrs: all.blocks(&kafka)?,
         home,
-        cluster,
+        kafka,
         stack,
         pipelines,
     };
     Ok((settings, access))
+}
+
+/// What a stack of several streams may be named after.
+fn like(kafka: Option<&Kafka>) -> &str {
+    match kafka {
+        Some(Kafka::Cluster(cluster)) => cluster.value.name(),
+        Some(Kafka::BootstrapServers(_)) => "kafka",
+        None => "streams",
+    }
 }
 
 /// Refuses a topic that was said once for several streams.
@@ -1048,12 +1119,14 @@ pub fn resolve_deployed(sources: Sources<'_>, stack: &StackOutputs) -> Result<(S
         .collect();
     let mut flags = sources.flags.clone();
     let all = sources.all();
-    for (flag, row, found) in [
-        (&mut flags.cluster, &table::CLUSTER.row, output("Cluster")),
-        (&mut flags.stack, &table::STACK.row, Some(stack.stack.clone())),
-    ] {
-        if all.given(row).is_none() {
-            *flag = found;
+    if all.given(&table::STACK.row).is_none() {
+        flags.stack = Some(stack.stack.clone());
+    }
+    if all.given(&table::CLUSTER.row).is_none() && all.given(&table::BOOTSTRAP_SERVERS.row).is_none() {
+        flags.cluster = output("Cluster");
+        flags.bootstrap_servers = output("BootstrapServers");
+        if all.given(&table::BROKER_CIDRS.row).is_none() {
+            flags.broker_cidrs = output("BrokerCidrs");
         }
     }
     if sources.streams()?.is_empty() {
@@ -1077,20 +1150,24 @@ pub fn resolve_stack(sources: Sources<'_>) -> Result<ChosenStack, SettingsError>
         (None, [(stream, _)]) => default(default_stack_name(stream.value.name())),
         (None, []) => return Err(SettingsError::NoStack),
         (None, many) => {
-            let cluster = sources.cluster()?;
-            let like = cluster.as_ref().map_or("streams", |cluster| cluster.value.name());
             return Err(SettingsError::NoStackName {
                 count: many.len(),
-                proposed: default_stack_name(like),
+                proposed: default_stack_name(like(sources.kafka()?.as_ref())),
             });
         }
     };
     let (region, account) = home.map(|home| (home.region, home.account)).unzip();
+    let region = region.or_else(|| access.region.clone());
     Ok(ChosenStack {
         name,
-        region: region.or_else(|| access.region.clone()),
         account,
-        cluster_region: sources.cluster()?.map(|cluster| cluster.value.region),
+        cluster_region: match sources.kafka()? {
+            Some(Kafka::Cluster(cluster)) => Some(cluster.value.region),
+            // Nothing of the stack's is anywhere else.
+            Some(Kafka::BootstrapServers(_)) => region.clone(),
+            None => None,
+        },
+        region,
         access,
     })
 }

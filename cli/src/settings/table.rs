@@ -4,10 +4,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use ipnet::Ipv4Net;
 use k2m_handler::payload::{Compression, Decode, Key, Pointer, Timestamp, ValueForm};
 
 use super::parse::{self, Position, Target, boolean, number};
 use super::payload::{self, Told};
+use super::servers::{self, Servers};
 use super::{Authentication, OnPoison};
 use crate::args::SettingsArgs;
 use crate::arn::{Arn, SecretArn};
@@ -73,8 +75,10 @@ impl Row {
 }
 
 /// Settings that all pipelines of a stack have in common: none of them can stand in one pipeline.
-pub(super) const OF_STACK: [&str; 15] = [
+pub(super) const OF_STACK: [&str; 17] = [
     "cluster",
+    "bootstrap_servers",
+    "broker_cidrs",
     "stack",
     "profile",
     "region",
@@ -142,6 +146,10 @@ settings! {
         "what is read, by a pipeline each; region and account come from it", parse::streams;
     CLUSTER = cluster: Text<Arn>, Required, "ARN of an MSK cluster",
         "where records go", parse::cluster;
+    BOOTSTRAP_SERVERS = bootstrap_servers: TextOrList<Servers>, Follows("none: `cluster` says where records go"), "`HOST:PORT`, or several; names or IPv4 addresses",
+        "in place of `cluster`: a Kafka that is not MSK, by servers to begin with", Servers::parse;
+    BROKER_CIDRS = broker_cidrs: List<Vec<Ipv4Net>>, Follows("the addresses of `bootstrap_servers`"), "IPv4 blocks such as `10.1.2.0/24`",
+        "with `bootstrap_servers`: where all brokers' addresses are, for proofs and rules; where this machine resolves names otherwise than the VPC does", servers::blocks;
     TOPIC = topic: Text<String>, Follows("the stream's name"), "1 to 249 letters, digits, `.`, `_`, `-`",
         "one stream, one topic: with several streams each pipeline has its own", parse::topic;
     STACK = stack: Text<String>, Follows("`k2m-<stream>`; with several streams none: to be given"), "1 to 128 letters, digits, `-`; a letter first",

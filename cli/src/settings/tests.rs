@@ -189,24 +189,42 @@ compression: zstd
 strict_order: true
 ";
 
+/// The same for a Kafka that is not MSK.
+fn all_outside() -> String {
+    let (before, rest) = ALL.split_once("cluster: ").unwrap();
+    let (_, after) = rest.split_once('\n').unwrap();
+    format!(
+        "{before}bootstrap_servers: [kafka-1.example.com:9092, '10.1.2.3:9093']\nbroker_cidrs: [10.1.2.0/24, 10.1.0.0/24]\n{after}"
+    )
+}
+
 #[test]
 fn file_flags_and_environment_say_the_same() {
-    let from_file = file(ALL);
-    assert_eq!(
-        from_file.entries.len(),
-        TABLE.len(),
-        "a setting is missing in the example"
-    );
+    let outside = all_outside();
+    let both = [("all-of-a-cluster", ALL), ("all-of-servers", outside.as_str())];
+    let said: BTreeSet<&str> = both
+        .iter()
+        .flat_map(|(_, text)| file(text).entries.into_keys())
+        .collect();
+    assert_eq!(said.len(), TABLE.len(), "a setting is missing in the examples");
+    for (name, text) in both {
+        the_same_from_everywhere(name, text);
+    }
+}
+
+fn the_same_from_everywhere(name: &str, all: &str) {
+    let from_file = file(all);
+    let rows = || TABLE.iter().filter(|row| from_file.entries.contains_key(row.name));
     let text = |name: &str| from_file.entries[name].text.clone();
-    let arguments: Vec<String> = TABLE.iter().flat_map(|row| [row.flag(), text(row.name)]).collect();
+    let arguments: Vec<String> = rows().flat_map(|row| [row.flag(), text(row.name)]).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let variables: Vec<(String, String)> = TABLE.iter().map(|row| (row.variable(), text(row.name))).collect();
+    let variables: Vec<(String, String)> = rows().map(|row| (row.variable(), text(row.name))).collect();
     let variables: Vec<(&str, &str)> = variables
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let sources = [
-        resolved(&[], &[], Some(ALL)).unwrap(),
+        resolved(&[], &[], Some(all)).unwrap(),
         resolved(&arguments, &[], None).unwrap(),
         resolved(&[], &variables, None).unwrap(),
     ];
@@ -217,7 +235,12 @@ fn file_flags_and_environment_say_the_same() {
             settings[name] = setting.clone();
         }
         settings.as_object_mut().unwrap().remove("pipelines");
-        for setting in settings.as_object_mut().unwrap().values_mut() {
+        for setting in settings
+            .as_object_mut()
+            .unwrap()
+            .values_mut()
+            .filter(|one| !one.is_null())
+        {
             setting.as_object_mut().unwrap().remove("source");
         }
         (settings, access.clone())
@@ -225,7 +248,7 @@ fn file_flags_and_environment_say_the_same() {
     let [yaml, flag, variable] = sources.each_ref().map(values);
     assert_eq!(yaml, flag);
     assert_eq!(yaml, variable);
-    insta::assert_json_snapshot!(yaml.0);
+    insta::assert_json_snapshot!(name, yaml.0);
     assert_eq!(
         yaml.1,
         Access {
@@ -239,9 +262,55 @@ fn file_flags_and_environment_say_the_same() {
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn what_cannot_be_is_refused_with_the_reason() {
     let (long, longest) = ("x".repeat(300), "x".repeat(249));
+    let many_servers: Vec<String> = (1..=51).map(|number| format!("kafka-{number}:9092")).collect();
+    let many_servers = many_servers.join(",");
+    let many_blocks: Vec<String> = (1..=21).map(|number| format!("10.{number}.0.0/24")).collect();
+    let many_blocks = many_blocks.join(",");
     let cases: &[&[&str]] = &[
         &["--stream", "orders"],
         &["--cluster", STREAM],
+        &["--bootstrap-servers", ""],
+        &["--bootstrap-servers", "kafka"],
+        &["--bootstrap-servers", "kafka:9092,"],
+        &["--bootstrap-servers", ":9092"],
+        &["--bootstrap-servers", "kafka:"],
+        &["--bootstrap-servers", "kafka:0"],
+        &["--bootstrap-servers", "kafka:65536"],
+        &["--bootstrap-servers", "kafka:+9092"],
+        &["--bootstrap-servers", "kafka:9092/orders"],
+        &["--bootstrap-servers", "SASL_SSL://kafka:9092"],
+        &["--bootstrap-servers", "[2001:db8::1]:9092"],
+        &["--bootstrap-servers", "2001:db8::1:9092"],
+        &["--bootstrap-servers", "10.0.0.300:9092"],
+        &["--bootstrap-servers", "10.0.0:9092"],
+        &["--bootstrap-servers", "0.0.0.0:9092"],
+        &["--bootstrap-servers", "224.0.0.1:9092"],
+        &["--bootstrap-servers", "kafka-.example.com:9092"],
+        &["--bootstrap-servers", "kafka..com:9092"],
+        &["--bootstrap-servers", "ka fka:9092"],
+        &["--bootstrap-servers", "café\u{1b}[31m:9092"],
+        &["--bootstrap-servers", "kafka:9092,KAFKA:9092"],
+        &["--bootstrap-servers", &many_servers],
+        &["--bootstrap-servers", "kafka:9092", "--cluster", CLUSTER],
+        &["--broker-cidrs", "10.1.2.0/24"],
+        &["--broker-cidrs", "10.1.2.3", "--bootstrap-servers", "kafka:9092"],
+        &["--broker-cidrs", "10.1.2.3/24", "--bootstrap-servers", "kafka:9092"],
+        &["--broker-cidrs", "0.0.0.0/0", "--bootstrap-servers", "kafka:9092"],
+        &["--broker-cidrs", "10.1.2.0/33", "--bootstrap-servers", "kafka:9092"],
+        &["--broker-cidrs", "2001:db8::/32", "--bootstrap-servers", "kafka:9092"],
+        &[
+            "--broker-cidrs",
+            "10.1.2.0/24,10.1.2.0/24",
+            "--bootstrap-servers",
+            "kafka:9092",
+        ],
+        &[
+            "--broker-cidrs",
+            "10.1.2.0/24,10.1.0.0/16",
+            "--bootstrap-servers",
+            "kafka:9092",
+        ],
+        &["--broker-cidrs", &many_blocks, "--bootstrap-servers", "kafka:9092"],
         &["--topic", ""],
         &["--topic", ".."],
         &["--topic", "a b"],
@@ -379,7 +448,8 @@ fn what_cannot_be_is_refused_with_the_reason() {
         // Given twice, a flag would be refused for that.
         let mut arguments = case.to_vec();
         for (flag, value) in [("--stream", STREAM), ("--cluster", CLUSTER)] {
-            if !case.contains(&flag) {
+            let other = flag == "--cluster" && case.contains(&"--bootstrap-servers");
+            if !case.contains(&flag) && !other {
                 arguments.extend([flag, value]);
             }
         }
@@ -503,6 +573,87 @@ fn a_stack_is_found_with_little() {
 }
 
 #[test]
+fn the_stronger_of_a_cluster_and_servers_counts_and_of_equals_none() {
+    const SERVERS: &str = "kafka:9092";
+    let cluster = format!("cluster: {CLUSTER}");
+    let servers = format!("bootstrap_servers: {SERVERS}\nbroker_cidrs: 10.1.2.0/24");
+    let both = format!("{cluster}\n{servers}");
+    let mut text = String::new();
+    for (arguments, variables, yaml) in [
+        (&[][..], &[][..], cluster.as_str()),
+        (&[], &[], &servers),
+        (&["--bootstrap-servers", "other:9093"], &[], &cluster),
+        (&["--cluster", CLUSTER], &[], &servers),
+        (&[], &[("K2M_BOOTSTRAP_SERVERS", "other:9093")], &cluster),
+        (
+            &["--cluster", CLUSTER],
+            &[("K2M_BOOTSTRAP_SERVERS", "other:9093")],
+            &both,
+        ),
+        // What is overridden is not looked at.
+        (&["--cluster", CLUSTER], &[("K2M_BOOTSTRAP_SERVERS", "x")], &servers),
+        (&[], &[], &both),
+        (&["--cluster", CLUSTER, "--bootstrap-servers", SERVERS], &[], ""),
+        (&[], &[("K2M_CLUSTER", CLUSTER), ("K2M_BOOTSTRAP_SERVERS", SERVERS)], ""),
+        (&["--broker-cidrs", "10.1.2.0/24"], &[], &cluster),
+        (&["--cluster", CLUSTER, "--broker-cidrs", "10.1.2.0/24"], &[], &servers),
+        (&[], &[], ""),
+    ] {
+        let yaml = format!("stream: {STREAM}\n{yaml}\n");
+        let words = match resolved(arguments, variables, Some(&yaml)) {
+            Ok((settings, _)) => {
+                let blocks = settings.broker_cidrs.map(|blocks| format!(" in {:?}", blocks.value));
+                let kafka = match &settings.kafka {
+                    Kafka::Cluster(cluster) => format!("{} ({})", cluster.value, cluster.source),
+                    Kafka::BootstrapServers(servers) => format!("{} ({})", servers.value, servers.source),
+                };
+                format!("{kafka}{}", blocks.unwrap_or_default())
+            }
+            Err(error) => format!("exit {}: {error}", error.exit().code()),
+        };
+        writeln!(text, "{words}").unwrap();
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_stack_says_which_servers_it_was_made_for() {
+    let outputs = [
+        ("BootstrapServers", "kafka-1:9092,kafka-2:9092"),
+        ("BrokerCidrs", "10.1.2.0/24,10.1.3.0/24"),
+        ("Orders1Stream", STREAM),
+    ];
+    let stack = StackOutputs {
+        stack: "mine".to_owned(),
+        outputs: environment(&outputs),
+    };
+    let of = |arguments: &[&str]| {
+        let (flags, environment) = (flags(arguments), environment(&[]));
+        let sources = Sources {
+            flags: &flags,
+            environment: &environment,
+            file: None,
+        };
+        resolve_deployed(sources, &stack).unwrap().0
+    };
+    let found = of(&[]);
+    assert_eq!(found.servers().unwrap().value.to_string(), "kafka-1:9092,kafka-2:9092");
+    assert_eq!(found.broker_cidrs.unwrap().value.len(), 2);
+    // What is said counts, whichever of the two it is.
+    assert_eq!(
+        of(&["--bootstrap-servers", "kafka-3:9092"])
+            .servers()
+            .unwrap()
+            .value
+            .to_string(),
+        "kafka-3:9092"
+    );
+    let moved = of(&["--cluster", CLUSTER]);
+    assert_eq!(moved.cluster().unwrap().value.as_str(), CLUSTER);
+    assert_eq!(moved.broker_cidrs, None);
+}
+
+#[test]
 fn a_stack_says_what_nothing_else_does() {
     let outputs = [
         ("Cluster", CLUSTER),
@@ -525,7 +676,7 @@ fn a_stack_says_what_nothing_else_does() {
         let (settings, _) = resolve_deployed(sources, stack)?;
         let ends = [
             settings.pipelines[0].stream.value.as_str(),
-            settings.cluster.value.as_str(),
+            settings.cluster().unwrap().value.as_str(),
         ];
         Ok(
             [&ends[..], &[&settings.pipelines[0].topic.value, &settings.stack.value]]

@@ -65,6 +65,27 @@ def seed_apart(*streams):
     return {**seeded_here, "vpc": vpc}
 
 
+def seed_outside(*streams):
+    """No cluster, and a VPC from which a virtual private gateway leads to where Kafka is."""
+    ec2 = client("ec2")
+    vpc = vpc_for_functions()
+    gateway = ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
+    ec2.attach_vpn_gateway(VpnGatewayId=gateway, VpcId=vpc)
+    for table in main_tables(vpc):
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="127.0.0.0/8", GatewayId=gateway)
+    return {"cluster": "", "group": "", "vpc": vpc, "streams": made_streams(streams)}
+
+
+def unroute():
+    """Takes the route to the virtual private gateway away."""
+    ec2 = client("ec2")
+    for table in ec2.describe_route_tables()["RouteTables"]:
+        for route in table["Routes"]:
+            if route.get("GatewayId", "").startswith("vgw-"):
+                ec2.delete_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock=route["DestinationCidrBlock"])
+    return {}
+
+
 @contextmanager
 def region(name):
     """Another region for what is asked meanwhile."""

@@ -84,6 +84,12 @@ impl Account {
         Self::with_kafka("seed_beside", streams)
     }
 
+    /// An account without a cluster, from one VPC of which a virtual private gateway leads to Kafka.
+    pub(crate) fn outside(streams: &[&str]) -> Self {
+        let kafka = KafkaCluster::builder().start().unwrap();
+        Self::of(AwsEmulator::start().unwrap(), Some(kafka), "seed_outside", streams)
+    }
+
     fn with_kafka(seed: &str, streams: &[&str]) -> Self {
         let kafka = KafkaCluster::builder().start().unwrap();
         let servers = kafka.bootstrap_servers();

@@ -7,6 +7,7 @@ mod bad_input;
 mod diagnosis;
 mod driver;
 mod networks;
+mod outside;
 mod private;
 mod proxy;
 mod secrets;

@@ -69,12 +69,22 @@ pub(super) fn render(flags: &SettingsArgs, file: Option<&File>) -> Result<(Strin
         let flag = (row.flag_value)(flags);
         let kept = file
             .and_then(|file| file.entries.get(row.name))
-            .filter(|_| !(row.name == "starting_timestamp" && moved(flags)));
+            .filter(|_| !(row.name == "starting_timestamp" && moved(flags)))
+            .filter(|_| !elsewhere(flags, row.name));
         if let Some(text) = flag.or(kept.map(|entry| Cow::Borrowed(entry.text.as_str()))) {
             settings.insert(row.name.into(), value(row, &text)?);
         }
     }
     Ok((format!("{HEADER}{}", serde_yaml::to_string(&settings)?), settings))
+}
+
+/// Whether a flag says that records go to another kind of Kafka than this setting is of.
+fn elsewhere(flags: &SettingsArgs, setting: &str) -> bool {
+    match setting {
+        "cluster" => flags.bootstrap_servers.is_some(),
+        "bootstrap_servers" | "broker_cidrs" => flags.cluster.is_some(),
+        _ => false,
+    }
 }
 
 /// Whether a flag puts the starting position where no time belongs to it.

@@ -34,17 +34,14 @@ impl fmt::Display for Digest<'_> {
         for (arn, seen) in self.pipelines() {
             row(f, "stream", arn.name(), &seen.stream, stream)?;
         }
-        row(f, "cluster", question.cluster.name(), &facts.cluster, cluster)?;
-        row(f, "brokers", "", &facts.brokers, |brokers| self::brokers(brokers))?;
-        row(f, "configuration", "", &facts.configuration, |settings| {
-            let automatic = settings
-                .get("auto.create.topics.enable")
-                .map_or("not set", String::as_str);
-            format!(
-                "{}; auto.create.topics.enable {automatic}",
-                count(settings.len(), "property", "properties")
-            )
-        })?;
+        for server in &facts.servers {
+            row(f, "server", &server.text(), &server.addresses, |addresses| {
+                addresses.join(", ")
+            })?;
+        }
+        if let Some(arn) = &question.cluster {
+            of_msk(f, arn, facts)?;
+        }
         for (name, fact) in &facts.topics {
             row(f, "topic", name, fact, topic)?;
         }
@@ -72,6 +69,21 @@ impl fmt::Display for Digest<'_> {
         }
         unreadable(f, facts)
     }
+}
+
+/// What MSK tells.
+fn of_msk(f: &mut fmt::Formatter<'_>, arn: &Arn, facts: &Facts) -> fmt::Result {
+    row(f, "cluster", arn.name(), &facts.cluster, cluster)?;
+    row(f, "brokers", "", &facts.brokers, |brokers| self::brokers(brokers))?;
+    row(f, "configuration", "", &facts.configuration, |settings| {
+        let automatic = settings
+            .get("auto.create.topics.enable")
+            .map_or("not set", String::as_str);
+        format!(
+            "{}; auto.create.topics.enable {automatic}",
+            count(settings.len(), "property", "properties")
+        )
+    })
 }
 
 impl<'a> Digest<'a> {

@@ -8,7 +8,7 @@ use crate::arn::{Arn, Kind};
 use crate::aws::Question;
 use crate::facts::cluster::Authentication;
 use crate::facts::network::{Rule, RulePeer, SecurityGroup, Subnet, Vpc};
-use crate::facts::{Broker, Cluster, Fact, Network, Owner, PipelineFacts, Stream, Topic, Unreadable};
+use crate::facts::{Broker, Cluster, Fact, Network, Owner, PipelineFacts, Server, Stream, Topic, Unreadable};
 
 fn found<T>(value: T) -> Fact<T> {
     Fact::Found { value }
@@ -29,7 +29,7 @@ fn question() -> Question {
     Question {
         region: "eu-west-1".to_owned(),
         streams: vec![Arn::parse(Kind::Stream, stream).unwrap()],
-        cluster: Arn::parse(Kind::Cluster, cluster).unwrap(),
+        cluster: Some(Arn::parse(Kind::Cluster, cluster).unwrap()),
         topics: BTreeSet::from([TOPIC.to_owned()]),
         stack: "k2m-orders".to_owned(),
         vpc: None,
@@ -54,8 +54,9 @@ fn facts() -> Facts {
         taken_at: "2026-01-02T03:04:05Z".to_owned(),
         account: found("123456789012".to_owned()),
         concurrency: None,
+        servers: Vec::new(),
         cluster: found(Cluster {
-            arn: question.cluster.to_string(),
+            arn: question.cluster.as_ref().unwrap().to_string(),
             kind: "PROVISIONED".to_owned(),
             state: "ACTIVE".to_owned(),
             kafka_version: Some("3.6.0".to_owned()),
@@ -179,6 +180,40 @@ fn what_people_see() {
         writeln!(text, "== {name}\n{}", shown(&facts)).unwrap();
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_kafka_that_is_not_msk_is_shown_by_its_servers() {
+    let mut question = question();
+    question.cluster = None;
+    question.topics.clear();
+    let mut facts = facts();
+    (facts.cluster, facts.brokers) = (Fact::Absent, Fact::Absent);
+    facts.topics.clear();
+    let server = |host: &str, addresses| Server {
+        host: host.to_owned(),
+        port: 9092,
+        addresses,
+    };
+    facts.servers = vec![
+        server("kafka-1", found(vec!["10.9.0.5".to_owned(), "10.9.0.6".to_owned()])),
+        server("kafka-2", Fact::Absent),
+        server(
+            "kafka-3",
+            Fact::Unreadable(Unreadable {
+                missing_action: None,
+                message: "kafka-3 was not resolved within 5 s".to_owned(),
+            }),
+        ),
+    ];
+    let digest = Digest {
+        question: &question,
+        facts: &facts,
+    };
+    insta::assert_snapshot!(format!("{digest}exit {}\n", exit(&facts).code()));
+    // What is written is read again.
+    let text = serde_json::to_string(&facts).unwrap();
+    assert_eq!(serde_json::from_str::<Facts>(&text).unwrap(), facts);
 }
 
 #[test]

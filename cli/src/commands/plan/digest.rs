@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::network::Proof;
 use crate::plan::change::{Change, NetworkChange};
 use crate::plan::{Pipeline, Plan};
 
@@ -38,8 +39,11 @@ impl fmt::Display for Digest {
             of = &decision.pipeline;
             row(f, decision.about, &decision.choice, &decision.why)?;
         }
-        writeln!(f, "\nProven, there and back:")?;
-        reached(f, plan)?;
+        // Of the internet nothing is.
+        if !plan.proofs.is_empty() {
+            writeln!(f, "\nProven, there and back:")?;
+            reached(f, plan)?;
+        }
         for pipeline in &plan.pipelines {
             role(f, pipeline)?;
         }
@@ -66,11 +70,12 @@ fn row(f: &mut fmt::Formatter<'_>, label: &str, choice: &str, why: &str) -> fmt:
     writeln!(f, "{:<LABEL$}   {why}", "")
 }
 
-/// One line for each subnet.
+/// One line for each subnet, and for each port where there are several.
 fn reached(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
-    for of_subnet in plan
-        .proofs
-        .chunk_by(|one, other| one.source_subnet == other.source_subnet)
+    let proofs = plan.proofs.as_slice();
+    let mut sorted: Vec<&Proof> = proofs.iter().collect();
+    sorted.sort_by_key(|proof| (place_of(proofs, &proof.source_subnet), proof.port));
+    for of_subnet in sorted.chunk_by(|one, other| (&one.source_subnet, one.port) == (&other.source_subnet, other.port))
     {
         let Some(first) = of_subnet.first() else { continue };
         let brokers: Vec<&str> = of_subnet
@@ -82,10 +87,20 @@ fn reached(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
             "  {} to {} on {}",
             first.source_subnet,
             brokers.join(", "),
-            plan.cluster.ports()
+            // Of a VPC connection's ports one speaks for all.
+            if plan.connection.is_some() {
+                plan.cluster.ports()
+            } else {
+                format!("port {}", first.port)
+            }
         )?;
     }
     Ok(())
+}
+
+/// Where a subnet first comes.
+fn place_of(proofs: &[Proof], subnet: &str) -> Option<usize> {
+    proofs.iter().position(|proof| proof.source_subnet == subnet)
 }
 
 /// An ARN, or the logical id of what the stack makes itself.

@@ -16,7 +16,7 @@ use crate::plan::way::{End, Ends, Takes, Way};
 use crate::settings::Settings;
 
 /// Names the function's group in proofs: it has no id before it is made.
-const FUNCTION_GROUP: &str = "FunctionSecurityGroup";
+pub(in crate::plan) const FUNCTION_GROUP: &str = "FunctionSecurityGroup";
 
 /// What is the same for all ways and subnets.
 pub(super) struct Ground<'a> {
@@ -260,7 +260,9 @@ impl<'a> Ground<'a> {
             deployed,
             broker: seen.brokers.iter().any(|broker| broker.subnet == subnet.id),
             // Where the function is already, it has its network interface.
-            obstacle: conflict.or_else(|| obstacle(&proofs)).or(full.filter(|_| !deployed)),
+            obstacle: conflict
+                .or_else(|| obstacle(proofs.iter()))
+                .or(full.filter(|_| !deployed)),
             takes,
             proofs,
         }

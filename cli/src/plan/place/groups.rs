@@ -8,8 +8,8 @@ use crate::plan::notes::Notes;
 use crate::plan::seen::Seen;
 use crate::settings::Settings;
 
-/// AWS's default quota of inbound rules per security group.
-pub(super) const RULES_PER_GROUP: usize = 60;
+/// AWS's default quota of inbound rules per security group, and of outbound ones.
+pub(in crate::plan) const RULES_PER_GROUP: usize = 60;
 
 /// The brokers' ports inside a VPC, from plaintext to SASL/IAM.
 const BROKER_PORTS: (u16, u16) = (9092, 9098);
@@ -17,13 +17,13 @@ const BROKER_PORTS: (u16, u16) = (9092, 9098);
 /// The groups of the brokers in this VPC; one that nobody could read counts too.
 pub(in crate::plan) fn broker_groups(seen: &Seen, vpc: &str) -> Vec<String> {
     let elsewhere = |id: &String| seen.groups.iter().any(|group| group.id == *id && group.vpc != vpc);
-    let groups = seen.cluster.security_groups.iter();
+    let groups = seen.cluster.into_iter().flat_map(|cluster| &cluster.security_groups);
     groups.filter(|id| !elsewhere(id)).cloned().collect()
 }
 
 /// The cluster's group that has our rule already, else the first that has room for one.
 pub(in crate::plan) fn cluster_group<'a>(seen: &Seen<'a>, cluster_vpc: &str) -> Result<&'a SecurityGroup, PlanError> {
-    let ids = &seen.cluster.security_groups;
+    let ids = seen.cluster.map_or(&[][..], |cluster| &cluster.security_groups);
     let groups = || {
         // Those of a serverless cluster are of each of its VPCs.
         ids.iter()

@@ -6,9 +6,11 @@ mod subnets;
 mod told;
 mod vpc;
 
-pub(super) use groups::{broker_groups, cluster_group, inbound_rule};
-pub(super) use subnets::{Candidate, by_plan, by_user, listed, obstacle, warn_of_room, warn_of_zones};
-pub(super) use vpc::{broker_subnets, function_vpcs, shown, vpc, with_group};
+pub(super) use ground::FUNCTION_GROUP;
+pub(super) use groups::{RULES_PER_GROUP, broker_groups, cluster_group, inbound_rule};
+pub(super) use subnets::{Candidate, MOST_SUBNETS, by_plan, by_user, listed, obstacle, warn_of_room, warn_of_zones};
+pub(super) use told::beyond;
+pub(super) use vpc::{broker_subnets, function_vpcs, named_vpc, shown, vpc, with_group};
 
 use super::error::PlanError;
 use super::model::{PlannedConnection, PlannedNetwork};
@@ -59,7 +61,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     let ports = ports(settings, port, notes);
     let ground = Ground {
         seen,
-        cluster_region: &settings.cluster.value.region,
+        cluster_region: settings.brokers_region(),
         broker_subnets: broker_subnets(seen)?,
         cluster_group: cluster_group(seen, &cluster_vpc)?,
         function_group: settings.security_group.as_ref().map(|group| group.value.as_str()),

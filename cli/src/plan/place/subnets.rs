@@ -11,7 +11,7 @@ use crate::plan::way::Takes;
 use crate::settings::Setting;
 
 /// Lambda takes no more.
-pub(super) const MOST_SUBNETS: usize = 16;
+pub(in crate::plan) const MOST_SUBNETS: usize = 16;
 
 /// A function survives the loss of a zone when it is in another too.
 pub(super) const ENOUGH_ZONES: usize = 2;
@@ -34,7 +34,7 @@ pub(in crate::plan) struct Candidate<'a> {
 }
 
 /// What the proofs say against a subnet. A refusal is certain, and so comes before what isn't known.
-pub(in crate::plan) fn obstacle(proofs: &[Proof]) -> Option<Obstacle> {
+pub(in crate::plan) fn obstacle<'p>(proofs: impl Iterator<Item = &'p Proof> + Clone) -> Option<Obstacle> {
     let words = |proof: &Proof| {
         let Proof {
             destination_address,
@@ -45,10 +45,10 @@ pub(in crate::plan) fn obstacle(proofs: &[Proof]) -> Option<Obstacle> {
         format!("{destination_address}:{port} {verdict}")
     };
     let refused = proofs
-        .iter()
+        .clone()
         .find(|proof| matches!(proof.verdict, Verdict::Refused { .. }));
     let unknown = proofs
-        .iter()
+        .clone()
         .find(|proof| matches!(proof.verdict, Verdict::Unknown { .. }));
     refused
         .map(|proof| Obstacle::Refused(words(proof)))

@@ -166,7 +166,7 @@ pub(super) fn rules(ground: &Ground, way: &Way, ends: &Ends, chosen: &[&Candidat
 }
 
 /// Says what is taken on trust: what lies behind a gateway.
-pub(super) fn beyond(chosen: &[&Candidate], notes: &mut Notes) {
+pub(in crate::plan) fn beyond(chosen: &[&Candidate], notes: &mut Notes) {
     let through: BTreeSet<String> = chosen
         .iter()
         .flat_map(|candidate| &candidate.proofs)

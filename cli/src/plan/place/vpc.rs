@@ -52,10 +52,40 @@ pub(in crate::plan) fn function_vpcs(
     region: &str,
     (cluster_region, cluster_vpc): (&str, &str),
 ) -> Result<(Vec<String>, String), PlanError> {
-    let subnets = || {
-        let network = seen.networks.get(region).and_then(|network| network.subnets.found());
-        network.map_or(&[][..], Vec::as_slice)
+    if let Some((vpc, reason)) = named_vpc(settings, seen, region)? {
+        return Ok((vec![vpc], reason));
+    }
+    if region == cluster_region {
+        return Ok((vec![cluster_vpc.to_owned()], "the brokers are in it".to_owned()));
+    }
+    let vpcs: BTreeSet<String> = subnets_of(seen, region)
+        .iter()
+        .map(|subnet| subnet.vpc.clone())
+        .collect();
+    if vpcs.is_empty() {
+        return Err(PlanError::Missing {
+            what: format!("a VPC with subnets in {region}, where the function has to be"),
+        });
+    }
+    let reason = match vpcs.len() {
+        1 => format!("it is the only one in {region}, where the stream is"),
+        _ => format!("of those in {region}, where the stream is, it is joined to the brokers'"),
     };
+    Ok((vpcs.into_iter().collect(), reason))
+}
+
+fn subnets_of<'a>(seen: &Seen<'a>, region: &str) -> &'a [Subnet] {
+    let network = seen.networks.get(region).and_then(|network| network.subnets.found());
+    network.map_or(&[][..], Vec::as_slice)
+}
+
+/// The VPC that was named, by itself or by its subnets, or where the deployed function is; and why it.
+pub(in crate::plan) fn named_vpc(
+    settings: &Settings,
+    seen: &Seen,
+    region: &str,
+) -> Result<Option<(String, String)>, PlanError> {
+    let subnets = || subnets_of(seen, region);
     let vpcs_of = |ids: &[String]| -> BTreeSet<String> {
         let found = subnets().iter().filter(|subnet| ids.contains(&subnet.id));
         found.map(|subnet| subnet.vpc.clone()).collect()
@@ -69,7 +99,7 @@ pub(in crate::plan) fn function_vpcs(
                 region: region.to_owned(),
             });
         }
-        return Ok((vec![setting.value.clone()], why(setting, "")));
+        return Ok(Some((setting.value.clone(), why(setting, ""))));
     }
     if let Some(setting) = &settings.subnets {
         let vpcs = vpcs_of(&setting.value);
@@ -80,7 +110,7 @@ pub(in crate::plan) fn function_vpcs(
             });
         }
         if let Some(vpc) = vpcs.into_iter().next() {
-            return Ok((vec![vpc], format!("the subnets are in it ({})", setting.source)));
+            return Ok(Some((vpc, format!("the subnets are in it ({})", setting.source))));
         }
     }
     let deployed: Vec<String> = seen
@@ -88,23 +118,8 @@ pub(in crate::plan) fn function_vpcs(
         .iter()
         .flat_map(|function| function.subnets.clone())
         .collect();
-    if let Some(vpc) = vpcs_of(&deployed).into_iter().next() {
-        return Ok((vec![vpc], "the function is in it".to_owned()));
-    }
-    if region == cluster_region {
-        return Ok((vec![cluster_vpc.to_owned()], "the brokers are in it".to_owned()));
-    }
-    let vpcs: BTreeSet<String> = subnets().iter().map(|subnet| subnet.vpc.clone()).collect();
-    if vpcs.is_empty() {
-        return Err(PlanError::Missing {
-            what: format!("a VPC with subnets in {region}, where the function has to be"),
-        });
-    }
-    let reason = match vpcs.len() {
-        1 => format!("it is the only one in {region}, where the stream is"),
-        _ => format!("of those in {region}, where the stream is, it is joined to the brokers'"),
-    };
-    Ok((vpcs.into_iter().collect(), reason))
+    let vpc = vpcs_of(&deployed).into_iter().next();
+    Ok(vpc.map(|vpc| (vpc, "the function is in it".to_owned())))
 }
 
 /// Of these VPCs the one that the named group is of.

@@ -42,7 +42,7 @@ const ENDS: &[Row] = &[
     }),
     ("cluster in another region", |s, f| {
         let arn = CLUSTER.replace("eu-west-1", "eu-central-1");
-        s.cluster = chosen(Arn::parse(Kind::Cluster, &arn).unwrap());
+        s.kafka = Kafka::Cluster(chosen(Arn::parse(Kind::Cluster, &arn).unwrap()));
         cluster(f).arn = arn;
     }),
     ("no stream", |_, f| f.one().stream = Fact::Absent),

@@ -12,7 +12,7 @@ use crate::settings::{Authentication, Environment, File, Sources, resolve};
 use crate::template::{render, render_network};
 
 /// The folders of examples that are for a topology.
-pub(crate) const TOPOLOGIES: [&str; 9] = [
+pub(crate) const TOPOLOGIES: [&str; 10] = [
     "same-vpc",
     "peered-vpc",
     "new-peering",
@@ -22,6 +22,7 @@ pub(crate) const TOPOLOGIES: [&str; 9] = [
     "serverless",
     "express",
     "private-connectivity",
+    "self-managed",
 ];
 
 /// Settings and facts of an example.
@@ -39,7 +40,7 @@ pub(crate) fn example(name: &str) -> (Settings, Facts) {
 }
 
 /// The account after the plan was deployed, by this stack or by another of that name that shares the network.
-fn deployed(plan: &Plan, before: &Facts) -> Facts {
+pub(super) fn deployed(plan: &Plan, before: &Facts) -> Facts {
     let mut facts = before.clone();
     for stack in &plan.network_stacks {
         put(&mut facts, plan, stack);
@@ -64,7 +65,7 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
             .map(|(peer, number)| {
                 let peer = match peer {
                     PlannedPeer::Group(id) => RulePeer::Group(id.clone()),
-                    PlannedPeer::Cidr(cidr) => RulePeer::Cidr(cidr.clone()),
+                    PlannedPeer::Cidr(cidr) | PlannedPeer::Server { cidr, .. } => RulePeer::Cidr(cidr.clone()),
                 };
                 rule(format!("sgr-out-{number}"), true, peer)
             });
@@ -104,6 +105,9 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
         format!("{}Stream", plan.pipelines[0].id),
         plan.pipelines[0].stream.clone(),
     );
+    if plan.cluster.arn.is_none() {
+        outputs.insert("BootstrapServers".to_owned(), plan.cluster.bootstrap_servers.clone());
+    }
     let names = plan
         .network_stacks
         .iter()
