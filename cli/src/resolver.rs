@@ -20,14 +20,13 @@ pub(crate) async fn resolve(servers: &Servers) -> Vec<Server> {
 
 async fn resolved(server: &ServerName) -> Server {
     Server {
-        addresses: match server.address() {
-            Some(address) => Fact::Found {
+        addresses: if let Some(address) = server.address() {
+            Fact::Found {
                 value: vec![address.to_string()],
-            },
-            None => {
-                let asked = tokio::net::lookup_host((server.host.as_str(), server.port));
-                answered(&server.host, PATIENCE, asked).await
             }
+        } else {
+            let asked = tokio::net::lookup_host((server.host.as_str(), server.port));
+            answered(&server.host, PATIENCE, asked).await
         },
         host: server.host.clone(),
         port: server.port,

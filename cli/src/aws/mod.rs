@@ -271,7 +271,7 @@ impl Aws {
         let (here, there) = (self.in_region(region), self.in_region(there_region));
         let (kafka, functions_ec2) = (aws_sdk_kafka::Client::new(&there), aws_sdk_ec2::Client::new(&here));
         let topics: Vec<&String> = topics.iter().collect();
-        let (paced_topics, paced_lambda) = (Paced::new(MSK), Paced::new(LAMBDA));
+        let paced_lambda = Paced::new(LAMBDA);
         // Where nobody says where the functions are to be, and they can't be where the brokers are.
         let anywhere = *region != there_region && vpc.is_none() && subnets.is_empty();
         let (
@@ -279,9 +279,7 @@ impl Aws {
             streams_seen,
             deployed,
             concurrency,
-            (mut cluster_seen, cluster_vpcs, connections),
-            brokers,
-            topics_seen,
+            ((mut cluster_seen, cluster_vpcs, connections), brokers, topics_seen),
             named_vpcs,
             all_vpcs,
         ) = tokio::join!(
@@ -296,22 +294,7 @@ impl Aws {
                 let lambda = aws_sdk_lambda::Client::new(&here);
                 paced_lambda.one(lambda::concurrency(&lambda)).await
             },
-            async {
-                match cluster {
-                    Some(cluster) => cluster_and_vpcs(&there, cluster.as_str()).await,
-                    None => (kafka::Seen::none(&Trouble::Absent), Err(Trouble::Absent), None),
-                }
-            },
-            async {
-                match cluster {
-                    Some(cluster) => kafka::brokers(&kafka, cluster.as_str()).await,
-                    None => Err(Trouble::Absent),
-                }
-            },
-            paced_topics.all(&topics, async |name| match cluster {
-                Some(cluster) => kafka::topic(&kafka, cluster.as_str(), name).await,
-                None => Err(Trouble::Absent),
-            }),
+            of_msk(&there, cluster.as_ref(), &topics),
             ec2::vpcs_of(&functions_ec2, subnets),
             async {
                 if anywhere {
@@ -541,6 +524,29 @@ fn of_stream(mappings: &[Answer<(Mapping, lambda::Reads)>], stream: &str) -> Ans
 
 /// The cluster with its secrets, the VPCs of its subnets, and VPC connections that lead to it where it has private connectivity.
 type AroundCluster = (kafka::Seen, Answer<Vec<String>>, Option<Answer<Vec<kafka::Tagged>>>);
+
+/// What MSK tells of a cluster with its VPCs, of its brokers, and of topics in their order; all of it absent where there is none.
+async fn of_msk(
+    config: &SdkConfig,
+    cluster: Option<&Arn>,
+    topics: &[&String],
+) -> (
+    AroundCluster,
+    Answer<Vec<crate::facts::Broker>>,
+    Vec<Answer<crate::facts::Topic>>,
+) {
+    let Some(cluster) = cluster.map(Arn::as_str) else {
+        let absent = (kafka::Seen::none(&Trouble::Absent), Err(Trouble::Absent), None);
+        return (absent, Err(Trouble::Absent), vec![Err(Trouble::Absent); topics.len()]);
+    };
+    let client = aws_sdk_kafka::Client::new(config);
+    let paced = Paced::new(MSK);
+    tokio::join!(
+        cluster_and_vpcs(config, cluster),
+        kafka::brokers(&client, cluster),
+        paced.all(topics, |name| kafka::topic(&client, cluster, name)),
+    )
+}
 
 async fn cluster_and_vpcs(config: &SdkConfig, cluster: &str) -> AroundCluster {
     let (kafka, ec2) = (aws_sdk_kafka::Client::new(config), aws_sdk_ec2::Client::new(config));

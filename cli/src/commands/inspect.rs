@@ -37,7 +37,7 @@ fn exit(facts: &Facts) -> Exit {
 
 /// Not every cluster tells of its topics through AWS, the ARNs name the account too, a secret can be named, what the account has room for is only
 /// compared, and what joins a VPC to others or is shared with others matters where the way leads there,
-/// and where servers are that this machine can't resolve broker_cidrs say, which plan and doctor tell: none stands in the way.
+/// and where servers are that this machine can't resolve `broker_cidrs` say, which plan and doctor tell: none stands in the way.
 fn needed(name: &str) -> bool {
     let lists = [".peerings", ".transitGatewayAttachments", ".endpoints"];
     let joint = name.starts_with("networks.") && lists.iter().any(|list| name.ends_with(list));

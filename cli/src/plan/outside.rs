@@ -1,8 +1,10 @@
 //! A Kafka that is not MSK: in a data centre over VPN or Direct Connect, on instances, anywhere that a VPC routes to. AWS tells nothing of it, so that how it is
 //! spoken to is the user's to say, the way is proven as far as the gateway that leads there, and nothing is made at its side: what has to be let in there is said.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
 
 use super::error::{Attempt, Obstacle, PlanError};
 use super::model::PlannedPeer;
@@ -31,6 +33,9 @@ const POSSIBLE: [Authentication; 4] = [
     Authentication::Scram,
     Authentication::MutualTls,
 ];
+
+/// Most places of a port that are told: more would fill the screen.
+const SHOWN: usize = 12;
 
 /// Why a way can't be any other Kafka's.
 const NOT_IAM: &str = "SASL/IAM is MSK's alone";
@@ -133,7 +138,7 @@ pub(super) fn public(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Res
         ));
     }
     for server in seen.servers {
-        if let Some(address) = server.known().into_iter().find(is_private) {
+        if let Some(address) = server.known().into_iter().find(|address| is_private(*address)) {
             return Err(PlanError::NotPublic {
                 by: settings.public_access.source.clone(),
                 reason: format!("{address}, of {}, is a private address", server.text()),
@@ -163,7 +168,7 @@ pub(super) fn public(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Res
     })
 }
 
-const fn is_private(address: &Ipv4Addr) -> bool {
+const fn is_private(address: Ipv4Addr) -> bool {
     address.is_private() || address.is_loopback() || address.is_link_local()
 }
 
@@ -231,17 +236,14 @@ pub(super) fn choose(
     let (Tried { vpc, candidates }, reason) = chosen_vpc(tried, reason, region, seen)?;
     notes.decide("vpc", shown(seen, region, vpc), reason);
     let attempt = || ground.attempted(settings, vpc, &candidates);
-    let subnets = match &settings.subnets {
-        Some(setting) => {
-            let subnets = by_user(setting, &candidates, vpc, ground.port, &[]);
-            let subnets = subnets.map_err(|error| error.tried(attempt))?;
-            notes.decide("subnets", listed(&subnets), why(setting, ""));
-            subnets
-        }
-        None => {
-            let how = "one in each of two zones: the one with most free addresses of those that reach all brokers";
-            by_plan(&candidates, vpc, ground.port, &[], how, notes).map_err(|error| error.tried(attempt))?
-        }
+    let subnets = if let Some(setting) = &settings.subnets {
+        let subnets = by_user(setting, &candidates, vpc, ground.port, &[]);
+        let subnets = subnets.map_err(|error| error.tried(attempt))?;
+        notes.decide("subnets", listed(&subnets), why(setting, ""));
+        subnets
+    } else {
+        let how = "one in each of two zones: the one with most free addresses of those that reach all brokers";
+        by_plan(&candidates, vpc, ground.port, &[], how, notes).map_err(|error| error.tried(attempt))?
     };
     warn_of_zones(&subnets, &candidates, notes);
     warn_of_room(&subnets, notes);
@@ -272,20 +274,16 @@ fn located(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Result<BTreeS
     let found = found.map_err(|unknown| PlanError::NoAddress {
         servers: unknown.into_iter().map(unresolved).collect(),
     })?;
-    let told = |place: &At| match place {
-        (net, port) if net.prefix_len() == net.max_prefix_len() => format!("{}:{port}", net.addr()),
-        (net, port) => format!("{net} on port {port}"),
-    };
-    let shown: Vec<String> = found.iter().map(told).collect();
+    let shown = by_port(&found, single);
     let Some(blocks) = blocks else {
         notes.decide(
             "brokers",
-            shown.join(", "),
+            shown,
             "where the servers' names lead from this machine; brokers that they tell of may be elsewhere, and broker_cidrs says where",
         );
         return Ok(found);
     };
-    notes.decide("brokers", shown.join(", "), why(blocks, ""));
+    notes.decide("brokers", shown, why(blocks, ""));
     let within = |address: &Ipv4Addr| blocks.value.iter().any(|block| block.contains(address));
     for server in seen.servers {
         let Some(address) = server.known().into_iter().find(|address| !within(address)) else {
@@ -303,6 +301,34 @@ fn located(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Result<BTreeS
         ));
     }
     Ok(found)
+}
+
+/// An address, or a block of more than one.
+fn single(net: Ipv4Net) -> String {
+    if net.prefix_len() == net.max_prefix_len() {
+        net.addr().to_string()
+    } else {
+        net.to_string()
+    }
+}
+
+/// Places for people: those of a port together, and of very many not all.
+fn by_port(places: &BTreeSet<At>, told: fn(Ipv4Net) -> String) -> String {
+    let mut ports: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for (net, port) in places {
+        ports.entry(*port).or_default().push(told(*net));
+    }
+    let each = ports.into_iter().map(|(port, mut at)| {
+        let more = at.len().saturating_sub(SHOWN);
+        at.truncate(SHOWN);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        format!("{}{more}: port {port}", at.join(", "))
+    });
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// A server of which no address is known, and why.
@@ -457,16 +483,15 @@ impl<'a> Ground<'a> {
     /// What is shown of a way that does not do: the subnets that were named, else the one in each zone that takes the least to mend.
     fn attempted(&self, settings: &Settings, vpc: &str, candidates: &[Candidate]) -> Attempt {
         let mut nearest: Vec<&Candidate> = candidates.iter().collect();
-        match &settings.subnets {
-            Some(setting) => nearest.retain(|candidate| setting.value.contains(&candidate.subnet.id)),
-            None => {
-                let refusals = |candidate: &&Candidate| -> usize {
-                    candidate.proofs.iter().map(|proof| proof.refusals().count()).sum()
-                };
-                nearest.sort_by_key(refusals);
-                let mut zones = BTreeSet::new();
-                nearest.retain(|candidate| zones.insert(candidate.subnet.zone.as_str()));
-            }
+        if let Some(setting) = &settings.subnets {
+            nearest.retain(|candidate| setting.value.contains(&candidate.subnet.id));
+        } else {
+            let refusals = |candidate: &&Candidate| -> usize {
+                candidate.proofs.iter().map(|proof| proof.refusals().count()).sum()
+            };
+            nearest.sort_by_key(refusals);
+            let mut zones = BTreeSet::new();
+            nearest.retain(|candidate| zones.insert(candidate.subnet.zone.as_str()));
         }
         nearest.truncate(MOST_SUBNETS);
         nearest.sort_by(|one, other| one.subnet.id.cmp(&other.subnet.id));
@@ -487,20 +512,18 @@ impl<'a> Ground<'a> {
                 "it was named: it is used as it is, and stays when the stack goes",
             );
         } else {
-            let out: Vec<String> = self
-                .places
-                .iter()
-                .map(|(net, port)| format!("{net} on port {port}"))
-                .collect();
-            if out.len() >= RULES_PER_GROUP {
+            let rules = self.places.len();
+            if rules >= RULES_PER_GROUP {
                 notes.warn(format!(
-                    "the brokers are at {} places, and AWS's default quota is {RULES_PER_GROUP} outbound rules in a group: name fewer servers, or wider blocks with broker_cidrs",
-                    out.len()
+                    "the brokers are at {rules} places, and AWS's default quota is {RULES_PER_GROUP} outbound rules in a group: name fewer servers, or wider blocks with broker_cidrs"
                 ));
             }
             notes.decide(
                 "rules",
-                format!("out of the function's group to {}", out.join(", ")),
+                format!(
+                    "out of the function's group to {}",
+                    by_port(&self.places, |net| net.to_string())
+                ),
                 "the function's group is the stack's own, and nothing else is let out to the brokers",
             );
         }

@@ -211,16 +211,13 @@ pub(super) fn choose(seen: &Seen, cluster: &PlannedCluster, notes: &mut Notes) -
     notes.decide("vpc", shown(seen, region, vpc), reason);
     let candidates = ground.candidates();
     let attempt = || ground.attempted(&cluster_vpc, cluster, &candidates);
-    let chosen = match &settings.subnets {
-        Some(setting) => {
-            let chosen = by_user(setting, &candidates, vpc, cluster.port, &[]).map_err(|error| error.tried(attempt))?;
-            notes.decide("subnets", listed(&chosen), why(setting, ""));
-            chosen
-        }
-        None => {
-            let because = "one in each zone that has a network interface of the VPC connection: that subnet where it has free addresses, else the one with most of them";
-            by_plan(&candidates, vpc, cluster.port, &[], because, notes).map_err(|error| error.tried(attempt))?
-        }
+    let chosen = if let Some(setting) = &settings.subnets {
+        let chosen = by_user(setting, &candidates, vpc, cluster.port, &[]).map_err(|error| error.tried(attempt))?;
+        notes.decide("subnets", listed(&chosen), why(setting, ""));
+        chosen
+    } else {
+        let because = "one in each zone that has a network interface of the VPC connection: that subnet where it has free addresses, else the one with most of them";
+        by_plan(&candidates, vpc, cluster.port, &[], because, notes).map_err(|error| error.tried(attempt))?
     };
     warn_of_zones(&chosen, &candidates, notes);
     warn_of_room(&chosen, notes);
@@ -378,7 +375,7 @@ impl<'a> Ground<'a> {
             subnet,
             deployed,
             broker: self.ends.iter().any(|end| end.id == subnet.id),
-            obstacle: obstacle(proofs.iter()).or(full.then_some(Obstacle::Full)),
+            obstacle: obstacle(&proofs).or(full.then_some(Obstacle::Full)),
             takes: Takes::default(),
             proofs,
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::network::Proof;
+use crate::network::{Proof, Verdict};
 use crate::plan::change::{Change, NetworkChange};
 use crate::plan::{Pipeline, Plan};
 
@@ -41,7 +41,13 @@ impl fmt::Display for Digest {
         }
         // Of the internet nothing is.
         if !plan.proofs.is_empty() {
-            writeln!(f, "\nProven, there and back:")?;
+            let trusts = |proof: &Proof| matches!(proof.verdict, Verdict::ThroughGateway { .. });
+            let far = if plan.proofs.iter().any(trusts) {
+                ", as far as the gateways that lead there"
+            } else {
+                ""
+            };
+            writeln!(f, "\nProven, there and back{far}:")?;
             reached(f, plan)?;
         }
         for pipeline in &plan.pipelines {

@@ -73,7 +73,7 @@ const ROWS: &[(&str, Change)] = &[
         redeployed(f);
     }),
     ("a name that nobody knows here", |_, f| {
-        f.servers[0].addresses = denied("none")
+        f.servers[0].addresses = denied("none");
     }),
     ("a name without an address, and blocks", |s, f| {
         f.servers[0].addresses = Fact::Absent;

@@ -260,9 +260,7 @@ impl<'a> Ground<'a> {
             deployed,
             broker: seen.brokers.iter().any(|broker| broker.subnet == subnet.id),
             // Where the function is already, it has its network interface.
-            obstacle: conflict
-                .or_else(|| obstacle(proofs.iter()))
-                .or(full.filter(|_| !deployed)),
+            obstacle: conflict.or_else(|| obstacle(&proofs)).or(full.filter(|_| !deployed)),
             takes,
             proofs,
         }

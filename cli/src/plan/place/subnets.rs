@@ -34,7 +34,8 @@ pub(in crate::plan) struct Candidate<'a> {
 }
 
 /// What the proofs say against a subnet. A refusal is certain, and so comes before what isn't known.
-pub(in crate::plan) fn obstacle<'p>(proofs: impl Iterator<Item = &'p Proof> + Clone) -> Option<Obstacle> {
+pub(in crate::plan) fn obstacle<'p>(proofs: impl IntoIterator<Item = &'p Proof>) -> Option<Obstacle> {
+    let proofs: Vec<&Proof> = proofs.into_iter().collect();
     let words = |proof: &Proof| {
         let Proof {
             destination_address,
@@ -45,10 +46,10 @@ pub(in crate::plan) fn obstacle<'p>(proofs: impl Iterator<Item = &'p Proof> + Cl
         format!("{destination_address}:{port} {verdict}")
     };
     let refused = proofs
-        .clone()
+        .iter()
         .find(|proof| matches!(proof.verdict, Verdict::Refused { .. }));
     let unknown = proofs
-        .clone()
+        .iter()
         .find(|proof| matches!(proof.verdict, Verdict::Unknown { .. }));
     refused
         .map(|proof| Obstacle::Refused(words(proof)))

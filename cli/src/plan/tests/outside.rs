@@ -108,32 +108,32 @@ const ROWS: &[Row] = &[
         s.one().dead_letter_topic = Some(default("orders-dead-letter".to_owned()));
     }),
     ("a name that nobody knows", |s, f| {
-        servers(s, f, "10.60.4.11:9093,kafka.invalid:9093")
+        servers(s, f, "10.60.4.11:9093,kafka.invalid:9093");
     }),
     ("a name without an IPv4 address", |_, f| {
-        f.servers[0].addresses = Fact::Absent
+        f.servers[0].addresses = Fact::Absent;
     }),
     ("a name that nobody knows, and blocks", |s, f| {
         servers(s, f, "10.60.4.11:9093,kafka.invalid:9093");
         blocks(s, &["10.60.4.0/24", "10.60.5.0/24"]);
     }),
     ("a name that leads out of the blocks", |s, _| {
-        blocks(s, &["10.60.5.0/24"])
+        blocks(s, &["10.60.5.0/24"]);
     }),
     ("an address that is in none of the blocks", |s, f| {
         servers(s, f, "10.60.4.11:9093");
         blocks(s, &["10.60.5.0/24"]);
     }),
     ("blocks that nothing leads to all of", |s, _| {
-        blocks(s, &["10.60.0.0/15"])
+        blocks(s, &["10.60.0.0/15"]);
     }),
     ("blocks around the VPC's own", |s, _| blocks(s, &["10.0.0.0/8"])),
     ("two ports", |s, f| servers(s, f, "10.60.4.11:9093,10.60.4.11:9094")),
     ("a server in the function's own VPC", |s, f| {
-        servers(s, f, "10.30.32.9:9092")
+        servers(s, f, "10.30.32.9:9092");
     }),
     ("servers at both", |s, f| {
-        servers(s, f, "10.30.32.9:9092,10.60.4.11:9092")
+        servers(s, f, "10.30.32.9:9092,10.60.4.11:9092");
     }),
     ("public addresses, by NAT", |s, f| servers(s, f, "203.0.113.9:9092")),
     ("no route", |_, f| routes(f).retain(|route| route.target == "local")),
@@ -156,7 +156,7 @@ const ROWS: &[Row] = &[
         network(f).network_acls = denied("ec2:DescribeNetworkAcls");
     }),
     ("own subnets", |s, _| {
-        s.subnets = Some(chosen(vec![THIRD.to_owned(), SUBNET.to_owned()]))
+        s.subnets = Some(chosen(vec![THIRD.to_owned(), SUBNET.to_owned()]));
     }),
     ("own subnets, one without a route", |s, _| {
         s.subnets = Some(chosen(vec!["subnet-0d44e55f66a77b804".to_owned(), SUBNET.to_owned()]));
@@ -167,7 +167,7 @@ const ROWS: &[Row] = &[
         }
     }),
     ("one zone", |_, f| {
-        found(&mut network(f).subnets).retain(|subnet| subnet.zone == "eu-west-1a")
+        found(&mut network(f).subnets).retain(|subnet| subnet.zone == "eu-west-1a");
     }),
     ("no VPC named, and only one", |s, _| s.vpc = None),
     ("no VPC named, and another that leads nowhere", |s, f| {
@@ -184,7 +184,7 @@ const ROWS: &[Row] = &[
         another_vpc(f, None);
     }),
     ("a VPC that isn't there", |s, _| {
-        s.vpc = Some(chosen("vpc-0".to_owned()))
+        s.vpc = Some(chosen("vpc-0".to_owned()));
     }),
     ("no VPC at all", |s, f| {
         s.vpc = None;
@@ -213,7 +213,7 @@ const ROWS: &[Row] = &[
         s.all_broker_ports = chosen(true);
     }),
     ("public access to private addresses", |s, _| {
-        s.public_access = chosen(true)
+        s.public_access = chosen(true);
     }),
     ("public access", |s, f| {
         s.public_access = chosen(true);
@@ -221,13 +221,8 @@ const ROWS: &[Row] = &[
         blocks(s, &["203.0.113.0/24"]);
         f.networks.clear();
     }),
-    ("more places than a group has rules for", |s, f| {
-        let many: Vec<String> = (1..=50).map(|number| format!("10.60.4.{number}:9093")).collect();
-        servers(s, f, &many.join(","));
-        for server in &mut f.servers {
-            let second = server.host.replace("10.60.4", "10.60.5");
-            found(&mut server.addresses).push(second);
-        }
+    ("an address of the VPC's that is in no subnet", |s, f| {
+        servers(s, f, "10.30.200.9:9092");
     }),
     ("facts of other servers", |_, f| f.servers[0].port = 9094),
     ("facts of a cluster", |_, f| {
@@ -236,7 +231,7 @@ const ROWS: &[Row] = &[
     }),
     ("facts of no Kafka", |_, f| f.servers.clear()),
     ("facts of servers for a cluster", |s, _| {
-        s.kafka = super::settings().kafka
+        s.kafka = super::settings().kafka;
     }),
 ];
 
@@ -271,6 +266,31 @@ fn what_cannot_be_is_refused_and_what_should_be_known_is_said() {
         }
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn more_places_than_a_group_has_rules_for_are_warned_of() {
+    let (mut settings, mut facts) = example(NAME);
+    let many: Vec<String> = (1..=50).map(|number| format!("10.60.4.{number}:9093")).collect();
+    servers(&mut settings, &mut facts, &many.join(","));
+    let warned = |facts: &Facts| {
+        let plan = plan(&settings, facts).unwrap();
+        let rules = plan
+            .decisions
+            .iter()
+            .find(|decision| decision.about == "rules")
+            .unwrap();
+        assert!(rules.choice.ends_with("more: port 9093"), "{}", rules.choice);
+        plan.warnings
+            .iter()
+            .any(|warning| warning.contains("default quota is 60"))
+    };
+    assert!(!warned(&facts));
+    for server in &mut facts.servers {
+        let second = server.host.replace("10.60.4", "10.60.5");
+        found(&mut server.addresses).push(second);
+    }
+    assert!(warned(&facts));
 }
 
 #[test]
