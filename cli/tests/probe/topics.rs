@@ -112,7 +112,7 @@ fn what_is_missing_is_created_and_what_is_there_stays_as_it_is() {
         );
         assert_eq!(
             report.topics[1].differs.as_deref(),
-            Some("it has 3 partitions, and 6 were asked for; it has 1 replicas of each, and 3 were asked for")
+            Some("it has 3 partitions, and 6 were asked for; it has 1 replica of each, and 3 were asked for")
         );
         // Asked again, all are there, and none is another.
         let again = ask(&servers, topics());

@@ -10,3 +10,4 @@ mod networks;
 mod proxy;
 mod secrets;
 mod story;
+mod topics;

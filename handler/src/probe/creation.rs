@@ -457,14 +457,15 @@ fn became(wanted: &Wanted, state: State, not_reached: Option<&Failure>, method: 
 
 /// In what a topic that was there is not as it was asked for.
 fn differs(wanted: &Wanted, (partitions, replicas): (usize, usize)) -> Option<String> {
-    let other = |has: usize, asked: i64, what: &str| {
+    let other = |has: usize, asked: i64, one: &str, many: &str| {
+        let what = if has == 1 { one } else { many };
         (i64::try_from(has) != Ok(asked)).then(|| format!("it has {has} {what}, and {asked} were asked for"))
     };
     let parts = [
-        other(partitions, wanted.partitions.into(), "partitions"),
+        other(partitions, wanted.partitions.into(), "partition", "partitions"),
         wanted
             .replication_factor
-            .and_then(|asked| other(replicas, asked.into(), "replicas of each")),
+            .and_then(|asked| other(replicas, asked.into(), "replica of each", "replicas of each")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
