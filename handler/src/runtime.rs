@@ -135,7 +135,7 @@ async fn serve(config: Config, flaw: Option<Flaw>) -> Result<(), lambda_runtime:
         let payload = payload.take();
         if probe::is_asked(&payload) {
             let answer = probe::answer(&payload, call.request_id, &own, call.due).await?;
-            return Ok(Answered::Probe(Box::new(answer)));
+            return Ok(Answered::Asked(answer));
         }
         let mut producer = producer.lock().await;
         handle(&payload, call, &mut *producer, flaw).await.map(Answered::Batch)
@@ -150,8 +150,8 @@ async fn serve(config: Config, flaw: Option<Flaw>) -> Result<(), lambda_runtime:
 enum Answered {
     /// For a batch of records.
     Batch(Response),
-    /// For the question how the way to the brokers is.
-    Probe(Box<probe::report::Answer>),
+    /// For what was asked of k2m itself: how the way to the brokers is, or topics.
+    Asked(probe::Told),
 }
 
 /// The payload of the invocation under way. The runtime's own way to the function parses it once more and copies it, which takes as long as

@@ -466,10 +466,23 @@ def bootstrap_brokers(response):
     return msk._json({**json.loads(response[2]), "bootstrapBrokerStringVpcConnectivitySaslScram": private})
 
 
+def without_topics(arn):
+    """Why the cluster has no API for topics: it is serverless, or its Kafka is older than 3.6."""
+    if arn in serverless_clusters:
+        return "This operation cannot be performed on serverless clusters."
+    version = msk._clusters[arn]["CurrentBrokerSoftwareInfo"]["KafkaVersion"]
+    if tuple(int(part) for part in version.split(".")[:2]) < (3, 6):
+        return f"This operation is not supported for clusters with Apache Kafka {version}."
+    return None
+
+
 def handle_topics(arn, name, method, body):
     missing = msk._validate_existing_cluster_arn(arn)
     if missing:
         return missing
+    lacking = without_topics(arn)
+    if lacking:
+        return msk._bad_request(lacking)
     known = topics.setdefault(arn, {})
     topic_arn = arn.replace(":cluster/", ":topic/", 1)
     if method == "POST":

@@ -5,12 +5,16 @@ use aws_sdk_lambda::operation::invoke::InvokeError;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionResponseType, ThrottleReason};
 
+use k2m_handler::probe::creation::{Answer as Made, CreateTopics};
 use k2m_handler::probe::report::Answer as Answered;
 use k2m_handler::probe::{Payload, Request};
 use serde::Deserialize;
 
 use super::answer::{Answer, Trouble, trouble};
-use super::number;
+use super::stacks::sorted;
+use super::{cloudformation, number};
+use crate::deploy::port::{Doing, Fault, FaultKind};
+use crate::deploy::topics::{self, Reply};
 use crate::facts::{Concurrency, Function, Mapping, Probe};
 
 const NOT_FOUND: &[&str] = &["ResourceNotFoundException"];
@@ -155,4 +159,44 @@ pub(super) async fn probe(client: &Client, name: &str) -> Answer<Probe> {
     }
     let answer: Answered = serde_json::from_slice(&body).map_err(unreadable)?;
     Ok(Probe::Answered(Box::new(answer.k2m.probe)))
+}
+
+/// The functions of stacks, as a deployment asks them.
+#[derive(Debug)]
+pub struct Functions {
+    pub(super) client: Client,
+    pub(super) stacks: aws_sdk_cloudformation::Client,
+}
+
+impl topics::Functions for Functions {
+    fn create_topics<'a>(&'a self, stack: &'a str, logical_id: &'a str, wanted: &'a CreateTopics) -> Doing<'a, Reply> {
+        Box::pin(async move {
+            let ids = cloudformation::ids(&self.stacks, stack).await.map_err(Fault::from)?;
+            let name = ids.get(logical_id).ok_or_else(|| Fault {
+                kind: FaultKind::Absent,
+                message: format!("the stack {stack} has no {logical_id}"),
+            })?;
+            let unreadable = |error: serde_json::Error| Fault {
+                kind: FaultKind::Refused,
+                message: format!("the function's answer can't be read: {error}"),
+            };
+            let payload = serde_json::to_vec(&Payload::create_topics(wanted.clone())).map_err(unreadable)?;
+            let asked = self.client.invoke().function_name(name).payload(Blob::new(payload));
+            let answer = asked.send().await;
+            let answer = answer.map_err(|error| sorted(&error, "lambda:InvokeFunction", NOT_FOUND))?;
+            let body = answer.payload.map(Blob::into_inner).unwrap_or_default();
+            if let Some(how) = answer.function_error {
+                let FunctionError {
+                    error_type,
+                    error_message,
+                } = serde_json::from_slice(&body).unwrap_or_default();
+                return Ok(Reply::Failed {
+                    kind: if error_type.is_empty() { how } else { error_type },
+                    message: error_message,
+                });
+            }
+            let answer: Made = serde_json::from_slice(&body).map_err(unreadable)?;
+            Ok(Reply::Answered(answer.k2m.topics))
+        })
+    }
 }

@@ -8,7 +8,7 @@ mod cloudformation;
 mod ec2;
 mod kafka;
 mod kinesis;
-mod lambda;
+pub mod lambda;
 mod list;
 mod networks;
 mod owner;
@@ -222,6 +222,15 @@ impl Aws {
             let client = aws_sdk_lambda::Client::new(&self.in_region(region));
             fact(lambda::probe(&client, function).await)
         })
+    }
+
+    /// The functions of stacks in a region, to be asked for topics.
+    pub fn functions(&self, region: &str) -> lambda::Functions {
+        let config = self.in_region(region);
+        lambda::Functions {
+            client: aws_sdk_lambda::Client::new(&config),
+            stacks: aws_sdk_cloudformation::Client::new(&config),
+        }
     }
 
     /// CloudFormation in a region.

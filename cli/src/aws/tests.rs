@@ -13,9 +13,13 @@ use aws_smithy_runtime_api::http::StatusCode;
 
 mod deploy;
 
+use k2m_handler::probe::creation::{CreateTopics, Wanted};
+
 use super::answer::{Answer, Trouble, fact};
 use super::owner::Claims;
 use super::*;
+use crate::deploy::port::FaultKind;
+use crate::deploy::topics::{Functions as _, Next, Reply, next};
 use crate::facts::network::RulePeer;
 use crate::facts::{Owner, Stack};
 
@@ -552,4 +556,73 @@ async fn a_function_is_asked_for_its_probe_and_its_own_error_is_no_missing_right
     let absent = json_error("ResourceNotFoundException", "no such function");
     let answer = lambda::probe(&client!(aws_sdk_lambda, Script::always(404, &absent)), "orders").await;
     assert_eq!(answer, Err(Trouble::Absent));
+}
+
+#[tokio::test]
+async fn a_function_of_a_stack_is_asked_for_topics_by_its_logical_id() {
+    let stacks = || {
+        let resource = "<member><LogicalResourceId>OrdersFunction</LogicalResourceId><PhysicalResourceId>k2m-orders-1</PhysicalResourceId>\
+                        <ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>";
+        let list = format!("<StackResourceSummaries>{resource}</StackResourceSummaries>");
+        let body = format!(
+            "<ListStackResourcesResponse><ListStackResourcesResult>{list}</ListStackResourcesResult></ListStackResourcesResponse>"
+        );
+        Script::always(200, &body)
+    };
+    let wanted = CreateTopics {
+        topics: vec![Wanted {
+            name: "orders".to_owned(),
+            partitions: 3,
+            replication_factor: None,
+            configs: BTreeMap::new(),
+        }],
+    };
+    let ask = async |lambda: Script, logical_id: &str| {
+        let functions = lambda::Functions {
+            client: client!(aws_sdk_lambda, lambda),
+            stacks: client!(aws_sdk_cloudformation, stacks()),
+        };
+        functions.create_topics("k2m-orders", logical_id, &wanted).await
+    };
+    let asked = Script::new(|request| {
+        let (place, body) = request.split_once(' ').unwrap();
+        assert!(place.contains("/functions/k2m-orders-1/invocations"), "{place}");
+        assert_eq!(
+            body,
+            r#"{"k2m":{"createTopics":{"topics":[{"name":"orders","partitions":3}]}}}"#
+        );
+        let report = r#"{"ok":true,"version":"0.1.0","authentication":"iam","topics":[],"milliseconds":1.0}"#;
+        (200, format!(r#"{{"k2m":{{"topics":{report}}}}}"#))
+    });
+    let answer = ask(asked, "OrdersFunction").await;
+    assert!(
+        matches!(&answer, Ok(Reply::Answered(report)) if report.ok),
+        "{answer:?}"
+    );
+
+    let nobody = Script::new(|request| panic!("{request}: there is no such function"));
+    let absent = ask(nobody, "ClicksFunction").await.unwrap_err();
+    assert_eq!(absent.kind, FaultKind::Absent);
+    let half = ask(Script::always(200, r#"{"k2m":{}}"#), "OrdersFunction")
+        .await
+        .unwrap_err();
+    assert!(half.message.contains("can't be read"), "{half:?}");
+    for (status, code, kind, asks_again) in [
+        (
+            403,
+            "AccessDeniedException",
+            FaultKind::Denied("lambda:InvokeFunction".to_owned()),
+            false,
+        ),
+        (404, "ResourceNotFoundException", FaultKind::Absent, false),
+        (409, "ResourceConflictException", FaultKind::Refused, true),
+        (429, "TooManyRequestsException", FaultKind::Passing, true),
+        (502, "EC2ThrottledException", FaultKind::Passing, true),
+    ] {
+        let words = json_error(code, "as Lambda says it");
+        let fault = ask(Script::always(status, &words), "OrdersFunction").await.unwrap_err();
+        assert_eq!(fault.kind, kind, "{code}");
+        let next = next(Err(fault), Duration::ZERO);
+        assert_eq!(matches!(next, Next::Again(_)), asks_again, "{code}: {next:?}");
+    }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use k2m_handler::probe::creation::Became;
+
 use super::attended::Attended;
 use super::chosen::chosen;
 use super::look::{connect, look};
@@ -12,20 +14,24 @@ use super::{CommandError, health, output, rendered};
 use crate::args::DeployArgs;
 use crate::arn::PlaceError;
 use crate::aws::{Aws, LookError};
+use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
 use crate::deploy::bundle::{self, Bundle, Origin};
 use crate::deploy::machine::{Job, Machine};
 use crate::deploy::network::{Networks, named};
+use crate::deploy::outcome::Deployed;
 use crate::deploy::port::{User as _, World as _};
 use crate::deploy::state::{Goal, Step};
-use crate::deploy::{DeployError, outcome::Deployed};
+use crate::deploy::topics::Topics;
 use crate::exit::Exit;
 use crate::facts::{Fact, Facts};
 use crate::plan::change::{Change, NetworkChange};
 use crate::plan::shared::{NETWORK_STACKS, needed_before, user};
-use crate::plan::{Pipeline, Plan};
+use crate::plan::topic::shape;
+use crate::plan::{Maker, Pipeline, Plan};
 use crate::report::Reporter;
 use crate::settings::{Kafka, Settings, Source};
+use crate::template::render;
 
 /// How long a mapping is waited for, and how often it is looked at.
 const MAPPING_LIMIT: Duration = Duration::from_mins(2);
@@ -243,7 +249,7 @@ impl Work<'_> {
         let widened = widened.collect::<Result<Vec<_>, _>>()?;
         let mut network_stacks = networks.deploy(&widened, &me).await?;
 
-        let mut deployed = deploy_plan(machine, plan, template, handler, replaces, agreed).await?;
+        let mut deployed = self.deploy_stack(machine, handler, replaces, agreed).await?;
         deployed.plan_warnings = plan.warnings.clone();
         if widened != plan.network_stacks {
             // What came of it first is told: the second time only takes away.
@@ -258,6 +264,38 @@ impl Work<'_> {
         let released = networks.release(&over, &me).await?;
         deployed.network_stacks.extend(released);
         Ok(deployed)
+    }
+
+    /// Deploys the stack itself: in two steps where functions are to make topics between them.
+    async fn deploy_stack(
+        &self,
+        machine: &Machine<'_>,
+        handler: &Bundle,
+        replaces: bool,
+        agreed: bool,
+    ) -> Result<Deployed, CommandError> {
+        let plan = self.plan;
+        let before = plan.before_topics().map(|before| rendered(&before)).transpose()?;
+        let job = Job {
+            stack: &plan.stack,
+            template: before.as_ref().map_or(self.template, |before| before.text()),
+            bundle: Some(handler),
+            parameters: BTreeMap::new(),
+            agreed,
+            conditions: conditions(plan),
+            replaces,
+        };
+        if before.is_none() {
+            return Ok(machine.deploy(&job).await?);
+        }
+        let functions = self.aws.functions(&plan.region);
+        let topics = Topics {
+            functions: &functions,
+            world: self.attended,
+            user: self.attended,
+        };
+        let then = |became: &[Became]| render(&plan.after_topics(became));
+        Ok(topics.deploy(machine, &job, &plan.asked(), &then).await?)
     }
 }
 
@@ -306,36 +344,22 @@ async fn agree_to_networks(
     }
 }
 
-async fn deploy_plan(
-    machine: &Machine<'_>,
-    plan: &Plan,
-    template: &str,
-    handler: &Bundle,
-    replaces: bool,
-    agreed: bool,
-) -> Result<Deployed, DeployError> {
-    let job = Job {
-        stack: &plan.stack,
-        template,
-        bundle: Some(handler),
-        parameters: BTreeMap::new(),
-        agreed,
-        conditions: conditions(plan),
-        replaces,
-    };
-    machine.deploy(&job).await
-}
-
 /// What the confirmation is asked for beside the changes themselves.
 fn conditions(plan: &Plan) -> Vec<String> {
     let removed = plan.removed.iter().map(ToString::to_string);
     let topics = plan.pipelines.iter().flat_map(Pipeline::topics);
-    let unconfirmed = topics.filter_map(|(name, topic)| {
-        let topic = topic.filter(|topic| topic.unconfirmed && !topic.exists)?;
-        Some(format!(
-            "creates the topic {name} with {} partitions and {} replicas of each; it stays when the stack goes",
-            topic.partitions, topic.replication_factor
-        ))
+    let topics = topics.filter_map(|(name, topic)| {
+        let topic = topic.filter(|topic| !topic.exists)?;
+        let size = shape((topic.partitions, topic.replication_factor));
+        match topic.by {
+            // In two steps, also where nothing is left to be confirmed.
+            Maker::Function => Some(format!(
+                "has the function create the topic {name} where it is missing, with {size}, before anything is read for it; it stays when the stack goes"
+            )),
+            Maker::CloudFormation => topic
+                .unconfirmed
+                .then(|| format!("creates the topic {name} with {size}; it stays when the stack goes")),
+        }
     });
     let endpoint = plan
         .secrets_endpoint
@@ -356,7 +380,7 @@ fn conditions(plan: &Plan) -> Vec<String> {
             connection.subnets.len()
         )
     });
-    removed.chain(unconfirmed).chain(endpoint).chain(connection).collect()
+    removed.chain(topics).chain(endpoint).chain(connection).collect()
 }
 
 /// A mapping that is waited for.
@@ -471,8 +495,9 @@ mod tests {
     #[test]
     fn each_topic_that_nobody_has_confirmed_is_asked_for() {
         let topic = |unconfirmed, exists| NewTopic {
+            by: Maker::CloudFormation,
             partitions: 1,
-            replication_factor: 3,
+            replication_factor: Some(3),
             configs: None,
             unconfirmed,
             exists,
@@ -487,7 +512,7 @@ mod tests {
             conditions(&plan)
         };
         let line = |name| {
-            format!("creates the topic {name} with 1 partitions and 3 replicas of each; it stays when the stack goes")
+            format!("creates the topic {name} with 1 partition, 3 replicas of each; it stays when the stack goes")
         };
         assert_eq!(
             asked(Some(topic(true, false)), Some(topic(true, false))),
@@ -496,5 +521,19 @@ mod tests {
         assert_eq!(asked(None, Some(topic(true, false))), [line("poison")]);
         assert!(asked(Some(topic(false, false)), Some(topic(true, true))).is_empty());
         assert!(asked(None, None).is_empty());
+        // What the function makes is told of in any case.
+        let mut by_function = topic(false, false);
+        by_function.by = Maker::Function;
+        by_function.replication_factor = None;
+        assert_eq!(
+            asked(Some(by_function), None),
+            [
+                "has the function create the topic orders where it is missing, with 1 partition, the cluster's own number of replicas of each, before anything is read \
+                 for it; it stays when the stack goes"
+            ]
+        );
+        let mut made = topic(false, true);
+        made.by = Maker::Function;
+        assert!(asked(Some(made), None).is_empty());
     }
 }

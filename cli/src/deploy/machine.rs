@@ -220,6 +220,7 @@ impl Machine<'_> {
                 outputs: BTreeMap::new(),
                 warnings: Vec::new(),
                 plan_warnings: Vec::new(),
+                topics: Vec::new(),
                 network_stacks: Vec::new(),
                 next_step: String::new(),
             };

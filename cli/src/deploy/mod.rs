@@ -11,6 +11,7 @@ pub mod port;
 pub mod progress;
 pub mod reasons;
 pub mod state;
+pub mod topics;
 
 use thiserror::Error;
 
@@ -69,6 +70,9 @@ pub enum DeployError {
     /// The operation failed.
     #[error("{0}")]
     Failed(Box<Failure>),
+    /// A function was to make topics, and did not.
+    #[error(transparent)]
+    Topics(#[from] topics::NotMade),
     /// The user said no.
     #[error("not confirmed: the stack is as it was")]
     Declined,
@@ -118,9 +122,9 @@ pub enum DeployError {
     /// What a network stack has to be can't be told.
     #[error("{0}")]
     Network(Box<PlanError>),
-    /// Its template can't be made.
+    /// The template of a network stack, or of what comes after its topics, can't be made.
     #[error("{0}")]
-    NetworkTemplate(String),
+    Template(String),
     /// A network stack leads through a peering connection that nobody tells the id of.
     #[error(
         "no network stack says which peering connection joins {vpc} to {peer}\n  run the same command again, and if it stays so, `k2m destroy` and `k2m deploy` the stack anew"
@@ -166,9 +170,10 @@ impl DeployError {
             | Self::Busy { .. }
             | Self::ChangeSet { .. }
             | Self::Failed(_)
+            | Self::Topics(_)
             | Self::Declined
             | Self::Terminal(_)
-            | Self::NetworkTemplate(_)
+            | Self::Template(_)
             | Self::NoPeering { .. }
             | Self::Peering { .. }
             | Self::TooLong { .. } => Exit::Failed,

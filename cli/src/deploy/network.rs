@@ -164,7 +164,7 @@ impl Networks<'_> {
         replaces: bool,
     ) -> Result<(NetworkOutcome, BTreeMap<String, String>), DeployError> {
         let resources = stack.resources();
-        let template = render_network(stack).map_err(|error| DeployError::NetworkTemplate(error.to_string()))?;
+        let template = render_network(stack).map_err(|error| DeployError::Template(error.to_string()))?;
         let now = machine.stacks.stack(&stack.stack).await;
         let now = now.map_err(|fault| call("look at a network stack", fault))?;
         let deployed = now.map(|now| now.parameters).unwrap_or_default();

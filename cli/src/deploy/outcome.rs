@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use k2m_handler::probe::creation::{Became, Outcome};
 use serde::Serialize;
 
 use super::network::NetworkOutcome;
 use super::port::{Action, Change};
+use crate::plan::topic::shape;
 
 /// What happened to the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -40,6 +42,9 @@ pub struct Deployed {
     pub warnings: Vec<String>,
     /// The same of the plan: people were told before they were asked.
     pub plan_warnings: Vec<String>,
+    /// Topics that its functions were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<TopicOutcome>,
     /// Network stacks that were deployed before it, or given back after it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub network_stacks: Vec<NetworkOutcome>,
@@ -56,6 +61,7 @@ impl fmt::Display for Deployed {
             Happened::Replaced => "is deleted and created again",
         };
         writeln!(f, "The stack {} in {} {happened}.", self.stack, self.region)?;
+        self.topics.iter().try_for_each(|topic| writeln!(f, "{topic}."))?;
         networks(f, &self.network_stacks)?;
         let width = self.outputs.keys().map(String::len).max().unwrap_or_default();
         for (key, value) in &self.outputs {
@@ -68,6 +74,53 @@ impl fmt::Display for Deployed {
             writeln!(f, "Next: {}", self.next_step)?;
         }
         Ok(())
+    }
+}
+
+/// A topic that a function was asked for, and that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicOutcome {
+    /// Its name.
+    pub name: String,
+    /// Whether the function made it now: else it was there.
+    pub created: bool,
+    /// Its partitions.
+    pub partitions: Option<u32>,
+    /// Replicas of each.
+    pub replication_factor: Option<u32>,
+    /// In what it is not as it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub differs: Option<String>,
+}
+
+impl From<&Became> for TopicOutcome {
+    fn from(topic: &Became) -> Self {
+        Self {
+            name: topic.name.clone(),
+            created: topic.outcome == Outcome::Created,
+            partitions: topic.partitions.and_then(|count| u32::try_from(count).ok()),
+            replication_factor: topic.replication_factor.and_then(|count| u32::try_from(count).ok()),
+            differs: topic.differs.clone(),
+        }
+    }
+}
+
+impl fmt::Display for TopicOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = if self.created {
+            "is created by the function"
+        } else {
+            "was there"
+        };
+        write!(f, "The topic {} {how}", self.name)?;
+        if let (Some(partitions), Some(replicas)) = (self.partitions, self.replication_factor) {
+            write!(f, ": {}", shape((partitions, Some(replicas))))?;
+        }
+        match &self.differs {
+            Some(differs) => write!(f, " ({differs}, and nothing was changed)"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -176,3 +229,40 @@ pub(super) fn lost(change: &Change) -> &'static str {
 pub(super) const QUEUE: &str = "AWS::SQS::Queue";
 /// What keeps the position in the stream.
 pub(super) const MAPPING: &str = "AWS::Lambda::EventSourceMapping";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_told_as_it_is() {
+        let topic = |outcome, partitions, differs: Option<&str>| {
+            TopicOutcome::from(&Became {
+                name: "orders".to_owned(),
+                outcome,
+                partitions,
+                replication_factor: partitions.map(|_| 1),
+                differs: differs.map(str::to_owned),
+                code: None,
+                failure: None,
+            })
+            .to_string()
+        };
+        assert_eq!(
+            topic(Outcome::Created, Some(3), None),
+            "The topic orders is created by the function: 3 partitions, 1 replica of each"
+        );
+        assert_eq!(
+            topic(
+                Outcome::Exists,
+                Some(1),
+                Some("it has 1 partition, and 3 were asked for")
+            ),
+            "The topic orders was there: 1 partition, 1 replica of each (it has 1 partition, and 3 were asked for, and nothing was changed)"
+        );
+        assert_eq!(
+            topic(Outcome::Created, None, None),
+            "The topic orders is created by the function"
+        );
+    }
+}

@@ -10,6 +10,7 @@ use serde_yaml::Value;
 
 use super::{Case, Outcome, given};
 use crate::facts::{Fact, Function, Mapping, PipelineFacts, Stack};
+use crate::plan::FunctionTopics;
 use crate::shell::Command;
 
 /// What is known of changes outside the stack.
@@ -325,6 +326,27 @@ impl Known {
             command = command.option("--environment", &json!({"Variables": variables}).to_string());
         }
         command
+    }
+
+    /// The topics that the mapping of a pipeline is kept from reading for, until its function has made them.
+    pub(super) fn waits_for(&self, pipeline: &str) -> Vec<String> {
+        let mapping = self
+            .template
+            .get("Resources")
+            .and_then(|all| all.get(format!("{pipeline}Mapping")));
+        let remembered = mapping.and_then(|mapping| mapping.get("Metadata")?.get("k2m").cloned());
+        let remembered = remembered.and_then(|topics| serde_yaml::from_value::<FunctionTopics>(topics).ok());
+        remembered.map(|topics| topics.waits_for).unwrap_or_default()
+    }
+
+    /// Whether the stack remembers that a function made the topic of this name, or found it there.
+    pub(super) fn made_by_function(&self, name: &str, cluster: &str) -> bool {
+        let resources = self.template.get("Resources").and_then(Value::as_mapping);
+        let mut remembered = resources.into_iter().flatten().filter_map(|(_, resource)| {
+            let remembered = resource.get("Metadata")?.get("k2m")?.clone();
+            serde_yaml::from_value::<FunctionTopics>(remembered).ok()
+        });
+        remembered.any(|topics| topics.cluster == cluster && topics.made.contains_key(name))
     }
 
     /// Partitions and replicas of the topic of this name, where it is the stack's.

@@ -1,6 +1,7 @@
 //! E: the stream and the event source mapping that reads it.
 
 use super::{Case, Outcome, given};
+use crate::facts::deployed::pipeline_id;
 use crate::facts::{Fact, Mapping};
 use crate::shell::Command;
 
@@ -55,6 +56,13 @@ pub(super) fn mapping(case: &Case<'_>) -> Outcome {
                 case.pipeline.enabled.source
             ),
             ["to let it read:".to_owned(), case.deploy(&[("--enabled", "true")])],
+        ),
+        "Disabled" | "Disabling" if !waits_for(case).is_empty() => Outcome::fail(
+            format!(
+                "{uuid} is {state}: it waits for {}, which the function is to make, and the deployment was stopped before that",
+                waits_for(case).join(", ")
+            ),
+            ["to go on:".to_owned(), case.deploy(&[("--create-topic", "true")])],
         ),
         "Disabled" | "Disabling" => Outcome::fail(
             format!("{uuid} is {state}, though the settings have it enabled"),
@@ -144,4 +152,12 @@ fn log_command(case: &Case<'_>) -> String {
             .to_string(),
         None => "CloudWatch Logs, the log group of the function".to_owned(),
     }
+}
+
+/// The topics that the mapping is kept from reading for.
+fn waits_for(case: &Case<'_>) -> Vec<String> {
+    let known = case.drift.known();
+    known
+        .map(|known| known.waits_for(&pipeline_id(&case.pipeline.stream.value)))
+        .unwrap_or_default()
 }

@@ -561,6 +561,23 @@ fn no_topic(_: &mut Settings, facts: &mut Facts) {
     failing(facts);
 }
 
+/// A topic of which MSK says nothing, and of which the function says this.
+fn untold(facts: &mut Facts, exists: Option<bool>) {
+    get(&mut facts.cluster).kafka_version = Some("2.8.1".into());
+    *facts.topic_named(TOPIC) = Fact::Unreadable(Unreadable {
+        missing_action: None,
+        message: "BadRequestException: no topics here".to_owned(),
+    });
+    failing(facts);
+    let Some(Fact::Found {
+        value: Probe::Answered(report),
+    }) = &mut facts.one().probe
+    else {
+        panic!("it answers")
+    };
+    report.topics[0].exists = exists;
+}
+
 fn no_own_topic(settings: &mut Settings, facts: &mut Facts) {
     no_topic(settings, facts);
     let stack = get(&mut facts.stack);
@@ -650,6 +667,21 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         },
         "warn",
         "as the settings say",
+    ),
+    (
+        "K2M-E02",
+        |s, f| {
+            get(&mut f.one().mapping).state = "Disabled".into();
+            let stack = get(&mut f.stack);
+            let mut template: serde_json::Value = serde_json::from_str(stack.template.as_ref().unwrap()).unwrap();
+            template["Resources"]["OrdersMapping"]["Properties"]["Enabled"] = json!(false);
+            let waits = json!({"cluster": s.identity(), "waitsFor": ["orders"]});
+            let id = crate::facts::deployed::pipeline_id(&s.pipelines[0].stream.value);
+            template["Resources"][format!("{id}Mapping")] = json!({"Metadata": {"k2m": waits}});
+            stack.template = Some(template.to_string());
+        },
+        "fail",
+        "it waits for orders, which the function is to make, and the deployment was stopped before that",
     ),
     ("K2M-E02", |_, f| get(&mut f.one().mapping).state = "Deleting".into(), "fail", "Deleting"),
     ("K2M-E02", not_deployed, "skip", "nothing is deployed"),
@@ -900,10 +932,37 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-T01",
         |s, f| {
             no_topic(s, f);
-            get(&mut f.cluster).kafka_version = Some("3.5.1".into());
+            get(&mut f.cluster).state = "MAINTENANCE".into();
         },
         "fail",
         "CloudFormation can't create it",
+    ),
+    // Where MSK makes none, the function does.
+    (
+        "K2M-T01",
+        |s, f| {
+            no_topic(s, f);
+            get(&mut f.cluster).kafka_version = Some("3.5.1".into());
+        },
+        "fail",
+        "k2m deploy --stream arn:aws:kinesis:eu-west-1:123456789012:stream/orders --cluster arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1 --create-topic true",
+    ),
+    // Where MSK does not tell, the function does.
+    ("K2M-T01", |_, f| untold(f, Some(false)), "fail", "--create-topic true"),
+    ("K2M-T01", |_, f| untold(f, Some(true)), "pass", "MSK does not say (BadRequestException: no topics here), but the function sees it"),
+    ("K2M-T01", |_, f| untold(f, None), "unknown", "orders could not be read: BadRequestException"),
+    (
+        "K2M-T01",
+        |_, f| {
+            untold(f, Some(false));
+            let stack = get(&mut f.stack);
+            let mut template: serde_json::Value = serde_json::from_str(stack.template.as_ref().unwrap()).unwrap();
+            let remembered = json!({"cluster": get(&mut f.cluster).arn, "made": {"orders": {"partitions": 3}}});
+            template["Resources"]["OrdersMapping"]["Metadata"] = json!({"k2m": remembered});
+            get(&mut f.stack).template = Some(template.to_string());
+        },
+        "fail",
+        "the stack remembers that the function made it, so k2m deploy does not have it made again",
     ),
     ("K2M-T01", no_own_topic, "fail", "CloudFormation takes it to be there, so k2m deploy does not create it again"),
     (

@@ -2,10 +2,10 @@
 
 use super::authentication::servers;
 use super::{Case, NOT_MSK, Outcome};
-use crate::facts::{Fact, Topic, Unreadable};
+use crate::facts::{Fact, Probe, Topic, Unreadable};
 use crate::plan::topic::{
-    DEAD_LETTER_BYTES, configs_of, create_command, dead_letter_shape, limit_of, new_shape, raise_command, too_small,
-    unmakable,
+    Shape, busy, configs_of, create_command, dead_letter_bytes, dead_letter_shape, is_serverless, lacking, limit_of,
+    new_shape, raise_command, too_small,
 };
 use crate::settings::{Authentication, Preset, Source};
 use crate::shell::Command;
@@ -17,7 +17,7 @@ const AUTO_CREATE_DEFAULT: &str = "false";
 struct Wanted<'a> {
     name: &'a str,
     /// Partitions and replicas, where it is created.
-    shape: (u32, u32),
+    shape: Shape,
     /// Its own `max.message.bytes`, where it is created.
     max_message_bytes: Option<u64>,
 }
@@ -31,7 +31,7 @@ pub(super) fn exists(case: &Case<'_>) -> Outcome {
     let mapped = mapped.map(|name| match case.topic(name) {
         Some(Fact::Found { value }) => Outcome::pass(shape(name, value)),
         Some(Fact::Absent) => absent(case, &wanted(case, name)),
-        Some(Fact::Unreadable(why)) => unreadable(name, why),
+        Some(Fact::Unreadable(why)) => of_probe(case, &wanted(case, name), why),
         None => Outcome::Unknown {
             why: format!("the facts say nothing of {name}; inspect again with the same topic_map"),
             missing_action: None,
@@ -84,7 +84,7 @@ fn wanted<'a>(case: &Case<'_>, name: &'a str) -> Wanted<'a> {
     let shards = case.seen.stream.found().map_or(1, |stream| stream.open_shards);
     Wanted {
         name,
-        shape: new_shape(case.pipeline, shards, brokers(case)),
+        shape: new_shape(case.pipeline, shards, brokers(case), unseen(case)),
         max_message_bytes: None,
     }
 }
@@ -106,6 +106,7 @@ fn of_pipeline(case: &Case<'_>) -> Outcome {
         Some(Fact::Found { value }) => Outcome::pass(shape(name, value)),
         Some(Fact::Absent) => absent(case, &wanted(case, name)),
         // Not every cluster tells of its topics; a batch that was delivered does.
+        Some(Fact::Unreadable(_)) if probed(case, name) == Some(false) => absent(case, &wanted(case, name)),
         Some(Fact::Unreadable(why)) => match case
             .seen
             .mapping
@@ -116,8 +117,33 @@ fn of_pipeline(case: &Case<'_>) -> Outcome {
                 "{name}: MSK does not say ({}), but the last batch was delivered to it",
                 why.message
             )),
-            _ => unreadable(name, why),
+            _ => of_probe(case, &wanted(case, name), why),
         },
+    }
+}
+
+/// Whether the function itself sees the topic, where it was asked and could tell.
+fn probed(case: &Case<'_>, name: &str) -> Option<bool> {
+    let Some(Fact::Found {
+        value: Probe::Answered(report),
+    }) = &case.seen.probe
+    else {
+        return None;
+    };
+    report.topics.iter().find(|topic| topic.name == name)?.exists
+}
+
+/// A topic that MSK says nothing of: the function's word counts, where it has one.
+fn of_probe(case: &Case<'_>, wanted: &Wanted<'_>, why: &Unreadable) -> Outcome {
+    let name = wanted.name;
+    match probed(case, name) {
+        // Where a right is missing that is said: it would tell more than that the topic is there.
+        Some(true) if why.missing_action.is_none() => Outcome::pass(format!(
+            "{name}: MSK does not say ({}), but the function sees it",
+            why.message
+        )),
+        Some(false) => absent(case, wanted),
+        Some(true) | None => unreadable(name, why),
     }
 }
 
@@ -137,6 +163,11 @@ pub(super) fn dead_letter(case: &Case<'_>) -> Outcome {
             .map(String::as_str)
     };
     let of_topic = limit_of(case.topic(&case.pipeline.topic.value).and_then(Fact::found), property);
+    let wanted = Wanted {
+        name,
+        shape: dead_letter_shape(case.pipeline, brokers(case), unseen(case)),
+        max_message_bytes: Some(dead_letter_bytes(serverless(case), of_topic)),
+    };
     match case.topic(name) {
         None => Outcome::Unknown {
             why: format!("the facts say nothing of {name}; inspect again with on_poison divert"),
@@ -156,14 +187,8 @@ pub(super) fn dead_letter(case: &Case<'_>) -> Outcome {
                 [from_a_machine("", file), command.to_string()],
             )
         }
-        Some(Fact::Absent) => absent(
-            case,
-            &Wanted {
-                name,
-                shape: dead_letter_shape(case.pipeline, brokers(case)),
-                max_message_bytes: Some(DEAD_LETTER_BYTES.max(of_topic)),
-            },
-        ),
+        Some(Fact::Absent) => absent(case, &wanted),
+        Some(Fact::Unreadable(_)) if probed(case, name) == Some(false) => absent(case, &wanted),
         Some(Fact::Unreadable(why)) => Outcome::unreadable(why),
     }
 }
@@ -178,6 +203,15 @@ fn shape(name: &str, topic: &Topic) -> String {
 fn brokers(case: &Case<'_>) -> u32 {
     let brokers = case.facts.brokers.found().map_or(1, Vec::len);
     u32::try_from(brokers).unwrap_or(u32::MAX).max(1)
+}
+
+fn serverless(case: &Case<'_>) -> bool {
+    is_serverless(case.facts.cluster.found())
+}
+
+/// Whether nobody sees how many brokers there are.
+fn unseen(case: &Case<'_>) -> bool {
+    case.settings.cluster().is_none() || serverless(case)
 }
 
 /// The function's authentication.
@@ -247,21 +281,30 @@ fn creation(case: &Case<'_>, wanted: &Wanted<'_>) -> (Result<String, String>, Ve
     let (partitions, replicas) = wanted.shape;
     let own = own(case, name);
     let (partitions, replicas) = own.map_or((partitions, replicas), |(own_partitions, own_replicas)| {
-        (own_partitions.unwrap_or(partitions), own_replicas.unwrap_or(replicas))
+        (own_partitions.unwrap_or(partitions), own_replicas.or(replicas))
     });
-    let unmakable = cluster.and_then(unmakable);
-    let deploys = if own.is_some() {
+    let lacking = match case.settings.cluster() {
+        Some(_) => cluster.and_then(|cluster| lacking(Some(cluster))),
+        None => lacking(None),
+    };
+    let busy = cluster.and_then(busy);
+    let known = case.drift.known();
+    let deploys = if known.is_some_and(|known| known.made_by_function(name, &case.settings.identity())) {
+        Err("the stack remembers that the function made it, so k2m deploy does not have it made again".to_owned())
+    } else if own.is_some() {
         Err(
             "changed outside the stack: its topic is gone; CloudFormation takes it to be there, so k2m deploy does not create it again"
                 .to_owned(),
         )
-    } else if let Some(why) = &unmakable {
+    } else if let (None, Some(why)) = (&lacking, &busy) {
         Err(format!("CloudFormation can't create it: {why}"))
     } else {
+        // Where MSK makes no topics the function does.
         Ok(case.deploy(&[("--create-topic", "true")]))
     };
     let mut commands = Vec::new();
-    if let (None, Some(_), Some(arn)) = (&unmakable, own, case.settings.cluster()) {
+    let msk = case.settings.cluster();
+    if let (None, None, Some(_), Some(replicas), Some(arn)) = (&lacking, &busy, own, replicas, msk) {
         let command = Command::new("aws kafka create-topic")
             .option("--cluster-arn", arn.value.as_str())
             .option("--topic-name", name)

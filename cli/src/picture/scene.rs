@@ -461,15 +461,15 @@ impl<'a> World<'a> {
     }
 
     /// A topic, as it is or will be.
-    fn topic(&self, name: &str, role: &str, planned: Option<(u32, u32, bool)>) -> Row {
+    fn topic(&self, name: &str, role: &str, planned: Option<(u32, Option<u32>, bool)>) -> Row {
         let seen = self.facts.topics.get(name).and_then(Fact::found);
-        let seen = seen.map(|topic| (topic.partitions, topic.replication_factor, true));
+        let seen = seen.map(|topic| (topic.partitions, Some(topic.replication_factor), true));
         let (size, state) = match planned.or(seen) {
             Some((partitions, replicas, exists)) => {
-                let size = format!(
-                    "{}, {replicas} replicas",
-                    count(partitions as usize, "partition", "partitions")
-                );
+                let mut size = count(partitions as usize, "partition", "partitions");
+                if let Some(replicas) = replicas {
+                    size += &format!(", {replicas} replicas");
+                }
                 (size, State::of(exists))
             }
             None => (String::new(), State::Exists),

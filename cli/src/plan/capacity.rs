@@ -105,7 +105,7 @@ fn replicas(one: &One, seen: &Seen, new: Option<&NewTopic>, notes: &mut Notes) {
     let topic = one.topic.found();
     let Some(replicas) = topic
         .map(|topic| topic.replication_factor)
-        .or(new.map(|new| new.replication_factor))
+        .or(new.and_then(|new| new.replication_factor))
     else {
         return;
     };

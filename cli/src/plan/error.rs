@@ -157,18 +157,6 @@ pub enum PlanError {
         /// The VPCs, each with its name and blocks.
         vpcs: Vec<String>,
     },
-    /// A topic that nothing can create.
-    #[error(
-        "create_topic is true ({by}), and k2m creates topics through MSK alone, not in another Kafka: leave it out, and where the topic {topic} is missing, run\n  {command}"
-    )]
-    CreateOutside {
-        /// Its name.
-        topic: String,
-        /// Who said so.
-        by: Source,
-        /// The command that makes it.
-        command: String,
-    },
     /// A way of authentication without its secret.
     #[error(
         "authentication {ways} needs a secret: give the ARN of the one with {holds} in Secrets Manager, with --secret (or K2M_SECRET, or `secret` in k2m.yaml){known}"
@@ -614,7 +602,6 @@ impl PlanError {
             | Self::ChooseAuthentication { .. }
             | Self::NoAddress { .. }
             | Self::OutsideBlocks { .. }
-            | Self::CreateOutside { .. }
             | Self::Time { .. }
             | Self::Destination { .. }
             | Self::Disorder { .. } => Exit::Usage,

@@ -7,6 +7,7 @@ mod alarms;
 mod authentication;
 mod capacity;
 pub mod change;
+pub mod creation;
 mod destination;
 mod endpoint;
 mod error;
@@ -35,9 +36,9 @@ pub(crate) mod tests;
 pub use error::{Attempt, Obstacle, PlanError};
 pub(crate) use function::fitting_memory;
 pub use model::{
-    Alarm, DeadLetterTopic, Decision, Destination, Dimension, MappedTopic, NewTopic, Pipeline, Plan, PlannedCluster,
-    PlannedConnection, PlannedEndpoint, PlannedFunction, PlannedMapping, PlannedNetwork, PlannedPeer, PlannedSecrets,
-    Removed, Statement,
+    Alarm, DeadLetterTopic, Decision, Destination, Dimension, FunctionTopics, Maker, MappedTopic, NewTopic, Pipeline,
+    Plan, PlannedCluster, PlannedConnection, PlannedEndpoint, PlannedFunction, PlannedMapping, PlannedNetwork,
+    PlannedPeer, PlannedSecrets, Removed, Statement, TopicShape,
 };
 pub(crate) use seen::{same_pipelines, stands};
 
@@ -84,18 +85,13 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
     if cluster.region != settings.home.region {
         let topics = pipelines.iter().flat_map(Pipeline::topics);
         let topics = topics.filter_map(|(name, new)| {
-            let NewTopic {
-                partitions,
-                replication_factor,
-                configs,
-                ..
-            } = new?.clone();
+            let new = new.filter(|new| new.by == Maker::CloudFormation)?;
             Some(NeededTopic {
                 cluster: cluster.arn.clone()?,
                 name: name.to_owned(),
-                partitions,
-                replication_factor,
-                configs,
+                partitions: new.partitions,
+                replication_factor: new.replication_factor?,
+                configs: new.configs.clone(),
             })
         });
         let there = (cluster.region.as_str(), place.cluster_vpc.as_str());
@@ -161,7 +157,8 @@ fn pipeline(
     mapping: Option<PlannedMapping>,
     notes: &mut Notes,
 ) -> Result<Pipeline, PlanError> {
-    let stream = &one.settings.stream.value;
+    let settings = one.settings;
+    let stream = &settings.stream.value;
     let mapping = mapping.ok_or_else(|| PlanError::Missing {
         what: format!("the mapping of {}", stream.name()),
     })?;
@@ -173,8 +170,27 @@ fn pipeline(
     let function = function::function(one, seen, cluster, notes)?;
     let (destination, failure_email) = destination::choose(one, seen, notes)?;
     let alarms = alarms::alarms(one, notes);
-    let statements = rights::statements(one, seen, cluster, &destination)?;
+    let new = std::iter::once((settings.topic.value.as_str(), new_topic.as_ref()))
+        .chain(
+            mapped_topics
+                .iter()
+                .map(|topic| (topic.name.as_str(), topic.new_topic.as_ref())),
+        )
+        .chain(
+            dead_letter_topic
+                .iter()
+                .map(|topic| (topic.name.as_str(), topic.new_topic.as_ref())),
+        );
+    let new: Vec<(&str, &NewTopic)> = new.filter_map(|(name, topic)| Some((name, topic?))).collect();
+    let pending = new
+        .iter()
+        .filter(|(_, topic)| topic.is_pending())
+        .map(|(name, _)| *name);
+    let (statements, creation) = rights::statements(one, seen, cluster, &destination, &pending.collect::<Vec<_>>())?;
+    let function_topics = creation::remembered(cluster.identity(), &new);
     Ok(Pipeline {
+        function_topics,
+        creation,
         id: one.id.clone(),
         stream: stream.to_string(),
         stream_name: stream.name().to_owned(),

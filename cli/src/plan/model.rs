@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use ipnet::Ipv4Net;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::shared::NetworkStack;
@@ -126,6 +126,11 @@ pub struct PlannedSecrets {
 }
 
 impl PlannedCluster {
+    /// What tells it from any other Kafka: its ARN, else its servers as they were named.
+    pub fn identity(&self) -> &str {
+        self.arn.as_deref().unwrap_or(&self.bootstrap_servers)
+    }
+
     /// Where the brokers listen, for people: `port 9098`. Only by private connectivity does each broker have a port of its own.
     pub fn ports(&self) -> String {
         let servers = self.bootstrap_servers.split(',');
@@ -233,7 +238,7 @@ pub struct Pipeline {
     pub stream_name: String,
     /// The topic's name.
     pub topic: String,
-    /// The topic, where the stack makes it.
+    /// The topic, where it is made for the stack.
     pub new_topic: Option<NewTopic>,
     /// The topics that the data chooses among, beside the topic.
     pub mapped_topics: Vec<MappedTopic>,
@@ -242,6 +247,12 @@ pub struct Pipeline {
     /// Logical ids of topics that another pipeline of the stack brings, and that have to be there first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<String>,
+    /// The topics that its function makes, or has made: what the stack remembers of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_topics: Option<FunctionTopics>,
+    /// What its role may do besides, until the function has made them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creation: Option<Statement>,
     /// The function.
     pub function: PlannedFunction,
     /// Its event source mapping.
@@ -258,20 +269,24 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// The topics that it brings: logical id and name.
+    /// The topics that it brings as resources: logical id and name.
     pub fn made(&self) -> impl Iterator<Item = (String, &str)> {
-        let own = self
-            .new_topic
-            .iter()
-            .map(|_| (format!("{}Topic", self.id), self.topic.as_str()));
-        let mapped = self.mapped_topics.iter().filter(|topic| topic.new_topic.is_some());
+        let is = |topic: &Option<NewTopic>| topic.as_ref().is_some_and(|topic| topic.by == Maker::CloudFormation);
+        let own = is(&self.new_topic).then(|| (format!("{}Topic", self.id), self.topic.as_str()));
+        let mapped = self.mapped_topics.iter().filter(move |topic| is(&topic.new_topic));
         let mapped = mapped.map(|topic| (format!("{}{}", self.id, topic.id), topic.name.as_str()));
-        let dead_letter = self.dead_letter_topic.iter().filter(|topic| topic.new_topic.is_some());
+        let dead_letter = self.dead_letter_topic.iter().filter(move |topic| is(&topic.new_topic));
         let dead_letter = dead_letter.map(|topic| (format!("{}DeadLetterTopic", self.id), topic.name.as_str()));
-        own.chain(mapped).chain(dead_letter)
+        own.into_iter().chain(mapped).chain(dead_letter)
     }
 
-    /// All topics that it writes to, each with what the stack makes of it.
+    /// The topics that its function is still to make.
+    pub fn pending(&self) -> impl Iterator<Item = (&str, &NewTopic)> {
+        let new = self.topics().filter_map(|(name, topic)| Some((name, topic?)));
+        new.filter(|(_, topic)| topic.is_pending())
+    }
+
+    /// All topics that it writes to, each with what is made of it.
     pub fn topics(&self) -> impl Iterator<Item = (&str, Option<&NewTopic>)> {
         let mapped = self.mapped_topics.iter();
         let mapped = mapped.map(|topic| (topic.name.as_str(), topic.new_topic.as_ref()));
@@ -291,7 +306,7 @@ pub struct MappedTopic {
     pub name: String,
     /// The end of its logical id.
     pub id: String,
-    /// The topic, where the stack makes it.
+    /// The topic, where it is made for the stack.
     pub new_topic: Option<NewTopic>,
 }
 
@@ -301,24 +316,68 @@ pub struct MappedTopic {
 pub struct DeadLetterTopic {
     /// Its name.
     pub name: String,
-    /// The topic, where the stack makes it.
+    /// The topic, where it is made for the stack.
     pub new_topic: Option<NewTopic>,
 }
 
-/// A topic that the stack makes, and that stays when the stack goes.
+/// Who makes a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Maker {
+    /// CloudFormation, as a resource of a stack.
+    CloudFormation,
+    /// The function, which `k2m deploy` asks before its mapping reads: where MSK makes none.
+    Function,
+}
+
+/// A topic that is made for the stack, and that stays when the stack goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewTopic {
+    /// Who makes it.
+    pub by: Maker,
     /// How many partitions.
     pub partitions: u32,
-    /// How many replicas of each.
-    pub replication_factor: u32,
+    /// How many replicas of each. None: as many as the brokers give by themselves, which only the function can ask for.
+    pub replication_factor: Option<u32>,
     /// Its own settings, as CloudFormation takes them: a JSON object in base64. Without them the cluster's hold.
     pub configs: Option<String>,
     /// Whether it is made because nobody said that it must not be: to be confirmed.
     pub unconfirmed: bool,
-    /// Whether the stack has it already.
+    /// Whether the stack has it already, or the function has made it.
     pub exists: bool,
+}
+
+impl NewTopic {
+    /// Whether the function is still to make it, where it is missing.
+    pub fn is_pending(&self) -> bool {
+        self.by == Maker::Function && !self.exists
+    }
+}
+
+/// What the stack remembers of topics that a function makes: in the mapping's own metadata, since it is the mapping that waits for them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FunctionTopics {
+    /// The Kafka that they are of: a cluster's ARN, or servers.
+    pub cluster: String,
+    /// Those that are there, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub made: BTreeMap<String, TopicShape>,
+    /// Those that the mapping is kept from reading for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<String>,
+}
+
+/// A topic's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicShape {
+    /// Its partitions.
+    pub partitions: u32,
+    /// Replicas of each, where they were not left to the brokers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication_factor: Option<u32>,
 }
 
 /// The function.

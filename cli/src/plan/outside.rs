@@ -15,16 +15,15 @@ use super::place::{
 };
 use super::public::without_effect;
 use super::secret;
-use super::seen::{One, Seen};
+use super::seen::Seen;
 use super::shared::Needs;
-use super::topic::command;
 use super::way::Takes;
 use super::{PlannedCluster, PlannedNetwork};
 use crate::facts::network::{Rule, RulePeer, SecurityGroup, Subnet};
 use crate::facts::server::{Place as At, Server, places};
 use crate::facts::{Fact, Owner};
 use crate::network::{Change, Proof, Source, View, prove_block};
-use crate::settings::{Authentication, Servers, Setting, Settings};
+use crate::settings::{Authentication, PipelineSettings, Servers, Setting, Settings};
 
 /// Ways of which MSK alone knows nothing more than any Kafka.
 const POSSIBLE: [Authentication; 4] = [
@@ -90,27 +89,13 @@ pub(super) fn speak(servers: &Setting<Servers>, seen: &Seen, notes: &mut Notes) 
     })
 }
 
-/// What is said of a topic: nobody can see it from here.
-pub(super) fn topic(
-    (about, name, reason): (&'static str, &str, &str),
-    shape: (u32, u32),
-    one: &One,
-    cluster: &PlannedCluster,
-    notes: &mut Notes,
-) -> Result<(), PlanError> {
-    let settings = one.settings;
-    if let Some(setting) = settings.create_topic.as_ref().filter(|setting| setting.value) {
-        return Err(PlanError::CreateOutside {
-            topic: name.to_owned(),
-            by: setting.source.clone(),
-            command: command(cluster, name, shape, None),
-        });
-    }
+/// What is said of a topic that nobody is to make: nobody can see it from here.
+pub(super) fn topic(about: &'static str, name: &str, reason: &str, settings: &PipelineSettings, notes: &mut Notes) {
     notes.decide(
         about,
         format!("{name}, which has to be there: nothing of AWS tells whether it is"),
         format!(
-            "{reason}; after the deployment `k2m doctor` asks the function, which may write to it and never creates it"
+            "{reason}; after the deployment `k2m doctor` asks the function; with --create-topic true the function creates it where it is missing"
         ),
     );
     let shapes = [
@@ -120,12 +105,11 @@ pub(super) fn topic(
     for (what, setting) in shapes {
         if let Some(setting) = setting.as_ref().filter(|_| about == "topic") {
             notes.warn(format!(
-                "{what} {} ({}) has no effect: k2m creates no topic there",
+                "{what} {} ({}) has no effect: the topic is taken as there",
                 setting.value, setting.source
             ));
         }
     }
-    Ok(())
 }
 
 /// Chooses to be in no VPC.

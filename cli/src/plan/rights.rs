@@ -16,13 +16,14 @@ const POLICY_CHARACTERS: usize = 10_240;
 /// What a reference to a thing of the stack may become: an ARN with the stack's name in it.
 const RESOLVED_CHARACTERS: usize = 350;
 
-/// The statements of the role's policy.
+/// The statements of the role's policy, and the one that it has besides until the function has made these topics.
 pub(super) fn statements(
     one: &One,
     seen: &Seen,
     cluster: &PlannedCluster,
     destination: &Destination,
-) -> Result<Vec<Statement>, PlanError> {
+    pending: &[&str],
+) -> Result<(Vec<Statement>, Option<Statement>), PlanError> {
     let One {
         settings, id: pipeline, ..
     } = one;
@@ -77,7 +78,12 @@ pub(super) fn statements(
         statements.extend(secret.iter().flat_map(|secret| read_secret(name, secret)));
     }
     statements.extend(send_failures(pipeline, destination));
-    let characters = characters(&statements);
+    let of_msk = seen.settings.cluster().filter(|_| by_iam && !pending.is_empty());
+    let creation = of_msk.map(|setting| Statement {
+        resource: topic_arns(&setting.value, pending),
+        ..allow("CreateTopics", &["kafka-cluster:CreateTopic"], Value::Null)
+    });
+    let characters = characters(statements.iter().chain(&creation));
     if characters > POLICY_CHARACTERS {
         return Err(PlanError::Policy {
             characters,
@@ -85,7 +91,7 @@ pub(super) fn statements(
             map: settings.payload.topic_map.as_ref().map(|map| map.source.clone()),
         });
     }
-    Ok(statements)
+    Ok((statements, creation))
 }
 
 /// Lambda checks these without naming an interface, and EC2 describes on `*` only: there is no ARN before the interface exists.
@@ -105,7 +111,8 @@ fn manage_interfaces() -> Statement {
 }
 
 /// What IAM counts of a policy. Nothing in it has white space: neither ARNs nor actions can.
-fn characters(statements: &[Statement]) -> usize {
+fn characters<'a>(statements: impl Iterator<Item = &'a Statement>) -> usize {
+    let statements: Vec<&Statement> = statements.collect();
     let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
     let resources = statements.iter().flat_map(|statement| &statement.resource);
     let references = resources.filter(|resource| !resource.is_string()).count();
@@ -192,6 +199,17 @@ fn write_topic(cluster: &Arn, topic: &str) -> [Statement; 2] {
 }
 
 fn write(sid: &str, cluster: &Arn, topics: &[&str]) -> Statement {
+    Statement {
+        resource: topic_arns(cluster, topics),
+        ..allow(
+            sid,
+            &["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
+            Value::Null,
+        )
+    }
+}
+
+fn topic_arns(cluster: &Arn, topics: &[&str]) -> Vec<Value> {
     let name_and_uuid = cluster.resource.strip_prefix("cluster/").unwrap_or(&cluster.resource);
     let Arn {
         partition,
@@ -204,14 +222,7 @@ fn write(sid: &str, cluster: &Arn, topics: &[&str]) -> Statement {
             "arn:{partition}:kafka:{region}:{account}:topic/{name_and_uuid}/{topic}"
         ))
     };
-    Statement {
-        resource: topics.iter().map(arn).collect(),
-        ..allow(
-            sid,
-            &["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"],
-            Value::Null,
-        )
-    }
+    topics.iter().map(arn).collect()
 }
 
 fn send_failures(pipeline: &str, destination: &Destination) -> Vec<Statement> {

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::topic::{DEAD_LETTER_BYTES, configs_of};
 use super::{
-    Alarm, DeadLetterTopic, Decision, Destination, Dimension, MappedTopic, NewTopic, Pipeline, Plan, PlannedCluster,
-    PlannedFunction, PlannedMapping, PlannedNetwork, PlannedPeer, PlannedSecrets, Statement,
+    Alarm, DeadLetterTopic, Decision, Destination, Dimension, FunctionTopics, Maker, MappedTopic, NewTopic, Pipeline,
+    Plan, PlannedCluster, PlannedFunction, PlannedMapping, PlannedNetwork, PlannedPeer, PlannedSecrets, Statement,
+    TopicShape,
 };
 use crate::arn::SecretArn;
 use crate::settings::Authentication;
@@ -66,6 +67,8 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
             stream_name: "orders".to_owned(),
             topic: "orders".to_owned(),
             after: Vec::new(),
+            function_topics: None,
+            creation: None,
             new_topic: None,
             mapped_topics: Vec::new(),
             dead_letter_topic: None,
@@ -237,8 +240,9 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
             REGION,
             vary(|plan| {
                 plan.pipelines[0].new_topic = Some(NewTopic {
+                    by: Maker::CloudFormation,
                     partitions: 6,
-                    replication_factor: 3,
+                    replication_factor: Some(3),
                     configs: None,
                     unconfirmed: false,
                     exists: false,
@@ -259,8 +263,9 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
                         name: "orders-created".to_owned(),
                         id: "MappedTopic89abcdef".to_owned(),
                         new_topic: Some(NewTopic {
+                            by: Maker::CloudFormation,
                             partitions: 6,
-                            replication_factor: 3,
+                            replication_factor: Some(3),
                             configs: None,
                             unconfirmed: false,
                             exists: false,
@@ -290,12 +295,42 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
                 plan.pipelines[0].dead_letter_topic = Some(DeadLetterTopic {
                     name: "orders-dead-letter".to_owned(),
                     new_topic: Some(NewTopic {
+                        by: Maker::CloudFormation,
                         partitions: 1,
-                        replication_factor: 3,
+                        replication_factor: Some(3),
                         configs: Some(configs_of(DEAD_LETTER_BYTES)),
                         unconfirmed: false,
                         exists: false,
                     }),
+                });
+            }),
+        ),
+        (
+            "topics that the function makes",
+            REGION,
+            vary(|plan| {
+                let by_function = |exists| NewTopic {
+                    by: Maker::Function,
+                    partitions: 6,
+                    replication_factor: None,
+                    configs: None,
+                    unconfirmed: false,
+                    exists,
+                };
+                plan.pipelines[0].new_topic = Some(by_function(true));
+                plan.pipelines[0].dead_letter_topic = Some(DeadLetterTopic {
+                    name: "orders-dead-letter".to_owned(),
+                    new_topic: Some(by_function(false)),
+                });
+                plan.pipelines[0].mapping.enabled = false;
+                let shape = TopicShape {
+                    partitions: 6,
+                    replication_factor: Some(3),
+                };
+                plan.pipelines[0].function_topics = Some(FunctionTopics {
+                    cluster: plan.cluster.identity().to_owned(),
+                    made: BTreeMap::from([("orders".to_owned(), shape)]),
+                    waits_for: vec!["orders-dead-letter".to_owned()],
                 });
             }),
         ),
@@ -400,8 +435,9 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
                     statement.resource = serde_json::from_str(&text.replace("Orders", "Returns")).unwrap();
                 }
                 plan.pipelines[0].new_topic = Some(NewTopic {
+                    by: Maker::CloudFormation,
                     partitions: 6,
-                    replication_factor: 3,
+                    replication_factor: Some(3),
                     configs: None,
                     unconfirmed: false,
                     exists: false,

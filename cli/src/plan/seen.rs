@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use serde_yaml::Value;
 
+use super::FunctionTopics;
 use super::error::PlanError;
 use super::notes::Notes;
 use super::outside;
@@ -194,6 +195,11 @@ impl<'a> Seen<'a> {
         topics.find(|topic| topic.name == name && topic.cluster == cluster.as_str())
     }
 
+    /// What the stack remembers of the topics of a pipeline's function.
+    pub(super) fn function_topics(&self, one: &One) -> Option<FunctionTopics> {
+        self.stack.as_ref()?.function_topics(&one.id, &self.settings.identity())
+    }
+
     /// The network stack of a VPC.
     pub(super) fn network_stack(&self, vpc: &str) -> &'a Fact<Stack> {
         static ABSENT: Fact<Stack> = Fact::Absent;
@@ -277,6 +283,18 @@ impl<'a> Standing<'a> {
     pub(super) fn variable(&self, pipeline: &str, name: &str) -> Option<&str> {
         let environment = self.value(&format!("{pipeline}Function"), "Environment")?;
         environment.get("Variables")?.get(name)?.as_str()
+    }
+
+    /// What the stack remembers of the topics of a pipeline's function, where they are of this cluster.
+    pub(super) fn function_topics(&self, pipeline: &str, cluster: &str) -> Option<FunctionTopics> {
+        let mapping = self
+            .template
+            .as_ref()?
+            .get("Resources")?
+            .get(format!("{pipeline}Mapping"))?;
+        let remembered = mapping.get("Metadata")?.get("k2m")?.clone();
+        let remembered: FunctionTopics = serde_yaml::from_value(remembered).ok()?;
+        (remembered.cluster == cluster).then_some(remembered)
     }
 
     /// A property of a resource, as it was deployed.

@@ -1,5 +1,6 @@
 //! The plan from the facts of examples/same-vpc, spoilt in one thing a row; and what must hold for every plan.
 
+mod creation;
 mod needs;
 mod outside;
 pub(crate) mod several;
@@ -111,6 +112,20 @@ fn denied<T>(action: &str) -> Fact<T> {
         missing_action: Some(action.to_owned()),
         message: format!("AccessDenied: not authorized to perform: {action}"),
     })
+}
+
+/// What MSK answers of a topic where it has no API for topics.
+fn without_api<T>() -> Fact<T> {
+    Fact::Unreadable(Unreadable {
+        missing_action: None,
+        message: "BadRequestException: the cluster does not support topics".to_owned(),
+    })
+}
+
+/// A cluster of which MSK makes no topics and tells of none.
+fn old_kafka(facts: &mut Facts) {
+    cluster(facts).kafka_version = Some("2.8.1".to_owned());
+    facts.topics.values_mut().for_each(|topic| *topic = without_api());
 }
 
 fn stream(facts: &mut Facts) -> &mut Stream {

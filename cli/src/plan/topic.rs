@@ -1,5 +1,5 @@
-//! The topic, and the dead-letter topic beside it: used where it is there, kept where the stack has it, else made by the stack where that is wanted
-//! and can be.
+//! The topic, and the dead-letter topic beside it: used where it is there, kept where the stack has it, else made where that is wanted: by the stack where
+//! MSK makes topics, by the function where it does not.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use super::notes::{Notes, why};
 use super::outside;
 use super::seen::{One, Seen, Standing};
 use super::serverless::SERVERLESS;
-use super::{DeadLetterTopic, MappedTopic, NewTopic, PlannedCluster};
+use super::{DeadLetterTopic, Maker, MappedTopic, NewTopic, PlannedCluster, TopicShape};
 use crate::facts::deployed::short_hash;
 use crate::facts::{Cluster, Fact, Topic};
 use crate::settings::{Authentication, OnPoison, PipelineSettings, Setting, StartingPosition};
@@ -26,8 +26,13 @@ const RETENTION_HOURS: u64 = 168;
 const MAX_RECORD_KIB: u32 = 1024;
 /// Express brokers keep so many replicas, and take no other number.
 const EXPRESS_REPLICAS: u32 = 3;
+/// The largest `max.message.bytes` that MSK Serverless takes.
+const SERVERLESS_BYTES: u64 = 8 * 1024 * 1024;
 /// MSK makes topics of clusters with this version or later.
 const FIRST_VERSION: (u32, u32) = (3, 6);
+
+/// Partitions of a topic that is made, and replicas of each where they are not left to the brokers.
+pub(crate) type Shape = (u32, Option<u32>);
 
 /// A topic as an earlier deployment made it, as far as that is known.
 struct Deployed {
@@ -47,7 +52,7 @@ struct Wanted<'a> {
     fact: &'a Fact<Topic>,
     /// The user's say on the partitions.
     chosen_partitions: Option<&'a Setting<u32>>,
-    shape: (u32, u32),
+    shape: Shape,
     /// Why it has so many partitions.
     partitions_why: String,
     /// Its `max.message.bytes`, where that is not left to the cluster.
@@ -71,7 +76,7 @@ pub(super) fn choose(
         logical_id: topic_id(one),
         fact: one.topic,
         chosen_partitions: settings.topic_partitions.as_ref(),
-        shape: new_shape(settings, shards, brokers),
+        shape: new_shape(settings, shards, brokers, is_unseen(seen.cluster)),
         partitions_why: partitions_why(settings, shards, brokers),
         max_message_bytes: None,
     };
@@ -97,7 +102,7 @@ pub(super) fn mapped(
             logical_id: format!("{}{id}", one.id),
             fact,
             chosen_partitions: settings.topic_partitions.as_ref(),
-            shape: new_shape(settings, shards, brokers),
+            shape: new_shape(settings, shards, brokers, is_unseen(seen.cluster)),
             partitions_why: partitions_why(settings, shards, brokers),
             max_message_bytes: None,
         };
@@ -122,6 +127,7 @@ fn quoted(text: &str) -> String {
 fn partitions_why(settings: &PipelineSettings, shards: u32, brokers: u32) -> String {
     match &settings.topic_partitions {
         Some(setting) => format!("partitions {}", why(setting, "")),
+        None if brokers == 0 => format!("as many partitions as shards are open ({shards})"),
         None => {
             format!("as many partitions as shards are open ({shards}), and one for each broker at least ({brokers})")
         }
@@ -162,9 +168,9 @@ pub(super) fn dead_letter(
         logical_id: dead_letter_id(one),
         fact,
         chosen_partitions: None,
-        shape: dead_letter_shape(settings, brokers(seen)),
+        shape: dead_letter_shape(settings, brokers(seen), is_unseen(seen.cluster)),
         partitions_why: "one partition: dead letters are few, and so stay in order".to_owned(),
-        max_message_bytes: Some(DEAD_LETTER_BYTES.max(of_topic)),
+        max_message_bytes: Some(dead_letter_bytes(is_serverless(seen.cluster), of_topic)),
     };
     let delivered_to = |other: &&One| {
         let settings = other.settings;
@@ -211,9 +217,20 @@ fn dead_letter_id(one: &One) -> String {
     format!("{}DeadLetterTopic", one.id)
 }
 
-/// Which pipeline brings the topic of this name, of all that write to it: that of whose parts the stack has it already, else the first. Its logical id
-/// comes with it, and whether the stack has it.
-fn maker<'s, 'a>(seen: &'s Seen<'a>, name: &str) -> Option<(&'s One<'a>, String, bool)> {
+/// Whether the function is to make the topic of this name where it is missing: somebody says so, or said so to a deployment that was stopped before that.
+fn wants(one: &One, seen: &Seen, name: &str) -> bool {
+    match &one.settings.create_topic {
+        Some(setting) => setting.value,
+        None => {
+            let remembered = seen.function_topics(one);
+            remembered.is_some_and(|topics| topics.waits_for.iter().any(|it| it == name))
+        }
+    }
+}
+
+/// Which pipeline brings the topic of this name, of all that write to it: that of whose parts the stack has it already, else the first; where nobody knows
+/// whether it is there, the first that wants it made. Its logical id comes with it, and whether the stack has it.
+fn maker<'s, 'a>(seen: &'s Seen<'a>, name: &str, unknown: bool) -> Option<(&'s One<'a>, String, bool)> {
     let candidates = seen.pipelines.iter().flat_map(|one| {
         let settings = one.settings;
         let own = (settings.topic.value == name).then(|| topic_id(one));
@@ -229,13 +246,20 @@ fn maker<'s, 'a>(seen: &'s Seen<'a>, name: &str) -> Option<(&'s One<'a>, String,
         ids.map(move |id| (one, id))
     });
     let candidates: Vec<(&One, String)> = candidates.collect();
-    let stands = |id: &str| {
-        seen.stack
-            .as_ref()
-            .is_some_and(|stack| stack.has(id, "TopicName", name))
+    let stands = |one: &One, id: &str| {
+        let stack = seen.stack.as_ref();
+        stack.is_some_and(|stack| stack.has(id, "TopicName", name))
+            || seen
+                .function_topics(one)
+                .is_some_and(|topics| topics.made.contains_key(name))
     };
-    let standing = candidates.iter().position(|(_, id)| stands(id));
-    let (one, id) = candidates.into_iter().nth(standing.unwrap_or_default())?;
+    let standing = candidates.iter().position(|(one, id)| stands(one, id));
+    let first = if unknown {
+        candidates.iter().position(|(one, _)| wants(one, seen, name))
+    } else {
+        Some(0)
+    };
+    let (one, id) = candidates.into_iter().nth(standing.or(first)?)?;
     Some((one, id, standing.is_some()))
 }
 
@@ -263,21 +287,12 @@ impl Wanted<'_> {
     ) -> Result<Option<NewTopic>, PlanError> {
         let name = self.name;
         let settings = one.settings;
-        if seen.cluster.is_none() {
-            // As many replicas as is usual: nobody says how many brokers there are.
-            let shape = (
-                self.shape.0,
-                settings
-                    .topic_replication_factor
-                    .as_ref()
-                    .map_or(3, |setting| setting.value),
-            );
-            outside::topic((self.about, name, &self.why), shape, one, cluster, notes)?;
-            return Ok(None);
-        }
-        if let Some((maker, id, stands)) = maker(seen, name)
+        // Nobody can look, and the function can.
+        let lacking = lacking(seen.cluster);
+        let unknown = self.fact.unreadable().is_some() && lacking.is_some();
+        if let Some((maker, id, stands)) = maker(seen, name, unknown)
             && id != self.logical_id
-            && (stands || self.fact.is_absent())
+            && (stands || unknown || self.fact.is_absent())
         {
             self.brought_by(maker, notes);
             return Ok(None);
@@ -297,13 +312,19 @@ impl Wanted<'_> {
             };
             return self.kept(settings, &deployed, cluster, notes).map(Some);
         }
+        let made = seen
+            .function_topics(one)
+            .and_then(|topics| topics.made.get(name).copied());
+        if let Some(made) = made.filter(|_| !self.fact.is_absent()) {
+            return Ok(Some(self.made_before(settings, made, cluster, notes)));
+        }
         match self.fact {
             Fact::Found { value } => {
                 notes.decide(
                     self.about,
                     format!(
                         "{name}, which is there: {}",
-                        shape(value.partitions, value.replication_factor)
+                        shape((value.partitions, Some(value.replication_factor)))
                     ),
                     self.why.clone(),
                 );
@@ -316,11 +337,22 @@ impl Wanted<'_> {
                 }
                 Ok(None)
             }
+            Fact::Unreadable(_) if unknown && wants(one, seen, name) => {
+                self.made(settings, seen, cluster, notes).map(Some)
+            }
+            Fact::Unreadable(_) if seen.cluster.is_none() => {
+                outside::topic(self.about, name, &self.why, settings, notes);
+                Ok(None)
+            }
             Fact::Unreadable(reason) => {
                 let action = reason.missing_action.as_deref();
-                let next = action
-                    .map(|action| format!("; allow {action} to see it"))
-                    .unwrap_or_default();
+                let next = match (&lacking, action) {
+                    (Some(why), _) if settings.create_topic.is_none() => {
+                        format!(" ({why}); with --create-topic true the function creates it where it is missing")
+                    }
+                    (_, Some(action)) => format!("; allow {action} to see it"),
+                    (_, None) => String::new(),
+                };
                 notes.decide(self.about, name, self.why.clone());
                 notes.warn(format!(
                     "the topic {name} could not be seen and is taken as there, so it is not created: {}{next}",
@@ -410,21 +442,77 @@ impl Wanted<'_> {
         if self.fact.is_absent() {
             notes.warn(format!(
                 "the stack has the topic {name}, but it is gone, and CloudFormation does not look; run\n  {}",
-                self.command(cluster, (partitions, replication_factor))
+                self.command(cluster, (partitions, Some(replication_factor)))
             ));
         }
         notes.decide(
             self.about,
-            format!("{name}, of the stack: {}", shape(partitions, replication_factor)),
+            format!(
+                "{name}, of the stack: {}",
+                shape((partitions, Some(replication_factor)))
+            ),
             "an earlier deployment made it; it stays when the stack goes",
         );
         Ok(NewTopic {
+            by: Maker::CloudFormation,
             partitions,
-            replication_factor,
+            replication_factor: Some(replication_factor),
             configs: stack.configs.clone().or_else(|| self.max_message_bytes.map(configs_of)),
             unconfirmed: false,
             exists: true,
         })
+    }
+
+    /// A topic that the function made: it stays as it is, since the function changes none.
+    fn made_before(
+        &self,
+        settings: &PipelineSettings,
+        made: TopicShape,
+        cluster: &PlannedCluster,
+        notes: &mut Notes,
+    ) -> NewTopic {
+        let name = self.name;
+        let TopicShape {
+            partitions,
+            replication_factor,
+        } = made;
+        notes.decide(
+            self.about,
+            format!(
+                "{name}, which the function made: {}",
+                shape((partitions, replication_factor))
+            ),
+            "an earlier deployment had it made, or found it there; it stays when the stack goes",
+        );
+        if let Some(setting) = self.chosen_partitions.filter(|setting| setting.value != partitions) {
+            let next = if setting.value > partitions {
+                format!("; run\n  {}", with_hint(widen_command(cluster, name, setting.value)))
+            } else {
+                ", and Kafka never takes partitions away".to_owned()
+            };
+            notes.warn(format!(
+                "topic_partitions {} ({}) has no effect: the topic {name} has {partitions}, and the function changes no topic that is there{next}",
+                setting.value, setting.source
+            ));
+        }
+        let replicas = settings.topic_replication_factor.as_ref();
+        if let (Some(setting), Some(has)) = (replicas, replication_factor)
+            && setting.value != has
+        {
+            notes.warn(format!(
+                "topic_replication_factor {} ({}) has no effect: the topic {name} has {has}, and the function changes no topic that is there; change it with \
+                 kafka-reassign-partitions.sh, or leave the setting out",
+                setting.value, setting.source
+            ));
+        }
+        NewTopic {
+            by: Maker::Function,
+            partitions,
+            replication_factor,
+            configs: self.max_message_bytes.map(configs_of),
+            unconfirmed: false,
+            exists: true,
+        }
     }
 
     /// What the stack's template says of it.
@@ -442,7 +530,7 @@ impl Wanted<'_> {
         }
     }
 
-    /// A topic that nobody has.
+    /// A topic that nobody has, or that nobody can tell of.
     fn made(
         &self,
         settings: &PipelineSettings,
@@ -460,7 +548,8 @@ impl Wanted<'_> {
                 command: self.command(cluster, self.shape),
             });
         }
-        if let Some(reason) = seen.cluster.and_then(unmakable) {
+        let lacking = lacking(seen.cluster);
+        if let (None, Some(reason)) = (&lacking, seen.cluster.and_then(busy)) {
             return Err(PlanError::CannotMakeTopic {
                 topic: name.to_owned(),
                 reason,
@@ -479,7 +568,7 @@ impl Wanted<'_> {
         if let Some(setting) = settings
             .topic_replication_factor
             .as_ref()
-            .filter(|setting| setting.value > brokers)
+            .filter(|setting| setting.value > brokers && !is_unseen(seen.cluster))
         {
             let reason = format!(
                 "the cluster has {brokers} brokers, and each holds one replica at most; choose {brokers} or less"
@@ -494,17 +583,34 @@ impl Wanted<'_> {
                 "a topic has 1 or more".to_owned(),
             ));
         }
-        let confirmed = settings.create_topic.is_some();
-        let replicas_why = match &settings.topic_replication_factor {
-            Some(setting) => format!("replicas {}", why(setting, "")),
-            None => "three replicas, or as many as there are brokers".to_owned(),
+        // Where nobody can look, it comes to this only if somebody wants it.
+        let confirmed = settings.create_topic.is_some() || !self.fact.is_absent();
+        let replicas_why = match (&settings.topic_replication_factor, replication_factor) {
+            (Some(setting), _) => format!("replicas {}", why(setting, "")),
+            (None, Some(_)) => "three replicas, or as many as there are brokers".to_owned(),
+            (None, None) => "replicas as the cluster has them".to_owned(),
         };
         let (limit, limit_why) = match self.max_message_bytes {
+            Some(bytes) if bytes < DEAD_LETTER_BYTES => (
+                format!(", max.message.bytes {bytes}"),
+                "; the most that MSK Serverless takes",
+            ),
             Some(bytes) => (
                 format!(", max.message.bytes {bytes}"),
                 "; room for the largest record that Kinesis takes",
             ),
             None => (String::new(), ""),
+        };
+        let (by, how, found) = match &lacking {
+            None => (Maker::CloudFormation, "", "it does not exist".to_owned()),
+            Some(why) if self.fact.is_absent() => {
+                (Maker::Function, " by the function", format!("it does not exist; {why}"))
+            }
+            Some(why) => (
+                Maker::Function,
+                " by the function where it is missing",
+                format!("whether it exists can't be seen, since {why}"),
+            ),
         };
         let asked = if confirmed {
             ""
@@ -514,15 +620,13 @@ impl Wanted<'_> {
         notes.decide(
             self.about,
             format!(
-                "{name}, to be created: {}{limit}",
-                shape(partitions, replication_factor)
+                "{name}, to be created{how}: {}{limit}",
+                shape((partitions, replication_factor))
             ),
-            format!(
-                "it does not exist; {}; {replicas_why}{limit_why}{asked}",
-                self.partitions_why
-            ),
+            format!("{found}; {}; {replicas_why}{limit_why}{asked}", self.partitions_why),
         );
         Ok(NewTopic {
+            by,
             partitions,
             replication_factor,
             configs: self.max_message_bytes.map(configs_of),
@@ -531,43 +635,44 @@ impl Wanted<'_> {
         })
     }
 
-    fn command(&self, cluster: &PlannedCluster, shape: (u32, u32)) -> String {
-        command(cluster, self.name, shape, self.max_message_bytes)
+    fn command(&self, cluster: &PlannedCluster, (partitions, replication_factor): Shape) -> String {
+        let (mut command, file) = create_command(
+            &cluster.bootstrap_servers,
+            cluster.authentication,
+            self.name,
+            partitions,
+            replication_factor,
+        );
+        if let Some(bytes) = self.max_message_bytes {
+            command = command.option("--config", &format!("max.message.bytes={bytes}"));
+        }
+        with_hint((command, file))
     }
 }
 
-/// Kafka's own command that makes a topic, with what its client.properties hold where it needs some.
-pub(super) fn command(
-    cluster: &PlannedCluster,
-    name: &str,
-    (partitions, replication_factor): (u32, u32),
-    max_message_bytes: Option<u64>,
-) -> String {
-    let (mut command, file) = create_command(
-        &cluster.bootstrap_servers,
-        cluster.authentication,
-        name,
-        partitions,
-        replication_factor,
-    );
-    if let Some(bytes) = max_message_bytes {
-        command = command.option("--config", &format!("max.message.bytes={bytes}"));
-    }
-    with_hint((command, file))
-}
-
-/// Partitions and replicas of a topic that is made.
-pub(crate) fn new_shape(settings: &PipelineSettings, shards: u32, brokers: u32) -> (u32, u32) {
+/// Partitions and replicas of a topic that is made. Where nobody sees how many brokers there are, they decide of the replicas.
+pub(crate) fn new_shape(settings: &PipelineSettings, shards: u32, brokers: u32, unseen: bool) -> Shape {
     let chosen = |setting: &Option<Setting<u32>>| setting.as_ref().map(|setting| setting.value);
+    let by_default = (!unseen).then(|| brokers.min(3));
     (
         chosen(&settings.topic_partitions).unwrap_or(shards.max(brokers).max(1)),
-        chosen(&settings.topic_replication_factor).unwrap_or(brokers.min(3)),
+        chosen(&settings.topic_replication_factor).or(by_default),
     )
 }
 
 /// Partitions and replicas of a dead-letter topic that is made.
-pub(crate) fn dead_letter_shape(settings: &PipelineSettings, brokers: u32) -> (u32, u32) {
-    (1, new_shape(settings, 1, brokers).1)
+pub(crate) fn dead_letter_shape(settings: &PipelineSettings, brokers: u32, unseen: bool) -> Shape {
+    (1, new_shape(settings, 1, brokers, unseen).1)
+}
+
+/// `max.message.bytes` of a dead-letter topic that is made beside a topic with this limit.
+pub(crate) fn dead_letter_bytes(serverless: bool, topic: u64) -> u64 {
+    let wanted = DEAD_LETTER_BYTES.max(topic);
+    if serverless {
+        wanted.min(SERVERLESS_BYTES)
+    } else {
+        wanted
+    }
 }
 
 /// A topic's own settings as the API and CloudFormation take them: a JSON object in base64.
@@ -575,8 +680,21 @@ pub(crate) fn configs_of(max_message_bytes: u64) -> String {
     STANDARD.encode(json!({"max.message.bytes": max_message_bytes.to_string()}).to_string())
 }
 
-/// Why CloudFormation can't make a topic of this cluster.
-pub(crate) fn unmakable(cluster: &Cluster) -> Option<String> {
+/// Whether the cluster is serverless.
+pub(crate) fn is_serverless(cluster: Option<&Cluster>) -> bool {
+    cluster.is_some_and(|cluster| cluster.kind == SERVERLESS)
+}
+
+/// Whether nobody sees how many brokers there are: behind a serverless cluster, and of a Kafka that is not MSK.
+pub(crate) fn is_unseen(cluster: Option<&Cluster>) -> bool {
+    cluster.is_none_or(|cluster| cluster.kind == SERVERLESS)
+}
+
+/// Why MSK makes no topics of this cluster, and tells of none: the function does.
+pub(crate) fn lacking(cluster: Option<&Cluster>) -> Option<String> {
+    let Some(cluster) = cluster else {
+        return Some("nothing of AWS makes topics of a Kafka that is not MSK".to_owned());
+    };
     if cluster.kind == SERVERLESS {
         return Some("MSK makes topics of provisioned clusters alone".to_owned());
     }
@@ -588,6 +706,11 @@ pub(crate) fn unmakable(cluster: &Cluster) -> Option<String> {
             "MSK makes topics from Kafka {major}.{minor} on, and the cluster's is {version}"
         ));
     }
+    None
+}
+
+/// Why MSK makes no topics of this cluster just now.
+pub(crate) fn busy(cluster: &Cluster) -> Option<String> {
     let state = &cluster.state;
     (state != "ACTIVE")
         .then(|| format!("MSK makes topics while the cluster is ACTIVE, and it is {state}, so try again later"))
@@ -605,18 +728,33 @@ pub(crate) fn create_command(
     authentication: Authentication,
     topic: &str,
     partitions: u32,
-    replication_factor: u32,
+    replication_factor: Option<u32>,
 ) -> (Command, Option<&'static str>) {
+    let (command, file) = topics_command(servers, authentication);
+    let mut command = command
+        .flag("--create")
+        .option("--topic", topic)
+        .option("--partitions", &partitions.to_string());
+    if let Some(replicas) = replication_factor {
+        command = command.option("--replication-factor", &replicas.to_string());
+    }
+    (command, file)
+}
+
+/// Kafka's own command that gives a topic more partitions.
+fn widen_command(cluster: &PlannedCluster, topic: &str, partitions: u32) -> (Command, Option<&'static str>) {
+    let (command, file) = topics_command(&cluster.bootstrap_servers, cluster.authentication);
+    let command = command.flag("--alter").option("--topic", topic);
+    (command.option("--partitions", &partitions.to_string()), file)
+}
+
+/// Kafka's own command for topics, and what its client.properties hold where it needs some.
+fn topics_command(servers: &str, authentication: Authentication) -> (Command, Option<&'static str>) {
     let file = client_properties(authentication);
     let mut command = Command::new("kafka-topics.sh").option("--bootstrap-server", servers);
     if file.is_some() {
         command = command.option("--command-config", "client.properties");
     }
-    let command = command
-        .flag("--create")
-        .option("--topic", topic)
-        .option("--partitions", &partitions.to_string())
-        .option("--replication-factor", &replication_factor.to_string());
     (command, file)
 }
 
@@ -669,13 +807,14 @@ fn wrong(topic: &str, setting: &'static str, chosen: &Setting<u32>, reason: Stri
     }
 }
 
-fn shape(partitions: u32, replication_factor: u32) -> String {
+/// A topic's size in words.
+pub(crate) fn shape((partitions, replication_factor): Shape) -> String {
     let count = |number, one, many| format!("{number} {}", if number == 1 { one } else { many });
-    format!(
-        "{}, {} of each",
-        count(partitions, "partition", "partitions"),
-        count(replication_factor, "replica", "replicas")
-    )
+    let replicas = match replication_factor {
+        Some(replicas) => count(replicas, "replica", "replicas"),
+        None => "the cluster's own number of replicas".to_owned(),
+    };
+    format!("{}, {replicas} of each", count(partitions, "partition", "partitions"))
 }
 
 /// The smallest limit of all topics that messages go to: the handler knows one.

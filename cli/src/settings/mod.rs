@@ -294,6 +294,14 @@ impl Settings {
         }
     }
 
+    /// What tells the Kafka from any other: the cluster's ARN, else the servers as they were named.
+    pub fn identity(&self) -> String {
+        match &self.kafka {
+            Kafka::Cluster(cluster) => cluster.value.to_string(),
+            Kafka::BootstrapServers(servers) => servers.value.to_string(),
+        }
+    }
+
     /// The region of the networks that lead to the brokers: the cluster's, else the streams'.
     pub fn brokers_region(&self) -> &str {
         self.cluster()

@@ -7,3 +7,4 @@ mod healthy;
 mod network;
 mod ports;
 mod table;
+mod topics;

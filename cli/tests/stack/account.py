@@ -27,6 +27,11 @@ def seed(*streams):
     return seeded({"Unauthenticated": {"Enabled": True}}, "PLAINTEXT", streams)
 
 
+def seed_without_topic_api(*streams):
+    """The same with a Kafka of whose topics MSK neither tells nor makes any."""
+    return seeded({"Unauthenticated": {"Enabled": True}}, "PLAINTEXT", streams, kafka_version="2.8.1")
+
+
 def seed_over_scram(*streams):
     """The same with a cluster that takes users with passwords alone."""
     return seeded({"Sasl": {"Scram": {"Enabled": True}}}, "TLS", streams)
@@ -236,7 +241,7 @@ def associate(cluster, secret):
     return client("kafka").batch_associate_scram_secret(ClusterArn=cluster, SecretArnList=[secret])
 
 
-def seeded(authentication, encryption, streams, connectivity=None):
+def seeded(authentication, encryption, streams, connectivity=None, kafka_version="3.8.x"):
     ec2, kafka = client("ec2"), client("kafka")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnets = [
@@ -265,7 +270,7 @@ def seeded(authentication, encryption, streams, connectivity=None):
                 **({"ConnectivityInfo": connectivity} if connectivity else {}),
             },
             "NumberOfBrokerNodes": 3,
-            "KafkaVersion": "3.8.x",
+            "KafkaVersion": kafka_version,
             "ClientAuthentication": authentication,
             "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": encryption}},
         },
@@ -312,6 +317,14 @@ def failures(stack):
             body = json.loads(message["Body"])
             messages.append(json.loads(body["Message"]) if "Message" in body else body)
     return messages
+
+
+def mapping(stack):
+    """The state of the stack's only event source mapping."""
+    resources = client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    kind = "AWS::Lambda::EventSourceMapping"
+    [uuid] = [each["PhysicalResourceId"] for each in resources if each["ResourceType"] == kind]
+    return {"state": client("lambda").get_event_source_mapping(UUID=uuid)["State"]}
 
 
 def rules(group):

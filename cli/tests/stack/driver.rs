@@ -79,6 +79,11 @@ impl Account {
         Self::with_kafka("seed_across", streams)
     }
 
+    /// The same with a cluster of whose topics MSK neither tells nor makes any.
+    pub(crate) fn without_topic_api(streams: &[&str]) -> Self {
+        Self::with_kafka("seed_without_topic_api", streams)
+    }
+
     /// The same with a second VPC beside the cluster's.
     pub(crate) fn beside(streams: &[&str]) -> Self {
         Self::with_kafka("seed_beside", streams)

@@ -12,3 +12,4 @@ mod private;
 mod proxy;
 mod secrets;
 mod story;
+mod topics;

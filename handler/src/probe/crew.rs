@@ -143,6 +143,12 @@ impl Crew {
         Some((&broker.address, wire.as_mut().filter(|wire| wire.is_alive())?))
     }
 
+    /// Each connection that more can be asked over.
+    pub(super) fn wires(&mut self) -> impl Iterator<Item = &mut Wire> {
+        let wires = self.members.iter_mut().filter_map(|(_, wire)| wire.as_mut());
+        wires.filter(|wire| wire.is_alive())
+    }
+
     /// What came of each.
     pub(super) fn brokers(self) -> Vec<Broker> {
         self.members.into_iter().map(|(broker, _)| broker).collect()

@@ -1,10 +1,13 @@
 //! The probe: the function's own report of its way to Kafka, asked for by a direct invocation, `{"k2m": {"probe": {}}}`. It speaks Kafka's
 //! protocol itself, so that each step is told from the next, and works when everything is broken: each step has a time-out of its own, and all
 //! of them have one together. It touches neither the stream nor the producer.
+//!
+//! `{"k2m": {"createTopics": …}}` goes the same way, and has topics that are missing created ([`creation`]).
 
 mod canary;
 mod certificate;
 mod connect;
+pub mod creation;
 mod crew;
 pub mod report;
 mod sasl;
@@ -21,9 +24,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use self::connect::Means;
+use self::creation::CreateTopics;
 use self::crew::Crew;
 use self::report::{
-    Answer, Canary, Cluster, ClusterRights, Created, Failure, Purpose, Report, Right, Said, Step, Topic,
+    Answer, Broker, Canary, Cluster, ClusterRights, Created, Failure, Purpose, Report, Right, Said, Step, Topic,
 };
 use self::words::{Method, Place, Trouble, explain, short};
 use crate::config::{Authentication, Config, OnPoison};
@@ -53,37 +57,58 @@ pub struct CreateTopic {
     pub replication_factor: i16,
 }
 
-/// The payload of an invocation that asks for the probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The payload of an invocation that asks something of k2m itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payload {
-    /// What is asked of k2m itself.
+    /// What is asked.
     pub k2m: Asked,
 }
 
-/// The part of the payload that is under `k2m`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Asked {
+/// The part of the payload that is under `k2m`: one of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Asked {
     /// The probe.
-    pub probe: Request,
+    Probe(Request),
+    /// Topics, where they are missing.
+    CreateTopics(CreateTopics),
 }
 
 impl Payload {
-    /// The payload that asks for this.
+    /// The payload that asks for the probe.
     pub fn new(probe: Request) -> Self {
-        Self { k2m: Asked { probe } }
+        Self {
+            k2m: Asked::Probe(probe),
+        }
+    }
+
+    /// The payload that asks for topics.
+    pub fn create_topics(topics: CreateTopics) -> Self {
+        Self {
+            k2m: Asked::CreateTopics(topics),
+        }
     }
 }
 
-/// A payload that asks for something else than the probe can do.
+/// A payload that asks for something that k2m can't do.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the invocation asks k2m for what it can't do: {0}; the probe is asked for with \
      {{\"k2m\":{{\"probe\":{{\"createTopic\":{{\"partitions\":3,\"replicationFactor\":3}},\"canary\":true}}}}}}, where \"createTopic\" and \
-     \"canary\" may be left out"
+     \"canary\" may be left out, and topics with {{\"k2m\":{{\"createTopics\":{{\"topics\":[{{\"name\":\"orders\",\"partitions\":3}}]}}}}}}"
 )]
 pub struct AskedWrongly(#[from] serde_json::Error);
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Told {
+    /// To the probe.
+    Probe(Box<Answer>),
+    /// To the question for topics.
+    Topics(creation::Answer),
+}
 
 /// Whether a payload is meant for k2m itself: an object whose first key is `k2m`. Looks at no more than its beginning.
 pub fn is_asked(payload: &[u8]) -> bool {
@@ -91,17 +116,26 @@ pub fn is_asked(payload: &[u8]) -> bool {
     object.is_some_and(|keys| keys.trim_ascii_start().starts_with(b"\"k2m\""))
 }
 
-/// Probes, and reports by `due`.
+/// Does what is asked, and reports by `due`.
 ///
 /// # Errors
 /// The payload asks for something else.
-pub async fn answer(payload: &[u8], request_id: &str, config: &Config, due: Instant) -> Result<Answer, AskedWrongly> {
-    let Payload {
-        k2m: Asked { probe: request },
-    } = serde_json::from_slice(payload)?;
-    let probe = probe(request, config, due).await;
-    note(request_id, &probe);
-    Ok(Answer { k2m: Said { probe } })
+pub async fn answer(payload: &[u8], request_id: &str, config: &Config, due: Instant) -> Result<Told, AskedWrongly> {
+    let Payload { k2m } = serde_json::from_slice(payload)?;
+    Ok(match k2m {
+        Asked::Probe(request) => {
+            let probe = probe(request, config, due).await;
+            note(request_id, &probe);
+            Told::Probe(Box::new(Answer { k2m: Said { probe } }))
+        }
+        Asked::CreateTopics(request) => {
+            let topics = creation::create(&request, config, due).await;
+            creation::note(request_id, &topics);
+            Told::Topics(creation::Answer {
+                k2m: creation::Said { topics },
+            })
+        }
+    })
 }
 
 /// The line that the log has of it.
@@ -156,6 +190,32 @@ struct Probe {
 }
 
 impl Probe {
+    fn new(method: Method) -> Self {
+        Self {
+            method,
+            failures: Vec::new(),
+            cluster: None,
+            topics: Vec::new(),
+            rights: ClusterRights {
+                idempotent_write: Right::not_asked(),
+            },
+            created: None,
+            canary: None,
+        }
+    }
+
+    /// Every failure, the brokers' own too, in the order of the steps. What nobody was asked is not well, even where nobody says why.
+    fn all_failures(&mut self, brokers: &[Broker], asked: bool) -> Vec<Failure> {
+        let told = !self.failures.is_empty() || brokers.iter().any(|broker| broker.failure.is_some());
+        if !asked && !told {
+            self.fail(Step::Metadata, &Trouble::Nobody, None, None);
+        }
+        let own = brokers.iter().filter_map(|broker| broker.failure.clone());
+        let mut failures: Vec<Failure> = own.chain(std::mem::take(&mut self.failures)).collect();
+        failures.sort_by_key(|failure| failure.step);
+        failures
+    }
+
     /// Keeps a failure that is of this topic, or of none.
     fn fail(&mut self, step: Step, trouble: &Trouble, broker: Option<&str>, topic: Option<&str>) {
         let place = Place {
@@ -170,17 +230,7 @@ impl Probe {
 async fn probe(request: Request, config: &Config, due: Instant) -> Report {
     let start = Instant::now();
     let means = Means::new(method(&config.authentication), config.clone(), due.min(start + WHOLE));
-    let mut probe = Probe {
-        method: means.method,
-        failures: Vec::new(),
-        cluster: None,
-        topics: Vec::new(),
-        rights: ClusterRights {
-            idempotent_write: Right::not_asked(),
-        },
-        created: None,
-        canary: None,
-    };
+    let mut probe = Probe::new(means.method);
     let mut crew = Crew::new(means);
     let servers: Vec<&str> = config.bootstrap_servers.split(',').collect();
     crew.reach(&servers, true).await;
@@ -201,14 +251,7 @@ async fn probe(request: Request, config: &Config, due: Instant) -> Report {
         look(request, &names, metadata, &mut crew, &mut probe).await;
     }
     let brokers = crew.brokers();
-    // What nobody was asked is not well, even where nobody says why.
-    let told = !probe.failures.is_empty() || brokers.iter().any(|broker| broker.failure.is_some());
-    if probe.cluster.is_none() && !told {
-        probe.fail(Step::Metadata, &Trouble::Nobody, None, None);
-    }
-    let own = brokers.iter().filter_map(|broker| broker.failure.clone());
-    let mut failures: Vec<Failure> = own.chain(probe.failures).collect();
-    failures.sort_by_key(|failure| failure.step);
+    let failures = probe.all_failures(&brokers, probe.cluster.is_some());
     Report {
         ok: failures.is_empty() && probe.cluster.is_some(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -293,7 +336,24 @@ mod tests {
                 r#"{"k2m":{"probe":{"createTopic":{"partitions":3}}}}"#,
                 "replicationFactor",
             ),
-            (r#"{"k2m":{}}"#, "probe"),
+            (
+                r#"{"k2m":{"createTopics":{"topics":[{"name":"orders","replicas":3}]}}}"#,
+                "replicas",
+            ),
+            (r#"{"k2m":{"createTopics":{"topics":[]}}}"#, "no topic"),
+            (
+                r#"{"k2m":{"createTopics":{"topics":[{"name":"a","partitions":1},{"name":"a","partitions":1}]}}}"#,
+                "a is named twice",
+            ),
+            (
+                r#"{"k2m":{"createTopics":{"topics":[{"name":"a","partitions":0}]}}}"#,
+                "partitions of a",
+            ),
+            (
+                r#"{"k2m":{"createTopics":{"topics":[{"name":"a","partitions":1,"replicationFactor":-1}]}}}"#,
+                "replicationFactor of a",
+            ),
+            (r#"{"k2m":{}}"#, "expected"),
             (r#"{"k2m":"#, "EOF"),
         ] {
             let error = AskedWrongly::from(read(bad).expect_err(bad)).to_string();

@@ -21,7 +21,7 @@ use super::words::Trouble;
 use super::{CreateTopic, Probe};
 
 /// How long the brokers may take to create a topic, in milliseconds.
-const CREATION_MILLIS: i32 = 2_500;
+pub(super) const CREATION_MILLIS: i32 = 2_500;
 
 /// How long it may take until each partition of a new topic has a leader, or a broker that has just started can do its work.
 pub(super) const SETTLING: Duration = Duration::from_secs(2);
@@ -108,12 +108,14 @@ async fn settle(names: &[(String, Purpose)], partitions: i32, crew: &mut Crew) -
 }
 
 /// What metadata says of a topic.
-fn of_name<'a>(metadata: &'a MetadataResponse, name: &str) -> Option<&'a MetadataResponseTopic> {
+pub(super) fn of_name<'a>(metadata: &'a MetadataResponse, name: &str) -> Option<&'a MetadataResponseTopic> {
     let named = |topic: &&MetadataResponseTopic| topic.name.as_ref().is_some_and(|it| it.0.as_str() == name);
     metadata.topics.iter().find(named)
 }
 
-fn leader(partition: &kafka_protocol::messages::metadata_response::MetadataResponsePartition) -> Option<i32> {
+pub(super) fn leader(
+    partition: &kafka_protocol::messages::metadata_response::MetadataResponsePartition,
+) -> Option<i32> {
     Some(partition.leader_id.0).filter(|id| *id >= 0)
 }
 

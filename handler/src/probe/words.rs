@@ -56,6 +56,10 @@ pub(super) enum Trouble {
     System(String),
     /// These partitions have no leader.
     Leaderless(Vec<i32>),
+    /// A topic that the function is not told to write to.
+    NotOwn,
+    /// A topic that was created just now, and that not every broker shows with all of its leaders.
+    NotYet,
     /// No broker could be asked, and none has a failure of its own.
     Nobody,
     /// What was written is not what is read.
@@ -558,12 +562,23 @@ fn create_topic(trouble: &Trouble, place: &Place<'_>) -> Words {
             format!("the function may not create topic {topic:?}"),
             "allow it kafka-cluster:CreateTopic on the topic (Kafka's own rules: Create), or create the topic otherwise",
         ),
+        Trouble::Code(Code::InvalidTopicException, _) => {
+            words(format!("{topic:?} is no name for a topic"), "correct it in K2M_TOPIC")
+        }
         Trouble::Code(code, said) => words(
             format!(
                 "topic {topic:?} could not be created: {}",
                 said.clone().unwrap_or_else(|| format!("{code:?}"))
             ),
-            "ask for partitions and a replication factor that the cluster can give",
+            match code {
+                Code::InvalidConfig | Code::PolicyViolation => "ask for settings that the cluster takes",
+                code if code.is_retriable() => "this may pass: ask again",
+                _ => "ask for partitions and a replication factor that the cluster can give",
+            },
+        ),
+        Trouble::NotOwn => words(
+            format!("topic {topic:?} is none that the function writes to, and so it does not create it"),
+            "name a topic of its K2M_TOPIC, K2M_TOPIC_MAP or K2M_DEAD_LETTER_TOPIC",
         ),
         other => anywhere(other, "creating the topic", place.server()),
     }
@@ -589,6 +604,10 @@ fn topic(trouble: &Trouble, place: &Place<'_>) -> Words {
                 partitions.iter().map(i32::to_string).collect::<Vec<_>>().join(", ")
             ),
             "the brokers that hold its replicas are down: start them, or wait for them",
+        ),
+        Trouble::NotYet => words(
+            format!("topic {topic:?} is created, and not every broker shows it with a leader for each partition yet"),
+            "ask again: what was created is found then",
         ),
         other => anywhere(other, "looking at the topic", place.server()),
     }
@@ -804,6 +823,11 @@ mod tests {
             (Step::Topic, code(Code::UnknownTopicOrPartition), Iam),
             (Step::Topic, code(Code::InvalidTopicException), Iam),
             (Step::Topic, Trouble::Leaderless(vec![0, 2]), Iam),
+            (Step::Topic, Trouble::NotYet, Iam),
+            (Step::CreateTopic, Trouble::NotOwn, Iam),
+            (Step::CreateTopic, code(Code::InvalidTopicException), Iam),
+            (Step::CreateTopic, code(Code::PolicyViolation), Iam),
+            (Step::CreateTopic, code(Code::NotController), Iam),
             (Step::Topic, code(Code::LeaderNotAvailable), Iam),
             (Step::Write, code(Code::TopicAuthorizationFailed), Iam),
             (Step::Write, Trouble::Silent(3), Iam),

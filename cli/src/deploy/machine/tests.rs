@@ -5,12 +5,16 @@ use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use k2m_handler::probe::creation::{Became, CreateTopics, Outcome, Report, Wanted};
+use k2m_handler::probe::report::{Failure, Millis, Step as ProbeStep};
 use tokio::sync::watch;
 
 use super::*;
 use crate::deploy::bundle::Architecture;
 use crate::deploy::port::{Action, EventPage, Resource, Version};
 use crate::deploy::port::{Change, ChangeSet, Doing, FaultKind, MadeChangeSet};
+use crate::deploy::topics::{Functions, Reply, Topics};
+use crate::plan::creation::Asked;
 
 const STACK: &str = "k2m-orders";
 const ID: &str = "arn:aws:cloudformation:eu-west-1:123456789012:stack/k2m-orders/1";
@@ -552,6 +556,132 @@ impl User for Fake {
 async fn deploys(name: &str, fake: Fake) -> String {
     let result = fake.deploy().await.map(|deployed| deployed.to_string());
     format!("== {name}\n{}\n", fake.story(result))
+}
+
+/// Answers the questions for topics, one after the other.
+struct Answers<'a>(&'a Fake, Mutex<VecDeque<Result<Reply, Fault>>>);
+
+impl Functions for Answers<'_> {
+    fn create_topics<'a>(&'a self, _: &'a str, logical_id: &'a str, _: &'a CreateTopics) -> Doing<'a, Reply> {
+        Box::pin(async move {
+            self.0.call("Invoke", logical_id).await?;
+            self.1.lock().unwrap().pop_front().unwrap()
+        })
+    }
+}
+
+/// A deployment with a topic between its steps, of which the function says this.
+async fn deploys_topics(name: &str, fake: Fake, outcome: Outcome) -> String {
+    let failure = (outcome == Outcome::Refused).then(|| Failure {
+        step: ProbeStep::CreateTopic,
+        broker: None,
+        topic: Some("orders".to_owned()),
+        reason: "topic \"orders\" could not be created: too many replicas".to_owned(),
+        next: "ask for fewer".to_owned(),
+        detail: String::new(),
+    });
+    let report = Report {
+        ok: failure.is_none(),
+        version: "0.1.0".to_owned(),
+        authentication: "iam".to_owned(),
+        topics: vec![Became {
+            name: "orders".to_owned(),
+            outcome,
+            partitions: Some(3),
+            replication_factor: Some(2),
+            differs: None,
+            code: failure.is_some().then(|| "InvalidReplicationFactor".to_owned()),
+            failure,
+        }],
+        milliseconds: Millis::default(),
+    };
+    let answers = Answers(&fake, Mutex::new(VecDeque::from([Ok(Reply::Answered(report))])));
+    let place = place();
+    let bundle = Bundle {
+        zip: vec![0; 3000],
+        sha256: "new".to_owned(),
+        architecture: Architecture::X86_64,
+    };
+    let first = Job {
+        stack: STACK,
+        template: "Resources: {}",
+        bundle: Some(&bundle),
+        parameters: BTreeMap::new(),
+        agreed: false,
+        conditions: vec!["has the function create the topic orders".to_owned()],
+        replaces: false,
+    };
+    let asked = [Asked {
+        pipeline: "Orders".to_owned(),
+        topics: CreateTopics {
+            topics: vec![Wanted {
+                name: "orders".to_owned(),
+                partitions: 3,
+                replication_factor: Some(2),
+                configs: BTreeMap::new(),
+            }],
+        },
+    }];
+    let then = |became: &[Became]| {
+        fake.say(format!("(the template of the time after {} topic)", became.len()));
+        Ok("Resources: {Mapping: {}}".to_owned())
+    };
+    let topics = Topics {
+        functions: &answers,
+        world: &fake,
+        user: &fake,
+    };
+    let result = topics.deploy(&fake.machine(&place), &first, &asked, &then).await;
+    format!(
+        "== {name}\n{}\n",
+        fake.story(result.map(|deployed| deployed.to_string()))
+    )
+}
+
+#[tokio::test]
+async fn topics_are_made_between_two_steps() {
+    let changed = || {
+        let mut all = changes();
+        all.truncate(2);
+        ChangeSet::Ready(all)
+    };
+    let new = || Fake {
+        becomes: changed(),
+        ..Fake::deployed("CREATE_COMPLETE")
+    };
+    let resumed = || Fake {
+        becomes: ChangeSet::Failed("The submitted information didn't contain changes.".to_owned()),
+        ..Fake::deployed("UPDATE_COMPLETE")
+    };
+    let mut text = deploys_topics("a new topic", new(), Outcome::Created).await;
+    text += &deploys_topics("one that was there", new(), Outcome::Exists).await;
+    text += &deploys_topics("refused", new(), Outcome::Refused).await;
+    let stop_at = |fake: Fake, call| Fake {
+        stop_at: Mutex::new(vec![call]),
+        ..fake
+    };
+    text += &deploys_topics(
+        "a signal while it is asked for",
+        stop_at(new(), "Invoke"),
+        Outcome::Created,
+    )
+    .await;
+    let answered = |answer| Fake { answer, ..resumed() };
+    text += &deploys_topics("gone on with", answered(Some(true)), Outcome::Created).await;
+    text += &deploys_topics(
+        "gone on with, but not agreed to",
+        answered(Some(false)),
+        Outcome::Created,
+    )
+    .await;
+    text += &deploys_topics("gone on with, and nobody to ask", answered(None), Outcome::Created).await;
+    text += &deploys_topics(
+        "a signal at the question",
+        stop_at(resumed(), "confirm"),
+        Outcome::Created,
+    )
+    .await;
+    insta::assert_snapshot!(text);
 }
 
 async fn destroys(name: &str, fake: Fake) -> String {

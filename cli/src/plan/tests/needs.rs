@@ -99,6 +99,15 @@ fn needs(plan: &Plan, pipeline: &Pipeline, settings: &Settings) -> BTreeSet<Righ
             );
         }
     }
+    // A function makes topics with its own rights, until they are there.
+    let waits = pipeline.function_topics.iter().flat_map(|topics| &topics.waits_for);
+    for topic in waits.filter(|_| plan.cluster.authentication == Authentication::Iam) {
+        let topic = format!(
+            "{}/{topic}",
+            plan.cluster.identity().replacen(":cluster/", ":topic/", 1)
+        );
+        need(&["kafka-cluster:CreateTopic"], json!(topic), Value::Null);
+    }
     // Others show what a secret holds, and Secrets Manager decrypts it in their name.
     let identity = settings
         .secret
@@ -237,10 +246,14 @@ fn of_cluster(way: Authentication, facts: &mut Facts) {
 
 #[test]
 fn every_right_is_needed_and_every_need_is_granted() {
-    let mut planned = 0;
-    for name in TOPOLOGIES.into_iter().chain(["many-pipelines"]) {
+    let (mut planned, mut creating) = (0, 0);
+    let names = TOPOLOGIES.into_iter().chain(["many-pipelines"]);
+    for (name, by_function) in names.flat_map(|name| [(name, false), (name, true)]) {
         for way in Authentication::ALL {
             let (mut settings, mut facts) = example(name);
+            if by_function && facts.cluster.found().is_some() {
+                old_kafka(&mut facts);
+            }
             let kind = facts.cluster.found().map(|cluster| cluster.kind.as_str());
             let impossible = match kind {
                 Some("SERVERLESS") => way != Authentication::Iam,
@@ -261,6 +274,7 @@ fn every_right_is_needed_and_every_need_is_granted() {
             ];
             for pipeline in &mut settings.pipelines {
                 let arn = destinations[planned % destinations.len()];
+                pipeline.create_topic = by_function.then(|| chosen(true));
                 let consumer = format!("{}/consumer/k2m:1700000000", pipeline.stream.value);
                 pipeline.consumer = (planned % 2 == 1).then(|| chosen(consumer));
                 pipeline.failure_destination = arn.map(|arn| chosen(arn.to_owned()));
@@ -285,8 +299,12 @@ fn every_right_is_needed_and_every_need_is_granted() {
                 }
                 Err(error) => panic!("{name} over {}: {error}", way.name()),
             };
-            for pipeline in &plan.pipelines {
-                let (needs, granted) = (needs(&plan, pipeline, &settings), granted(pipeline));
+            let before = plan.before_topics();
+            assert_eq!(before.is_some(), by_function, "{name} over {}", way.name());
+            creating += usize::from(before.is_some());
+            let plans = before.iter().chain([&plan]);
+            for (plan, pipeline) in plans.flat_map(|plan| plan.pipelines.iter().map(move |pipeline| (plan, pipeline))) {
+                let (needs, granted) = (needs(plan, pipeline, &settings), granted(pipeline));
                 let missing: Vec<&Right> = needs.difference(&granted).collect();
                 let unneeded: Vec<&Right> = granted.difference(&needs).collect();
                 let of = format!("{name} over {}, {}", way.name(), pipeline.stream_name);
@@ -299,5 +317,8 @@ fn every_right_is_needed_and_every_need_is_granted() {
         }
     }
     // So that no topology is passed over unseen.
-    assert!(planned >= 5 * TOPOLOGIES.len() - 3, "{planned}");
+    assert!(
+        planned >= 10 * TOPOLOGIES.len() - 6 && creating >= 5 * TOPOLOGIES.len() - 8,
+        "{planned}, {creating}"
+    );
 }

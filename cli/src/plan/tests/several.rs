@@ -10,8 +10,8 @@ use crate::plan::limits;
 use crate::settings::{File, Sources, resolve};
 use crate::template::Template;
 
-const CLICKS: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks";
-const LEGACY: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders-legacy";
+pub(super) const CLICKS: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks";
+pub(super) const LEGACY: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders-legacy";
 
 /// The settings and the facts of the example.
 pub(crate) fn example() -> (Settings, Facts) {
@@ -28,7 +28,7 @@ pub(crate) fn example() -> (Settings, Facts) {
 }
 
 /// The settings of the pipeline of this stream.
-fn of<'a>(settings: &'a mut Settings, stream: &str) -> &'a mut PipelineSettings {
+pub(super) fn of<'a>(settings: &'a mut Settings, stream: &str) -> &'a mut PipelineSettings {
     let mut pipelines = settings.pipelines.iter_mut();
     pipelines.find(|one| one.stream.value.as_str() == stream).unwrap()
 }
@@ -42,7 +42,7 @@ fn shards(facts: &mut Facts, stream: &str, shards: u32) {
 }
 
 /// The facts once the plan is deployed: the stack with its real template, functions that were told what the plan says, and every topic.
-fn deployed(plan: &Plan, before: &Facts) -> Facts {
+pub(super) fn deployed(plan: &Plan, before: &Facts) -> Facts {
     let mut facts = before.clone();
     let template = Template::new(plan).unwrap();
     let document: serde_yaml::Value = serde_yaml::from_str(template.text()).unwrap();
@@ -81,13 +81,16 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
             seen.function = function;
         }
         for (name, topic) in pipeline.topics() {
-            let Some(topic) = topic else { continue };
+            // Of the others nobody can tell.
+            let Some(topic) = topic.filter(|topic| topic.by == Maker::CloudFormation) else {
+                continue;
+            };
             let limit = topic.configs.as_ref().map_or("1048588", |_| "11534336");
             *facts.topic_named(name) = Fact::Found {
                 value: Topic {
                     name: name.to_owned(),
                     partitions: topic.partitions,
-                    replication_factor: topic.replication_factor,
+                    replication_factor: topic.replication_factor.unwrap(),
                     settings: BTreeMap::from([("max.message.bytes".to_owned(), limit.to_owned())]),
                 },
             };

@@ -9,6 +9,8 @@ fn deployable(plan: &Plan) -> serde_json::Value {
     for notes in ["decisions", "proofs", "warnings"] {
         value.as_object_mut().unwrap().remove(notes);
     }
+    // The right to make topics goes when they are there.
+    value["pipelines"][0].as_object_mut().unwrap().remove("creation");
     for topic in [
         "/pipelines/0/newTopic",
         "/pipelines/0/mappedTopics/1/newTopic",
@@ -76,13 +78,15 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
         format!("{}Mapping", pipeline.id): {"Properties": {
             "StartingPosition": pipeline.mapping.starting_position,
             "StartingPositionTimestamp": pipeline.mapping.starting_position_timestamp,
-        }},
+        }, "Metadata": {"k2m": pipeline.function_topics}},
         format!("{}Function", pipeline.id): {"Properties": {"Environment": {"Variables": pipeline.function.variables}}},
     }});
     let mapped = pipeline.mapped_topics.iter().map(|topic| topic.id.as_str());
     let ends = std::iter::once("Topic").chain(mapped).chain(["DeadLetterTopic"]);
     for (end, (name, topic)) in ends.zip(pipeline.topics()) {
-        let Some(topic) = topic else { continue };
+        let Some(topic) = topic.filter(|topic| topic.by == Maker::CloudFormation) else {
+            continue;
+        };
         let logical = format!("{}{end}", pipeline.id);
         resources.push((logical.clone(), CLUSTER.replace(":cluster/", ":topic/") + "/" + name));
         template["Resources"][logical] = serde_json::json!({"Properties": {
@@ -93,7 +97,7 @@ fn deployed(plan: &Plan, before: &Facts) -> Facts {
             value: Topic {
                 name: name.to_owned(),
                 partitions: topic.partitions,
-                replication_factor: topic.replication_factor,
+                replication_factor: topic.replication_factor.unwrap(),
                 settings: BTreeMap::from([("max.message.bytes".to_owned(), limit.to_owned())]),
             },
         };
@@ -124,6 +128,13 @@ fn a_plan_after_the_deployment_is_the_plan_before_it() {
             settings.one().dead_letter_topic = Some(default("orders-dead-letter".to_owned()));
             *facts.topic_named(ORDERS) = Fact::Absent;
             *facts.topic_named("orders-dead-letter") = Fact::Absent;
+        }),
+        ("topics that the function makes", |settings, facts| {
+            settings.one().create_topic = Some(chosen(true));
+            settings.one().on_poison = chosen(OnPoison::Divert);
+            settings.one().dead_letter_topic = Some(default("orders-dead-letter".to_owned()));
+            *facts.topic_named("orders-dead-letter") = Fact::Absent;
+            old_kafka(facts);
         }),
         ("a new topic that the data chooses", |settings, facts| {
             table::mapped(settings, facts, None);

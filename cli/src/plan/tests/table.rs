@@ -574,6 +574,62 @@ const TOPIC: &[Row] = &[
         cluster(f).kafka_version = Some("3.5.1".to_owned());
         *f.topic_named(ORDERS) = Fact::Absent;
     }),
+    ("missing, Kafka 3.5, not wanted", |s, f| {
+        cluster(f).kafka_version = Some("3.5.1".to_owned());
+        s.one().create_topic = Some(chosen(false));
+        *f.topic_named(ORDERS) = Fact::Absent;
+    }),
+    ("nobody can look, Kafka 2.8, nobody said anything", |_, f| {
+        old_kafka(f);
+    }),
+    ("nobody can look, Kafka 2.8, wanted", |s, f| {
+        old_kafka(f);
+        s.one().create_topic = Some(chosen(true));
+    }),
+    ("nobody can look, Kafka 2.8, not wanted", |s, f| {
+        old_kafka(f);
+        s.one().create_topic = Some(chosen(false));
+    }),
+    ("nobody can look, Kafka 2.8, wanted while a broker reboots", |s, f| {
+        old_kafka(f);
+        cluster(f).state = "REBOOTING_BROKER".to_owned();
+        s.one().create_topic = Some(chosen(true));
+    }),
+    ("nobody can look, Kafka 2.8, more replicas than brokers", |s, f| {
+        old_kafka(f);
+        s.one().create_topic = Some(chosen(true));
+        s.one().topic_replication_factor = Some(chosen(4));
+    }),
+    ("poison is diverted, nobody can look, Kafka 2.8, wanted", |s, f| {
+        divert(s, f, None);
+        old_kafka(f);
+        s.one().create_topic = Some(chosen(true));
+    }),
+    ("made by the function", |_, f| made_by_function(f)),
+    ("made by the function, of another size now wanted", |s, f| {
+        made_by_function(f);
+        s.one().topic_partitions = Some(chosen(12));
+        s.one().topic_replication_factor = Some(chosen(3));
+    }),
+    ("made by the function, and fewer partitions wanted", |s, f| {
+        made_by_function(f);
+        s.one().topic_partitions = Some(chosen(3));
+    }),
+    ("made by the function in another cluster", |s, f| {
+        made_by_function(f);
+        let stack = found(&mut f.stack);
+        stack.template = stack
+            .template
+            .as_ref()
+            .map(|text| text.replace(":cluster/", ":cluster/former-"));
+        s.one().create_topic = Some(chosen(true));
+    }),
+    ("made by the function, gone, on a Kafka that tells so", |s, f| {
+        made_by_function(f);
+        cluster(f).kafka_version = Some("3.8.x".to_owned());
+        s.one().create_topic = Some(chosen(true));
+        *f.topic_named(ORDERS) = Fact::Absent;
+    }),
     ("missing, Kafka 3.10 with KRaft", |_, f| {
         cluster(f).kafka_version = Some("3.10.x.kraft".to_owned());
         *f.topic_named(ORDERS) = Fact::Absent;
@@ -1041,6 +1097,17 @@ pub(super) fn mapped(settings: &mut Settings, facts: &mut Facts, max_message_byt
         ("orders-new".to_owned(), new),
         ("orders-gone".to_owned(), topic("orders-gone", "1048588")),
     ]);
+}
+
+/// A stack whose function made the topic, of a cluster of which MSK tells no topics.
+fn made_by_function(facts: &mut Facts) {
+    old_kafka(facts);
+    let remembered =
+        serde_json::json!({"cluster": CLUSTER, "made": {ORDERS: {"partitions": 6, "replicationFactor": 2}}});
+    let mapping = serde_json::json!({"Metadata": {"k2m": remembered}, "Properties": {}});
+    let id = crate::facts::deployed::pipeline_id(&Arn::parse(Kind::Stream, STREAM).unwrap());
+    let template = serde_json::json!({"Resources": {format!("{id}Mapping"): mapping}});
+    facts.stack = stack("CREATE_COMPLETE", &[], Some(&template.to_string()));
 }
 
 fn compacted(facts: &mut Facts) {
