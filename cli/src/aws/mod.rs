@@ -6,6 +6,7 @@ mod answer;
 pub mod artifacts;
 mod cloudformation;
 mod ec2;
+mod given;
 mod kafka;
 mod kinesis;
 mod lambda;
@@ -37,10 +38,10 @@ use thiserror::Error;
 use self::answer::{Answer, Trouble, chain, fact};
 pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
-use self::pace::{KINESIS, LAMBDA, MSK, Paced};
+use self::pace::{GIVEN, KINESIS, LAMBDA, MSK, Paced};
 use crate::arn::Arn;
 use crate::facts::deployed::pipeline_id;
-use crate::facts::{Fact, Facts, Function, Mapping, PipelineFacts, Probe, SCHEMA};
+use crate::facts::{Consumer, Fact, Facts, Function, GivenDestination, Mapping, PipelineFacts, Probe, SCHEMA};
 
 /// How often a call is tried: enough for a service that throttles to take it in the end.
 const ATTEMPTS: u32 = 5;
@@ -53,12 +54,18 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Question {
     /// The streams' region.
     pub region: String,
+    /// The account that all is in.
+    pub account: String,
     /// The streams to read, each once.
     pub streams: Vec<Arn>,
     /// The cluster to write to.
     pub cluster: Arn,
     /// Every topic that may be written to.
     pub topics: BTreeSet<String>,
+    /// ARNs of all that is named for what is given up.
+    pub destinations: BTreeSet<String>,
+    /// By the stream's ARN, consumers by which streams are read.
+    pub consumers: BTreeMap<String, String>,
     /// The stack, in the streams' region.
     pub stack: String,
     /// The functions' VPC, where one is named.
@@ -257,9 +264,12 @@ impl Aws {
     async fn look_around(&self, question: &Question, taken_at: String) -> Result<Facts, LookError> {
         let Question {
             region,
+            account: _,
             streams,
             cluster,
             topics,
+            destinations,
+            consumers,
             stack,
             vpc,
             subnets,
@@ -279,6 +289,7 @@ impl Aws {
             (cluster_seen, cluster_vpcs),
             brokers,
             topics_seen,
+            (destinations_seen, consumers_seen),
             named_vpcs,
             all_vpcs,
         ) = tokio::join!(
@@ -296,6 +307,7 @@ impl Aws {
             cluster_and_vpcs(&there, cluster.as_str()),
             kafka::brokers(&kafka, cluster.as_str()),
             paced_topics.all(&topics, |name| kafka::topic(&kafka, cluster.as_str(), name)),
+            self.given(question),
             ec2::vpcs_of(&functions_ec2, subnets),
             async {
                 if anywhere {
@@ -350,11 +362,43 @@ impl Aws {
                 .cloned()
                 .zip(topics_seen.into_iter().map(fact))
                 .collect(),
+            destinations: destinations.iter().cloned().zip(destinations_seen).collect(),
             networks,
             network_stacks,
             stack: deployed.stack,
-            pipelines: pipelines(streams, streams_seen, deployed.pipelines),
+            pipelines: {
+                let consumers = consumers.keys().map(String::as_str).zip(consumers_seen).collect();
+                pipelines(streams, streams_seen, consumers, deployed.pipelines)
+            },
         })
+    }
+
+    /// What was given: each destination and each consumer, in the order of the question.
+    async fn given(&self, question: &Question) -> (Vec<Fact<GivenDestination>>, Vec<Fact<Consumer>>) {
+        let Question {
+            region,
+            account,
+            destinations,
+            consumers,
+            ..
+        } = question;
+        let here = self.in_region(region);
+        let destinations: Vec<&String> = destinations.iter().collect();
+        let consumers: Vec<&String> = consumers.values().collect();
+        let (paced_destinations, paced_consumers) = (Paced::new(GIVEN), Paced::new(KINESIS));
+        let kinesis = aws_sdk_kinesis::Client::new(&here);
+        let (sns, sqs) = (aws_sdk_sns::Client::new(&here), aws_sdk_sqs::Client::new(&here));
+        let s3 = |region: &str| self.artifacts(region, account).client;
+        tokio::join!(
+            paced_destinations.all(&destinations, async |arn| {
+                fact(match arn.split(':').nth(2) {
+                    Some("sns") => given::topic(&sns, arn).await,
+                    Some("sqs") => given::queue(&sqs, arn).await,
+                    _ => given::bucket(s3, region, account, arn).await,
+                })
+            }),
+            paced_consumers.all(&consumers, async |arn| fact(given::consumer(&kinesis, arn).await)),
+        )
     }
 
     /// An error where the caller's identity shows that no call can succeed.
@@ -547,12 +591,14 @@ fn each_once(ids: impl Iterator<Item = String>) -> Vec<String> {
 fn pipelines(
     streams: &[Arn],
     seen: Vec<Answer<crate::facts::Stream>>,
+    mut consumers: BTreeMap<&str, Fact<Consumer>>,
     deployed: Vec<(Fact<Function>, Fact<Mapping>)>,
 ) -> BTreeMap<String, PipelineFacts> {
     let each = streams.iter().zip(seen).zip(deployed);
     let facts = each.map(|((arn, stream), (function, mapping))| {
         let pipeline = PipelineFacts {
             stream: fact(stream),
+            consumer: consumers.remove(arn.as_str()),
             function,
             mapping,
             probe: None,

@@ -14,9 +14,26 @@ pub(super) fn question(settings: &Settings) -> Question {
     let topics = settings.pipelines.iter().flat_map(PipelineSettings::topics);
     Question {
         region: settings.home.region.clone(),
+        account: settings.home.account.clone(),
         streams: settings.pipelines.iter().map(|one| one.stream.value.clone()).collect(),
         cluster: settings.cluster.value.clone(),
         topics: topics.map(str::to_owned).collect(),
+        destinations: {
+            let destinations = settings
+                .pipelines
+                .iter()
+                .filter_map(|one| one.failure_destination.as_ref());
+            destinations.map(|destination| destination.value.clone()).collect()
+        },
+        consumers: {
+            let consumers = settings
+                .pipelines
+                .iter()
+                .filter_map(|one| Some((one, one.consumer.as_ref()?)));
+            consumers
+                .map(|(one, consumer)| (one.stream.value.to_string(), consumer.value.clone()))
+                .collect()
+        },
         stack: settings.stack.value.clone(),
         security_group: settings.security_group.as_ref().map(|group| group.value.clone()),
         vpc: settings.vpc.as_ref().map(|vpc| vpc.value.clone()),

@@ -39,12 +39,12 @@ pub enum PlanError {
         /// What is needed.
         what: String,
     },
-    /// The stream or the cluster isn't there.
+    /// What was named isn't there.
     #[error(
         "{what} does not exist in {region}, account {account}: check the ARN {arn}; `{lister}` shows what is there"
     )]
     Absent {
-        /// `the stream …` or `the cluster …`.
+        /// `the stream …`, `the cluster …` and so on.
         what: String,
         /// Its region.
         region: String,
@@ -378,6 +378,19 @@ pub enum PlanError {
         /// Who chose it.
         by: Source,
     },
+    /// The failure destination's own policy keeps the role out.
+    #[error(
+        "{what} ({by}) would not take what is given up, which would be lost: its policy denies it to the function's role: {how}; change that policy, name another failure \
+         destination, or leave it out for one of the stack's own"
+    )]
+    DestinationDenies {
+        /// `the SQS queue …` and so on.
+        what: String,
+        /// Who chose it.
+        by: Source,
+        /// The statement.
+        how: String,
+    },
     /// The handler's variables don't fit.
     #[error(
         "the function's variables would have {bytes} bytes as JSON, but Lambda takes at most 4096: {largest} alone has {largest_bytes}; {next}"
@@ -552,6 +565,7 @@ impl PlanError {
             | Self::NoSecret { .. }
             | Self::Secret { .. }
             | Self::NoWayToSecrets { .. }
+            | Self::DestinationDenies { .. }
             | Self::SecretsEndpoint { .. }
             | Self::NoTopic { .. }
             | Self::CannotMakeTopic { .. }

@@ -6,7 +6,7 @@ mod alarms;
 mod authentication;
 mod capacity;
 pub mod change;
-mod destination;
+pub(crate) mod destination;
 mod endpoint;
 mod error;
 mod function;
@@ -15,6 +15,7 @@ mod model;
 mod notes;
 mod payload;
 mod place;
+pub(crate) mod policy;
 pub(crate) mod public;
 mod rights;
 #[cfg(test)]

@@ -12,7 +12,10 @@ use super::shared::{NeededTopic, Needs, needs_of, network_stack_name, topics_of,
 use crate::arn::Arn;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::network::{SecurityGroup, Subnet};
-use crate::facts::{Broker, Cluster, Concurrency, Fact, Facts, Function, Network, Stack, Stream, Topic, Unreadable};
+use crate::facts::{
+    Broker, Cluster, Concurrency, Consumer, Fact, Facts, Function, GivenDestination, Network, Stack, Stream, Topic,
+    Unreadable,
+};
 use crate::settings::{PipelineSettings, Settings};
 
 /// Facts that can be built on, and the settings of the whole stack.
@@ -48,6 +51,10 @@ pub(super) struct One<'a> {
     /// What its logical ids begin with.
     pub(super) id: String,
     pub(super) stream: &'a Stream,
+    /// Left out where none is named, and where the facts were taken without it.
+    pub(super) consumer: Option<&'a Fact<Consumer>>,
+    /// The same of a failure destination.
+    pub(super) destination: Option<&'a Fact<GivenDestination>>,
     pub(super) topic: &'a Fact<Topic>,
     /// Absent where nobody asked for one.
     pub(super) dead_letter_topic: Option<&'a Fact<Topic>>,
@@ -176,7 +183,9 @@ impl<'a> One<'a> {
     fn check(settings: &'a PipelineSettings, facts: &'a Facts) -> Result<Self, PlanError> {
         let arn = &settings.stream.value;
         let missing = |what: String| move || PlanError::Missing { what };
-        let stream = facts.pipelines.get(arn.as_str()).and_then(|seen| seen.stream.found());
+        let seen = facts.pipelines.get(arn.as_str());
+        let stream = seen.and_then(|seen| seen.stream.found());
+        let destination = settings.failure_destination.as_ref();
         let topic = |name: &str, what: &str| {
             let topic = facts.topics.get(name);
             topic.ok_or_else(missing(format!("the {what} {name}")))
@@ -187,6 +196,8 @@ impl<'a> One<'a> {
             settings,
             id: pipeline_id(arn),
             stream: stream.ok_or_else(missing(stream_name(arn)))?,
+            consumer: settings.consumer.as_ref().and_then(|_| seen?.consumer.as_ref()),
+            destination: destination.and_then(|given| facts.destinations.get(&given.value)),
             topic: topic(&settings.topic.value, "topic")?,
             mapped_topics: mapped
                 .map(|name| Ok((name, topic(name, "mapped topic")?)))
@@ -224,6 +235,11 @@ impl<'a> Standing<'a> {
             Some(_) => self.value(logical_id, property).and_then(Value::as_str) == Some(text),
             None => physical_id.ends_with(&format!("/{text}")),
         }
+    }
+
+    /// A resource's physical id.
+    pub(super) fn physical_id(&self, logical_id: &str) -> Option<&'a str> {
+        self.stack.resources.get(logical_id).map(String::as_str)
     }
 
     /// A variable of a pipeline's function, as it was deployed.
@@ -352,6 +368,15 @@ pub(crate) fn same_pipelines(settings: &Settings, facts: &Facts) -> Result<(), P
     let own = settings.pipelines.iter().map(|pipeline| pipeline.topic.value.as_str());
     let own = own.filter(|name| !facts.topics.contains_key(*name));
     let own = own.map(|name| ("topic", Some(topics_known.as_str()), name));
+    let consumers = settings.pipelines.iter().filter_map(|pipeline| {
+        let seen = facts.pipelines.get(pipeline.stream.value.as_str())?.consumer.as_ref()?;
+        let wanted = pipeline.consumer.as_ref()?;
+        Some((
+            "consumer",
+            seen.found().map(|consumer| consumer.arn.as_str()),
+            wanted.value.as_str(),
+        ))
+    });
     let topics = settings.pipelines.iter().flat_map(PipelineSettings::topics);
     let topics = topics.filter_map(|name| {
         Some((
@@ -360,7 +385,13 @@ pub(crate) fn same_pipelines(settings: &Settings, facts: &Facts) -> Result<(), P
             name,
         ))
     });
-    for (what, seen, wanted) in seen.into_iter().chain(streams).chain(own).chain(topics) {
+    for (what, seen, wanted) in seen
+        .into_iter()
+        .chain(streams)
+        .chain(own)
+        .chain(consumers)
+        .chain(topics)
+    {
         if let Some(seen) = seen.filter(|seen| *seen != wanted) {
             return Err(PlanError::OtherFacts {
                 what,

@@ -277,6 +277,49 @@ def failures(stack):
     return messages
 
 
+def make_queue(name):
+    """A queue of the user's own."""
+    url = client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    arn = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    return {"url": url, "arn": arn}
+
+
+def set_queue_policy(url, policy):
+    client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    return {}
+
+
+def messages(url):
+    """The messages in a queue; they stay there."""
+    answer = client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+def make_topic(name):
+    """A topic of the user's own. Answers its ARN."""
+    return client("sns").create_topic(Name=name)["TopicArn"]
+
+
+def subscribe_queue(topic, name):
+    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=make_queue(name)["arn"])
+    return {}
+
+
+def make_bucket(name, key):
+    """A bucket of the user's own that a customer's key encrypts."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_DEFAULT_REGION"]})
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    rules = [{"ApplyServerSideEncryptionByDefault": default}]
+    s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
+    return {}
+
+
+def register_consumer(stream, name):
+    """A consumer of the stream, once it is ACTIVE. Answers its ARN."""
+    return client("kinesis").register_stream_consumer(StreamARN=stream, ConsumerName=name)["Consumer"]["ConsumerARN"]
+
+
 def rules(group):
     """All that AWS says of a security group."""
     return client("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"]

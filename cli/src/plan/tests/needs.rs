@@ -9,12 +9,15 @@ use super::table::open_acls;
 use super::topologies::{TOPOLOGIES, example};
 use super::*;
 use crate::arn::SecretArn;
+use crate::facts::GivenDestination;
 use crate::settings::Authentication;
 
 const SECRET: &str = "secret:AmazonMSK_orders-Ab12Cd";
 const CA: &str = "secret:ca-Ab12Cd";
 /// A customer's key on every stream, so that the right to it is asked for everywhere.
 const KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+/// Another on whatever is given for what is given up.
+const FAILURES_KEY: &str = "9876fedc-12ab-34cd-56ef-1234567890ab";
 
 /// Actions that IAM takes for `*` alone, or that Lambda checks without naming a thing. All others name theirs.
 const WITHOUT_ARN: [&str; 7] = [
@@ -125,10 +128,19 @@ fn needs(plan: &Plan, pipeline: &Pipeline, settings: &Settings) -> BTreeSet<Righ
         }
         Destination::Sns(arn) => need(&["sns:Publish"], json!(arn), Value::Null),
         Destination::Sqs(arn) => need(&["sqs:SendMessage"], json!(arn), Value::Null),
+        // AWS's advice: whoever makes a bucket of that name elsewhere, once it is gone here, must get nothing.
         Destination::S3(arn) => {
-            need(&["s3:PutObject"], json!(format!("{arn}/*")), Value::Null);
-            need(&["s3:ListBucket"], json!(arn), Value::Null);
+            let here = json!({"StringEquals": {"s3:ResourceAccount": account}});
+            need(&["s3:PutObject"], json!(format!("{arn}/*")), here.clone());
+            need(&["s3:ListBucket"], json!(arn), here);
         }
+    }
+    // What is encrypted by a customer's key takes a data key; SNS and SQS open it again.
+    let key = json!(format!("arn:{partition}:kms:{region}:{account}:key/{FAILURES_KEY}"));
+    match &pipeline.destination {
+        Destination::Own => {}
+        Destination::S3(_) => need(&["kms:GenerateDataKey"], key, Value::Null),
+        Destination::Sns(_) | Destination::Sqs(_) => need(&["kms:Decrypt", "kms:GenerateDataKey"], key, Value::Null),
     }
     needs
 }
@@ -238,6 +250,18 @@ fn every_right_is_needed_and_every_need_is_granted() {
                 let consumer = format!("{}/consumer/k2m:1700000000", pipeline.stream.value);
                 pipeline.consumer = (planned % 2 == 1).then(|| chosen(consumer));
                 pipeline.failure_destination = arn.map(|arn| chosen(arn.to_owned()));
+                facts.destinations.extend(arn.map(|arn| {
+                    let value = GivenDestination {
+                        arn: arn.to_owned(),
+                        kms_key: Fact::Found {
+                            value: FAILURES_KEY.to_owned(),
+                        },
+                        policy: Fact::Absent,
+                        subscriptions: None,
+                        region: None,
+                    };
+                    (arn.to_owned(), Fact::Found { value })
+                }));
             }
             for pipeline in facts.pipelines.values_mut() {
                 found(&mut pipeline.stream).kms_key = Some(KEY.to_owned());
