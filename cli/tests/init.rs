@@ -83,7 +83,7 @@ fn with_every_answer_given_it_needs_neither_aws_nor_a_terminal() {
 #[test]
 fn what_is_missing_or_wrong_is_told_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    let other = CLUSTER.replace("123456789012", "999999999999");
+    let other = CLUSTER.replace("arn:aws:", "arn:aws-cn:");
     let cases: &[&[&str]] = &[
         &[],
         &["--stream", STREAM],

@@ -38,7 +38,7 @@ use thiserror::Error;
 use self::answer::{Answer, Trouble, chain, fact};
 pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
-use self::pace::{GIVEN, KINESIS, LAMBDA, MSK, Paced};
+use self::pace::{GIVEN, KINESIS, LAMBDA, MSK, POLICIES, Paced};
 use crate::arn::Arn;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::{Consumer, Fact, Facts, Function, GivenDestination, Mapping, PipelineFacts, Probe, SCHEMA};
@@ -289,7 +289,7 @@ impl Aws {
             (cluster_seen, cluster_vpcs),
             brokers,
             topics_seen,
-            (destinations_seen, consumers_seen),
+            (destinations_seen, consumers_seen, stream_policies),
             named_vpcs,
             all_vpcs,
         ) = tokio::join!(
@@ -362,6 +362,7 @@ impl Aws {
                 .cloned()
                 .zip(topics_seen.into_iter().map(fact))
                 .collect(),
+            stream_policies,
             destinations: destinations.iter().cloned().zip(destinations_seen).collect(),
             networks,
             network_stacks,
@@ -373,16 +374,29 @@ impl Aws {
         })
     }
 
-    /// What was given: each destination and each consumer, in the order of the question.
-    async fn given(&self, question: &Question) -> (Vec<Fact<GivenDestination>>, Vec<Fact<Consumer>>) {
+    /// What was given: each destination and each consumer, in the order of the question, and policies of what is of another account.
+    async fn given(
+        &self,
+        question: &Question,
+    ) -> (
+        Vec<Fact<GivenDestination>>,
+        Vec<Fact<Consumer>>,
+        BTreeMap<String, Fact<String>>,
+    ) {
         let Question {
             region,
             account,
+            streams,
             destinations,
             consumers,
             ..
         } = question;
         let here = self.in_region(region);
+        let foreign = streams.iter().filter(|stream| stream.account != *account);
+        let foreign = foreign.map(Arn::as_str);
+        let shared: Vec<&str> = foreign
+            .flat_map(|stream| std::iter::once(stream).chain(consumers.get(stream).map(String::as_str)))
+            .collect();
         let destinations: Vec<&String> = destinations.iter().collect();
         let consumers: Vec<&String> = consumers.values().collect();
         let (paced_destinations, paced_consumers) = (Paced::new(GIVEN), Paced::new(KINESIS));
@@ -398,6 +412,12 @@ impl Aws {
                 })
             }),
             paced_consumers.all(&consumers, async |arn| fact(given::consumer(&kinesis, arn).await)),
+            async {
+                let paced = Paced::new(POLICIES);
+                let policies = paced.all(&shared, |arn| kinesis::policy(&kinesis, arn)).await;
+                let arns = shared.iter().map(|&arn| arn.to_owned());
+                arns.zip(policies.into_iter().map(fact)).collect()
+            },
         )
     }
 

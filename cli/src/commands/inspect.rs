@@ -36,7 +36,7 @@ fn exit(facts: &Facts) -> Exit {
 }
 
 /// Not every cluster tells of its topics through AWS, the ARNs name the account too, a secret can be named, what the account has room for is only
-/// compared, what is given is used as it is, and what joins a VPC to others or is shared with others matters where the way leads there, which plan and doctor say: none stands in the way.
+/// compared, what is given is used as it is, an account may not see the policies of another's streams, and what joins a VPC to others or is shared with others matters where the way leads there, which plan and doctor say: none stands in the way.
 fn needed(name: &str) -> bool {
     let lists = [".peerings", ".transitGatewayAttachments", ".endpoints"];
     let joint = name.starts_with("networks.") && lists.iter().any(|list| name.ends_with(list));
@@ -44,6 +44,7 @@ fn needed(name: &str) -> bool {
         && !matches!(name, "account" | "concurrency" | "cluster.scramSecrets")
         && !name.starts_with("topics.")
         && !name.starts_with("destinations.")
+        && !name.starts_with("streamPolicies.")
         && !(name.starts_with("pipelines.") && name.ends_with(".consumer"))
         && !name.starts_with("networkStacks.")
 }

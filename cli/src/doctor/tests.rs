@@ -289,6 +289,7 @@ fn looked_at() -> Facts {
         ]),
         configuration: Fact::Absent,
         destinations: BTreeMap::new(),
+        stream_policies: BTreeMap::new(),
         topics: BTreeMap::from([(
             TOPIC.to_owned(),
             found(Topic {

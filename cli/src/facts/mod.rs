@@ -96,6 +96,9 @@ pub struct Facts {
     /// By ARN, every topic, queue and bucket that is named for what is given up.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub destinations: BTreeMap<String, Fact<GivenDestination>>,
+    /// By ARN, the policies of streams, and of consumers, that are of another account than the stack.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stream_policies: BTreeMap<String, Fact<String>>,
     /// By region, what of the networks matters: that of the cluster, and that of the function where it is another.
     pub networks: BTreeMap<String, Network>,
     /// By name, the network stacks of the VPCs that matter; absent ones may be left out.
@@ -193,6 +196,8 @@ impl Facts {
                 ),
             ]);
         }
+        let policies = self.stream_policies.iter();
+        found.extend(policies.map(|(arn, policy)| (format!("streamPolicies.{arn}"), policy.unreadable())));
         for (region, network) in &self.networks {
             found.extend([
                 (format!("networks.{region}.vpcs"), network.vpcs.unreadable()),

@@ -180,10 +180,9 @@ impl Looked<'_> {
             }
             Fact::Found { value } => value,
         };
-        let role = self.seen.stack.as_ref();
         let caller = Caller {
             account: &self.seen.settings.home.account,
-            role: role.and_then(|stack| stack.physical_id(&format!("{}Role", self.one.id))),
+            role: self.seen.role(self.one),
         };
         match verdict(self.arn(), text, caller) {
             Verdict::Passes => Ok("its policy denies nothing of what is needed".to_owned()),

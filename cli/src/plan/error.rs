@@ -33,6 +33,45 @@ pub enum PlanError {
     /// What is needed could not be read.
     #[error("{}", blind(.0))]
     Blind(Vec<(String, Unreadable)>),
+    /// The same, and a stream among it is of another account, whose owner has a part in that.
+    #[error("{}{}", blind(unread), list(owners))]
+    Unshared {
+        /// By name in the facts, what could not be read.
+        unread: Vec<(String, Unreadable)>,
+        /// What owners have to do.
+        owners: Vec<String>,
+    },
+    /// A stream of another account whose policy is seen not to let the stack's account read it.
+    #[error("{what} is of account {owner}, and account {account} may not read it: {lacks}; {command}")]
+    NotShared {
+        /// `the stream …` or `the consumer …`.
+        what: String,
+        /// Whose it is.
+        owner: String,
+        /// The stack's account.
+        account: String,
+        /// What its policy lacks.
+        lacks: String,
+        /// What its owner has to do.
+        command: String,
+    },
+    /// A stream of another account that is encrypted with a key which serves that account alone.
+    #[error(
+        "the stream {stream} of account {owner} is encrypted with {key}, a key that AWS manages for account {owner} alone, so that account {account} can't read it: its owner has to \
+         encrypt it with a key of their own whose policy allows account {account} kms:Decrypt: `{command}`"
+    )]
+    OwnersKey {
+        /// Its name.
+        stream: String,
+        /// The key's alias.
+        key: String,
+        /// Whose they are.
+        owner: String,
+        /// The stack's account.
+        account: String,
+        /// What its owner has to do.
+        command: String,
+    },
     /// AWS answered, but what is needed is not in its answer.
     #[error("the facts say nothing of {what}; look again, with `k2m inspect -o json` and the same settings")]
     Missing {
@@ -537,9 +576,10 @@ impl PlanError {
             | Self::Time { .. }
             | Self::Destination { .. }
             | Self::Disorder { .. } => Exit::Usage,
-            Self::Blind(_) | Self::Missing { .. } | Self::NotReachedPublicly { unknown: true, .. } => {
-                Exit::CouldNotTell
-            }
+            Self::Blind(_)
+            | Self::Unshared { .. }
+            | Self::Missing { .. }
+            | Self::NotReachedPublicly { unknown: true, .. } => Exit::CouldNotTell,
             Self::Subnets { chosen, obstacles, .. } => {
                 let unknown = |(_, obstacle): &(String, Obstacle)| matches!(obstacle, Obstacle::Unknown(_));
                 // Of chosen subnets each must do; of those that the plan looks through, one that may do is enough to be unsure.
@@ -566,6 +606,8 @@ impl PlanError {
             | Self::Secret { .. }
             | Self::NoWayToSecrets { .. }
             | Self::DestinationDenies { .. }
+            | Self::NotShared { .. }
+            | Self::OwnersKey { .. }
             | Self::SecretsEndpoint { .. }
             | Self::NoTopic { .. }
             | Self::CannotMakeTopic { .. }

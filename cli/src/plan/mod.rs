@@ -24,6 +24,7 @@ pub(crate) mod secret;
 mod seen;
 mod serverless;
 pub mod shared;
+mod sharing;
 pub(crate) mod topic;
 mod way;
 
@@ -63,6 +64,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
                 one.stream.retention_hours
             ),
         );
+        sharing::check(one, &seen, notes)?;
         function::mapping(one, &seen, notes)
     })?;
     let cluster = authentication::choose(&seen, &mut notes)?;

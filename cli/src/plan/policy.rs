@@ -1,5 +1,5 @@
-//! Whether a resource's own policy keeps the function's role from it. Pure. Within an account the role's rights do, unless the policy denies: so only what
-//! denies is judged, and where that hangs on what can't be known here, it is said to.
+//! Whether a resource's own policy keeps the function's role from it. Pure. Within an account the role's rights do, unless the policy denies; from another
+//! account the policy has to allow, too. Where that hangs on what can't be known here, it is said to.
 
 use serde_json::Value;
 
@@ -56,7 +56,7 @@ pub(super) fn judge(policy: &str, caller: Caller<'_>, requests: &[Request]) -> V
             continue;
         }
         for request in requests {
-            match denied(statement, caller, request) {
+            match applies(statement, caller, request) {
                 Sure::No => {}
                 Sure::Perhaps => {
                     perhaps.get_or_insert_with(|| described(statement, request));
@@ -66,6 +66,40 @@ pub(super) fn judge(policy: &str, caller: Caller<'_>, requests: &[Request]) -> V
         }
     }
     perhaps.map_or(Verdict::Passes, Verdict::Perhaps)
+}
+
+/// What a policy gives to a caller of another account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Access {
+    /// All of it.
+    Given,
+    /// These actions only under conditions that can't be judged here.
+    Perhaps(Vec<&'static str>),
+    /// Not these actions.
+    Lacks(Vec<&'static str>),
+}
+
+/// Looks for statements that allow all requests. A policy that can't be read allows nothing.
+pub(super) fn access(policy: &str, caller: Caller<'_>, requests: &[Request]) -> Access {
+    let policy = serde_json::from_str::<Value>(policy).unwrap_or_default();
+    let surest = |effect: &str, request: &Request| {
+        let statements = list(&policy["Statement"]).filter(|statement| statement["Effect"] == effect);
+        let each = statements.map(|statement| applies(statement, caller, request));
+        each.max().unwrap_or(Sure::No)
+    };
+    let (mut lacks, mut perhaps) = (Vec::new(), Vec::new());
+    for request in requests {
+        match (surest("Allow", request), surest("Deny", request)) {
+            (Sure::Yes, Sure::No) => {}
+            (Sure::No, _) | (_, Sure::Yes) => lacks.push(request.action),
+            (Sure::Yes | Sure::Perhaps, _) => perhaps.push(request.action),
+        }
+    }
+    match (lacks.is_empty(), perhaps.is_empty()) {
+        (false, _) => Access::Lacks(lacks),
+        (true, false) => Access::Perhaps(perhaps),
+        (true, true) => Access::Given,
+    }
 }
 
 /// How a statement is spoken of: by its id where it has one, with its conditions.
@@ -80,7 +114,7 @@ fn described(statement: &Value, request: &Request) -> String {
 }
 
 /// Whether a statement is of this request: of the caller, the action, the resource, and under its conditions.
-fn denied(statement: &Value, caller: Caller<'_>, request: &Request) -> Sure {
+fn applies(statement: &Value, caller: Caller<'_>, request: &Request) -> Sure {
     let about = |yes: &str, no: &str, is: &dyn Fn(&str) -> bool| {
         let any = |all: &Value| list(all).filter_map(Value::as_str).any(is);
         match (&statement[yes], &statement[no]) {
@@ -384,6 +418,55 @@ mod tests {
         };
         assert_eq!(judge("{}", caller, &[]), Verdict::Passes);
         assert!(matches!(judge("no", caller, &[]), Verdict::Perhaps(_)));
+    }
+
+    #[test]
+    fn another_account_needs_each_action_allowed() {
+        let allow = |actions: &[&str], condition: Value| json!({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": actions, "Resource": QUEUE, "Condition": condition});
+        let requests = ["kinesis:GetRecords", "kinesis:ListShards"].map(|action| Request {
+            action,
+            resource: QUEUE.to_owned(),
+        });
+        let org = json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}});
+        let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "kinesis:List*", "Resource": "*"});
+        let other =
+            json!({"Effect": "Allow", "Principal": {"AWS": "999999999999"}, "Action": "kinesis:*", "Resource": "*"});
+        for (statements, expected) in [
+            (
+                json!([allow(&["kinesis:GetRecords", "kinesis:ListShards"], json!({}))]),
+                Access::Given,
+            ),
+            (
+                json!([
+                    allow(&["kinesis:GetRecords"], json!({})),
+                    allow(&["kinesis:ListShards"], json!({}))
+                ]),
+                Access::Given,
+            ),
+            (
+                json!(allow(&["kinesis:GetRecords"], json!({}))),
+                Access::Lacks(vec!["kinesis:ListShards"]),
+            ),
+            (
+                json!([allow(&["kinesis:*"], org)]),
+                Access::Perhaps(vec!["kinesis:GetRecords", "kinesis:ListShards"]),
+            ),
+            (
+                json!([allow(&["kinesis:*"], json!({})), deny]),
+                Access::Lacks(vec!["kinesis:ListShards"]),
+            ),
+            (
+                json!([other]),
+                Access::Lacks(vec!["kinesis:GetRecords", "kinesis:ListShards"]),
+            ),
+        ] {
+            let policy = json!({"Statement": statements}).to_string();
+            let caller = Caller {
+                account: ACCOUNT,
+                role: None,
+            };
+            assert_eq!(access(&policy, caller, &requests), expected, "{policy}");
+        }
     }
 
     #[test]

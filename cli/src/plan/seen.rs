@@ -9,6 +9,7 @@ use super::error::PlanError;
 use super::notes::Notes;
 use super::serverless::{self, SERVERLESS};
 use super::shared::{NeededTopic, Needs, needs_of, network_stack_name, topics_of, user};
+use super::sharing;
 use crate::arn::Arn;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::network::{SecurityGroup, Subnet};
@@ -28,6 +29,8 @@ pub(super) struct Seen<'a> {
     /// By region; that of the cluster and that of the stream are there.
     pub(super) networks: &'a BTreeMap<String, Network>,
     network_stacks: &'a BTreeMap<String, Fact<Stack>>,
+    /// By ARN, policies of streams and consumers of another account.
+    pub(super) stream_policies: &'a BTreeMap<String, Fact<String>>,
     /// Subnets of the cluster's region.
     pub(super) subnets: &'a [Subnet],
     /// Security groups of the cluster's region.
@@ -127,6 +130,7 @@ impl<'a> Seen<'a> {
             brokers,
             networks: &facts.networks,
             network_stacks: &facts.network_stacks,
+            stream_policies: &facts.stream_policies,
             subnets: network.subnets.found().map_or(&[], Vec::as_slice),
             groups: network.security_groups.found().map_or(&[], Vec::as_slice),
             properties: facts.configuration.found(),
@@ -148,6 +152,11 @@ impl<'a> Seen<'a> {
     /// Whether what is said of a pipeline has to say of which.
     pub(super) fn several(&self) -> bool {
         self.pipelines.len() > 1
+    }
+
+    /// The name of a pipeline's role, where it is deployed.
+    pub(super) fn role(&self, one: &One) -> Option<&'a str> {
+        self.stack.as_ref()?.physical_id(&format!("{}Role", one.id))
     }
 
     /// How the stack is named among the users of a network stack.
@@ -438,10 +447,15 @@ fn blind(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
         .into_iter()
         .filter_map(|(name, why)| Some((name, why?.clone())))
         .collect();
-    if unread.is_empty() {
-        Ok(())
-    } else {
-        Err(PlanError::Blind(unread))
+    let unseen = settings.pipelines.iter().filter(|pipeline| {
+        let seen = facts.pipelines.get(pipeline.stream.value.as_str());
+        seen.is_some_and(|seen| seen.stream.unreadable().is_some())
+    });
+    let owners = sharing::ask_owners(unseen, settings);
+    match (unread.is_empty(), owners.is_empty()) {
+        (true, _) => Ok(()),
+        (false, true) => Err(PlanError::Blind(unread)),
+        (false, false) => Err(PlanError::Unshared { unread, owners }),
     }
 }
 

@@ -61,7 +61,7 @@ pub struct ChosenStack {
     pub name: Setting<String>,
     /// Its region, where one is said; else the SDK's own rules decide.
     pub region: Option<String>,
-    /// Its account, where a stream says one; else that of the credentials.
+    /// Its account, where the cluster says one, or else a stream; else that of the credentials.
     pub account: Option<String>,
     /// The cluster's region, where a cluster is named: a part of what belongs to the stack may be there.
     pub cluster_region: Option<String>,
@@ -200,7 +200,7 @@ pub enum SettingsError {
     },
     /// A destination that is elsewhere.
     #[error(
-        "{setting} names {arn}, which is in {there}; the stream is in {here}, and {what} only there: name one of there"
+        "{setting} names {arn}, which is in {there}; the stack is in {here}, and {what} only there: name one of there"
     )]
     Elsewhere {
         /// Who names it.
@@ -615,7 +615,7 @@ impl<'a> Of<'a> {
         Ok(payload)
     }
 
-    /// A destination, which must be where the stream is.
+    /// A destination, which must be where the stack is.
     fn target(
         &self,
         declared: &Declared<Target>,
@@ -813,6 +813,7 @@ fn of_stack<'a>(
     }
     let cluster = all.need(&table::CLUSTER)?;
     fit(&first.value, &cluster.value)?;
+    let home = Home::joining(&first.value, &cluster.value);
     let access = all.access(Some(&home))?;
     let stack = match all.find(&table::STACK)? {
         Some(stack) => stack,
@@ -1084,12 +1085,13 @@ pub fn resolve_stack(sources: Sources<'_>) -> Result<ChosenStack, SettingsError>
             });
         }
     };
+    let cluster = sources.cluster()?.map(|cluster| cluster.value);
     let (region, account) = home.map(|home| (home.region, home.account)).unzip();
     Ok(ChosenStack {
         name,
         region: region.or_else(|| access.region.clone()),
-        account,
-        cluster_region: sources.cluster()?.map(|cluster| cluster.value.region),
+        account: cluster.as_ref().map(|cluster| cluster.account.clone()).or(account),
+        cluster_region: cluster.map(|cluster| cluster.region),
         access,
     })
 }

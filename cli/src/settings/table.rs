@@ -138,9 +138,9 @@ use Preset::{Follows, Is, Required};
 
 settings! {
     STREAM = stream: TextOrList<Vec<Arn>>, Required, "ARN of a Kinesis data stream, or several",
-        "what is read, by a pipeline each; region and account come from it", parse::streams;
+        "what is read, by a pipeline each; the region comes from it", parse::streams;
     CLUSTER = cluster: Text<Arn>, Required, "ARN of an MSK cluster",
-        "where records go", parse::cluster;
+        "where records go; the account comes from it", parse::cluster;
     TOPIC = topic: Text<String>, Follows("the stream's name"), "1 to 249 letters, digits, `.`, `_`, `-`",
         "one stream, one topic: with several streams each pipeline has its own", parse::topic;
     STACK = stack: Text<String>, Follows("`k2m-<stream>`; with several streams none: to be given"), "1 to 128 letters, digits, `-`; a letter first",

@@ -67,6 +67,39 @@ def region(name):
         boto3.DEFAULT_SESSION = None
 
 
+@contextmanager
+def owner():
+    """Another account for what is asked meanwhile."""
+    before = os.environ["AWS_ACCESS_KEY_ID"]
+    os.environ["AWS_ACCESS_KEY_ID"] = "999999999999"
+    boto3.DEFAULT_SESSION = None
+    try:
+        yield
+    finally:
+        os.environ["AWS_ACCESS_KEY_ID"] = before
+        boto3.DEFAULT_SESSION = None
+
+
+def lent(stream):
+    """A stream of another account's. Answers its ARN."""
+    with owner():
+        return made_streams([stream])[stream]
+
+
+def by_owner(*command):
+    """What the owner of a stream does who runs `aws kinesis put-resource-policy` as it is told to."""
+    assert command[:3] == ("aws", "kinesis", "put-resource-policy"), command
+    options = dict(zip(command[3::2], command[4::2]))
+    with owner():
+        client("kinesis").put_resource_policy(ResourceARN=options["--resource-arn"], Policy=options["--policy"])
+    return {}
+
+
+def put_lent(stream, first, count):
+    with owner():
+        return put(stream, first, count)
+
+
 def vpc_for_functions():
     """A VPC that no broker is in, with two zones."""
     ec2 = client("ec2")

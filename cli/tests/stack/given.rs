@@ -115,3 +115,52 @@ fn topics_buckets_and_consumers_are_looked_at() {
         "{said}"
     );
 }
+
+/// The commands of AWS's command line in what was said, as they stand in it between backticks.
+fn commands(said: &str) -> Vec<String> {
+    let parts = said
+        .split('`')
+        .filter(|part| part.starts_with("aws kinesis put-resource-policy"));
+    parts.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_stream_of_another_account_is_read_once_its_owner_lets_it() {
+    let account = Account::new(&[]);
+    let stream = text(&account.ask(&["lent", "orders"]));
+    let on = |command: &'static str, more: &[&'static str]| {
+        let ends = [command, "--stream", &stream, "--cluster", &account.cluster].map(str::to_owned);
+        ends.into_iter()
+            .chain(more.iter().map(|one| (*one).to_owned()))
+            .collect::<Vec<String>>()
+    };
+    let run = |arguments: &[String], code: i32| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        account.json(&arguments, code)
+    };
+    // Nothing is seen of it, and the owner's part is told: exactly what the owner has to run.
+    let blind = run(&on("plan", &[]), 4);
+    let message = blind["error"].to_string();
+    assert!(message.contains("kinesis:DescribeStreamSummary"), "{blind:#}");
+    let told: Value = serde_json::from_str(&message).unwrap();
+    let told = commands(told["message"].as_str().or(told.as_str()).unwrap());
+    assert_eq!(told.len(), 1, "{blind:#}");
+    let words = account.ask(&["words", &told[0]]);
+    let mut command = vec!["by_owner"];
+    command.extend(words.as_array().unwrap().iter().map(|word| word.as_str().unwrap()));
+    account.ask(&command);
+
+    let plan = run(&on("plan", &[]), 3);
+    // Its policy is the owner's to see.
+    assert_eq!(commands(plan["warnings"][0].as_str().unwrap()), told, "{plan:#}");
+    assert_eq!(plan["account"], "123456789012");
+    let deployed = run(&on("deploy", &["--yes"]), 0);
+    assert_eq!(deployed["status"], "created", "{deployed:#}");
+    account.ask(&["put_lent", "orders", "0", "1000"]);
+    account.arrived("orders", 1000);
+    let plan = run(&on("plan", &[]), 0);
+    assert_eq!(plan["change"]["status"], "none", "{:#}", plan["change"]);
+    run(&on("doctor", &[]), 0);
+    run(&on("destroy", &["--yes"]), 0);
+    assert_eq!(remains(&account), json!({}));
+}

@@ -56,6 +56,9 @@ impl fmt::Display for Digest<'_> {
         for (arn, fact) in &facts.destinations {
             row(f, "given", arn, fact, destination)?;
         }
+        for (arn, policy) in &facts.stream_policies {
+            row(f, "policy", arn, policy, String::clone)?;
+        }
         for (region, network) in &facts.networks {
             writeln!(f, "{:<14} {region}", "network")?;
             self::network(f, network)?;

@@ -83,6 +83,7 @@ fn facts() -> Facts {
         }]),
         configuration: Fact::Absent,
         destinations: BTreeMap::new(),
+        stream_policies: BTreeMap::new(),
         topics: BTreeMap::from([(
             TOPIC.to_owned(),
             found(Topic {

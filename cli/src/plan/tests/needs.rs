@@ -71,7 +71,8 @@ fn needs(plan: &Plan, pipeline: &Pipeline, settings: &Settings) -> BTreeSet<Righ
             Value::Null,
         );
     }
-    let key = json!(format!("arn:{partition}:kms:{region}:{account}:key/{KEY}"));
+    let owner = pipeline.stream.split(':').nth(4).unwrap();
+    let key = json!(format!("arn:{partition}:kms:{region}:{owner}:key/{KEY}"));
     need(&["kms:Decrypt"], key, Value::Null);
     // Its log lines.
     let group = json!({"Fn::GetAtt": [format!("{}LogGroup", pipeline.id), "Arn"]});
@@ -228,6 +229,30 @@ fn take(way: Authentication, settings: &mut Settings, facts: &mut Facts) {
     settings.ca_secret = (way == Authentication::MutualTls).then(|| arn(CA));
 }
 
+fn no_more_and_no_less(of: &str, plan: &Plan, pipeline: &Pipeline, settings: &Settings) {
+    let (needs, granted) = (needs(plan, pipeline, settings), granted(pipeline));
+    let missing: Vec<&Right> = needs.difference(&granted).collect();
+    let unneeded: Vec<&Right> = granted.difference(&needs).collect();
+    assert!(
+        missing.is_empty() && unneeded.is_empty(),
+        "{of}: missing {missing:#?}, not needed {unneeded:#?}"
+    );
+}
+
+/// The owner's part is in the owner's policies; the role's is the same as at home.
+#[test]
+fn a_stream_of_another_account_takes_the_same_rights() {
+    let (mut settings, mut facts) = example("same-vpc");
+    let (arn, mut seen) = facts.pipelines.pop_first().unwrap();
+    let lent = arn.replace("123456789012", "999999999999");
+    let stream = found(&mut seen.stream);
+    (stream.arn, stream.kms_key) = (lent.clone(), Some(KEY.to_owned()));
+    facts.pipelines.insert(lent.clone(), seen);
+    settings.pipelines[0].stream = chosen(Arn::parse(Kind::Stream, &lent).unwrap());
+    let plan = plan(&settings, &facts).unwrap();
+    no_more_and_no_less(&lent, &plan, &plan.pipelines[0], &settings);
+}
+
 #[test]
 fn every_right_is_needed_and_every_need_is_granted() {
     let mut planned = 0;
@@ -277,14 +302,8 @@ fn every_right_is_needed_and_every_need_is_granted() {
                 Err(error) => panic!("{name} over {}: {error}", way.name()),
             };
             for pipeline in &plan.pipelines {
-                let (needs, granted) = (needs(&plan, pipeline, &settings), granted(pipeline));
-                let missing: Vec<&Right> = needs.difference(&granted).collect();
-                let unneeded: Vec<&Right> = granted.difference(&needs).collect();
                 let of = format!("{name} over {}, {}", way.name(), pipeline.stream_name);
-                assert!(
-                    missing.is_empty() && unneeded.is_empty(),
-                    "{of}: missing {missing:#?}, not needed {unneeded:#?}"
-                );
+                no_more_and_no_less(&of, &plan, pipeline, &settings);
                 planned += 1;
             }
         }

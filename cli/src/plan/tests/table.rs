@@ -1065,6 +1065,115 @@ fn given_things() {
     insta::assert_snapshot!(table(GIVEN));
 }
 
+const OWNER: &str = "999999999999";
+const LENT: &str = "arn:aws:kinesis:eu-west-1:999999999999:stream/orders";
+const LENT_CONSUMER: &str = "arn:aws:kinesis:eu-west-1:999999999999:stream/orders/consumer/k2m:1700000000";
+
+/// The stream is of another account.
+fn lent(settings: &mut Settings, facts: &mut Facts) {
+    settings.one().stream = chosen(Arn::parse(Kind::Stream, LENT).unwrap());
+    let mut seen = facts.pipelines.remove(STREAM).unwrap();
+    found(&mut seen.stream).arn = LENT.to_owned();
+    found(&mut seen.stream).kms_key = None;
+    facts.pipelines.insert(LENT.to_owned(), seen);
+    let unseen = Fact::Unreadable(Unreadable {
+        missing_action: None,
+        message: "UnrecognizedClientException: No account found for the given parameters".to_owned(),
+    });
+    facts.stream_policies.insert(LENT.to_owned(), unseen);
+}
+
+/// A policy that allows these actions on a thing to the stack's account.
+fn allows(facts: &mut Facts, arn: &str, actions: &[&str], condition: Option<serde_json::Value>) {
+    let mut statement = serde_json::json!({
+        "Sid": "Others", "Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": actions, "Resource": arn,
+    });
+    if let Some(condition) = condition {
+        statement["Condition"] = condition;
+    }
+    let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [statement]});
+    facts.stream_policies.insert(arn.to_owned(), text(&policy.to_string()));
+}
+
+const READS: &[&str] = &["kinesis:Describe*", "kinesis:Get*", "kinesis:ListShards"];
+
+const SHARED: &[Row] = &[
+    ("its policy can't be seen", |s, f| lent(s, f)),
+    ("its policy lets us", |s, f| {
+        lent(s, f);
+        allows(f, LENT, READS, None);
+    }),
+    ("its policy lets us look", |s, f| {
+        lent(s, f);
+        allows(f, LENT, &["kinesis:DescribeStreamSummary"], None);
+    }),
+    ("its policy may let us", |s, f| {
+        lent(s, f);
+        allows(
+            f,
+            LENT,
+            READS,
+            Some(serde_json::json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}})),
+        );
+    }),
+    ("it has no policy", |s, f| {
+        lent(s, f);
+        f.stream_policies.insert(LENT.to_owned(), Fact::Absent);
+    }),
+    ("facts without its policy", |s, f| {
+        lent(s, f);
+        f.stream_policies.clear();
+    }),
+    ("by a consumer that is not shared", |s, f| {
+        lent(s, f);
+        allows(f, LENT, READS, None);
+        s.one().consumer = Some(chosen(LENT_CONSUMER.to_owned()));
+        f.stream_policies.insert(LENT_CONSUMER.to_owned(), Fact::Absent);
+    }),
+    ("it may not be looked at", |s, f| {
+        lent(s, f);
+        s.one().consumer = Some(chosen(LENT_CONSUMER.to_owned()));
+        f.one().stream = denied("kinesis:DescribeStreamSummary");
+    }),
+    ("AWS's own key", |s, f| {
+        lent(s, f);
+        found(&mut f.one().stream).kms_key = Some("alias/aws/kinesis".to_owned());
+    }),
+    ("a customer's key", |s, f| {
+        lent(s, f);
+        allows(f, LENT, READS, None);
+        found(&mut f.one().stream).kms_key = Some("1234abcd-12ab-34cd-56ef-1234567890ab".to_owned());
+    }),
+];
+
+#[test]
+fn streams_of_another_account() {
+    insta::assert_snapshot!(table(SHARED));
+}
+
+/// The role is the stack account's, and names what is the owner's.
+#[test]
+fn a_stream_of_another_account_is_named_in_the_role() {
+    let (mut settings, mut facts) = (settings(), facts());
+    lent(&mut settings, &mut facts);
+    found(&mut facts.one().stream).kms_key = Some("1234abcd".to_owned());
+    let plan = plan(&settings, &facts).unwrap();
+    let of = |sid: &str| {
+        let mut statements = plan.pipelines[0].statements.iter();
+        statements
+            .find(|statement| statement.sid == sid)
+            .unwrap()
+            .resource
+            .clone()
+    };
+    assert_eq!(of("ReadStream"), [LENT]);
+    assert_eq!(
+        of("DecryptStream"),
+        [format!("arn:aws:kms:eu-west-1:{OWNER}:key/1234abcd")]
+    );
+    assert_eq!(plan.account, "123456789012");
+}
+
 /// The rights that come with a customer's key, in every form in which AWS names one.
 #[test]
 fn a_key_of_a_destination_brings_its_right() {
