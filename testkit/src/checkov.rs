@@ -98,8 +98,8 @@ pub fn checkov(templates: &[(&str, &str)]) -> Result<Vec<Failed>> {
                 kind: kind.to_owned(),
                 resource: resource.to_owned(),
                 template: name(&check.file_path),
-                check: check.check_id,
-                asks: check.check_name,
+                check: check.id,
+                asks: check.asks,
             }
         })
         .collect();
@@ -121,8 +121,10 @@ struct Results {
 
 #[derive(Deserialize)]
 struct Check {
-    check_id: String,
-    check_name: String,
+    #[serde(rename = "check_id")]
+    id: String,
+    #[serde(rename = "check_name")]
+    asks: String,
     file_path: String,
     /// Its type and its logical id, with a dot between them.
     resource: String,

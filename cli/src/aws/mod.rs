@@ -264,16 +264,14 @@ impl Aws {
     async fn look_around(&self, question: &Question, taken_at: String) -> Result<Facts, LookError> {
         let Question {
             region,
-            account: _,
             streams,
             cluster,
             topics,
-            destinations,
-            consumers,
             stack,
             vpc,
             subnets,
             security_group,
+            ..
         } = question;
         let (here, there) = (self.in_region(region), self.in_region(&cluster.region));
         let (kafka, functions_ec2) = (aws_sdk_kafka::Client::new(&there), aws_sdk_ec2::Client::new(&here));
@@ -289,7 +287,7 @@ impl Aws {
             (cluster_seen, cluster_vpcs),
             brokers,
             topics_seen,
-            (destinations_seen, consumers_seen, stream_policies),
+            given,
             named_vpcs,
             all_vpcs,
         ) = tokio::join!(
@@ -350,39 +348,23 @@ impl Aws {
             taken_at,
             account: fact(account),
             concurrency: Some(fact(concurrency)),
-            brokers: if cluster_seen.has_brokers {
-                fact(brokers)
-            } else {
-                Fact::Absent
-            },
+            brokers: Some(brokers)
+                .filter(|_| cluster_seen.has_brokers)
+                .map_or(Fact::Absent, fact),
             cluster: fact(cluster_seen.cluster),
             configuration: fact(configuration),
-            topics: topics
-                .into_iter()
-                .cloned()
-                .zip(topics_seen.into_iter().map(fact))
-                .collect(),
-            stream_policies,
-            destinations: destinations.iter().cloned().zip(destinations_seen).collect(),
+            topics: by_name(topics.into_iter(), topics_seen.into_iter().map(fact)),
+            stream_policies: given.policies,
+            destinations: given.destinations,
             networks,
             network_stacks,
             stack: deployed.stack,
-            pipelines: {
-                let consumers = consumers.keys().map(String::as_str).zip(consumers_seen).collect();
-                pipelines(streams, streams_seen, consumers, deployed.pipelines)
-            },
+            pipelines: pipelines(streams, streams_seen, given.consumers, deployed.pipelines),
         })
     }
 
-    /// What was given: each destination and each consumer, in the order of the question, and policies of what is of another account.
-    async fn given(
-        &self,
-        question: &Question,
-    ) -> (
-        Vec<Fact<GivenDestination>>,
-        Vec<Fact<Consumer>>,
-        BTreeMap<String, Fact<String>>,
-    ) {
+    /// Looks at what was given, and at the policies of what is of another account.
+    async fn given(&self, question: &Question) -> Given {
         let Question {
             region,
             account,
@@ -393,32 +375,36 @@ impl Aws {
         } = question;
         let here = self.in_region(region);
         let foreign = streams.iter().filter(|stream| stream.account != *account);
-        let foreign = foreign.map(Arn::as_str);
-        let shared: Vec<&str> = foreign
-            .flat_map(|stream| std::iter::once(stream).chain(consumers.get(stream).map(String::as_str)))
+        let shared: Vec<String> = foreign
+            .flat_map(|stream| std::iter::once(stream.to_string()).chain(consumers.get(stream.as_str()).cloned()))
             .collect();
-        let destinations: Vec<&String> = destinations.iter().collect();
-        let consumers: Vec<&String> = consumers.values().collect();
+        let asked: Vec<&String> = destinations.iter().collect();
+        let read_by: Vec<&String> = consumers.values().collect();
         let (paced_destinations, paced_consumers) = (Paced::new(GIVEN), Paced::new(KINESIS));
         let kinesis = aws_sdk_kinesis::Client::new(&here);
         let (sns, sqs) = (aws_sdk_sns::Client::new(&here), aws_sdk_sqs::Client::new(&here));
         let s3 = |region: &str| self.artifacts(region, account).client;
-        tokio::join!(
-            paced_destinations.all(&destinations, async |arn| {
+        let (seen, ready, policies) = tokio::join!(
+            paced_destinations.all(&asked, async |arn| {
                 fact(match arn.split(':').nth(2) {
                     Some("sns") => given::topic(&sns, arn).await,
                     Some("sqs") => given::queue(&sqs, arn).await,
                     _ => given::bucket(s3, region, account, arn).await,
                 })
             }),
-            paced_consumers.all(&consumers, async |arn| fact(given::consumer(&kinesis, arn).await)),
+            paced_consumers.all(&read_by, async |arn| fact(given::consumer(&kinesis, arn).await)),
             async {
                 let paced = Paced::new(POLICIES);
-                let policies = paced.all(&shared, |arn| kinesis::policy(&kinesis, arn)).await;
-                let arns = shared.iter().map(|&arn| arn.to_owned());
-                arns.zip(policies.into_iter().map(fact)).collect()
+                paced
+                    .all(&shared, async |arn| fact(kinesis::policy(&kinesis, arn).await))
+                    .await
             },
-        )
+        );
+        Given {
+            destinations: by_name(destinations.iter(), seen.into_iter()),
+            consumers: by_name(consumers.keys(), ready.into_iter()),
+            policies: by_name(shared.iter(), policies.into_iter()),
+        }
     }
 
     /// An error where the caller's identity shows that no call can succeed.
@@ -444,6 +430,18 @@ fn http_client() -> SharedHttpClient {
         connector.set_connector_settings(settings.cloned());
         connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
     })
+}
+
+/// What was given: destinations and policies by their ARN, consumers by their stream's.
+#[derive(Debug)]
+struct Given {
+    destinations: BTreeMap<String, Fact<GivenDestination>>,
+    consumers: BTreeMap<String, Fact<Consumer>>,
+    policies: BTreeMap<String, Fact<String>>,
+}
+
+fn by_name<'a, T>(names: impl Iterator<Item = &'a String>, facts: impl Iterator<Item = T>) -> BTreeMap<String, T> {
+    names.cloned().zip(facts).collect()
 }
 
 /// The stack, and the function and mapping of each stream, in their order.
@@ -611,7 +609,7 @@ fn each_once(ids: impl Iterator<Item = String>) -> Vec<String> {
 fn pipelines(
     streams: &[Arn],
     seen: Vec<Answer<crate::facts::Stream>>,
-    mut consumers: BTreeMap<&str, Fact<Consumer>>,
+    mut consumers: BTreeMap<String, Fact<Consumer>>,
     deployed: Vec<(Fact<Function>, Fact<Mapping>)>,
 ) -> BTreeMap<String, PipelineFacts> {
     let each = streams.iter().zip(seen).zip(deployed);

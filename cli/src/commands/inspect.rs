@@ -40,12 +40,12 @@ fn exit(facts: &Facts) -> Exit {
 fn needed(name: &str) -> bool {
     let lists = [".peerings", ".transitGatewayAttachments", ".endpoints"];
     let joint = name.starts_with("networks.") && lists.iter().any(|list| name.ends_with(list));
+    let consumer = name.starts_with("pipelines.") && name.ends_with(".consumer");
+    let others = ["topics.", "destinations.", "streamPolicies."];
     !joint
+        && !consumer
         && !matches!(name, "account" | "concurrency" | "cluster.scramSecrets")
-        && !name.starts_with("topics.")
-        && !name.starts_with("destinations.")
-        && !name.starts_with("streamPolicies.")
-        && !(name.starts_with("pipelines.") && name.ends_with(".consumer"))
+        && !others.iter().any(|list| name.starts_with(list))
         && !name.starts_with("networkStacks.")
 }
 

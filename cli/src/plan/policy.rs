@@ -252,7 +252,7 @@ mod tests {
     const ACCOUNT: &str = "123456789012";
     const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:failed";
 
-    fn verdict(statement: Value, role: Option<&str>) -> Sure {
+    fn verdict(statement: &Value, role: Option<&str>) -> Sure {
         let policy = json!({"Version": "2012-10-17", "Statement": statement}).to_string();
         let requests = [Request {
             action: "sqs:SendMessage",
@@ -267,6 +267,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn what_denies_is_told_from_what_may_and_what_does_not() {
         use Sure::{No, Perhaps, Yes};
         let deny = |more: Value| {
@@ -408,10 +409,14 @@ mod tests {
             ),
         ];
         for (name, statement, expected) in table {
-            assert_eq!(verdict(statement, Some("orders")), expected, "{name}");
+            assert_eq!(verdict(&statement, Some("orders")), expected, "{name}");
         }
         let role = of(json!({"AWS": "arn:aws:iam::123456789012:role/orders"}));
-        assert_eq!(verdict(role, None), No, "a role that is not there yet has another name");
+        assert_eq!(
+            verdict(&role, None),
+            No,
+            "a role that is not there yet has another name"
+        );
         let caller = Caller {
             account: ACCOUNT,
             role: None,

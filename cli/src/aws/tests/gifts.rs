@@ -91,9 +91,12 @@ async fn a_queue_is_asked_for_by_the_url_that_sqs_gives() {
     }
     let denied = look(&Script::always(403, &json_error("AccessDeniedException", "no"))).await;
     assert_eq!(missing(&denied), Some("sqs:GetQueueUrl"));
-    let half = Script::new(|request| match request.contains("AttributeNames") {
-        false => (200, r#"{"QueueUrl":"https://sqs/given"}"#.to_owned()),
-        true => (403, json_error("AccessDenied", "no")),
+    let half = Script::new(|request| {
+        if request.contains("AttributeNames") {
+            (403, json_error("AccessDenied", "no"))
+        } else {
+            (200, r#"{"QueueUrl":"https://sqs/given"}"#.to_owned())
+        }
     });
     assert_eq!(missing(&look(&half).await), Some("sqs:GetQueueAttributes"));
 }
@@ -180,4 +183,32 @@ async fn a_consumer_says_its_state() {
     assert_eq!(look(&absent).await, Fact::Absent);
     let denied = Script::always(400, &json_error("AccessDeniedException", "no"));
     assert_eq!(missing(&look(&denied).await), Some("kinesis:DescribeStreamConsumer"));
+}
+
+/// AWS shows the policy of a stream to its owner alone, and an empty one where there is none.
+#[tokio::test]
+async fn a_policy_is_there_empty_or_not_to_be_seen() {
+    let look = async |script: &Script| fact(kinesis::policy(&client!(aws_sdk_kinesis, script), STREAM).await);
+    for (body, expected) in [
+        (r#"{"Policy":"{\"Statement\":[]}"}"#, text(r#"{"Statement":[]}"#)),
+        (r#"{"Policy":"{}"}"#, Fact::Absent),
+        (r#"{"Policy":""}"#, Fact::Absent),
+    ] {
+        assert_eq!(look(&Script::always(200, body)).await, expected, "{body}");
+    }
+    let denied = Script::always(400, &json_error("AccessDeniedException", "no"));
+    assert_eq!(missing(&look(&denied).await), Some("kinesis:GetResourcePolicy"));
+    let another = Script::always(
+        400,
+        &json_error(
+            "UnrecognizedClientException",
+            "No account found for the given parameters",
+        ),
+    );
+    let another = look(&another).await;
+    let why = another.unreadable().unwrap();
+    assert!(
+        why.message.contains("No account found") && why.missing_action.is_none(),
+        "{why:?}"
+    );
 }

@@ -42,6 +42,7 @@ fn question() -> Question {
 }
 
 /// A healthy account without a stack.
+#[expect(clippy::too_many_lines, reason = "plain data")]
 fn facts() -> Facts {
     let question = question();
     let rule = |owner| Rule {

@@ -978,7 +978,7 @@ const GIVEN: &[Row] = &[
         f.one().consumer = Some(denied("kinesis:DescribeStreamConsumer"));
     }),
     ("a consumer that nobody looked at", |s, _| {
-        s.one().consumer = Some(chosen(CONSUMER.to_owned()))
+        s.one().consumer = Some(chosen(CONSUMER.to_owned()));
     }),
     ("facts of another consumer", |s, f| {
         consumer(s, f, "ACTIVE");
@@ -991,17 +991,17 @@ const GIVEN: &[Row] = &[
         given(s, f, QUEUE).kms_key = text("1234abcd-12ab-34cd-56ef-1234567890ab");
     }),
     ("a queue with AWS's own key", |s, f| {
-        given(s, f, QUEUE).kms_key = text("alias/aws/sqs")
+        given(s, f, QUEUE).kms_key = text("alias/aws/sqs");
     }),
     ("a queue with a key of another account", |s, f| {
         given(s, f, QUEUE).kms_key =
             text("arn:aws:kms:eu-west-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab");
     }),
     ("a queue that takes nothing", |s, f| {
-        given(s, f, QUEUE).policy = text(DENIES_ALL)
+        given(s, f, QUEUE).policy = text(DENIES_ALL);
     }),
     ("a queue whose policy is nonsense", |s, f| {
-        given(s, f, QUEUE).policy = text("deny all")
+        given(s, f, QUEUE).policy = text("deny all");
     }),
     ("no such queue", |s, f| {
         given(s, f, QUEUE);
@@ -1013,10 +1013,10 @@ const GIVEN: &[Row] = &[
             .insert(QUEUE.to_owned(), denied("sqs:GetQueueAttributes"));
     }),
     ("a queue that nobody looked at", |s, _| {
-        s.one().failure_destination = Some(chosen(QUEUE.to_owned()))
+        s.one().failure_destination = Some(chosen(QUEUE.to_owned()));
     }),
     ("a topic", |s, f| {
-        given(s, f, GIVEN_TOPIC).kms_key = text("alias/failures")
+        given(s, f, GIVEN_TOPIC).kms_key = text("alias/failures");
     }),
     ("a topic that tells nobody", |s, f| {
         given(s, f, GIVEN_TOPIC).subscriptions = Some(Subscriptions {
@@ -1036,10 +1036,10 @@ const GIVEN: &[Row] = &[
     }),
     ("a bucket", |s, f| given(s, f, BUCKET).policy = text(TLS_ONLY)),
     ("a bucket of another region", |s, f| {
-        given(s, f, BUCKET).region = Some("eu-central-1".to_owned())
+        given(s, f, BUCKET).region = Some("eu-central-1".to_owned());
     }),
     ("a bucket that may take nothing", |s, f| {
-        given(s, f, BUCKET).policy = text(OURS_ONLY)
+        given(s, f, BUCKET).policy = text(OURS_ONLY);
     }),
     ("a bucket whose key and policy may not be looked at", |s, f| {
         let bucket = given(s, f, BUCKET);
