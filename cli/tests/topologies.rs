@@ -1,12 +1,14 @@
 //! The examples of topologies, as built: each is rendered from its facts, as the templates beside it say, and a linter finds nothing in any of them.
+//! What checkov finds in those of all examples is what a file explains.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use k2m_testkit::cfn_lint;
+use k2m_testkit::{Failed, cfn_lint, checkov};
+use serde::Deserialize;
 use serde_json::Value;
 
 const TOPOLOGIES: [&str; 10] = [
@@ -111,13 +113,85 @@ fn cfn_lint_is_silent_about_each() {
 }
 
 /// The network stack of a VPC from which nothing led to Secrets Manager, as the plan's own test has it.
-#[test]
-fn cfn_lint_is_silent_about_an_endpoint() {
+fn with_an_endpoint() -> &'static str {
     let kept = include_str!("../src/plan/tests/snapshots/k2m__plan__tests__topologies__secrets-endpoint.snap");
     let template = kept.splitn(3, "---\n").nth(2).unwrap();
     assert!(template.contains("AWS::EC2::VPCEndpoint"), "{template}");
-    let said = cfn_lint(&[("secrets-endpoint", template)], &["eu-west-1"]).unwrap();
+    template
+}
+
+#[test]
+fn cfn_lint_is_silent_about_an_endpoint() {
+    let said = cfn_lint(&[("secrets-endpoint", with_an_endpoint())], &["eu-west-1"]).unwrap();
     assert!(said.is_empty(), "{said:?}");
+}
+
+/// A check that templates don't pass, and why they needn't.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accepted {
+    check: String,
+    of: String,
+    reason: String,
+}
+
+/// The templates of all examples, those of producers too, and the one with an endpoint.
+fn of_all_examples() -> Vec<(String, String)> {
+    let examples = std::fs::read_dir(folder(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let examples = examples.filter(|path| path.join("facts.json").is_file());
+    let names: BTreeSet<String> = examples
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert!(TOPOLOGIES.iter().all(|example| names.contains(*example)), "{names:?}");
+    assert!(names.len() > TOPOLOGIES.len(), "{names:?}");
+    let mut templates = vec![("secrets-endpoint".to_owned(), with_an_endpoint().to_owned())];
+    for example in names {
+        let made = tempfile::tempdir().unwrap();
+        rendered(&example, made.path());
+        let texts = texts(made.path()).into_iter();
+        templates.extend(texts.map(|(name, text)| (format!("{example}-{name}"), text)));
+    }
+    templates
+}
+
+/// One process of it judges all: most of its time is its start.
+#[test]
+fn checkov_finds_only_what_is_explained() {
+    const FLAWED: &str = "flawed";
+    let accepted: Vec<Accepted> = serde_yaml::from_str(include_str!("../../templates/checkov.yaml")).unwrap();
+    for Accepted { check, reason, .. } in &accepted {
+        assert!(
+            reason.split_whitespace().count() > 5,
+            "{check}: {reason:?} explains nothing"
+        );
+    }
+    let explained: BTreeSet<(&str, &str)> = accepted.iter().map(|one| (&*one.check, &*one.of)).collect();
+    assert_eq!(explained.len(), accepted.len(), "something is explained twice");
+
+    let mut templates = of_all_examples();
+    // That it looks at all is shown by a template that leaves something open.
+    let encrypted = "      KmsMasterKeyId: alias/aws/sns\n";
+    let (_, good) = templates.iter().find(|(_, text)| text.contains(encrypted)).unwrap();
+    templates.push((FLAWED.to_owned(), good.replace(encrypted, "")));
+    let templates: Vec<(&str, &str)> = templates.iter().map(|(name, text)| (&**name, &**text)).collect();
+    let failed = checkov(&templates).unwrap();
+
+    let is_explained = |failed: &&Failed| explained.contains(&(&*failed.check, &*failed.kind));
+    let (known, new): (Vec<&Failed>, Vec<&Failed>) = failed.iter().partition(is_explained);
+    let (noticed, new): (Vec<&Failed>, Vec<&Failed>) = new.into_iter().partition(|failed| failed.template == FLAWED);
+    let noticed: Vec<&str> = noticed.iter().map(|failed| &*failed.check).collect();
+    assert_eq!(noticed, ["CKV_AWS_26"], "an SNS topic that isn't encrypted");
+    let new: Vec<String> = new.iter().map(ToString::to_string).collect();
+    assert!(
+        new.is_empty(),
+        "mend these, or explain them in templates/checkov.yaml:\n{}",
+        new.join("\n")
+    );
+    let found = known.into_iter().filter(|failed| failed.template != FLAWED);
+    let found: BTreeSet<(&str, &str)> = found.map(|failed| (&*failed.check, &*failed.kind)).collect();
+    assert_eq!(explained, found, "templates/checkov.yaml explains what is no longer so");
 }
 
 #[test]

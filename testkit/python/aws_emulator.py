@@ -25,8 +25,10 @@ import ministack.services.kinesis as kinesis
 import ministack.services.lambda_svc as lambda_svc
 import ministack.services.msk as msk
 import ministack.services.s3 as s3
+import cbor2
 from confluent_kafka.admin import AdminClient, NewTopic
-from ministack.core.responses import _request_account_id, _request_region, get_account_id, get_region
+from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
+from ministack.core.responses import _request_account_id, _request_region, get_account_id, get_region, request_scope
 
 RETRY_SECONDS = float(os.environ.get("K2M_RETRY_SECONDS", "0.3"))
 # Functions get the environment of this process, and k2m's refuses variables that it doesn't know.
@@ -99,6 +101,38 @@ async def handle_s3(method, path, headers, *rest, **named):
 
 ministack_handle_s3 = s3.handle_request
 s3.handle_request = handle_s3
+
+# --- Kinesis: a stream of another account, as far as its policy allows -----------------------------------------------------------------
+
+
+async def handle_kinesis(method, path, headers, body, *rest):
+    """MiniStack looks in the caller's own account alone."""
+    is_cbor = "cbor" in headers.get("content-type", "")
+    data = (cbor2.loads(body) if is_cbor else json.loads(body)) if body else {}
+    arn = data.get("ConsumerARN") or data.get("StreamARN") or ""
+    caller = get_account_id()
+    owner, region = kinesis._kinesis_arn_scope(arn)
+    if owner == caller:
+        return await ministack_handle_kinesis(method, path, headers, body, *rest)
+    action = "kinesis:" + headers.get("x-amz-target", "").rsplit(".", 1)[-1]
+    user = f"arn:aws:iam::{caller}:root"
+    found = kinesis.stream_policy_for_arn(arn)
+    asked = EvalContext(
+        principal_arn=user, principal_type="Root", principal_account=caller, action=action, resource_arn=arn, region=region
+    )
+    if found and found[0] and evaluate_resource_policy(found[0], asked).decision == "Allow":
+        with request_scope(owner, region):
+            return await ministack_handle_kinesis(method, path, headers, body, *rest)
+    words = f"User: {user} is not authorized to perform: {action} on resource: {arn} because no resource-based policy allows the {action} action"
+    status, answer, text = kinesis.error_response_json("AccessDeniedException", words, 400)
+    if is_cbor:
+        answer["Content-Type"] = "application/x-amz-cbor-1.1"
+        text = cbor2.dumps(json.loads(text))
+    return status, answer, text
+
+
+ministack_handle_kinesis = kinesis.handle_request
+kinesis.handle_request = handle_kinesis
 
 # --- CloudFormation: rules of security groups, peering, a function's VPC and missing code, all of a mapping ---------------------------------------------
 
@@ -780,7 +814,8 @@ def poll_kinesis():
             if not mapping.get("Enabled", True) or ":kinesis:" not in source:
                 continue
             function, _ = lambda_svc._get_func_record_for_qualifier(mapping["FunctionName"], mapping.get("Qualifier"))
-            stream = kinesis._streams.get_scoped(account, region, source.rsplit("/", 1)[1])
+            owner, _ = kinesis._kinesis_arn_scope(source)
+            stream = kinesis._streams.get_scoped(owner, region, source.rsplit("/", 1)[1])
             if function is None or not stream or stream["StreamStatus"] != "ACTIVE":
                 continue
             for shard_id, shard in list(stream["shards"].items()):

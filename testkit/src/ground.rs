@@ -15,6 +15,7 @@ const IAM_VALIDATOR: &str = include_str!("../kafka/IamValidator.java");
 const POM: &str = include_str!("../kafka/pom.xml");
 const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
 const CFN_LINT: &str = include_str!("../python/cfn-lint.txt");
+const CHECKOV: &str = include_str!("../python/checkov.txt");
 const INSTALL_JAVA: &str = "a Java runtime, 17 or later (Debian: default-jre-headless)";
 const INSTALL_JAVAC: &str = "a Java compiler, 17 or later (Debian: openjdk-17-jdk-headless)";
 const INSTALL_MAVEN: &str =
@@ -83,10 +84,20 @@ pub fn python() -> Result<PathBuf> {
 
 /// The program `cfn-lint`, in an environment of its own that is made on first use.
 pub(crate) fn cfn_lint() -> Result<Command> {
-    let ready = environment("cfn-lint", CFN_LINT)?;
+    installed("cfn-lint", CFN_LINT)
+}
+
+/// The program `checkov`, in an environment of its own that is made on first use.
+pub(crate) fn checkov() -> Result<Command> {
+    installed("checkov", CHECKOV)
+}
+
+/// A program that is installed with these requirements.
+fn installed(program: &str, requirements: &str) -> Result<Command> {
+    let ready = environment(program, requirements)?;
     // The script names the interpreter of the folder that it was installed in, and that has moved since.
     let mut command = Command::new(ready.join("bin/python"));
-    command.arg(ready.join("bin/cfn-lint"));
+    command.arg(ready.join("bin").join(program));
     Ok(command)
 }
 

@@ -1,9 +1,11 @@
 //! The ground k2m is tested on: Apache Kafka itself in one or three processes, a proxy that loses acknowledgements, a
-//! reader that shares no code with k2m, an emulator of AWS, and AWS's linter of templates. Everything listens on 127.0.0.1 and disappears
+//! reader that shares no code with k2m, an emulator of AWS, AWS's linter of templates and a judge
+//! of what they leave open. Everything listens on 127.0.0.1 and disappears
 //! with the test.
 
 pub mod aggregates;
 pub mod aws;
+pub mod checkov;
 pub mod clerk;
 mod error;
 pub mod ground;
@@ -19,6 +21,7 @@ mod tls;
 mod wait;
 
 pub use aws::AwsEmulator;
+pub use checkov::{Failed, checkov};
 pub use clerk::Clerk;
 pub use error::{Error, Result};
 pub use kafka::{Denied, KafkaCluster, KafkaClusterBuilder, KafkaVersion};

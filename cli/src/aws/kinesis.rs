@@ -3,9 +3,20 @@
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::EncryptionType;
 
-use super::answer::{Answer, trouble};
+use super::answer::{Answer, Trouble, trouble};
 use super::number;
 use crate::facts::Stream;
+
+/// Looks at the policy of a stream or a consumer. AWS answers an empty one where there is none.
+pub(super) async fn policy(client: &Client, arn: &str) -> Answer<String> {
+    let answer = client.get_resource_policy().resource_arn(arn).send().await;
+    let answer =
+        answer.map_err(|error| trouble(&error, "kinesis:GetResourcePolicy", &["ResourceNotFoundException"]))?;
+    match answer.policy.trim() {
+        "" | "{}" => Err(Trouble::Absent),
+        policy => Ok(policy.to_owned()),
+    }
+}
 
 /// Looks at the stream.
 pub(super) async fn stream(client: &Client, arn: &str) -> Answer<Stream> {

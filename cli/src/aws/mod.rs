@@ -6,6 +6,7 @@ mod answer;
 pub mod artifacts;
 mod cloudformation;
 mod ec2;
+mod given;
 mod kafka;
 mod kinesis;
 pub mod lambda;
@@ -37,11 +38,11 @@ use thiserror::Error;
 use self::answer::{Answer, Trouble, chain, fact};
 pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
-use self::pace::{KINESIS, LAMBDA, MSK, Paced};
+use self::pace::{GIVEN, KINESIS, LAMBDA, MSK, POLICIES, Paced};
 use crate::arn::Arn;
 use crate::facts::cluster::VpcConnection;
 use crate::facts::deployed::pipeline_id;
-use crate::facts::{Fact, Facts, Function, Mapping, PipelineFacts, Probe, SCHEMA};
+use crate::facts::{Consumer, Fact, Facts, Function, GivenDestination, Mapping, PipelineFacts, Probe, SCHEMA};
 
 /// How often a call is tried: enough for a service that throttles to take it in the end.
 const ATTEMPTS: u32 = 5;
@@ -54,12 +55,18 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Question {
     /// The streams' region.
     pub region: String,
+    /// The account that all is in.
+    pub account: String,
     /// The streams to read, each once.
     pub streams: Vec<Arn>,
     /// The cluster to write to; none where the Kafka is not MSK.
     pub cluster: Option<Arn>,
     /// Every topic that may be written to.
     pub topics: BTreeSet<String>,
+    /// ARNs of all that is named for what is given up.
+    pub destinations: BTreeSet<String>,
+    /// By the stream's ARN, consumers by which streams are read.
+    pub consumers: BTreeMap<String, String>,
     /// The stack, in the streams' region.
     pub stack: String,
     /// The functions' VPC, where one is named.
@@ -274,6 +281,7 @@ impl Aws {
             vpc,
             subnets,
             security_group,
+            ..
         } = question;
         // Beside a cluster that there isn't no network is to be looked at.
         let there_region = cluster.as_ref().map_or("", |cluster| cluster.region.as_str());
@@ -289,6 +297,7 @@ impl Aws {
             deployed,
             concurrency,
             ((mut cluster_seen, cluster_vpcs, connections), brokers, topics_seen),
+            given,
             named_vpcs,
             all_vpcs,
         ) = tokio::join!(
@@ -304,6 +313,7 @@ impl Aws {
                 paced_lambda.one(lambda::concurrency(&lambda)).await
             },
             of_msk(&there, cluster.as_ref(), &topics),
+            self.given(question),
             ec2::vpcs_of(&functions_ec2, subnets),
             async {
                 if anywhere {
@@ -354,23 +364,63 @@ impl Aws {
             account: fact(account),
             concurrency: Some(fact(concurrency)),
             servers: Vec::new(),
-            brokers: if cluster_seen.has_brokers {
-                fact(brokers)
-            } else {
-                Fact::Absent
-            },
+            brokers: Some(brokers)
+                .filter(|_| cluster_seen.has_brokers)
+                .map_or(Fact::Absent, fact),
             cluster: fact(cluster_seen.cluster),
             configuration: fact(configuration),
-            topics: topics
-                .into_iter()
-                .cloned()
-                .zip(topics_seen.into_iter().map(fact))
-                .collect(),
+            topics: by_name(topics.into_iter(), topics_seen.into_iter().map(fact)),
+            stream_policies: given.policies,
+            destinations: given.destinations,
             networks,
             network_stacks,
             stack: deployed.stack,
-            pipelines: pipelines(streams, streams_seen, deployed.pipelines),
+            pipelines: pipelines(streams, streams_seen, given.consumers, deployed.pipelines),
         })
+    }
+
+    /// Looks at what was given, and at the policies of what is of another account.
+    async fn given(&self, question: &Question) -> Given {
+        let Question {
+            region,
+            account,
+            streams,
+            destinations,
+            consumers,
+            ..
+        } = question;
+        let here = self.in_region(region);
+        let foreign = streams.iter().filter(|stream| stream.account != *account);
+        let shared: Vec<String> = foreign
+            .flat_map(|stream| std::iter::once(stream.to_string()).chain(consumers.get(stream.as_str()).cloned()))
+            .collect();
+        let asked: Vec<&String> = destinations.iter().collect();
+        let read_by: Vec<&String> = consumers.values().collect();
+        let (paced_destinations, paced_consumers) = (Paced::new(GIVEN), Paced::new(KINESIS));
+        let kinesis = aws_sdk_kinesis::Client::new(&here);
+        let (sns, sqs) = (aws_sdk_sns::Client::new(&here), aws_sdk_sqs::Client::new(&here));
+        let s3 = |region: &str| self.artifacts(region, account).client;
+        let (seen, ready, policies) = tokio::join!(
+            paced_destinations.all(&asked, async |arn| {
+                fact(match arn.split(':').nth(2) {
+                    Some("sns") => given::topic(&sns, arn).await,
+                    Some("sqs") => given::queue(&sqs, arn).await,
+                    _ => given::bucket(s3, region, account, arn).await,
+                })
+            }),
+            paced_consumers.all(&read_by, async |arn| fact(given::consumer(&kinesis, arn).await)),
+            async {
+                let paced = Paced::new(POLICIES);
+                paced
+                    .all(&shared, async |arn| fact(kinesis::policy(&kinesis, arn).await))
+                    .await
+            },
+        );
+        Given {
+            destinations: by_name(destinations.iter(), seen.into_iter()),
+            consumers: by_name(consumers.keys(), ready.into_iter()),
+            policies: by_name(shared.iter(), policies.into_iter()),
+        }
     }
 
     /// An error where the caller's identity shows that no call can succeed.
@@ -396,6 +446,18 @@ fn http_client() -> SharedHttpClient {
         connector.set_connector_settings(settings.cloned());
         connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
     })
+}
+
+/// What was given: destinations and policies by their ARN, consumers by their stream's.
+#[derive(Debug)]
+struct Given {
+    destinations: BTreeMap<String, Fact<GivenDestination>>,
+    consumers: BTreeMap<String, Fact<Consumer>>,
+    policies: BTreeMap<String, Fact<String>>,
+}
+
+fn by_name<'a, T>(names: impl Iterator<Item = &'a String>, facts: impl Iterator<Item = T>) -> BTreeMap<String, T> {
+    names.cloned().zip(facts).collect()
 }
 
 /// The stack, and the function and mapping of each stream, in their order.
@@ -606,12 +668,14 @@ fn each_once(ids: impl Iterator<Item = String>) -> Vec<String> {
 fn pipelines(
     streams: &[Arn],
     seen: Vec<Answer<crate::facts::Stream>>,
+    mut consumers: BTreeMap<String, Fact<Consumer>>,
     deployed: Vec<(Fact<Function>, Fact<Mapping>)>,
 ) -> BTreeMap<String, PipelineFacts> {
     let each = streams.iter().zip(seen).zip(deployed);
     let facts = each.map(|((arn, stream), (function, mapping))| {
         let pipeline = PipelineFacts {
             stream: fact(stream),
+            consumer: consumers.remove(arn.as_str()),
             function,
             mapping,
             probe: None,

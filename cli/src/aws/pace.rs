@@ -28,6 +28,16 @@ pub(super) const MSK: Pace = Pace {
     a_second: 10,
     at_once: 4,
 };
+/// SNS takes 30 calls a second about topics; SQS and S3 take more.
+pub(super) const GIVEN: Pace = Pace {
+    a_second: 20,
+    at_once: 8,
+};
+/// Kinesis names no rate for policies: they are asked of few.
+pub(super) const POLICIES: Pace = Pace {
+    a_second: 8,
+    at_once: 2,
+};
 /// `CloudFormation` names no rate, and throttles soon.
 pub(super) const CLOUDFORMATION: Pace = Pace {
     a_second: 10,
@@ -106,7 +116,7 @@ mod tests {
 
     #[test]
     fn no_second_sees_more_calls_than_the_service_takes() {
-        for pace in [KINESIS, LAMBDA, MSK, CLOUDFORMATION, EC2] {
+        for pace in [KINESIS, LAMBDA, MSK, GIVEN, POLICIES, CLOUDFORMATION, EC2] {
             let paced = Paced::new(pace);
             let start = Instant::now();
             // All at once, some more when these have begun, a pause, and many again: no second may see where one lot ends.

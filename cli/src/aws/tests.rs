@@ -33,6 +33,7 @@ type Wire = (u16, String);
 #[derive(Clone)]
 struct Script {
     answer: Arc<dyn Fn(&str) -> Wire + Send + Sync>,
+    header: Option<(&'static str, &'static str)>,
     requests: Arc<AtomicUsize>,
 }
 
@@ -47,8 +48,11 @@ impl HttpConnector for Script {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
         let (status, body) = (self.answer)(&format!("{} {body}", request.uri()));
-        let status = StatusCode::try_from(status).unwrap();
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body.into())))
+        let mut response = HttpResponse::new(StatusCode::try_from(status).unwrap(), body.into());
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        HttpConnectorFuture::ready(Ok(response))
     }
 }
 
@@ -56,7 +60,16 @@ impl Script {
     fn new(answer: impl Fn(&str) -> Wire + Send + Sync + 'static) -> Self {
         Self {
             answer: Arc::new(answer),
+            header: None,
             requests: Arc::default(),
+        }
+    }
+
+    /// With this in the head of every answer.
+    fn with_header(self, name: &'static str, value: &'static str) -> Self {
+        Self {
+            header: Some((name, value)),
+            ..self
         }
     }
 
@@ -91,7 +104,8 @@ macro_rules! client {
     };
 }
 
-// Below the macro that it uses.
+// Below the macro that they use.
+mod gifts;
 mod joints;
 
 /// An error of a service that speaks JSON.

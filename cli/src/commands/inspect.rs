@@ -36,15 +36,18 @@ fn exit(facts: &Facts) -> Exit {
 }
 
 /// Not every cluster tells of its topics through AWS, the ARNs name the account too, a secret can be named, what the account has room for is only
-/// compared, and what joins a VPC to others or is shared with others matters where the way leads there,
-/// and where servers are that this machine can't resolve `broker_cidrs` say, which plan and doctor tell: none stands in the way.
+/// compared, what is given is used as it is, an account may not see the policies of another's streams, where servers are that this machine can't resolve
+/// `broker_cidrs` say, and what joins a VPC to others or is shared with others matters where the way leads there, which plan and doctor tell: none stands in
+/// the way.
 fn needed(name: &str) -> bool {
     let lists = [".peerings", ".transitGatewayAttachments", ".endpoints"];
     let joint = name.starts_with("networks.") && lists.iter().any(|list| name.ends_with(list));
+    let consumer = name.starts_with("pipelines.") && name.ends_with(".consumer");
+    let others = ["topics.", "destinations.", "streamPolicies.", "servers."];
     !joint
+        && !consumer
         && !matches!(name, "account" | "concurrency" | "cluster.scramSecrets")
-        && !name.starts_with("servers.")
-        && !name.starts_with("topics.")
+        && !others.iter().any(|list| name.starts_with(list))
         && !name.starts_with("networkStacks.")
 }
 

@@ -16,10 +16,27 @@ pub(super) fn question(settings: &Settings) -> Question {
     let cluster = settings.cluster().map(|cluster| cluster.value.clone());
     Question {
         region: settings.home.region.clone(),
+        account: settings.home.account.clone(),
         streams: settings.pipelines.iter().map(|one| one.stream.value.clone()).collect(),
         // Of the topics of a Kafka that is not MSK nothing of AWS tells.
         topics: topics.filter(|_| cluster.is_some()).map(str::to_owned).collect(),
         cluster,
+        destinations: {
+            let destinations = settings
+                .pipelines
+                .iter()
+                .filter_map(|one| one.failure_destination.as_ref());
+            destinations.map(|destination| destination.value.clone()).collect()
+        },
+        consumers: {
+            let consumers = settings
+                .pipelines
+                .iter()
+                .filter_map(|one| Some((one, one.consumer.as_ref()?)));
+            consumers
+                .map(|(one, consumer)| (one.stream.value.to_string(), consumer.value.clone()))
+                .collect()
+        },
         stack: settings.stack.value.clone(),
         security_group: settings.security_group.as_ref().map(|group| group.value.clone()),
         vpc: settings.vpc.as_ref().map(|vpc| vpc.value.clone()),

@@ -318,6 +318,7 @@ fn examine_one(
 ) -> PipelineReport {
     const UNSEEN: &PipelineFacts = &PipelineFacts {
         stream: Fact::Absent,
+        consumer: None,
         function: Fact::Absent,
         mapping: Fact::Absent,
         probe: None,

@@ -11,6 +11,21 @@ const SMALL_BATCH: u32 = 100;
 /// Whether the stream is there and can be read.
 pub(super) fn stream(case: &Case<'_>) -> Outcome {
     let name = case.pipeline.stream.value.name();
+    match (&case.pipeline.consumer, &case.seen.consumer) {
+        (Some(consumer), Some(Fact::Absent)) => {
+            return Outcome::fail(
+                format!("there is no consumer {} ({}) of it", consumer.value, consumer.source),
+                "register it again, or leave `consumer` out, so that shards are polled, then `k2m deploy`",
+            );
+        }
+        (Some(_), Some(Fact::Found { value })) if value.status != "ACTIVE" => {
+            return Outcome::fail(
+                format!("the consumer {} is {}", value.arn, value.status),
+                "wait until it is ACTIVE, or name another with `consumer`, then `k2m deploy`",
+            );
+        }
+        _ => {}
+    }
     match &case.seen.stream {
         Fact::Found { value } if matches!(value.status.as_str(), "ACTIVE" | "UPDATING") => Outcome::pass(format!(
             "{name} is {}, open shards: {}, keeps records for {} h",

@@ -13,10 +13,11 @@ use crate::arn::{Arn, Kind};
 use crate::exit::Exit;
 use crate::facts::cluster::Authentication;
 use crate::facts::cluster::VpcConnection;
+use crate::facts::given::Subscriptions;
 use crate::facts::network::{AclEntry, NetworkAcl, Route, RouteTable, Rule, RulePeer, SecurityGroup, Subnet, Vpc};
 use crate::facts::{
-    Broker, Cluster, Fact, Facts, Function, Mapping, Network, Owner, PipelineFacts, Probe, SCHEMA, Stack, Stream,
-    Topic, Unreadable,
+    Broker, Cluster, Consumer, Fact, Facts, Function, GivenDestination, Mapping, Network, Owner, PipelineFacts, Probe,
+    SCHEMA, Stack, Stream, Topic, Unreadable,
 };
 use crate::settings::{
     Home, Kafka, OnPoison, Payload, PipelineSettings, Setting, Settings, Source, StartingPosition, Told,
@@ -297,6 +298,8 @@ fn looked_at() -> Facts {
             broker(2, "subnet-2", "10.0.1.10"),
         ]),
         configuration: Fact::Absent,
+        destinations: BTreeMap::new(),
+        stream_policies: BTreeMap::new(),
         topics: BTreeMap::from([(
             TOPIC.to_owned(),
             found(Topic {
@@ -336,6 +339,7 @@ fn looked_at() -> Facts {
                     kms_key: None,
                     max_record_kib: None,
                 }),
+                consumer: None,
                 function: found(Function {
                     vpc: Some("vpc-1".to_owned()),
                     arn: "arn:aws:lambda:eu-west-1:123456789012:function:orders".to_owned(),
@@ -603,6 +607,42 @@ fn wrong_port(_: &mut Settings, facts: &mut Facts) {
 fn five_seconds(_: &mut Settings, facts: &mut Facts) {
     get(&mut facts.one().function).timeout_seconds = 5;
     failing(facts);
+}
+
+const GIVEN: &str = "arn:aws:sns:eu-west-1:123456789012:failures";
+
+/// The mapping's topic was given, with all well but for a change.
+fn given(facts: &mut Facts, change: fn(&mut GivenDestination)) {
+    let mut topic = GivenDestination {
+        arn: GIVEN.to_owned(),
+        kms_key: Fact::Absent,
+        policy: Fact::Absent,
+        subscriptions: Some(Subscriptions {
+            confirmed: 1,
+            pending: 0,
+        }),
+        region: None,
+    };
+    change(&mut topic);
+    facts.destinations.insert(GIVEN.to_owned(), found(topic));
+}
+
+fn policy(statement: &str) -> Fact<String> {
+    found(format!(r#"{{"Statement": [{statement}]}}"#))
+}
+
+/// The stream is read by a consumer in this state.
+fn by_consumer(settings: &mut Settings, facts: &mut Facts, status: Fact<&str>) {
+    let arn = format!("{STREAM}/consumer/k2m:1");
+    facts.one().consumer = Some(match status {
+        Fact::Found { value } => found(Consumer {
+            arn: arn.clone(),
+            status: value.to_owned(),
+        }),
+        Fact::Absent => Fact::Absent,
+        Fact::Unreadable(why) => Fact::Unreadable(why),
+    });
+    settings.pipelines[0].consumer = Some(default(arn));
 }
 
 fn not_deployed(_: &mut Settings, facts: &mut Facts) {
@@ -1229,6 +1269,20 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-D01", |_, _| {}, "pass", "failures"),
     ("K2M-D01", |_, f| get(&mut f.one().mapping).destination = None, "warn", "gone without a word"),
     ("K2M-D01", not_deployed, "skip", "nothing is deployed"),
+    ("K2M-D01", |_, f| given(f, |_| ()), "pass", "failures"),
+    ("K2M-D01", |_, f| given(f, |topic| topic.subscriptions.as_mut().unwrap().confirmed = 0), "warn", "no confirmed subscription"),
+    ("K2M-D01", |_, f| given(f, |topic| topic.policy = policy(r#"{"Effect": "Deny", "Principal": "*", "Action": "sns:*"}"#)), "fail", "denies sns:Publish"),
+    (
+        "K2M-D01",
+        |_, f| given(f, |topic| topic.policy = policy(r#"{"Effect": "Deny", "Principal": "*", "Condition": {"Bool": {"aws:ViaAWSService": "true"}}}"#)),
+        "warn",
+        "may deny it",
+    ),
+    ("K2M-D01", |_, f| drop(f.destinations.insert(GIVEN.to_owned(), Fact::Absent)), "fail", "is not there"),
+    ("K2M-D01", |_, f| drop(f.destinations.insert(GIVEN.to_owned(), denied("sns:GetTopicAttributes"))), "unknown", "sns:GetTopicAttributes"),
+    ("K2M-E01", |s, f| by_consumer(s, f, found("ACTIVE")), "pass", "is ACTIVE"),
+    ("K2M-E01", |s, f| by_consumer(s, f, found("DELETING")), "fail", "k2m:1 is DELETING"),
+    ("K2M-E01", |s, f| by_consumer(s, f, Fact::Absent), "fail", "there is no consumer"),
     ("K2M-L05", |_, _| {}, "pass", "as the template of k2m-orders says"),
     ("K2M-L05", five_seconds, "warn", "Timeout is 5, the template says 60"),
     ("K2M-L05", |_, f| variable(f, "K2M_LOG", "debug"), "warn", "K2M_LOG is debug, and the template does not have it"),

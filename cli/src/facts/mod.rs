@@ -4,6 +4,7 @@
 pub mod cluster;
 pub mod deployed;
 pub mod file;
+pub mod given;
 pub mod network;
 pub mod probe;
 pub mod server;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cluster::{Broker, Cluster, Topic};
 pub use deployed::{Function, Mapping, Owner, Stack};
+pub use given::{Consumer, GivenDestination};
 pub use network::Network;
 pub use probe::Probe;
 pub use server::Server;
@@ -96,6 +98,12 @@ pub struct Facts {
     pub configuration: Fact<BTreeMap<String, String>>,
     /// By name, every topic that a pipeline may write to: its own, those that the data chooses among, its dead-letter topic.
     pub topics: BTreeMap<String, Fact<Topic>>,
+    /// By ARN, every topic, queue and bucket that is named for what is given up.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub destinations: BTreeMap<String, Fact<GivenDestination>>,
+    /// By ARN, the policies of streams, and of consumers, that are of another account than the stack.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stream_policies: BTreeMap<String, Fact<String>>,
     /// By region, what of the networks matters: that of the cluster, and that of the function where it is another.
     pub networks: BTreeMap<String, Network>,
     /// By name, the network stacks of the VPCs that matter; absent ones may be left out.
@@ -113,6 +121,9 @@ pub struct Facts {
 pub struct PipelineFacts {
     /// The stream to read.
     pub stream: Fact<Stream>,
+    /// The consumer by which it is read, where one is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<Fact<Consumer>>,
     /// The stack's function for it.
     pub function: Fact<Function>,
     /// The stack's event source mapping that reads it.
@@ -186,6 +197,22 @@ impl Facts {
         ]);
         let topics = self.topics.iter();
         found.extend(topics.map(|(name, topic)| (format!("topics.{name}"), topic.unreadable())));
+        for (arn, destination) in &self.destinations {
+            let seen = destination.found();
+            found.extend([
+                (format!("destinations.{arn}"), destination.unreadable()),
+                (
+                    format!("destinations.{arn}.kmsKey"),
+                    seen.and_then(|seen| seen.kms_key.unreadable()),
+                ),
+                (
+                    format!("destinations.{arn}.policy"),
+                    seen.and_then(|seen| seen.policy.unreadable()),
+                ),
+            ]);
+        }
+        let policies = self.stream_policies.iter();
+        found.extend(policies.map(|(arn, policy)| (format!("streamPolicies.{arn}"), policy.unreadable())));
         for (region, network) in &self.networks {
             found.extend([
                 (format!("networks.{region}.vpcs"), network.vpcs.unreadable()),
@@ -232,6 +259,7 @@ impl Facts {
             let name = |part| format!("pipelines.{}.{part}", stream_name(arn));
             found.extend([
                 (name("stream"), pipeline.stream.unreadable()),
+                (name("consumer"), pipeline.consumer.as_ref().and_then(Fact::unreadable)),
                 (name("function"), pipeline.function.unreadable()),
                 (name("mapping"), pipeline.mapping.unreadable()),
                 (name("probe"), pipeline.probe.as_ref().and_then(Fact::unreadable)),

@@ -33,18 +33,57 @@ pub enum PlanError {
     /// What is needed could not be read.
     #[error("{}", blind(.0))]
     Blind(Vec<(String, Unreadable)>),
+    /// The same, and a stream among it is of another account, whose owner has a part in that.
+    #[error("{}{}", blind(unread), list(owners))]
+    Unshared {
+        /// By name in the facts, what could not be read.
+        unread: Vec<(String, Unreadable)>,
+        /// What owners have to do.
+        owners: Vec<String>,
+    },
+    /// A stream of another account whose policy is seen not to let the stack's account read it.
+    #[error("{what} is of account {owner}, and account {account} may not read it: {lacks}; {command}")]
+    NotShared {
+        /// `the stream …` or `the consumer …`.
+        what: String,
+        /// Whose it is.
+        owner: String,
+        /// The stack's account.
+        account: String,
+        /// What its policy lacks.
+        lacks: String,
+        /// What its owner has to do.
+        command: String,
+    },
+    /// A stream of another account that is encrypted with a key which serves that account alone.
+    #[error(
+        "the stream {stream} of account {owner} is encrypted with {key}, a key that AWS manages for account {owner} alone, so that account {account} can't read it: its owner has to \
+         encrypt it with a key of their own whose policy allows account {account} kms:Decrypt: `{command}`"
+    )]
+    OwnersKey {
+        /// Its name.
+        stream: String,
+        /// The key's alias.
+        key: String,
+        /// Whose they are.
+        owner: String,
+        /// The stack's account.
+        account: String,
+        /// What its owner has to do.
+        command: String,
+    },
     /// AWS answered, but what is needed is not in its answer.
     #[error("the facts say nothing of {what}; look again, with `k2m inspect -o json` and the same settings")]
     Missing {
         /// What is needed.
         what: String,
     },
-    /// The stream or the cluster isn't there.
+    /// What was named isn't there.
     #[error(
         "{what} does not exist in {region}, account {account}: check the ARN {arn}; `{lister}` shows what is there"
     )]
     Absent {
-        /// `the stream …` or `the cluster …`.
+        /// `the stream …`, `the cluster …` and so on.
         what: String,
         /// Its region.
         region: String,
@@ -445,6 +484,19 @@ pub enum PlanError {
         /// Who chose it.
         by: Source,
     },
+    /// The failure destination's own policy keeps the role out.
+    #[error(
+        "{what} ({by}) would not take what is given up, which would be lost: its policy denies it to the function's role: {how}; change that policy, name another failure \
+         destination, or leave it out for one of the stack's own"
+    )]
+    DestinationDenies {
+        /// `the SQS queue …` and so on.
+        what: String,
+        /// Who chose it.
+        by: Source,
+        /// The statement.
+        how: String,
+    },
     /// The handler's variables don't fit.
     #[error(
         "the function's variables would have {bytes} bytes as JSON, but Lambda takes at most 4096: {largest} alone has {largest_bytes}; {next}"
@@ -605,9 +657,10 @@ impl PlanError {
             | Self::Time { .. }
             | Self::Destination { .. }
             | Self::Disorder { .. } => Exit::Usage,
-            Self::Blind(_) | Self::Missing { .. } | Self::NotReachedPublicly { unknown: true, .. } => {
-                Exit::CouldNotTell
-            }
+            Self::Blind(_)
+            | Self::Unshared { .. }
+            | Self::Missing { .. }
+            | Self::NotReachedPublicly { unknown: true, .. } => Exit::CouldNotTell,
             Self::Subnets { chosen, obstacles, .. } => {
                 let unknown = |(_, obstacle): &(String, Obstacle)| matches!(obstacle, Obstacle::Unknown(_));
                 // Of chosen subnets each must do; of those that the plan looks through, one that may do is enough to be unsure.
@@ -635,6 +688,9 @@ impl PlanError {
             | Self::NoSecret { .. }
             | Self::Secret { .. }
             | Self::NoWayToSecrets { .. }
+            | Self::DestinationDenies { .. }
+            | Self::NotShared { .. }
+            | Self::OwnersKey { .. }
             | Self::SecretsEndpoint { .. }
             | Self::NoTopic { .. }
             | Self::CannotMakeTopic { .. }

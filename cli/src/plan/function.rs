@@ -9,7 +9,8 @@ use super::notes::{Notes, why};
 use super::seen::{One, Seen};
 use super::topic::least_message_bytes;
 use super::{PlannedCluster, PlannedFunction, PlannedMapping};
-use crate::settings::{Authentication, PipelineSettings, Source, StartingPosition};
+use crate::facts::Fact;
+use crate::settings::{Authentication, PipelineSettings, Setting, Source, StartingPosition};
 
 /// The most that Lambda takes for all names and values: it measures them as JSON, whose quotes and backslashes are escaped.
 const VARIABLES_BYTES: usize = 4096;
@@ -57,7 +58,7 @@ pub(super) fn mapping(one: &One, seen: &Seen, notes: &mut Notes) -> Result<Plann
         ));
     }
     Ok(PlannedMapping {
-        source: source(one, seen, notes),
+        source: source(one, seen, notes)?,
         starting_position,
         starting_position_timestamp,
         batch_size: size.value,
@@ -71,7 +72,7 @@ pub(super) fn mapping(one: &One, seen: &Seen, notes: &mut Notes) -> Result<Plann
 }
 
 /// What the mapping reads: the stream, or a consumer of it.
-fn source(one: &One, seen: &Seen, notes: &mut Notes) -> String {
+fn source(one: &One, seen: &Seen, notes: &mut Notes) -> Result<String, PlanError> {
     let settings = one.settings;
     let stream = settings.stream.value.as_str();
     let source = settings
@@ -82,8 +83,12 @@ fn source(one: &One, seen: &Seen, notes: &mut Notes) -> String {
         notes.decide(
             "consumer",
             source,
-            format!("{}; enhanced fan-out: 2 MB a second of each shard for itself, at AWS's price of its own; it has to be ACTIVE, which is not looked at", why(consumer, "")),
+            format!(
+                "{}; enhanced fan-out: 2 MB a second of each shard for itself, at AWS's price of its own",
+                why(consumer, "")
+            ),
         );
+        ready(one, consumer, notes)?;
     }
     let deployed = seen
         .stack
@@ -98,7 +103,65 @@ fn source(one: &One, seen: &Seen, notes: &mut Notes) -> String {
              of its own, so records come twice, or with LATEST are missed"
         ));
     }
-    source.to_owned()
+    Ok(source.to_owned())
+}
+
+/// Whether the consumer is there and can be read by: a mapping with another is refused when it is made.
+fn ready(one: &One, consumer: &Setting<String>, notes: &mut Notes) -> Result<(), PlanError> {
+    let arn = &consumer.value;
+    let name = arn
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .split(':')
+        .next()
+        .unwrap_or_default();
+    let what = format!("the consumer {name} of the stream {}", one.settings.stream.value.name());
+    let next = match one.consumer {
+        None => {
+            notes.warn(format!(
+                "the facts say nothing of {what} ({}), which has to be ACTIVE: look again, with `k2m inspect -o json` and the same settings",
+                consumer.source
+            ));
+            return Ok(());
+        }
+        Some(Fact::Unreadable(why)) => {
+            let next = match &why.missing_action {
+                Some(action) => format!("allow {action} to these credentials, then look again"),
+                None => "look again".to_owned(),
+            };
+            notes.warn(format!(
+                "whether {what} ({}) is ACTIVE, as it has to be, could not be seen: {}; {next}",
+                consumer.source, why.message
+            ));
+            return Ok(());
+        }
+        Some(Fact::Absent) => {
+            let stream = &one.settings.stream.value;
+            return Err(PlanError::Absent {
+                what,
+                region: stream.region.clone(),
+                account: stream.account.clone(),
+                arn: arn.clone(),
+                lister: "aws kinesis list-stream-consumers --stream-arn ARN",
+            });
+        }
+        Some(Fact::Found { value }) => match value.status.as_str() {
+            "ACTIVE" => return Ok(()),
+            "CREATING" => "wait until it is ACTIVE, then try again",
+            "DELETING" => "name one that stays, or leave it out, so that shards are polled",
+            _ => "wait until it is ACTIVE, or name another",
+        },
+    };
+    Err(PlanError::State {
+        what,
+        state: one
+            .consumer
+            .and_then(Fact::found)
+            .map(|found| found.status.clone())
+            .unwrap_or_default(),
+        next,
+    })
 }
 
 /// Where the mapping begins: AWS's word, and seconds since 1970 with `AT_TIMESTAMP`. One that is deployed has begun, and can't begin anew

@@ -8,7 +8,7 @@ mod authentication;
 mod capacity;
 pub mod change;
 pub mod creation;
-mod destination;
+pub(crate) mod destination;
 mod endpoint;
 mod error;
 mod function;
@@ -18,6 +18,7 @@ mod notes;
 mod outside;
 mod payload;
 mod place;
+pub(crate) mod policy;
 pub(crate) mod private;
 pub(crate) mod public;
 mod rights;
@@ -27,6 +28,7 @@ pub(crate) mod secret;
 mod seen;
 mod serverless;
 pub mod shared;
+mod sharing;
 pub(crate) mod topic;
 mod way;
 
@@ -67,6 +69,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
                 one.stream.retention_hours
             ),
         );
+        sharing::check(one, &seen, notes)?;
         function::mapping(one, &seen, notes)
     })?;
     let (cluster, place) = access::choose(&seen, &mut notes)?;

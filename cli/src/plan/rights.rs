@@ -7,10 +7,9 @@ use super::error::PlanError;
 use super::seen::{One, Seen};
 use super::{Destination, PlannedCluster, Statement};
 use crate::arn::{Arn, SecretArn};
-use crate::settings::Authentication;
+use crate::facts::Fact;
+use crate::settings::{Authentication, Home};
 
-/// The alias of the key that AWS manages for Kinesis: every role of the account may use it, through Kinesis.
-const MANAGED_KEY: &str = "alias/aws/kinesis";
 /// The most characters, without white space, that IAM takes for all inline policies of a role; this one is the function's only one.
 const POLICY_CHARACTERS: usize = 10_240;
 /// What a reference to a thing of the stack may become: an ARN with the stack's name in it.
@@ -50,7 +49,9 @@ pub(super) fn statements(
             json!(consumer.value),
         )
     }));
-    statements.extend(one.stream.kms_key.as_deref().and_then(|key| decrypt(stream, key)));
+    let at_stream = format!("arn:{}:kms:{}:{}:", stream.partition, stream.region, stream.account);
+    let key = one.stream.kms_key.as_deref();
+    statements.extend(key.and_then(|key| use_key("DecryptStream", &["kms:Decrypt"], &at_stream, key)));
     // Also while the deployed function is in a VPC still: its network interfaces go with these rights.
     let inside = seen.functions.iter().any(|function| !function.subnets.is_empty());
     if !seen.settings.public_access.value || inside {
@@ -77,7 +78,7 @@ pub(super) fn statements(
     for (name, secret) in [("Secret", &cluster.secrets.identity), ("CaSecret", &cluster.secrets.ca)] {
         statements.extend(secret.iter().flat_map(|secret| read_secret(name, secret)));
     }
-    statements.extend(send_failures(pipeline, destination));
+    statements.extend(send_failures(one, seen, destination));
     let of_msk = seen.settings.cluster().filter(|_| by_iam && !pending.is_empty());
     let creation = of_msk.map(|setting| Statement {
         resource: topic_arns(&setting.value, pending),
@@ -158,32 +159,30 @@ fn allow(sid: &str, actions: &[&str], resource: Value) -> Statement {
     }
 }
 
-/// A customer's key, by its id, ARN or alias. A policy can't name a key by its alias, only ask for it in a condition.
-fn decrypt(stream: &Arn, key: &str) -> Option<Statement> {
-    let Arn {
-        partition,
-        region,
-        account,
-        ..
-    } = stream;
+/// Whether AWS manages this key, as its aliases say: every role of the account may use one, through the service that it is for.
+pub(super) fn is_managed(key: &str) -> bool {
     let resource = key.rsplit_once(':').map_or(key, |(_, resource)| resource);
-    if resource == MANAGED_KEY {
+    resource.starts_with("alias/aws/")
+}
+
+/// A customer's key, by its id, ARN or alias; where it is, unless its ARN says so. A policy can't name a key by its alias, only ask for it in a condition.
+fn use_key(sid: &str, actions: &[&str], place: &str, key: &str) -> Option<Statement> {
+    if is_managed(key) {
         return None;
     }
-    // An ARN says where the key is; else it is where the stream is.
-    let place = match key.strip_suffix(resource) {
-        Some(place) if !place.is_empty() => place.to_owned(),
-        _ => format!("arn:{partition}:kms:{region}:{account}:"),
-    };
-    let action = &["kms:Decrypt"];
+    let resource = key.rsplit_once(':').map_or(key, |(_, resource)| resource);
+    let place = key
+        .strip_suffix(resource)
+        .filter(|place| !place.is_empty())
+        .unwrap_or(place);
     Some(if resource.starts_with("alias/") {
         Statement {
             condition: Some(json!({"ForAnyValue:StringEquals": {"kms:ResourceAliases": resource}})),
-            ..allow("DecryptStream", action, json!(format!("{place}key/*")))
+            ..allow(sid, actions, json!(format!("{place}key/*")))
         }
     } else {
         let id = resource.strip_prefix("key/").unwrap_or(resource);
-        allow("DecryptStream", action, json!(format!("{place}key/{id}")))
+        allow(sid, actions, json!(format!("{place}key/{id}")))
     })
 }
 
@@ -225,8 +224,14 @@ fn topic_arns(cluster: &Arn, topics: &[&str]) -> Vec<Value> {
     topics.iter().map(arn).collect()
 }
 
-fn send_failures(pipeline: &str, destination: &Destination) -> Vec<Statement> {
-    match destination {
+fn send_failures(one: &One, seen: &Seen, destination: &Destination) -> Vec<Statement> {
+    let Home {
+        partition,
+        region,
+        account,
+    } = &seen.settings.home;
+    let pipeline = &one.id;
+    let mut statements = match destination {
         Destination::Own => vec![allow(
             "SendFailures",
             &["sns:Publish"],
@@ -234,10 +239,32 @@ fn send_failures(pipeline: &str, destination: &Destination) -> Vec<Statement> {
         )],
         Destination::Sns(arn) => vec![allow("SendFailures", &["sns:Publish"], json!(arn))],
         Destination::Sqs(arn) => vec![allow("SendFailures", &["sqs:SendMessage"], json!(arn))],
-        // Lambda looks whether the bucket is there.
-        Destination::S3(arn) => vec![
+        // Lambda looks whether the bucket is there. Only in this account: who takes the name of a bucket that is gone gets nothing.
+        Destination::S3(arn) => [
             allow("SendFailures", &["s3:PutObject"], json!(format!("{arn}/*"))),
             allow("FindBucket", &["s3:ListBucket"], json!(arn)),
-        ],
-    }
+        ]
+        .map(|statement| Statement {
+            condition: Some(json!({"StringEquals": {"s3:ResourceAccount": account}})),
+            ..statement
+        })
+        .into(),
+    };
+    // SNS and SQS open the data key that they encrypt by, too.
+    let actions: &[&str] = match destination {
+        Destination::S3(_) => &["kms:GenerateDataKey"],
+        Destination::Own | Destination::Sns(_) | Destination::Sqs(_) => &["kms:Decrypt", "kms:GenerateDataKey"],
+    };
+    let found = one.destination.and_then(Fact::found);
+    let key = found.and_then(|found| Some((found, found.kms_key.found()?)));
+    statements.extend(key.and_then(|(found, key)| {
+        let region = found.region.as_ref().unwrap_or(region);
+        use_key(
+            "EncryptFailures",
+            actions,
+            &format!("arn:{partition}:kms:{region}:{account}:"),
+            key,
+        )
+    }));
+    statements
 }

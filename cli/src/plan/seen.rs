@@ -12,11 +12,13 @@ use super::notes::Notes;
 use super::outside;
 use super::serverless::{self, SERVERLESS};
 use super::shared::{NeededTopic, Needs, needs_of, network_stack_name, topics_of, user};
+use super::sharing;
 use crate::arn::Arn;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::network::{SecurityGroup, Subnet};
 use crate::facts::{
-    Broker, Cluster, Concurrency, Fact, Facts, Function, Network, Server, Stack, Stream, Topic, Unreadable,
+    Broker, Cluster, Concurrency, Consumer, Fact, Facts, Function, GivenDestination, Network, Server, Stack, Stream,
+    Topic, Unreadable,
 };
 use crate::settings::{Kafka, PipelineSettings, Settings};
 
@@ -33,6 +35,8 @@ pub(super) struct Seen<'a> {
     /// By region; that of the cluster and that of the stream are there.
     pub(super) networks: &'a BTreeMap<String, Network>,
     network_stacks: &'a BTreeMap<String, Fact<Stack>>,
+    /// By ARN, policies of streams and consumers of another account.
+    pub(super) stream_policies: &'a BTreeMap<String, Fact<String>>,
     /// Subnets of the cluster's region; of a Kafka that is not MSK, of the stream's.
     pub(super) subnets: &'a [Subnet],
     /// Security groups of the same region.
@@ -56,6 +60,10 @@ pub(super) struct One<'a> {
     /// What its logical ids begin with.
     pub(super) id: String,
     pub(super) stream: &'a Stream,
+    /// Left out where none is named, and where the facts were taken without it.
+    pub(super) consumer: Option<&'a Fact<Consumer>>,
+    /// The same of a failure destination.
+    pub(super) destination: Option<&'a Fact<GivenDestination>>,
     pub(super) topic: &'a Fact<Topic>,
     /// Absent where nobody asked for one.
     pub(super) dead_letter_topic: Option<&'a Fact<Topic>>,
@@ -143,6 +151,7 @@ impl<'a> Seen<'a> {
             brokers,
             networks: &facts.networks,
             network_stacks: &facts.network_stacks,
+            stream_policies: &facts.stream_policies,
             subnets: network
                 .and_then(|network| network.subnets.found())
                 .map_or(&[], Vec::as_slice),
@@ -181,6 +190,11 @@ impl<'a> Seen<'a> {
     /// Whether what is said of a pipeline has to say of which.
     pub(super) fn several(&self) -> bool {
         self.pipelines.len() > 1
+    }
+
+    /// The name of a pipeline's role, where it is deployed.
+    pub(super) fn role(&self, one: &One) -> Option<&'a str> {
+        self.stack.as_ref()?.physical_id(&format!("{}Role", one.id))
     }
 
     /// How the stack is named among the users of a network stack.
@@ -229,7 +243,9 @@ impl<'a> One<'a> {
     fn check(settings: &'a PipelineSettings, facts: &'a Facts, of_msk: bool) -> Result<Self, PlanError> {
         let arn = &settings.stream.value;
         let missing = |what: String| move || PlanError::Missing { what };
-        let stream = facts.pipelines.get(arn.as_str()).and_then(|seen| seen.stream.found());
+        let seen = facts.pipelines.get(arn.as_str());
+        let stream = seen.and_then(|seen| seen.stream.found());
+        let destination = settings.failure_destination.as_ref();
         let topic = |name: &str, what: &str| {
             let topic = facts.topics.get(name).or_else(|| (!of_msk).then_some(&*UNTOLD));
             topic.ok_or_else(missing(format!("the {what} {name}")))
@@ -240,6 +256,8 @@ impl<'a> One<'a> {
             settings,
             id: pipeline_id(arn),
             stream: stream.ok_or_else(missing(stream_name(arn)))?,
+            consumer: settings.consumer.as_ref().and_then(|_| seen?.consumer.as_ref()),
+            destination: destination.and_then(|given| facts.destinations.get(&given.value)),
             topic: topic(&settings.topic.value, "topic")?,
             mapped_topics: mapped
                 .map(|name| Ok((name, topic(name, "mapped topic")?)))
@@ -277,6 +295,11 @@ impl<'a> Standing<'a> {
             Some(_) => self.value(logical_id, property).and_then(Value::as_str) == Some(text),
             None => physical_id.ends_with(&format!("/{text}")),
         }
+    }
+
+    /// A resource's physical id.
+    pub(super) fn physical_id(&self, logical_id: &str) -> Option<&'a str> {
+        self.stack.resources.get(logical_id).map(String::as_str)
     }
 
     /// A variable of a pipeline's function, as it was deployed.
@@ -425,6 +448,15 @@ pub(crate) fn same_pipelines(settings: &Settings, facts: &Facts) -> Result<(), P
     let of_msk = settings.cluster().is_some();
     let own = own.filter(|name| of_msk && !facts.topics.contains_key(*name));
     let own = own.map(|name| ("topic", Some(topics_known.as_str()), name));
+    let consumers = settings.pipelines.iter().filter_map(|pipeline| {
+        let seen = facts.pipelines.get(pipeline.stream.value.as_str())?.consumer.as_ref()?;
+        let wanted = pipeline.consumer.as_ref()?;
+        Some((
+            "consumer",
+            seen.found().map(|consumer| consumer.arn.as_str()),
+            wanted.value.as_str(),
+        ))
+    });
     let topics = settings.pipelines.iter().flat_map(PipelineSettings::topics);
     let topics = topics.filter_map(|name| {
         Some((
@@ -433,7 +465,13 @@ pub(crate) fn same_pipelines(settings: &Settings, facts: &Facts) -> Result<(), P
             name,
         ))
     });
-    for (what, seen, wanted) in seen.into_iter().chain(streams).chain(own).chain(topics) {
+    for (what, seen, wanted) in seen
+        .into_iter()
+        .chain(streams)
+        .chain(own)
+        .chain(consumers)
+        .chain(topics)
+    {
         if let Some(seen) = seen.filter(|seen| *seen != wanted) {
             return Err(PlanError::OtherFacts {
                 what,
@@ -480,10 +518,15 @@ fn blind(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
         .into_iter()
         .filter_map(|(name, why)| Some((name, why?.clone())))
         .collect();
-    if unread.is_empty() {
-        Ok(())
-    } else {
-        Err(PlanError::Blind(unread))
+    let unseen = settings.pipelines.iter().filter(|pipeline| {
+        let seen = facts.pipelines.get(pipeline.stream.value.as_str());
+        seen.is_some_and(|seen| seen.stream.unreadable().is_some())
+    });
+    let owners = sharing::ask_owners(unseen, settings);
+    match (unread.is_empty(), owners.is_empty()) {
+        (true, _) => Ok(()),
+        (false, true) => Err(PlanError::Blind(unread)),
+        (false, false) => Err(PlanError::Unshared { unread, owners }),
     }
 }
 

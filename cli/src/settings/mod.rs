@@ -153,7 +153,7 @@ pub enum StartingPosition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
-    /// Where the streams are, and so the stack.
+    /// Where the stack is.
     #[serde(skip)]
     pub home: Home,
     /// Where records go.
@@ -202,7 +202,7 @@ pub enum Kafka {
     BootstrapServers(Setting<Servers>),
 }
 
-/// The partition, the region and the account of all streams of a stack.
+/// The partition and the region of all streams of a stack, and the account that the stack is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     /// `aws`, `aws-cn`, `aws-us-gov` and so on.
@@ -214,6 +214,14 @@ pub struct Home {
 }
 
 impl Home {
+    /// Where the stack is that joins this stream to this cluster: beside the stream, and in the cluster's account, whose network it is in.
+    pub fn joining(stream: &Arn, cluster: &Arn) -> Self {
+        Self {
+            account: cluster.account.clone(),
+            ..Self::of(stream)
+        }
+    }
+
     /// Where this is.
     pub fn of(arn: &Arn) -> Self {
         Self {

@@ -62,7 +62,7 @@ pub struct ChosenStack {
     pub name: Setting<String>,
     /// Its region, where one is said; else the SDK's own rules decide.
     pub region: Option<String>,
-    /// Its account, where a stream says one; else that of the credentials.
+    /// Its account, where the cluster says one, or else a stream; else that of the credentials.
     pub account: Option<String>,
     /// The cluster's region, where a cluster is named: a part of what belongs to the stack may be there.
     pub cluster_region: Option<String>,
@@ -219,7 +219,7 @@ pub enum SettingsError {
     },
     /// A destination that is elsewhere.
     #[error(
-        "{setting} names {arn}, which is in {there}; the stream is in {here}, and {what} only there: name one of there"
+        "{setting} names {arn}, which is in {there}; the stack is in {here}, and {what} only there: name one of there"
     )]
     Elsewhere {
         /// Who names it.
@@ -654,7 +654,7 @@ impl<'a> Of<'a> {
         Ok(payload)
     }
 
-    /// A destination, which must be where the stream is.
+    /// A destination, which must be where the stack is.
     fn target(
         &self,
         declared: &Declared<Target>,
@@ -871,9 +871,14 @@ fn of_stack<'a>(
     let kafka = kafka?.ok_or_else(|| SettingsError::Missing {
         rows: vec![table::CLUSTER.row],
     })?;
-    if let Kafka::Cluster(cluster) = &kafka {
-        fit(&first.value, &cluster.value)?;
-    }
+    let home = match &kafka {
+        Kafka::Cluster(cluster) => {
+            fit(&first.value, &cluster.value)?;
+            Home::joining(&first.value, &cluster.value)
+        }
+        // The function is beside the stream in any case, and nobody says of another account.
+        Kafka::BootstrapServers(_) => home,
+    };
     let access = all.access(Some(&home))?;
     let stack = match all.find(&table::STACK)? {
         Some(stack) => stack,
@@ -1156,13 +1161,18 @@ pub fn resolve_stack(sources: Sources<'_>) -> Result<ChosenStack, SettingsError>
             });
         }
     };
+    let kafka = sources.kafka()?;
+    let cluster = match &kafka {
+        Some(Kafka::Cluster(cluster)) => Some(&cluster.value),
+        Some(Kafka::BootstrapServers(_)) | None => None,
+    };
     let (region, account) = home.map(|home| (home.region, home.account)).unzip();
     let region = region.or_else(|| access.region.clone());
     Ok(ChosenStack {
         name,
-        account,
-        cluster_region: match sources.kafka()? {
-            Some(Kafka::Cluster(cluster)) => Some(cluster.value.region),
+        account: cluster.map(|cluster| cluster.account.clone()).or(account),
+        cluster_region: match &kafka {
+            Some(Kafka::Cluster(cluster)) => Some(cluster.value.region.clone()),
             // Nothing of the stack's is anywhere else.
             Some(Kafka::BootstrapServers(_)) => region.clone(),
             None => None,

@@ -143,9 +143,9 @@ use Preset::{Follows, Is, Required};
 
 settings! {
     STREAM = stream: TextOrList<Vec<Arn>>, Required, "ARN of a Kinesis data stream, or several",
-        "what is read, by a pipeline each; region and account come from it", parse::streams;
+        "what is read, by a pipeline each; the region comes from it", parse::streams;
     CLUSTER = cluster: Text<Arn>, Required, "ARN of an MSK cluster",
-        "where records go", parse::cluster;
+        "where records go; the account comes from it", parse::cluster;
     BOOTSTRAP_SERVERS = bootstrap_servers: TextOrList<Servers>, Follows("none: `cluster` says where records go"), "`HOST:PORT`, or several; names or IPv4 addresses",
         "in place of `cluster`: a Kafka that is not MSK, by servers to begin with", Servers::parse;
     BROKER_CIDRS = broker_cidrs: List<Vec<Ipv4Net>>, Follows("the addresses of `bootstrap_servers`"), "IPv4 blocks such as `10.1.2.0/24`",

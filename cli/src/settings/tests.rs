@@ -100,6 +100,48 @@ fn flag_beats_environment_beats_file_beats_default() {
 }
 
 #[test]
+fn a_stack_is_in_the_cluster_s_account_and_the_stream_s_region() {
+    let stream = "arn:aws:kinesis:us-east-1:999999999999:stream/orders";
+    let topic = "arn:aws:sns:us-east-1:123456789012:failed";
+    let arguments = ["--stream", stream, "--cluster", CLUSTER, "--failure-destination", topic];
+    let (settings, _) = resolved(&arguments, &[], None).unwrap();
+    let home = settings.home;
+    assert_eq!(
+        (home.region.as_str(), home.account.as_str()),
+        ("us-east-1", "123456789012")
+    );
+    // The owner's topic is not the stack's.
+    let theirs = topic.replace("123456789012", "999999999999");
+    let arguments = [
+        "--stream",
+        stream,
+        "--cluster",
+        CLUSTER,
+        "--failure-destination",
+        &theirs,
+    ];
+    let error = resolved(&arguments, &[], None).unwrap_err().to_string();
+    assert!(
+        error.contains("the stack is in us-east-1 of account 123456789012"),
+        "{error}"
+    );
+    // Of the stream alone the cluster's account isn't known.
+    for (cluster, account) in [(Some(CLUSTER), "123456789012"), (None, "999999999999")] {
+        let mut flags = SettingsArgs {
+            stream: vec![stream.to_owned()],
+            ..SettingsArgs::default()
+        };
+        flags.cluster = cluster.map(str::to_owned);
+        let sources = Sources {
+            flags: &flags,
+            environment: &Environment::new(),
+            file: None,
+        };
+        assert_eq!(resolve_stack(sources).unwrap().account.as_deref(), Some(account));
+    }
+}
+
+#[test]
 fn a_secret_goes_with_the_way_that_is_chosen_beside_it() {
     let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:AmazonMSK_orders-Ab12Cd";
     for (arguments, variables, way_of_file, kept) in [

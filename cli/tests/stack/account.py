@@ -104,6 +104,39 @@ def region(name):
         boto3.DEFAULT_SESSION = None
 
 
+@contextmanager
+def owner():
+    """Another account for what is asked meanwhile."""
+    before = os.environ["AWS_ACCESS_KEY_ID"]
+    os.environ["AWS_ACCESS_KEY_ID"] = "999999999999"
+    boto3.DEFAULT_SESSION = None
+    try:
+        yield
+    finally:
+        os.environ["AWS_ACCESS_KEY_ID"] = before
+        boto3.DEFAULT_SESSION = None
+
+
+def lent(stream):
+    """A stream of another account's. Answers its ARN."""
+    with owner():
+        return made_streams([stream])[stream]
+
+
+def by_owner(*command):
+    """What the owner of a stream does who runs `aws kinesis put-resource-policy` as it is told to."""
+    assert command[:3] == ("aws", "kinesis", "put-resource-policy"), command
+    options = dict(zip(command[3::2], command[4::2]))
+    with owner():
+        client("kinesis").put_resource_policy(ResourceARN=options["--resource-arn"], Policy=options["--policy"])
+    return {}
+
+
+def put_lent(stream, first, count):
+    with owner():
+        return put(stream, first, count)
+
+
 def vpc_for_functions():
     """A VPC that no broker is in, with two zones."""
     ec2 = client("ec2")
@@ -325,6 +358,49 @@ def mapping(stack):
     kind = "AWS::Lambda::EventSourceMapping"
     [uuid] = [each["PhysicalResourceId"] for each in resources if each["ResourceType"] == kind]
     return {"state": client("lambda").get_event_source_mapping(UUID=uuid)["State"]}
+
+
+def make_queue(name):
+    """A queue of the user's own."""
+    url = client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    arn = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    return {"url": url, "arn": arn}
+
+
+def set_queue_policy(url, policy):
+    client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    return {}
+
+
+def messages(url):
+    """The messages in a queue; they stay there."""
+    answer = client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+def make_topic(name):
+    """A topic of the user's own. Answers its ARN."""
+    return client("sns").create_topic(Name=name)["TopicArn"]
+
+
+def subscribe_queue(topic, name):
+    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=make_queue(name)["arn"])
+    return {}
+
+
+def make_bucket(name, key):
+    """A bucket of the user's own that a customer's key encrypts."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": os.environ["AWS_DEFAULT_REGION"]})
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    rules = [{"ApplyServerSideEncryptionByDefault": default}]
+    s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
+    return {}
+
+
+def register_consumer(stream, name):
+    """A consumer of the stream, once it is ACTIVE. Answers its ARN."""
+    return client("kinesis").register_stream_consumer(StreamARN=stream, ConsumerName=name)["Consumer"]["ConsumerARN"]
 
 
 def rules(group):

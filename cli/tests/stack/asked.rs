@@ -180,6 +180,9 @@ struct Ground {
     account: Account,
     across: bool,
     streams: Vec<String>,
+    /// ARN of a queue for what is given up, and of a consumer of the first stream.
+    queue: String,
+    consumer: String,
     proxy: Proxy,
     weather: &'static Mutex<Weather>,
 }
@@ -201,9 +204,11 @@ impl Ground {
         let brokers = account.ask(&["name_lists", &cluster]);
         let vpc = account.vpc.clone();
         let vpc = vpc.as_deref().unwrap_or_else(|| brokers["vpc"].as_str().unwrap());
+        let region = format!("--region={}", if across { HERE } else { "eu-west-1" });
+        let queue = account.ask(&[&region, "make_queue", "failed"])["arn"].clone();
+        let consumer = account.ask(&[&region, "register_consumer", &streams[0], "look"]);
         for &size in sizes {
             let stack = format!("k2m-of-{size}");
-            let region = format!("--region={}", if across { HERE } else { "eu-west-1" });
             let mut arguments = vec![region.as_str(), "stand", &cluster, vpc, &stack];
             arguments.extend(streams[..size].iter().map(String::as_str));
             account.ask(&arguments);
@@ -236,6 +241,8 @@ impl Ground {
             account,
             across,
             streams,
+            queue: queue.as_str().unwrap().to_owned(),
+            consumer: consumer.as_str().unwrap().to_owned(),
             proxy,
             weather,
         }
@@ -252,9 +259,15 @@ impl Ground {
             &self.account.cluster,
             "--stack",
             &stack,
+            "--failure-destination",
+            &self.queue,
             "-o",
             "json",
         ];
+        // It is of one stream.
+        if size == 1 {
+            arguments.extend(["--consumer", &self.consumer]);
+        }
         for stream in &self.streams[..size] {
             arguments.extend(["--stream", stream]);
         }
@@ -287,6 +300,8 @@ fn each_plan_asks_little(across: bool) {
         "event-source-mappings",
         "functions",
         "DescribeVpcEndpoints",
+        "GetQueueAttributes",
+        "DescribeStreamConsumer",
     ] {
         assert!(of_one.keys().any(|kind| kind.contains(what)), "{what}: {of_one:#?}");
     }

@@ -342,9 +342,10 @@ fn another_account(office: &Office) {
     let theirs = STREAM.replace("123456789012", "999999999999");
     let cluster = CLUSTER.replace("123456789012", "999999999999");
     let mut screens = Screens::default();
+    // A stream of another account may be read, and nobody here may see this one.
     let mut one = office.on(DEPLOY);
     one.env("K2M_STREAM", &theirs);
-    screens.show(one, 2);
+    screens.show(one, 4);
     for arguments in [DEPLOY, DESTROY, &["plan"], &["doctor"]] {
         let mut both = office.on(arguments);
         both.env("K2M_STREAM", &theirs).env("K2M_CLUSTER", &cluster);

@@ -6,6 +6,7 @@ mod asked;
 mod bad_input;
 mod diagnosis;
 mod driver;
+mod given;
 mod networks;
 mod outside;
 mod private;

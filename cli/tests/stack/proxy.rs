@@ -340,6 +340,7 @@ fn changed(answer: &[u8], from: &str, to: &str) -> Vec<u8> {
 
 fn error(service: &str, code: &str, words: &str) -> Vec<u8> {
     let (status, kind) = match service {
+        "sqs" => ("400 Bad Request", "application/json"),
         "kafka" | "lambda" if code == "TooManyRequestsException" => ("429 Too Many Requests", "application/json"),
         "kinesis" | "lambda" if code != "AccessDeniedException" => ("400 Bad Request", "application/json"),
         "kinesis" | "kafka" | "lambda" => ("403 Forbidden", "application/json"),
@@ -349,7 +350,7 @@ fn error(service: &str, code: &str, words: &str) -> Vec<u8> {
     };
     let inner = format!("<Error><Code>{code}</Code><Message>{words}</Message></Error>");
     let body = match service {
-        "kinesis" | "kafka" | "lambda" => serde_json::json!({"__type": code, "message": words}).to_string(),
+        "kinesis" | "kafka" | "lambda" | "sqs" => serde_json::json!({"__type": code, "message": words}).to_string(),
         "ec2" => format!("<Response><Errors>{inner}</Errors><RequestID>0</RequestID></Response>"),
         "s3" => inner,
         _ => format!("<ErrorResponse>{inner}<RequestId>0</RequestId></ErrorResponse>"),

@@ -9,7 +9,8 @@ use super::needed;
 use crate::arn::Arn;
 use crate::aws::Question;
 use crate::facts::{
-    Broker, Cluster, Concurrency, Fact, Facts, Function, Mapping, Network, Owner, PipelineFacts, Stack, Stream, Topic,
+    Broker, Cluster, Concurrency, Fact, Facts, Function, GivenDestination, Mapping, Network, Owner, PipelineFacts,
+    Stack, Stream, Topic,
 };
 
 /// Facts with the question that they answer.
@@ -27,12 +28,16 @@ impl Serialize for Digest<'_> {
 impl fmt::Display for Digest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { question, facts } = self;
-        let account = question.streams.first().map_or("", |stream| stream.account.as_str());
-        row(f, "account", account, &facts.account, |_| {
+        row(f, "account", &question.account, &facts.account, |_| {
             "these credentials are of it".to_owned()
         })?;
         for (arn, seen) in self.pipelines() {
             row(f, "stream", arn.name(), &seen.stream, stream)?;
+            if let Some(consumer) = &seen.consumer {
+                row(f, "consumer", "", consumer, |consumer| {
+                    format!("{}\n{}", consumer.status, consumer.arn)
+                })?;
+            }
         }
         for server in &facts.servers {
             row(f, "server", &server.text(), &server.addresses, |addresses| {
@@ -44,6 +49,12 @@ impl fmt::Display for Digest<'_> {
         }
         for (name, fact) in &facts.topics {
             row(f, "topic", name, fact, topic)?;
+        }
+        for (arn, fact) in &facts.destinations {
+            row(f, "given", arn, fact, destination)?;
+        }
+        for (arn, policy) in &facts.stream_policies {
+            row(f, "policy", arn, policy, String::clone)?;
         }
         for (region, network) in &facts.networks {
             writeln!(f, "{:<14} {region}", "network")?;
@@ -195,6 +206,35 @@ fn topic(topic: &Topic) -> String {
         count(topic.partitions as usize, "partition", "partitions"),
         count(topic.replication_factor as usize, "replica", "replicas")
     )
+}
+
+fn destination(destination: &GivenDestination) -> String {
+    let said = |fact: &Fact<String>, found: &dyn Fn(&str) -> String, absent: &str| match fact {
+        Fact::Found { value } => found(value),
+        Fact::Absent => absent.to_owned(),
+        Fact::Unreadable(_) => "could not be read".to_owned(),
+    };
+    let key = said(&destination.kms_key, &|key| key.to_owned(), "none");
+    let policy = said(&destination.policy, &|_| "has one".to_owned(), "none");
+    let heard = destination.subscriptions.map(|all| {
+        format!(
+            "{}, {} waiting",
+            count(
+                all.confirmed as usize,
+                "confirmed subscription",
+                "confirmed subscriptions"
+            ),
+            all.pending
+        )
+    });
+    let region = destination.region.as_ref().map(|region| format!("in {region}"));
+    let lines = [format!("KMS key: {key}; policy: {policy}")];
+    lines
+        .into_iter()
+        .chain(heard)
+        .chain(region)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn network(f: &mut fmt::Formatter<'_>, network: &Network) -> fmt::Result {

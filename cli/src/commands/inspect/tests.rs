@@ -28,9 +28,12 @@ fn question() -> Question {
     let cluster = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
     Question {
         region: "eu-west-1".to_owned(),
+        account: "123456789012".to_owned(),
         streams: vec![Arn::parse(Kind::Stream, stream).unwrap()],
         cluster: Some(Arn::parse(Kind::Cluster, cluster).unwrap()),
         topics: BTreeSet::from([TOPIC.to_owned()]),
+        destinations: BTreeSet::new(),
+        consumers: BTreeMap::new(),
         stack: "k2m-orders".to_owned(),
         vpc: None,
         subnets: Vec::new(),
@@ -39,6 +42,7 @@ fn question() -> Question {
 }
 
 /// A healthy account without a stack.
+#[expect(clippy::too_many_lines, reason = "plain data")]
 fn facts() -> Facts {
     let question = question();
     let rule = |owner| Rule {
@@ -82,6 +86,8 @@ fn facts() -> Facts {
             endpoints: Vec::new(),
         }]),
         configuration: Fact::Absent,
+        destinations: BTreeMap::new(),
+        stream_policies: BTreeMap::new(),
         topics: BTreeMap::from([(
             TOPIC.to_owned(),
             found(Topic {
@@ -135,6 +141,7 @@ fn facts() -> Facts {
                     kms_key: None,
                     max_record_kib: None,
                 }),
+                consumer: None,
                 function: Fact::Absent,
                 mapping: Fact::Absent,
                 probe: None,
@@ -264,6 +271,51 @@ fn secrets_that_can_t_be_listed_are_told_and_not_needed() {
     let shown = shown(&facts);
     assert!(shown.contains("cluster.scramSecrets (not needed): "), "{shown}");
     assert!(shown.contains("Missing IAM actions: kafka:ListScramSecrets"), "{shown}");
+}
+
+#[test]
+fn what_is_given_is_shown_and_not_needed() {
+    use crate::facts::given::Subscriptions;
+    use crate::facts::{Consumer, GivenDestination};
+
+    const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:failed";
+    const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:failed";
+    let mut facts = facts();
+    let destination = |arn: &str, policy| GivenDestination {
+        arn: arn.to_owned(),
+        kms_key: found("alias/failures".to_owned()),
+        policy,
+        subscriptions: None,
+        region: None,
+    };
+    let topic = GivenDestination {
+        subscriptions: Some(Subscriptions {
+            confirmed: 1,
+            pending: 2,
+        }),
+        ..destination(TOPIC, Fact::Absent)
+    };
+    let bucket = GivenDestination {
+        region: Some("eu-central-1".to_owned()),
+        ..destination("arn:aws:s3:::failed", denied("s3:GetBucketPolicy"))
+    };
+    facts.destinations = BTreeMap::from([
+        (TOPIC.to_owned(), found(topic)),
+        (QUEUE.to_owned(), denied("sqs:GetQueueUrl")),
+        (bucket.arn.clone(), found(bucket)),
+    ]);
+    facts.one().consumer = Some(found(Consumer {
+        arn: "arn:consumer".to_owned(),
+        status: "ACTIVE".to_owned(),
+    }));
+    assert_eq!(exit(&facts), Exit::Fine);
+    insta::assert_snapshot!(shown(&facts));
+    facts.one().consumer = Some(denied("kinesis:DescribeStreamConsumer"));
+    assert_eq!(exit(&facts), Exit::Fine);
+    let shown = shown(&facts);
+    assert!(shown.contains("pipelines.orders.consumer (not needed): "), "{shown}");
+    let document = serde_json::to_string(&facts).unwrap();
+    assert_eq!(serde_json::from_str::<Facts>(&document).unwrap(), facts);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::table::open_acls;
 use super::topologies::{TOPOLOGIES, example};
 use super::*;
 use crate::arn::SecretArn;
+use crate::facts::GivenDestination;
 use crate::facts::cluster::PrivateConnectivity;
 use crate::settings::Authentication;
 
@@ -16,6 +17,8 @@ const SECRET: &str = "secret:AmazonMSK_orders-Ab12Cd";
 const CA: &str = "secret:ca-Ab12Cd";
 /// A customer's key on every stream, so that the right to it is asked for everywhere.
 const KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+/// Another on whatever is given for what is given up.
+const FAILURES_KEY: &str = "9876fedc-12ab-34cd-56ef-1234567890ab";
 
 /// Actions that IAM takes for `*` alone, or that Lambda checks without naming a thing. All others name theirs.
 const WITHOUT_ARN: [&str; 7] = [
@@ -69,7 +72,8 @@ fn needs(plan: &Plan, pipeline: &Pipeline, settings: &Settings) -> BTreeSet<Righ
             Value::Null,
         );
     }
-    let key = json!(format!("arn:{partition}:kms:{region}:{account}:key/{KEY}"));
+    let owner = pipeline.stream.split(':').nth(4).unwrap();
+    let key = json!(format!("arn:{partition}:kms:{region}:{owner}:key/{KEY}"));
     need(&["kms:Decrypt"], key, Value::Null);
     // Its log lines.
     let group = json!({"Fn::GetAtt": [format!("{}LogGroup", pipeline.id), "Arn"]});
@@ -135,10 +139,19 @@ fn needs(plan: &Plan, pipeline: &Pipeline, settings: &Settings) -> BTreeSet<Righ
         }
         Destination::Sns(arn) => need(&["sns:Publish"], json!(arn), Value::Null),
         Destination::Sqs(arn) => need(&["sqs:SendMessage"], json!(arn), Value::Null),
+        // AWS's advice: whoever makes a bucket of that name elsewhere, once it is gone here, must get nothing.
         Destination::S3(arn) => {
-            need(&["s3:PutObject"], json!(format!("{arn}/*")), Value::Null);
-            need(&["s3:ListBucket"], json!(arn), Value::Null);
+            let here = json!({"StringEquals": {"s3:ResourceAccount": account}});
+            need(&["s3:PutObject"], json!(format!("{arn}/*")), here.clone());
+            need(&["s3:ListBucket"], json!(arn), here);
         }
+    }
+    // What is encrypted by a customer's key takes a data key; SNS and SQS open it again.
+    let key = json!(format!("arn:{partition}:kms:{region}:{account}:key/{FAILURES_KEY}"));
+    match &pipeline.destination {
+        Destination::Own => {}
+        Destination::S3(_) => need(&["kms:GenerateDataKey"], key, Value::Null),
+        Destination::Sns(_) | Destination::Sqs(_) => need(&["kms:Decrypt", "kms:GenerateDataKey"], key, Value::Null),
     }
     needs
 }
@@ -244,6 +257,30 @@ fn of_cluster(way: Authentication, facts: &mut Facts) {
     }
 }
 
+fn no_more_and_no_less(of: &str, plan: &Plan, pipeline: &Pipeline, settings: &Settings) {
+    let (needs, granted) = (needs(plan, pipeline, settings), granted(pipeline));
+    let missing: Vec<&Right> = needs.difference(&granted).collect();
+    let unneeded: Vec<&Right> = granted.difference(&needs).collect();
+    assert!(
+        missing.is_empty() && unneeded.is_empty(),
+        "{of}: missing {missing:#?}, not needed {unneeded:#?}"
+    );
+}
+
+/// The owner's part is in the owner's policies; the role's is the same as at home.
+#[test]
+fn a_stream_of_another_account_takes_the_same_rights() {
+    let (mut settings, mut facts) = example("same-vpc");
+    let (arn, mut seen) = facts.pipelines.pop_first().unwrap();
+    let lent = arn.replace("123456789012", "999999999999");
+    let stream = found(&mut seen.stream);
+    (stream.arn, stream.kms_key) = (lent.clone(), Some(KEY.to_owned()));
+    facts.pipelines.insert(lent.clone(), seen);
+    settings.pipelines[0].stream = chosen(Arn::parse(Kind::Stream, &lent).unwrap());
+    let plan = plan(&settings, &facts).unwrap();
+    no_more_and_no_less(&lent, &plan, &plan.pipelines[0], &settings);
+}
+
 #[test]
 fn every_right_is_needed_and_every_need_is_granted() {
     let (mut planned, mut creating) = (0, 0);
@@ -278,6 +315,18 @@ fn every_right_is_needed_and_every_need_is_granted() {
                 let consumer = format!("{}/consumer/k2m:1700000000", pipeline.stream.value);
                 pipeline.consumer = (planned % 2 == 1).then(|| chosen(consumer));
                 pipeline.failure_destination = arn.map(|arn| chosen(arn.to_owned()));
+                facts.destinations.extend(arn.map(|arn| {
+                    let value = GivenDestination {
+                        arn: arn.to_owned(),
+                        kms_key: Fact::Found {
+                            value: FAILURES_KEY.to_owned(),
+                        },
+                        policy: Fact::Absent,
+                        subscriptions: None,
+                        region: None,
+                    };
+                    (arn.to_owned(), Fact::Found { value })
+                }));
             }
             for pipeline in facts.pipelines.values_mut() {
                 found(&mut pipeline.stream).kms_key = Some(KEY.to_owned());
@@ -304,14 +353,8 @@ fn every_right_is_needed_and_every_need_is_granted() {
             creating += usize::from(before.is_some());
             let plans = before.iter().chain([&plan]);
             for (plan, pipeline) in plans.flat_map(|plan| plan.pipelines.iter().map(move |pipeline| (plan, pipeline))) {
-                let (needs, granted) = (needs(plan, pipeline, &settings), granted(pipeline));
-                let missing: Vec<&Right> = needs.difference(&granted).collect();
-                let unneeded: Vec<&Right> = granted.difference(&needs).collect();
                 let of = format!("{name} over {}, {}", way.name(), pipeline.stream_name);
-                assert!(
-                    missing.is_empty() && unneeded.is_empty(),
-                    "{of}: missing {missing:#?}, not needed {unneeded:#?}"
-                );
+                no_more_and_no_less(&of, plan, pipeline, &settings);
                 planned += 1;
             }
         }

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::facts::Broker;
 use crate::facts::deployed::pipeline_id;
+use crate::facts::given::Subscriptions;
 use crate::facts::network::{AclEntry, NetworkAcl, Route};
+use crate::facts::{Broker, Consumer, GivenDestination};
 use crate::settings::Authentication;
 
 const DEAD_LETTERS: &str = "orders-dead-letter";
@@ -904,14 +905,8 @@ const FUNCTION: &[Row] = &[
         s.one().maximum_record_age = Some(chosen(90));
         s.one().timeout = chosen(60);
     }),
-    ("a consumer", |s, _| {
-        s.one().consumer = Some(chosen(format!("{STREAM}/consumer/k2m:1700000000")));
-    }),
-    ("an S3 bucket for what is given up", |s, _| {
-        s.one().failure_destination = Some(chosen("arn:aws:s3:::given-up".to_owned()));
-    }),
-    ("a queue for what is given up, and an e-mail", |s, _| {
-        s.one().failure_destination = Some(chosen("arn:aws:sqs:eu-west-1:123456789012:failed".to_owned()));
+    ("a queue for what is given up, and an e-mail", |s, f| {
+        given(s, f, QUEUE);
         s.one().failure_email = Some(chosen("on-call@example.com".to_owned()));
     }),
     ("an e-mail", |s, _| {
@@ -977,9 +972,6 @@ const FUNCTION: &[Row] = &[
         s.one().timeout = chosen(5);
     }),
     ("large batches", |s, _| s.one().batch_size = chosen(10_000)),
-    ("a queue of one's own", |s, _| {
-        s.one().failure_destination = Some(chosen("arn:aws:sqs:eu-west-1:123456789012:failures".to_owned()));
-    }),
     ("no destination", |s, _| {
         s.one().failure_destination = Some(chosen("kafka://dead-letters".to_owned()));
     }),
@@ -987,6 +979,297 @@ const FUNCTION: &[Row] = &[
         s.one().alarm_topic = Some(chosen("arn:aws:sns:eu-west-1:123456789012:operations".to_owned()));
     }),
 ];
+
+const CONSUMER: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders/consumer/k2m:1700000000";
+const GIVEN_TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:failed";
+const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:failed";
+const BUCKET: &str = "arn:aws:s3:::given-up";
+const DENIES_ALL: &str =
+    r#"{"Statement": [{"Sid": "Closed", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": "*"}]}"#;
+const TLS_ONLY: &str = r#"{"Statement": {"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}}"#;
+const OURS_ONLY: &str = r#"{"Statement": {"Sid": "OursOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:Put*", "Resource": "arn:aws:s3:::given-up/*", "Condition": {"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}}}"#;
+
+/// A destination that is there, as it is by default.
+fn given<'a>(settings: &mut Settings, facts: &'a mut Facts, arn: &str) -> &'a mut GivenDestination {
+    settings.one().failure_destination = Some(chosen(arn.to_owned()));
+    let destination = GivenDestination {
+        arn: arn.to_owned(),
+        kms_key: Fact::Absent,
+        policy: Fact::Absent,
+        subscriptions: arn.contains(":sns:").then_some(Subscriptions {
+            confirmed: 1,
+            pending: 0,
+        }),
+        region: arn.contains(":s3:").then(|| REGION.to_owned()),
+    };
+    let fact = Fact::Found { value: destination };
+    found(facts.destinations.entry(arn.to_owned()).or_insert(fact))
+}
+
+fn text(text: &str) -> Fact<String> {
+    Fact::Found { value: text.to_owned() }
+}
+
+/// A consumer in this state.
+fn consumer(settings: &mut Settings, facts: &mut Facts, status: &str) {
+    settings.one().consumer = Some(chosen(CONSUMER.to_owned()));
+    facts.one().consumer = Some(Fact::Found {
+        value: Consumer {
+            arn: CONSUMER.to_owned(),
+            status: status.to_owned(),
+        },
+    });
+}
+
+const GIVEN: &[Row] = &[
+    ("a consumer", |s, f| consumer(s, f, "ACTIVE")),
+    ("a consumer that is being made", |s, f| consumer(s, f, "CREATING")),
+    ("a consumer that goes", |s, f| consumer(s, f, "DELETING")),
+    ("no such consumer", |s, f| {
+        consumer(s, f, "ACTIVE");
+        f.one().consumer = Some(Fact::Absent);
+    }),
+    ("a consumer that may not be looked at", |s, f| {
+        consumer(s, f, "ACTIVE");
+        f.one().consumer = Some(denied("kinesis:DescribeStreamConsumer"));
+    }),
+    ("a consumer that nobody looked at", |s, _| {
+        s.one().consumer = Some(chosen(CONSUMER.to_owned()));
+    }),
+    ("facts of another consumer", |s, f| {
+        consumer(s, f, "ACTIVE");
+        s.one().consumer = Some(chosen(CONSUMER.replace("k2m:", "other:")));
+    }),
+    ("a queue", |s, f| {
+        given(s, f, QUEUE);
+    }),
+    ("a queue with a customer's key", |s, f| {
+        given(s, f, QUEUE).kms_key = text("1234abcd-12ab-34cd-56ef-1234567890ab");
+    }),
+    ("a queue with AWS's own key", |s, f| {
+        given(s, f, QUEUE).kms_key = text("alias/aws/sqs");
+    }),
+    ("a queue with a key of another account", |s, f| {
+        given(s, f, QUEUE).kms_key =
+            text("arn:aws:kms:eu-west-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab");
+    }),
+    ("a queue that takes nothing", |s, f| {
+        given(s, f, QUEUE).policy = text(DENIES_ALL);
+    }),
+    ("a queue whose policy is nonsense", |s, f| {
+        given(s, f, QUEUE).policy = text("deny all");
+    }),
+    ("no such queue", |s, f| {
+        given(s, f, QUEUE);
+        f.destinations.insert(QUEUE.to_owned(), Fact::Absent);
+    }),
+    ("a queue that may not be looked at", |s, f| {
+        given(s, f, QUEUE);
+        f.destinations
+            .insert(QUEUE.to_owned(), denied("sqs:GetQueueAttributes"));
+    }),
+    ("a queue that nobody looked at", |s, _| {
+        s.one().failure_destination = Some(chosen(QUEUE.to_owned()));
+    }),
+    ("a topic", |s, f| {
+        given(s, f, GIVEN_TOPIC).kms_key = text("alias/failures");
+    }),
+    ("a topic that tells nobody", |s, f| {
+        given(s, f, GIVEN_TOPIC).subscriptions = Some(Subscriptions {
+            confirmed: 0,
+            pending: 0,
+        });
+    }),
+    ("a topic that tells nobody yet", |s, f| {
+        given(s, f, GIVEN_TOPIC).subscriptions = Some(Subscriptions {
+            confirmed: 0,
+            pending: 2,
+        });
+    }),
+    ("no such topic", |s, f| {
+        given(s, f, GIVEN_TOPIC);
+        f.destinations.insert(GIVEN_TOPIC.to_owned(), Fact::Absent);
+    }),
+    ("a bucket", |s, f| given(s, f, BUCKET).policy = text(TLS_ONLY)),
+    ("a bucket of another region", |s, f| {
+        given(s, f, BUCKET).region = Some("eu-central-1".to_owned());
+    }),
+    ("a bucket that may take nothing", |s, f| {
+        given(s, f, BUCKET).policy = text(OURS_ONLY);
+    }),
+    ("a bucket whose key and policy may not be looked at", |s, f| {
+        let bucket = given(s, f, BUCKET);
+        bucket.kms_key = denied("s3:GetEncryptionConfiguration");
+        bucket.policy = denied("s3:GetBucketPolicy");
+    }),
+    ("no such bucket", |s, f| {
+        given(s, f, BUCKET);
+        f.destinations.insert(BUCKET.to_owned(), Fact::Absent);
+    }),
+    ("a bucket that throttles", |s, f| {
+        given(s, f, BUCKET);
+        let why = Unreadable {
+            missing_action: None,
+            message: "SlowDown: reduce your request rate".to_owned(),
+        };
+        f.destinations.insert(BUCKET.to_owned(), Fact::Unreadable(why));
+    }),
+];
+
+#[test]
+fn given_things() {
+    insta::assert_snapshot!(table(GIVEN));
+}
+
+const OWNER: &str = "999999999999";
+const LENT: &str = "arn:aws:kinesis:eu-west-1:999999999999:stream/orders";
+const LENT_CONSUMER: &str = "arn:aws:kinesis:eu-west-1:999999999999:stream/orders/consumer/k2m:1700000000";
+
+/// The stream is of another account.
+fn lent(settings: &mut Settings, facts: &mut Facts) {
+    settings.one().stream = chosen(Arn::parse(Kind::Stream, LENT).unwrap());
+    let mut seen = facts.pipelines.remove(STREAM).unwrap();
+    found(&mut seen.stream).arn = LENT.to_owned();
+    found(&mut seen.stream).kms_key = None;
+    facts.pipelines.insert(LENT.to_owned(), seen);
+    let unseen = Fact::Unreadable(Unreadable {
+        missing_action: None,
+        message: "UnrecognizedClientException: No account found for the given parameters".to_owned(),
+    });
+    facts.stream_policies.insert(LENT.to_owned(), unseen);
+}
+
+/// A policy that allows these actions on a thing to the stack's account.
+fn allows(facts: &mut Facts, arn: &str, actions: &[&str], condition: Option<serde_json::Value>) {
+    let mut statement = serde_json::json!({
+        "Sid": "Others", "Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": actions, "Resource": arn,
+    });
+    if let Some(condition) = condition {
+        statement["Condition"] = condition;
+    }
+    let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [statement]});
+    facts.stream_policies.insert(arn.to_owned(), text(&policy.to_string()));
+}
+
+const READS: &[&str] = &["kinesis:Describe*", "kinesis:Get*", "kinesis:ListShards"];
+
+const SHARED: &[Row] = &[
+    ("its policy can't be seen", |s, f| lent(s, f)),
+    ("its policy lets us", |s, f| {
+        lent(s, f);
+        allows(f, LENT, READS, None);
+    }),
+    ("its policy lets us look", |s, f| {
+        lent(s, f);
+        allows(f, LENT, &["kinesis:DescribeStreamSummary"], None);
+    }),
+    ("its policy may let us", |s, f| {
+        lent(s, f);
+        allows(
+            f,
+            LENT,
+            READS,
+            Some(serde_json::json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}})),
+        );
+    }),
+    ("it has no policy", |s, f| {
+        lent(s, f);
+        f.stream_policies.insert(LENT.to_owned(), Fact::Absent);
+    }),
+    ("facts without its policy", |s, f| {
+        lent(s, f);
+        f.stream_policies.clear();
+    }),
+    ("by a consumer that is not shared", |s, f| {
+        lent(s, f);
+        allows(f, LENT, READS, None);
+        s.one().consumer = Some(chosen(LENT_CONSUMER.to_owned()));
+        f.stream_policies.insert(LENT_CONSUMER.to_owned(), Fact::Absent);
+    }),
+    ("it may not be looked at", |s, f| {
+        lent(s, f);
+        s.one().consumer = Some(chosen(LENT_CONSUMER.to_owned()));
+        f.one().stream = denied("kinesis:DescribeStreamSummary");
+    }),
+    ("AWS's own key", |s, f| {
+        lent(s, f);
+        found(&mut f.one().stream).kms_key = Some("alias/aws/kinesis".to_owned());
+    }),
+    ("a customer's key", |s, f| {
+        lent(s, f);
+        allows(f, LENT, READS, None);
+        found(&mut f.one().stream).kms_key = Some("1234abcd-12ab-34cd-56ef-1234567890ab".to_owned());
+    }),
+];
+
+#[test]
+fn streams_of_another_account() {
+    insta::assert_snapshot!(table(SHARED));
+}
+
+/// The role is the stack account's, and names what is the owner's.
+#[test]
+fn a_stream_of_another_account_is_named_in_the_role() {
+    let (mut settings, mut facts) = (settings(), facts());
+    lent(&mut settings, &mut facts);
+    found(&mut facts.one().stream).kms_key = Some("1234abcd".to_owned());
+    let plan = plan(&settings, &facts).unwrap();
+    let of = |sid: &str| {
+        let mut statements = plan.pipelines[0].statements.iter();
+        statements
+            .find(|statement| statement.sid == sid)
+            .unwrap()
+            .resource
+            .clone()
+    };
+    assert_eq!(of("ReadStream"), [LENT]);
+    assert_eq!(
+        of("DecryptStream"),
+        [format!("arn:aws:kms:eu-west-1:{OWNER}:key/1234abcd")]
+    );
+    assert_eq!(plan.account, "123456789012");
+}
+
+/// The rights that come with a customer's key, in every form in which AWS names one.
+#[test]
+fn a_key_of_a_destination_brings_its_right() {
+    const ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+    let mut shown = String::new();
+    for arn in [GIVEN_TOPIC, QUEUE, BUCKET] {
+        for key in [
+            ID,
+            "alias/failures",
+            "alias/aws/sns",
+            "arn:aws:kms:eu-central-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        ] {
+            let (mut settings, mut facts) = (settings(), facts());
+            given(&mut settings, &mut facts, arn).kms_key = text(key);
+            let plan = plan(&settings, &facts).unwrap();
+            let statements = &plan.pipelines[0].statements;
+            let of_destination = statements.iter().filter(|statement| {
+                ["SendFailures", "FindBucket", "EncryptFailures"].contains(&statement.sid.as_str())
+            });
+            writeln!(shown, "== {arn} {key}").unwrap();
+            for statement in of_destination {
+                writeln!(shown, "{}", serde_json::to_string(statement).unwrap()).unwrap();
+            }
+        }
+    }
+    insta::assert_snapshot!(shown);
+}
+
+/// A role that the stack has is known by its name.
+#[test]
+fn a_policy_that_denies_the_deployed_role_is_noticed() {
+    let (mut settings, mut facts) = (settings(), facts());
+    let policy = r#"{"Statement": {"Effect": "Deny", "Principal": {"AWS": "arn:aws:iam::123456789012:role/k2m-orders-Role-1"}, "Action": "*", "Resource": "*"}}"#;
+    given(&mut settings, &mut facts, QUEUE).policy = text(policy);
+    assert!(plan(&settings, &facts).is_ok());
+    let role = format!("{}Role", id());
+    facts.stack = stack("CREATE_COMPLETE", &[(&role, "k2m-orders-Role-1")], None);
+    let error = plan(&settings, &facts).unwrap_err();
+    assert!(matches!(error, PlanError::DestinationDenies { .. }), "{error}");
+}
 
 fn servers(facts: &mut Facts, servers: &str) {
     let brokers = &mut cluster(facts).bootstrap_brokers;
