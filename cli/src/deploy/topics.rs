@@ -308,6 +308,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the port answers")]
     fn answered(topics: Vec<Became>) -> Result<Reply, Fault> {
         Ok(Reply::Answered(Report {
             ok: topics.iter().all(|topic| topic.failure.is_none()),

@@ -468,7 +468,7 @@ impl<'a> World<'a> {
             Some((partitions, replicas, exists)) => {
                 let mut size = count(partitions as usize, "partition", "partitions");
                 if let Some(replicas) = replicas {
-                    size += &format!(", {replicas} replicas");
+                    size.extend([", ", &replicas.to_string(), " replicas"]);
                 }
                 (size, State::of(exists))
             }

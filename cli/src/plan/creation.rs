@@ -59,6 +59,7 @@ impl Plan {
     }
 
     /// The plan of the time after, with each topic as the function has seen it: one that was there before keeps its size.
+    #[must_use]
     pub fn after_topics(&self, became: &[Became]) -> Self {
         let mut after = self.clone();
         let shapes: BTreeMap<&str, TopicShape> = became

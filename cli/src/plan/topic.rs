@@ -219,13 +219,11 @@ fn dead_letter_id(one: &One) -> String {
 
 /// Whether the function is to make the topic of this name where it is missing: somebody says so, or said so to a deployment that was stopped before that.
 fn wants(one: &One, seen: &Seen, name: &str) -> bool {
-    match &one.settings.create_topic {
-        Some(setting) => setting.value,
-        None => {
-            let remembered = seen.function_topics(one);
-            remembered.is_some_and(|topics| topics.waits_for.iter().any(|it| it == name))
-        }
+    if let Some(setting) = &one.settings.create_topic {
+        return setting.value;
     }
+    let remembered = seen.function_topics(one);
+    remembered.is_some_and(|topics| topics.waits_for.iter().any(|it| it == name))
 }
 
 /// Which pipeline brings the topic of this name, of all that write to it: that of whose parts the stack has it already, else the first; where nobody knows

@@ -576,6 +576,12 @@ fn create_topic(trouble: &Trouble, place: &Place<'_>) -> Words {
                 _ => "ask for partitions and a replication factor that the cluster can give",
             },
         ),
+        Trouble::Nobody => words(
+            format!(
+                "no broker could be asked any more to create topic {topic:?}: the connections that were made are gone"
+            ),
+            "ask again",
+        ),
         Trouble::NotOwn => words(
             format!("topic {topic:?} is none that the function writes to, and so it does not create it"),
             "name a topic of its K2M_TOPIC, K2M_TOPIC_MAP or K2M_DEAD_LETTER_TOPIC",
@@ -825,6 +831,7 @@ mod tests {
             (Step::Topic, Trouble::Leaderless(vec![0, 2]), Iam),
             (Step::Topic, Trouble::NotYet, Iam),
             (Step::CreateTopic, Trouble::NotOwn, Iam),
+            (Step::CreateTopic, Trouble::Nobody, Iam),
             (Step::CreateTopic, code(Code::InvalidTopicException), Iam),
             (Step::CreateTopic, code(Code::PolicyViolation), Iam),
             (Step::CreateTopic, code(Code::NotController), Iam),
