@@ -383,11 +383,34 @@ impl<'a> Ground<'a> {
         'a: 'e,
     {
         let base = self.view(vpc);
+        let overlap = self.overlap(vpc);
         let subnets = self.seen.subnets.iter().filter(|subnet| subnet.vpc == vpc);
         Tried {
             vpc,
-            candidates: subnets.map(|subnet| self.judge(&base, subnet)).collect(),
+            candidates: subnets
+                .map(|subnet| self.judge(&base, subnet, overlap.as_ref()))
+                .collect(),
         }
+    }
+
+    /// A place among the VPC's own addresses, and in none of its subnets: its local route keeps packets to it in the VPC, where nothing is at them.
+    fn overlap(&self, vpc: &str) -> Option<Obstacle> {
+        let network = self.seen.networks.get(&self.seen.settings.home.region)?;
+        let own = network.vpcs.found()?.iter().find(|one| one.id == vpc)?;
+        let own: Vec<Ipv4Net> = own.cidrs.iter().filter_map(|cidr| cidr.parse().ok()).collect();
+        let of_subnet = |net: &Ipv4Net| {
+            let mut subnets = self.seen.subnets.iter().filter(|subnet| subnet.vpc == vpc);
+            subnets.any(|subnet| subnet.cidr.parse::<Ipv4Net>().is_ok_and(|cidr| cidr.contains(net)))
+        };
+        let mut places = self.places.iter().filter(|(net, _)| !of_subnet(net));
+        places.find_map(|(net, port)| {
+            let cidr = own.iter().find(|cidr| cidr.contains(net) || net.contains(*cidr))?;
+            Some(Obstacle::Refused(format!(
+                "{}:{port} overlaps {cidr}, the VPC's own addresses, which stay in the VPC whatever lies elsewhere: use a VPC with other addresses (--vpc), or blocks without \
+                 these (--broker-cidrs)",
+                single(*net)
+            )))
+        })
     }
 
     /// The network as it will be: without what a former deployment made, and with the function's group.
@@ -415,7 +438,7 @@ impl<'a> Ground<'a> {
         View::new(self.seen.networks).with(changes)
     }
 
-    fn judge<'e>(&self, view: &View, subnet: &'e Subnet) -> Candidate<'e> {
+    fn judge<'e>(&self, view: &View, subnet: &'e Subnet, overlap: Option<&Obstacle>) -> Candidate<'e> {
         let from = Source {
             subnet: subnet.id.clone(),
             address: None,
@@ -435,7 +458,9 @@ impl<'a> Ground<'a> {
             broker: false,
             takes: Takes::default(),
             // Who is let in by the brokers' own groups is for those who have them.
-            obstacle: obstacle(proofs.iter().filter(|proof| !proof.lacks_only_groups()))
+            obstacle: overlap
+                .cloned()
+                .or_else(|| obstacle(proofs.iter().filter(|proof| !proof.lacks_only_groups())))
                 // Where the function is already, it has its network interface.
                 .or(full.filter(|_| !deployed)),
             proofs,

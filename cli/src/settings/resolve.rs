@@ -64,7 +64,7 @@ pub struct ChosenStack {
     pub region: Option<String>,
     /// Its account, where the cluster says one, or else a stream; else that of the credentials.
     pub account: Option<String>,
-    /// The cluster's region, where a cluster is named: a part of what belongs to the stack may be there.
+    /// The cluster's region, where a cluster is named: a part of what belongs to the stack may be there. With servers in its place, the stack's own.
     pub cluster_region: Option<String>,
     /// The credentials.
     pub access: Access,
