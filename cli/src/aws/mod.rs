@@ -40,7 +40,6 @@ pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
 use self::pace::{GIVEN, KINESIS, LAMBDA, MSK, POLICIES, Paced};
 use crate::arn::Arn;
-use crate::facts::cluster::VpcConnection;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::{Consumer, Fact, Facts, Function, GivenDestination, Mapping, PipelineFacts, Probe, SCHEMA};
 
@@ -333,7 +332,7 @@ impl Aws {
         let deployed_vpcs = functions().filter_map(|function| function.vpc.clone());
         let known = deployed_vpcs.chain(vpc.clone());
         let function_vpcs = named_vpcs.and_then(|named| Ok(each_once(named.into_iter().chain(all_vpcs?).chain(known))));
-        let connections = connections.map(|connections| owned(connections, &claims));
+        let connections = connections.map(|connections| owner::owned(connections, &claims));
         let guards = connections.iter().flatten().flatten();
         let guards = guards.flat_map(|connection| connection.security_groups.clone());
         let cluster_groups = cluster_seen.security_groups.iter().cloned().chain(guards);
@@ -355,6 +354,7 @@ impl Aws {
             },
             networks::look(|region| self.in_region(region), ends),
         );
+        let connections = connections.map(|connections| owner::standing(connections, &networks, &network_stacks));
         if let Ok(found) = &mut cluster_seen.cluster {
             found.vpc_connections = connections.map(fact);
         }
@@ -648,16 +648,6 @@ async fn cluster_and_vpcs(config: &SdkConfig, cluster: &str) -> AroundCluster {
         found.scram_secrets = secrets;
     }
     (seen, vpcs, connections)
-}
-
-/// VPC connections, each with whose it is.
-fn owned(connections: Answer<Vec<kafka::Tagged>>, claims: &Claims) -> Answer<Vec<VpcConnection>> {
-    let owned = connections?.into_iter().map(|(mut connection, tags)| {
-        let tags = tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        connection.owner = claims.tagged(&connection.arn, tags);
-        connection
-    });
-    Ok(owned.collect())
 }
 
 fn each_once(ids: impl Iterator<Item = String>) -> Vec<String> {
