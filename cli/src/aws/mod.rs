@@ -314,13 +314,7 @@ impl Aws {
             of_msk(&there, cluster.as_ref(), &topics),
             self.given(question),
             ec2::vpcs_of(&functions_ec2, subnets),
-            async {
-                if anywhere {
-                    ec2::all_vpcs(&functions_ec2).await
-                } else {
-                    Ok(Vec::new())
-                }
-            },
+            all_vpcs(&functions_ec2, anywhere),
         );
         let first = streams_seen.first().and_then(|seen| seen.as_ref().err());
         self.reachable(region, &account, first)?;
@@ -595,6 +589,15 @@ fn of_stream(mappings: &[Answer<(Mapping, lambda::Reads)>], stream: &str) -> Ans
 
 /// The cluster with its secrets, the VPCs of its subnets, and VPC connections that lead to it where it has private connectivity.
 type AroundCluster = (kafka::Seen, Answer<Vec<String>>, Option<Answer<Vec<kafka::Tagged>>>);
+
+/// Ids of all VPCs of the region, where they are asked for.
+async fn all_vpcs(client: &aws_sdk_ec2::Client, asked: bool) -> Answer<Vec<String>> {
+    if asked {
+        ec2::all_vpcs(client).await
+    } else {
+        Ok(Vec::new())
+    }
+}
 
 /// What MSK tells of a cluster with its VPCs, of its brokers, and of topics in their order; all of it absent where there is none.
 async fn of_msk(

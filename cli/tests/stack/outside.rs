@@ -15,7 +15,6 @@ fn a_data_centre_behind_a_gateway_and_back_to_an_empty_account() {
     let account = Account::outside(&["orders"]);
     let kafka = account.kafka.as_ref().unwrap();
     let servers = kafka.bootstrap_servers();
-    kafka.create_topic("orders", 3, 1, &[]).unwrap();
     let before = account.ask(&["networks"]);
     let on = |command: &'static str, more: &[&'static str]| -> Vec<&str> {
         let ends = [
@@ -28,24 +27,24 @@ fn a_data_centre_behind_a_gateway_and_back_to_an_empty_account() {
         [&ends[..], more].concat()
     };
 
-    // Nothing of AWS tells how the brokers are spoken to, and nothing creates a topic there.
+    // Nothing of AWS tells how the brokers are spoken to.
     let unsure = account.json(&on("deploy", &["--yes"]), 2);
     assert!(
         unsure["error"].as_str().unwrap().contains("--authentication"),
         "{unsure:#}"
     );
-    let topic = account.json(
-        &on("deploy", &["--yes", "--authentication", "plaintext", "--create-topic"]),
-        2,
-    );
-    assert!(
-        topic["error"].as_str().unwrap().contains("kafka-topics.sh"),
-        "{topic:#}"
-    );
     assert_eq!(remains(&account), json!({}));
 
-    // Of the VPCs that there are one leads to the brokers.
-    let deployed = account.json(&on("deploy", &["--yes", "--authentication", "plaintext"]), 0);
+    // Of the VPCs that there are one leads to the brokers. The topic, which nothing of AWS can make there, the function makes.
+    let first = [
+        "--yes",
+        "--authentication",
+        "plaintext",
+        "--create-topic",
+        "--topic-replication-factor",
+        "1",
+    ];
+    let deployed = account.json(&on("deploy", &first), 0);
     assert_eq!(deployed["status"], "created", "{deployed:#}");
     assert!(no_networks(&deployed), "{deployed:#}");
     account.ask(&["put", "orders", "0", "1000"]);
