@@ -340,12 +340,7 @@ impl Aws {
             claims: &claims,
         };
         let (configuration, (networks, network_stacks)) = tokio::join!(
-            async {
-                match &cluster_seen.configuration {
-                    Ok(revision) => kafka::configuration(&kafka, revision).await,
-                    Err(trouble) => Err(trouble.clone()),
-                }
-            },
+            kafka::configuration(&kafka, &cluster_seen.configuration),
             networks::look(|region| self.in_region(region), ends),
         );
         let connections = connections.map(|connections| owner::standing(connections, &networks, &network_stacks));
