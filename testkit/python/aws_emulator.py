@@ -493,11 +493,13 @@ handlers["AWS::MSK::VpcConnection"] = {
 
 
 def bootstrap_brokers(response):
-    """MiniStack knows no private connectivity."""
-    private = os.environ.get("MINISTACK_MSK_BOOTSTRAP_VPC_CONNECTIVITY_SASL_SCRAM")
-    if response[0] != 200 or not private:
+    """MiniStack knows neither private connectivity nor public access."""
+    doors = {"VpcConnectivitySaslScram": "VPC_CONNECTIVITY_SASL_SCRAM", "PublicSaslScram": "PUBLIC_SASL_SCRAM"}
+    given = {name: os.environ.get(f"MINISTACK_MSK_BOOTSTRAP_{variable}") for name, variable in doors.items()}
+    named = {f"bootstrapBrokerString{name}": servers for name, servers in given.items() if servers}
+    if response[0] != 200 or not named:
         return response
-    return msk._json({**json.loads(response[2]), "bootstrapBrokerStringVpcConnectivitySaslScram": private})
+    return msk._json({**json.loads(response[2]), **named})
 
 
 def without_topics(arn):

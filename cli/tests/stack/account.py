@@ -70,6 +70,23 @@ def seed_apart(*streams):
     return {**seeded_here, "vpc": vpc}
 
 
+def seed_public(*streams):
+    """The same over SCRAM, with an internet gateway that the brokers' answers take."""
+    seeded_here = seed_over_scram(*streams)
+    ec2 = client("ec2")
+    vpc = brokers_vpc(seeded_here["cluster"])
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    for table in main_tables(vpc):
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    return seeded_here
+
+
+def seed_express(*streams):
+    """The same with Express brokers."""
+    return seeded({"Unauthenticated": {"Enabled": True}}, "PLAINTEXT", streams, instance_type="express.m7g.large")
+
+
 def seed_outside(*streams):
     """No cluster, and a VPC from which a virtual private gateway leads to where Kafka is."""
     ec2 = client("ec2")
@@ -274,7 +291,7 @@ def associate(cluster, secret):
     return client("kafka").batch_associate_scram_secret(ClusterArn=cluster, SecretArnList=[secret])
 
 
-def seeded(authentication, encryption, streams, connectivity=None, kafka_version="3.8.x"):
+def seeded(authentication, encryption, streams, connectivity=None, kafka_version="3.8.x", instance_type="kafka.m5.large"):
     ec2, kafka = client("ec2"), client("kafka")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnets = [
@@ -299,7 +316,7 @@ def seeded(authentication, encryption, streams, connectivity=None, kafka_version
             "BrokerNodeGroupInfo": {
                 "ClientSubnets": subnets,
                 "SecurityGroups": [group],
-                "InstanceType": "kafka.m5.large",
+                "InstanceType": instance_type,
                 **({"ConnectivityInfo": connectivity} if connectivity else {}),
             },
             "NumberOfBrokerNodes": 3,

@@ -51,16 +51,33 @@ impl Account {
 
     /// The same with a second VPC that has the cluster's addresses, and private connectivity at these servers.
     pub(crate) fn apart(kafka: KafkaCluster, private: &str, streams: &[&str]) -> Self {
+        let door = ("MINISTACK_MSK_BOOTSTRAP_VPC_CONNECTIVITY_SASL_SCRAM", private);
+        Self::by_door(kafka, door, "seed_apart", streams)
+    }
+
+    /// The same with users with passwords alone, and public access at the same servers.
+    pub(crate) fn public(kafka: KafkaCluster, streams: &[&str]) -> Self {
+        let servers = kafka.scram_bootstrap_servers().unwrap();
+        let door = ("MINISTACK_MSK_BOOTSTRAP_PUBLIC_SASL_SCRAM", servers.as_str());
+        Self::by_door(kafka, door, "seed_public", streams)
+    }
+
+    /// The same with Express brokers.
+    pub(crate) fn express(streams: &[&str]) -> Self {
+        Self::with_kafka("seed_express", streams)
+    }
+
+    fn by_door(kafka: KafkaCluster, door: (&str, &str), seed: &str, streams: &[&str]) -> Self {
         let emulator = AwsEmulator::start_with(&[
             ("MINISTACK_MSK_BOOTSTRAP", &kafka.bootstrap_servers()),
             (
                 "MINISTACK_MSK_BOOTSTRAP_SASL_SCRAM",
                 &kafka.scram_bootstrap_servers().unwrap(),
             ),
-            ("MINISTACK_MSK_BOOTSTRAP_VPC_CONNECTIVITY_SASL_SCRAM", private),
+            door,
         ])
         .unwrap();
-        Self::of(emulator, Some(kafka), "seed_apart", streams)
+        Self::of(emulator, Some(kafka), seed, streams)
     }
 
     /// The same with streams in another region than the cluster where that is wanted, and without Kafka: what is there can only be looked at.

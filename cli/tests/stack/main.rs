@@ -5,11 +5,11 @@
 mod asked;
 mod bad_input;
 mod diagnosis;
+mod doors;
 mod driver;
 mod given;
 mod networks;
 mod outside;
-mod private;
 mod proxy;
 mod secrets;
 mod story;

@@ -1,4 +1,5 @@
-//! A function in a VPC that has the very addresses of the brokers': by the cluster's multi-VPC private connectivity.
+//! Other doors of a cluster than its brokers' own: multi-VPC private connectivity, for a VPC that has the very addresses of theirs; the internet; and the brokers
+//! that are Express.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -68,12 +69,8 @@ fn overlapping_addresses_are_no_obstacle() {
     let servers = kafka.scram_bootstrap_servers().unwrap();
     let (host, port) = servers.rsplit_once(':').unwrap();
     let door = Door::to(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().unwrap())));
-    let authority = std::fs::read_to_string(kafka.ca_file().unwrap()).unwrap();
-    let account = Account::apart(kafka, &format!("{host}:{}", door.port), &["orders", "clicks"]);
-    let ca = put_secret(&account, "ca", &json!({"certificate": authority}));
-    let user = json!({"username": USER, "password": PASSWORD});
-    let secret = put_secret(&account, "AmazonMSK_orders", &user);
-    account.ask(&["associate", &account.cluster, &secret]);
+    let private = format!("{host}:{}", door.port);
+    let (account, ca) = with_user(kafka, |kafka| Account::apart(kafka, &private, &["orders", "clicks"]));
     let before = account.ask(&["networks"]);
     let vpc = account.vpc.clone().unwrap();
     let there = ["--vpc", vpc.as_str(), "--ca-secret", ca.as_str()];
@@ -106,6 +103,59 @@ fn overlapping_addresses_are_no_obstacle() {
     account.arrived("clicks", 100);
     unchanged(&account, "clicks", &there);
     account.run(&account.on("destroy", "clicks", &["--yes"]), 0);
+    assert_eq!(remains(&account), Value::Object(serde_json::Map::new()));
+    assert_eq!(account.ask(&["networks"]), before);
+}
+
+/// A cluster that takes one user with a password, and what the function shows and trusts.
+fn with_user(kafka: KafkaCluster, start: impl FnOnce(KafkaCluster) -> Account) -> (Account, String) {
+    let authority = std::fs::read_to_string(kafka.ca_file().unwrap()).unwrap();
+    let account = start(kafka);
+    let ca = put_secret(&account, "ca", &json!({"certificate": authority}));
+    let user = json!({"username": USER, "password": PASSWORD});
+    let secret = put_secret(&account, "AmazonMSK_orders", &user);
+    account.ask(&["associate", &account.cluster, &secret]);
+    (account, ca)
+}
+
+#[test]
+fn over_the_internet_and_back() {
+    let kafka = KafkaCluster::builder().scram(&[(USER, PASSWORD)]).start().unwrap();
+    let (account, ca) = with_user(kafka, |kafka| Account::public(kafka, &["orders"]));
+    let before = account.ask(&["networks"]);
+    let public = ["--public-access", "true", "--ca-secret", ca.as_str()];
+    let deploy = [&["--yes"][..], &public].concat();
+    let deployed = account.json(&account.on("deploy", "orders", &deploy), 0);
+    assert_eq!(deployed["status"], "created", "{deployed:#}");
+    account.ask(&["put", "orders", "0", "500"]);
+    account.arrived("orders", 500);
+    unchanged(&account, "orders", &public);
+    account.run(&account.on("doctor", "orders", &public), 0);
+    let again = account.json(&account.on("deploy", "orders", &deploy), 0);
+    assert_eq!(again["status"], "unchanged", "{again:#}");
+    let more = [&deploy[..], &["--batch-size", "50"]].concat();
+    let changed = account.json(&account.on("deploy", "orders", &more), 0);
+    assert_eq!(changed["status"], "updated", "{changed:#}");
+    account.run(&account.on("destroy", "orders", &["--yes"]), 0);
+    assert_eq!(remains(&account), Value::Object(serde_json::Map::new()));
+    assert_eq!(account.ask(&["networks"]), before);
+}
+
+#[test]
+fn express_brokers_and_back() {
+    let account = Account::express(&["orders"]);
+    let before = account.ask(&["networks"]);
+    let deployed = account.json(&account.on("deploy", "orders", &["--yes"]), 0);
+    assert_eq!(deployed["status"], "created", "{deployed:#}");
+    account.ask(&["put", "orders", "0", "500"]);
+    account.arrived("orders", 500);
+    unchanged(&account, "orders", &[]);
+    let changed = account.json(&account.on("deploy", "orders", &["--yes", "--timeout", "90"]), 0);
+    assert_eq!(changed["status"], "updated", "{changed:#}");
+    // Other numbers of replicas Express brokers don't take.
+    let refused = account.json(&account.on("plan", "orders", &["--topic-replication-factor", "2"]), 1);
+    assert!(refused["error"].as_str().unwrap().contains("replica"), "{refused:#}");
+    account.run(&account.on("destroy", "orders", &["--yes"]), 0);
     assert_eq!(remains(&account), Value::Object(serde_json::Map::new()));
     assert_eq!(account.ask(&["networks"]), before);
 }
