@@ -42,6 +42,14 @@ pub(super) fn cluster(case: &Case<'_>) -> Outcome {
     }
 }
 
+/// Whether the cluster names this server for the internet.
+fn public(case: &Case<'_>, server: &Server<'_>) -> bool {
+    let cluster = case.facts.cluster.found();
+    let lists = cluster.into_iter().flat_map(|cluster| &cluster.bootstrap_brokers);
+    let mut lists = lists.filter(|(name, _)| name.starts_with("Public"));
+    lists.any(|(_, list)| list.split(',').any(|known| known == server.text))
+}
+
 /// Whether packets get from each of the function's subnets to each broker, and back.
 pub(super) fn reach(case: &Case<'_>) -> Outcome {
     let function = given!(case.function());
@@ -52,7 +60,8 @@ pub(super) fn reach(case: &Case<'_>) -> Outcome {
     if ports.is_empty() {
         return Outcome::skip("the function is told of no brokers");
     }
-    if ports.iter().all(|port| PUBLIC_PORTS.contains(port)) {
+    if ports.iter().all(|port| PUBLIC_PORTS.contains(port)) || case.servers().iter().all(|server| public(case, server))
+    {
         return Outcome::skip("the brokers are reached over the internet, which the facts say nothing of");
     }
     if function.subnets.is_empty() {
