@@ -503,6 +503,11 @@ impl<'a> Case<'a> {
             (!heard(&pipeline.stream), "--stream", pipeline.stream.value.as_str()),
             (!kafka_heard, kafka_flag, kafka_value.as_str()),
             (!blocks.is_empty(), "--broker-cidrs", blocks.as_str()),
+            (
+                flag(&settings.public_access),
+                "--public-access",
+                if settings.public_access.value { "true" } else { "false" },
+            ),
             (flag(&pipeline.topic), "--topic", pipeline.topic.value.as_str()),
             (flag(&settings.stack), "--stack", settings.stack.value.as_str()),
             (

@@ -61,7 +61,7 @@ pub(in crate::plan) fn by_user<'c, 'a>(
     setting: &Setting<Vec<String>>,
     candidates: &'c [Candidate<'a>],
     vpc: &str,
-    port: u16,
+    ports: &[u16],
     reasons: &[String],
 ) -> Result<Vec<&'c Candidate<'a>>, PlanError> {
     // The order says nothing to Lambda; sorted, the same subnets give the same template.
@@ -87,7 +87,7 @@ pub(in crate::plan) fn by_user<'c, 'a>(
         Ok(chosen)
     } else {
         Err(PlanError::Subnets {
-            port,
+            ports: ports.to_vec(),
             chosen: Some(setting.source.clone()),
             vpc: vpc.to_owned(),
             obstacles,
@@ -102,7 +102,7 @@ pub(in crate::plan) fn by_user<'c, 'a>(
 pub(in crate::plan) fn by_plan<'c, 'a>(
     candidates: &'c [Candidate<'a>],
     vpc: &str,
-    port: u16,
+    ports: &[u16],
     reasons: &[String],
     because: &str,
     notes: &mut Notes,
@@ -120,7 +120,7 @@ pub(in crate::plan) fn by_plan<'c, 'a>(
             .filter_map(|candidate| Some((candidate.subnet.id.clone(), candidate.obstacle.clone()?)))
             .collect();
         return Err(PlanError::Subnets {
-            port,
+            ports: ports.to_vec(),
             chosen: None,
             vpc: vpc.to_owned(),
             obstacles,
