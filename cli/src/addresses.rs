@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 
 /// Blocks at which no function finds a broker, whoever names them, and what they are.
 const NO_BROKERS: [(Ipv4Addr, u8, &str); 5] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8, "stands for no host"),
+    (Ipv4Addr::UNSPECIFIED, 8, "stands for no host"),
     (Ipv4Addr::new(127, 0, 0, 0), 8, "leads each machine to itself"),
     (
         Ipv4Addr::new(169, 254, 0, 0),

@@ -354,41 +354,7 @@ impl Scene {
                 format!("broken, so there is no plan: no way leads to {}", clean(cluster_vpc)),
                 world.apart(&flows, vpcs, cluster_vpc, cluster, reasons),
             ),
-            PlanError::WhichVpc {
-                region,
-                leading,
-                unsure,
-            } => {
-                let mut vpcs = leading.clone();
-                vpcs.extend(unsure.iter().map(|(vpc, ..)| vpc.clone()));
-                let mut reasons = which(leading, unsure);
-                reasons.push("name the VPC that leads there with --vpc (or `vpc` in k2m.yaml)".to_owned());
-                (
-                    Mark::Broken,
-                    format!(
-                        "broken, so there is no plan: not one VPC alone in {} is known to lead to the brokers",
-                        clean(region)
-                    ),
-                    world.apart(&flows, &vpcs, "", cluster, &reasons),
-                )
-            }
-            PlanError::NoVpcLeads { region, vpcs } => {
-                let names: Vec<String> = vpcs.iter().map(|(vpc, ..)| vpc.clone()).collect();
-                let region = clean(region);
-                let (mark, summary) = if doubtful(vpcs) {
-                    let words =
-                        format!("unknown, so there is no plan: no VPC in {region} is known to lead to the brokers");
-                    (Mark::Unknown, words)
-                } else {
-                    let words = format!("broken, so there is no plan: no VPC in {region} leads to the brokers");
-                    (Mark::Broken, words)
-                };
-                (
-                    mark,
-                    summary,
-                    world.apart(&flows, &names, "", cluster, &none_leads(vpcs)),
-                )
-            }
+            PlanError::WhichVpc { .. } | PlanError::NoVpcLeads { .. } => world.no_one_vpc(error, &flows)?,
             PlanError::ChooseVpc {
                 region,
                 cluster_vpc,
@@ -675,6 +641,43 @@ impl<'a> World<'a> {
         }
         cluster.rows = some(rows, "brokers");
         cluster
+    }
+
+    /// Of a Kafka that is not MSK, to which not one VPC alone leads that anybody named: the mark, the summary, and the picture.
+    fn no_one_vpc(&self, error: &PlanError, flows: &[Flow]) -> Option<(Mark, String, Vec<Stage>)> {
+        let names = |vpcs: &[(String, String, Obstacle)]| -> Vec<String> {
+            let each = vpcs.iter();
+            each.map(|(vpc, ..)| vpc.clone()).collect()
+        };
+        let (mark, summary, vpcs, reasons) = match error {
+            PlanError::WhichVpc {
+                region,
+                leading,
+                unsure,
+            } => {
+                let mut reasons = which(leading, unsure);
+                reasons.push("name the VPC that leads there with --vpc (or `vpc` in k2m.yaml)".to_owned());
+                let summary = format!(
+                    "broken, so there is no plan: not one VPC alone in {} is known to lead to the brokers",
+                    clean(region)
+                );
+                let vpcs = [leading.clone(), names(unsure)].concat();
+                (Mark::Broken, summary, vpcs, reasons)
+            }
+            PlanError::NoVpcLeads { region, vpcs } => {
+                let region = clean(region);
+                let (mark, summary) = if doubtful(vpcs) {
+                    let what = format!("no VPC in {region} is known to lead to the brokers");
+                    (Mark::Unknown, format!("unknown, so there is no plan: {what}"))
+                } else {
+                    let what = format!("no VPC in {region} leads to the brokers");
+                    (Mark::Broken, format!("broken, so there is no plan: {what}"))
+                };
+                (mark, summary, names(vpcs), none_leads(vpcs))
+            }
+            _ => return None,
+        };
+        Some((mark, summary, self.apart(flows, &vpcs, "", None, &reasons)))
     }
 
     /// Two VPCs, or more, that nothing joins.

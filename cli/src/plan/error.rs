@@ -296,11 +296,11 @@ pub enum PlanError {
     #[error("{}", subnets(ports, chosen.as_ref(), vpc, obstacles, reasons))]
     Subnets {
         /// The brokers' ports, each once.
-        ports: Vec<u16>,
+        ports: Box<[u16]>,
         /// Who chose the subnets; absent where the plan looked for them.
         chosen: Option<Source>,
         /// The function's VPC.
-        vpc: String,
+        vpc: Box<str>,
         /// By subnet, what is in the way.
         obstacles: Vec<(String, Obstacle)>,
         /// Why there is no other way between the VPCs.

@@ -87,9 +87,9 @@ pub(in crate::plan) fn by_user<'c, 'a>(
         Ok(chosen)
     } else {
         Err(PlanError::Subnets {
-            ports: ports.to_vec(),
+            ports: ports.into(),
             chosen: Some(setting.source.clone()),
-            vpc: vpc.to_owned(),
+            vpc: vpc.into(),
             obstacles,
             reasons: reasons.to_vec(),
             attempt: None,
@@ -120,9 +120,9 @@ pub(in crate::plan) fn by_plan<'c, 'a>(
             .filter_map(|candidate| Some((candidate.subnet.id.clone(), candidate.obstacle.clone()?)))
             .collect();
         return Err(PlanError::Subnets {
-            ports: ports.to_vec(),
+            ports: ports.into(),
             chosen: None,
-            vpc: vpc.to_owned(),
+            vpc: vpc.into(),
             obstacles,
             reasons: reasons.to_vec(),
             attempt: None,
