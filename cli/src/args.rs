@@ -409,7 +409,7 @@ pub struct SettingsArgs {
     /// Keep functions out of any VPC, and reach the brokers over the internet: true or false [default: false]
     #[arg(long, value_name = "BOOL", help_heading = "Network", num_args = 0..=1, default_missing_value = "true")]
     pub public_access: Option<String>,
-    /// Reach the cluster by its multi-VPC private connectivity: true or false [default: where nothing else leads there]
+    /// Reach the cluster by its multi-VPC private connectivity: true or false [default: where nothing else can lead there, or a VPC connection does]
     #[arg(long, value_name = "BOOL", help_heading = "Network", num_args = 0..=1, default_missing_value = "true")]
     pub private_connectivity: Option<String>,
     /// Make an interface endpoint for Secrets Manager where a secret is needed and nothing leads there: true or false [default: asked]

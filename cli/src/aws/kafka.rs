@@ -340,7 +340,8 @@ fn broker_number(id: f64) -> u32 {
 }
 
 /// Looks at the server properties of a configuration.
-pub(super) async fn configuration(client: &Client, (arn, revision): &Revision) -> Answer<BTreeMap<String, String>> {
+pub(super) async fn configuration(client: &Client, seen: &Answer<Revision>) -> Answer<BTreeMap<String, String>> {
+    let (arn, revision) = seen.as_ref().map_err(Clone::clone)?;
     let output = client
         .describe_configuration_revision()
         .arn(arn)

@@ -40,7 +40,6 @@ pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
 use self::pace::{GIVEN, KINESIS, LAMBDA, MSK, POLICIES, Paced};
 use crate::arn::Arn;
-use crate::facts::cluster::VpcConnection;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::{Consumer, Fact, Facts, Function, GivenDestination, Mapping, PipelineFacts, Probe, SCHEMA};
 
@@ -315,13 +314,7 @@ impl Aws {
             of_msk(&there, cluster.as_ref(), &topics),
             self.given(question),
             ec2::vpcs_of(&functions_ec2, subnets),
-            async {
-                if anywhere {
-                    ec2::all_vpcs(&functions_ec2).await
-                } else {
-                    Ok(Vec::new())
-                }
-            },
+            all_vpcs(&functions_ec2, anywhere),
         );
         let first = streams_seen.first().and_then(|seen| seen.as_ref().err());
         self.reachable(region, &account, first)?;
@@ -333,7 +326,7 @@ impl Aws {
         let deployed_vpcs = functions().filter_map(|function| function.vpc.clone());
         let known = deployed_vpcs.chain(vpc.clone());
         let function_vpcs = named_vpcs.and_then(|named| Ok(each_once(named.into_iter().chain(all_vpcs?).chain(known))));
-        let connections = connections.map(|connections| owned(connections, &claims));
+        let connections = connections.map(|connections| owner::owned(connections, &claims));
         let guards = connections.iter().flatten().flatten();
         let guards = guards.flat_map(|connection| connection.security_groups.clone());
         let cluster_groups = cluster_seen.security_groups.iter().cloned().chain(guards);
@@ -347,14 +340,10 @@ impl Aws {
             claims: &claims,
         };
         let (configuration, (networks, network_stacks)) = tokio::join!(
-            async {
-                match &cluster_seen.configuration {
-                    Ok(revision) => kafka::configuration(&kafka, revision).await,
-                    Err(trouble) => Err(trouble.clone()),
-                }
-            },
+            kafka::configuration(&kafka, &cluster_seen.configuration),
             networks::look(|region| self.in_region(region), ends),
         );
+        let connections = connections.map(|connections| owner::standing(connections, &networks, &network_stacks));
         if let Ok(found) = &mut cluster_seen.cluster {
             found.vpc_connections = connections.map(fact);
         }
@@ -596,6 +585,15 @@ fn of_stream(mappings: &[Answer<(Mapping, lambda::Reads)>], stream: &str) -> Ans
 /// The cluster with its secrets, the VPCs of its subnets, and VPC connections that lead to it where it has private connectivity.
 type AroundCluster = (kafka::Seen, Answer<Vec<String>>, Option<Answer<Vec<kafka::Tagged>>>);
 
+/// Ids of all VPCs of the region, where they are asked for.
+async fn all_vpcs(client: &aws_sdk_ec2::Client, asked: bool) -> Answer<Vec<String>> {
+    if asked {
+        ec2::all_vpcs(client).await
+    } else {
+        Ok(Vec::new())
+    }
+}
+
 /// What MSK tells of a cluster with its VPCs, of its brokers, and of topics in their order; all of it absent where there is none.
 async fn of_msk(
     config: &SdkConfig,
@@ -648,16 +646,6 @@ async fn cluster_and_vpcs(config: &SdkConfig, cluster: &str) -> AroundCluster {
         found.scram_secrets = secrets;
     }
     (seen, vpcs, connections)
-}
-
-/// VPC connections, each with whose it is.
-fn owned(connections: Answer<Vec<kafka::Tagged>>, claims: &Claims) -> Answer<Vec<VpcConnection>> {
-    let owned = connections?.into_iter().map(|(mut connection, tags)| {
-        let tags = tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        connection.owner = claims.tagged(&connection.arn, tags);
-        connection
-    });
-    Ok(owned.collect())
 }
 
 fn each_once(ids: impl Iterator<Item = String>) -> Vec<String> {

@@ -5,8 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::answer::Answer;
+use super::kafka;
+use crate::facts::cluster::VpcConnection;
 use crate::facts::deployed::{RULE_DESCRIPTION, STACK_TAG};
 use crate::facts::{Fact, Network, Owner, Stack};
+use crate::plan::shared::network_stack_name;
 
 /// What the stack of this pipeline can lay claim to.
 #[derive(Debug)]
@@ -116,6 +120,37 @@ pub(super) fn claim_shared(network: &mut Network, looked: &[String], stacks: &BT
             }
         }
     }
+}
+
+/// VPC connections, of which those that name a network stack that is known to be gone are nobody's.
+pub(super) fn standing(
+    connections: Answer<Vec<VpcConnection>>,
+    networks: &BTreeMap<String, Network>,
+    stacks: &BTreeMap<String, Fact<Stack>>,
+) -> Answer<Vec<VpcConnection>> {
+    let looked = |vpc: &str| {
+        let vpcs = networks.values().filter_map(|network| network.vpcs.found());
+        vpcs.flatten().any(|known| known.id == vpc)
+    };
+    let judged = connections?.into_iter().map(|mut connection| {
+        let stack = network_stack_name(&connection.vpc);
+        let gone = connection.owner == Owner::K2mStack(stack.clone()) && !stacks.contains_key(&stack);
+        if gone && looked(&connection.vpc) {
+            connection.owner = Owner::Foreign;
+        }
+        connection
+    });
+    Ok(judged.collect())
+}
+
+/// VPC connections, each with whose it is.
+pub(super) fn owned(connections: Answer<Vec<kafka::Tagged>>, claims: &Claims) -> Answer<Vec<VpcConnection>> {
+    let owned = connections?.into_iter().map(|(mut connection, tags)| {
+        let tags = tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        connection.owner = claims.tagged(&connection.arn, tags);
+        connection
+    });
+    Ok(owned.collect())
 }
 
 /// Table and destination of each route in a stack's template.

@@ -512,7 +512,7 @@ async fn settings_are_read_from_properties_and_of_a_topic_from_json_too() {
         (200, body)
     });
     let client = client!(aws_sdk_kafka, script);
-    let settings = kafka::configuration(&client, &("c".to_owned(), 2)).await.unwrap();
+    let settings = kafka::configuration(&client, &Ok(("c".to_owned(), 2))).await.unwrap();
     let settings: Vec<_> = settings
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()))

@@ -8,7 +8,7 @@ use super::{Case, NOT_MSK, Outcome, Server, given, probe};
 use crate::facts::server::{MOST_PLACES, NoPlace, places};
 use crate::facts::{Fact, Function};
 use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove, prove_block};
-use crate::plan::private::{is_over, is_port, word};
+use crate::plan::private::{is_over, is_port, rank, word};
 use crate::settings::Authentication;
 use crate::shell::Command;
 
@@ -188,16 +188,23 @@ fn connection<'a>(case: &Case<'a>, function: &Function) -> Result<Ends<'a>, Outc
     let known = match &cluster.vpc_connections {
         Some(Fact::Found { value }) => value.as_slice(),
         Some(Fact::Unreadable(why)) => return Err(Outcome::unreadable(why)),
-        Some(Fact::Absent) | None => &[],
+        Some(Fact::Absent) | None => {
+            let evidence = "the function is told of the cluster's private connectivity, which is switched off";
+            let next = format!(
+                "aws kafka update-connectivity --cluster-arn {} switches it on; without, k2m deploy looks for another way",
+                cluster.arn
+            );
+            return Err(Outcome::fail(evidence, next));
+        }
     };
     let vpc = function.vpc.as_deref().unwrap_or("an unknown VPC");
     let way = case.authentication();
     let way = Authentication::ALL.into_iter().find(|known| known.name() == way);
     let way = way.map(word).unwrap_or_default();
-    let mut there = known
+    let there = known
         .iter()
         .filter(|one| one.vpc == vpc && one.authentication == way && !is_over(one));
-    let Some(connection) = there.next() else {
+    let Some(connection) = there.min_by_key(|one| rank(one)) else {
         let evidence = format!(
             "the function is told of the cluster's private connectivity, and its VPC {vpc} has no VPC connection to the cluster for {}",
             case.authentication()

@@ -959,6 +959,8 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-N02", |_, f| privately(f), "pass", "8 ways: from subnet-1, subnet-2 to the VPC connection in subnet-1, subnet-2 on 14001, 14002"),
     ("K2M-N02", |_, f| { privately(f); door(f).clear(); }, "fail", "its VPC vpc-1 has no VPC connection to the cluster for iam"),
     ("K2M-N02", |_, f| { privately(f); door(f)[0].authentication = "TLS".into(); }, "fail", "has no VPC connection"),
+    ("K2M-N02", |_, f| { privately(f); get(&mut f.cluster).vpc_connections = None; }, "fail", "aws kafka update-connectivity"),
+    ("K2M-N02", |_, f| { privately(f); let mut other = door(f)[0].clone(); other.state = "INACTIVE".into(); door(f).insert(0, other); }, "pass", "the VPC connection in subnet-1, subnet-2"),
     ("K2M-N02", |_, f| { privately(f); door(f)[0].state = "CREATING".into(); }, "fail", "wait until it is AVAILABLE"),
     ("K2M-N02", |_, f| { privately(f); door(f)[0].state = "INACTIVE".into(); }, "fail", "is INACTIVE"),
     ("K2M-N02", |_, f| { privately(f); get(&mut f.cluster).vpc_connections = Some(denied("kafka:ListVpcConnections")); }, "unknown", "kafka:ListVpcConnections"),

@@ -1022,7 +1022,7 @@ impl Path<'_> {
         acl.lines.push("in, and answers out".to_owned());
         let mut ingress = self.hop("security group", &[Hop::Ingress]);
         if let Some(connection) = self.connection.filter(|connection| connection.own) {
-            ingress.name = "of the VPC connection".to_owned();
+            ingress.name = String::from("of the VPC connection");
             ingress.state = State::of(connection.exists);
         }
         ingress.rows = self.ingress();

@@ -33,8 +33,8 @@ impl Access {
 /// What was chosen: how the brokers are spoken to, and where the functions are.
 type Chosen = (PlannedCluster, Place);
 
-/// Chooses the door, and all that follows from it. Nobody's choice is the brokers' own network interfaces; but where no way leads there, or k2m would have to
-/// join the VPCs although a VPC connection does already, it is private connectivity. What is deployed stays.
+/// Chooses the door, and all that follows from it. Nobody's choice is the brokers' own network interfaces; but where the addresses of the VPCs overlap, or k2m
+/// would have to join them although a VPC connection does already, it is private connectivity. What is deployed stays.
 pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<Chosen, PlanError> {
     let settings = seen.settings;
     if let Some(servers) = settings.servers() {
@@ -51,38 +51,30 @@ pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<Chosen, PlanError
         let place = public::choose(settings, seen, cluster.port, notes)?;
         return Ok((cluster, place));
     }
+    let able = private::is_possible(seen) && private::is_apart(seen);
     match settings.private_connectivity.as_ref().map(|setting| setting.value) {
         Some(true) => return privately(seen, notes),
-        None if private::is_deployed(seen) && private::is_possible(seen) => return privately(seen, notes),
-        Some(false) => return inside(seen, notes),
-        None => {}
+        None if able && private::is_deployed(seen) => return privately(seen, notes),
+        None if able && !private::is_deployed_beside(seen) => {}
+        Some(false) | None => return inside(seen, notes),
     }
-    let mut at_first = notes.clone();
+    let (mut at_first, mut instead) = (notes.clone(), notes.clone());
     let direct = inside(seen, &mut at_first);
-    let lost = matches!(direct, Err(PlanError::NoWay { .. } | PlanError::Subnets { .. }));
     let joins = matches!(&direct, Ok((_, place)) if place.makes_peering);
-    if (lost || joins) && private::is_possible(seen) && private::is_apart(seen) {
-        let mut instead = notes.clone();
-        match (direct, privately(seen, &mut instead)) {
-            (Err(_), Ok(indirect)) => {
-                *notes = instead;
-                return Ok(indirect);
-            }
-            (Ok(_), Ok(indirect)) if indirect.1.uses_connection() => {
-                *notes = instead;
-                return Ok(indirect);
-            }
-            // What no route can ever join is not to be mended there.
-            (Err(_), Err(other)) if private::is_only_way(seen) => return Err(other),
-            (Err(error), Err(other)) => return Err(error.nor(&other)),
-            (direct, _) => {
-                *notes = at_first;
-                return direct;
-            }
-        }
+    if !joins && !direct.as_ref().is_err_and(PlanError::is_lost) {
+        *notes = at_first;
+        return direct;
+    }
+    let indirect = privately(seen, &mut instead);
+    let there = matches!(&indirect, Ok((_, place)) if place.uses_connection());
+    if there || direct.is_err() && private::is_only_way(seen) {
+        *notes = instead;
+        return indirect;
     }
     *notes = at_first;
-    direct
+    direct.map_err(|error| {
+        error.nor("the cluster has multi-VPC private connectivity: with --private-connectivity true k2m makes a VPC connection, which AWS charges for")
+    })
 }
 
 fn inside(seen: &Seen, notes: &mut Notes) -> Result<Chosen, PlanError> {

@@ -5,7 +5,7 @@ use super::access::Access;
 use super::error::PlanError;
 use super::function::BOOTSTRAP_SERVERS;
 use super::notes::{Notes, why};
-use super::private::{PORTS, is_port, plain};
+use super::private::{self, PORTS, is_port, plain};
 use super::secret;
 use super::seen::Seen;
 use crate::facts::Cluster;
@@ -49,8 +49,15 @@ pub(super) fn choose(seen: &Seen, access: Access, notes: &mut Notes) -> Result<P
         }
         (None, None) if access == Access::Private => {
             return Err(PlanError::NotPrivate {
-                by: settings.private_connectivity.as_ref().map(|setting| setting.source.clone()),
-                reason: "it names no bootstrap brokers for it (it is being switched on, or for ways of authentication that are switched off)".to_owned(),
+                by: settings
+                    .private_connectivity
+                    .as_ref()
+                    .map(|setting| setting.source.clone()),
+                reason: format!(
+                    "it names no bootstrap brokers for it: it is switched on for {}, which the cluster does not take, or is only being switched on; look again, or switch it on for \
+                     another way with `aws kafka update-connectivity`",
+                    private::ways(cluster).join(", ")
+                ),
             });
         }
         (None, None) => {

@@ -433,7 +433,8 @@ pub enum PlanError {
     /// What a network stack made isn't there any more.
     #[error(
         "{what} that the network stack {stack} made is gone, deleted outside that stack, and CloudFormation does not make it again: delete the stack with \
-         `aws cloudformation delete-stack --stack-name {stack} --region {region}`, then run `k2m deploy` for each stack that needs it ({})",
+         `aws cloudformation delete-stack --stack-name {stack} --region {region}`, then run `k2m deploy` for each stack that needs it ({}): until then what the network stack has is \
+         missing to all of them",
         users.join(", ")
     )]
     GoneFromStack {
@@ -673,12 +674,23 @@ impl PlanError {
         self
     }
 
-    /// Says why another way is none either, where the error lists such ways.
-    pub(super) fn nor(mut self, other: &Self) -> Self {
+    /// Says what else would do, where the error lists such ways.
+    pub(super) fn nor(mut self, other: &str) -> Self {
         if let Self::Subnets { reasons, .. } | Self::NoWay { reasons, .. } = &mut self {
-            reasons.push(other.to_string());
+            reasons.push(other.to_owned());
         }
         self
+    }
+
+    /// Whether it is certain that no way leads to the brokers, from none of the subnets.
+    pub(super) fn is_lost(&self) -> bool {
+        let refused =
+            |(_, obstacle): &(String, Obstacle)| matches!(obstacle, Obstacle::Refused(_) | Obstacle::Route { .. });
+        match self {
+            Self::NoWay { .. } => true,
+            Self::Subnets { obstacles, .. } => obstacles.iter().all(refused),
+            _ => false,
+        }
     }
 
     /// The exit code that it ends with.

@@ -10,8 +10,8 @@ use super::function::BOOTSTRAP_SERVERS;
 use super::model::{PlannedCluster, PlannedConnection, PlannedNetwork, PlannedPeer};
 use super::notes::{Notes, why};
 use super::place::{
-    Candidate, FUNCTION_GROUP, Place, broker_subnets, by_plan, by_user, function_vpcs, listed, obstacle, shown, vpc,
-    warn_of_room, warn_of_zones, with_group,
+    Candidate, FUNCTION_GROUP, Place, RULES_PER_GROUP, broker_subnets, by_plan, by_user, function_vpcs, inbound,
+    listed, obstacle, refuse_rule_of_other, shown, vpc, warn_of_quota, warn_of_room, warn_of_zones, with_group,
 };
 use super::seen::Seen;
 use super::serverless::SERVERLESS;
@@ -52,6 +52,12 @@ pub(crate) fn plain(host: &str) -> String {
     }
 }
 
+/// Which of several connections of a VPC counts first: the network stack's own, and one that is available.
+pub(crate) fn rank(connection: &VpcConnection) -> (bool, bool) {
+    let own = of_network_stack(&connection.owner, &[&connection.vpc]);
+    (!own, connection.state != "AVAILABLE")
+}
+
 /// Whether a VPC connection is over, or never came to be.
 pub(crate) fn is_over(connection: &VpcConnection) -> bool {
     matches!(
@@ -66,7 +72,25 @@ pub(super) fn is_deployed(seen: &Seen) -> bool {
     let mut ports = servers
         .split(',')
         .filter_map(|server| server.rsplit_once(':')?.1.parse().ok());
-    ports.any(is_port)
+    !seen.deployed_outside() && ports.any(is_port)
+}
+
+/// Whether a function is deployed in the VPC where it is to be, and comes in by another door.
+pub(super) fn is_deployed_beside(seen: &Seen) -> bool {
+    let region = seen.settings.home.region.as_str();
+    let subnets = seen.networks.get(region).map_or(&[][..], subnets);
+    let mut functions = seen.functions.iter().flat_map(|function| &function.subnets);
+    let there = function_vpc(seen)
+        .is_some_and(|(vpc, _)| functions.any(|id| subnets.iter().any(|subnet| subnet.id == *id && subnet.vpc == vpc)));
+    there && !seen.deployed_outside() && !is_deployed(seen)
+}
+
+/// The VPC that the function is to be in, and the brokers', as far as both are decided.
+fn function_vpc(seen: &Seen) -> Option<(String, String)> {
+    let region = seen.settings.home.region.as_str();
+    let cluster_vpc = vpc(seen).ok()?;
+    let (vpcs, _) = function_vpcs(seen.settings, seen, region, (region, &cluster_vpc)).ok()?;
+    Some((vpcs.into_iter().next()?, cluster_vpc))
 }
 
 /// Whether the cluster has it, for the way of authentication where one is chosen, and the function can be beside it.
@@ -85,29 +109,55 @@ pub(super) fn is_possible(seen: &Seen) -> bool {
     chosen && refuse_elsewhere(seen).is_ok()
 }
 
-/// Whether the cluster may have it, and has it not yet.
-pub(super) fn could_be(seen: &Seen) -> bool {
+/// What else would do where no route joins the VPCs: to be added to a sentence.
+pub(super) fn hint(seen: &Seen) -> String {
     let one_region = seen.settings.home.region == seen.settings.brokers_region();
-    let fit = |cluster: &Cluster| cluster.kind != SERVERLESS && cluster.private_connectivity.is_off();
-    one_region && seen.cluster.is_some_and(fit)
+    let Some(cluster) = seen.cluster.filter(|cluster| one_region && cluster.kind != SERVERLESS) else {
+        return String::new();
+    };
+    let whatever = "which leads there whatever the addresses";
+    let said = seen.settings.private_connectivity.as_ref();
+    if cluster.private_connectivity.is_off() {
+        format!(
+            ", or switch on the cluster's multi-VPC private connectivity (`aws kafka update-connectivity`), {whatever}"
+        )
+    } else if let Some(setting) = said.filter(|setting| !setting.value) {
+        format!(
+            ", or set private_connectivity to true, {whatever}; it is false ({})",
+            setting.source
+        )
+    } else if !is_possible(seen) {
+        format!(
+            ", or choose a way of authentication that the cluster's multi-VPC private connectivity is switched on for ({}), {whatever}",
+            ways(cluster).join(", ")
+        )
+    } else {
+        String::new()
+    }
+}
+
+/// The ways of authentication that it is switched on for.
+pub(super) fn ways(cluster: &Cluster) -> Vec<&'static str> {
+    let on = cluster.private_connectivity;
+    let each = [
+        (on.iam, Authentication::Iam),
+        (on.scram, Authentication::Scram),
+        (on.tls, Authentication::MutualTls),
+    ];
+    each.into_iter()
+        .filter_map(|(on, way)| on.then_some(way.name()))
+        .collect()
 }
 
 /// Whether the function is in another VPC than the brokers, as far as that is decided.
 pub(super) fn is_apart(seen: &Seen) -> bool {
-    let region = seen.settings.home.region.as_str();
-    let Ok(cluster_vpc) = vpc(seen) else { return false };
-    let vpcs = function_vpcs(seen.settings, seen, region, (region, &cluster_vpc));
-    vpcs.is_ok_and(|(vpcs, _)| !vpcs.contains(&cluster_vpc))
+    function_vpc(seen).is_some_and(|(own, brokers)| own != brokers)
 }
 
 /// Whether the addresses of the two VPCs overlap, so that no route can join them.
 pub(super) fn is_only_way(seen: &Seen) -> bool {
     let region = seen.settings.home.region.as_str();
-    let Ok(cluster_vpc) = vpc(seen) else { return false };
-    let vpcs = function_vpcs(seen.settings, seen, region, (region, &cluster_vpc));
-    let own = vpcs.ok().and_then(|(vpcs, _)| vpcs.into_iter().next());
-    let network = seen.networks.get(region);
-    let (Some(own), Some(network)) = (own, network) else {
+    let (Some((own, cluster_vpc)), Some(network)) = (function_vpc(seen), seen.networks.get(region)) else {
         return false;
     };
     let end = |vpc| End { region, vpc, network };
@@ -242,9 +292,18 @@ impl<'a> Ground<'a> {
         let network = seen.networks.get(region);
         let network = network.ok_or_else(|| missing(format!("the network in {region}")))?;
         let way = word(cluster.authentication);
-        let door = match there(seen, vpc, way)? {
-            Some(connection) => Door::There(connection),
-            None => Door::Own(needed(seen, network, vpc, way)?),
+        let deployed = connection_of(seen.network_stack(vpc), &seen.msk()?.arn, way);
+        let door = if let Some(deployed) = deployed {
+            refuse_unfit(seen, &deployed, vpc, way)?;
+            // Whom its group lets in may change, where it is may not.
+            Door::Own(NeededConnection {
+                cidrs: cidrs(network, vpc)?,
+                ..deployed
+            })
+        } else if let Some(connection) = there(seen, vpc, way)? {
+            Door::There(connection)
+        } else {
+            Door::Own(needed(seen, network, vpc, way)?)
         };
         let ids: Vec<&str> = match &door {
             Door::There(connection) => connection.subnets.iter().map(String::as_str).collect(),
@@ -256,10 +315,17 @@ impl<'a> Ground<'a> {
             .into_iter()
             .map(|id| find(id).ok_or_else(|| missing(format!("the subnet {id}"))));
         let ends = ends.collect::<Result<Vec<&Subnet>, PlanError>>()?;
+        if ends.is_empty() {
+            return Err(missing(format!("the subnets of the VPC connection of {vpc}")));
+        }
         let servers = cluster.bootstrap_servers.split(',');
-        let ports: BTreeSet<u16> = servers
+        let mut ports: BTreeSet<u16> = servers
             .filter_map(|server| server.rsplit_once(':')?.1.parse().ok())
             .collect();
+        // Of more than three brokers AWS names three: the others may have any of the ports.
+        if seen.brokers.len() > ports.len() {
+            ports.extend([PORTS.0, PORTS.1]);
+        }
         let function_group = seen.settings.security_group.as_ref().map(|group| group.value.as_str());
         let into = match &door {
             Door::There(connection) => into(seen, network, connection, vpc, function_group)?,
@@ -370,11 +436,14 @@ impl<'a> Ground<'a> {
         let proofs: Vec<Proof> = proofs.collect();
         let mut functions = self.seen.functions.iter();
         let deployed = functions.any(|function| function.subnets.contains(&subnet.id));
-        let full = subnet.free_addresses == 0 && !deployed;
+        let end = self.ends.iter().any(|end| end.id == subnet.id);
+        // A connection that is to be made takes one too.
+        let taken = u32::from(end && !self.exists());
+        let full = subnet.free_addresses <= taken && !deployed;
         Candidate {
             subnet,
             deployed,
-            broker: self.ends.iter().any(|end| end.id == subnet.id),
+            broker: end,
             obstacle: obstacle(&proofs).or(full.then_some(Obstacle::Full)),
             takes: Takes::default(),
             proofs,
@@ -436,14 +505,21 @@ impl<'a> Ground<'a> {
         Ok(vec![stack])
     }
 
+    /// Whether the connection is there.
+    fn exists(&self) -> bool {
+        match &self.door {
+            Door::There(_) => true,
+            Door::Own(needed) => connection_of(
+                self.seen.network_stack(self.vpc),
+                &needed.cluster,
+                &needed.authentication,
+            )
+            .is_some(),
+        }
+    }
+
     fn connection(&self, cluster: &PlannedCluster) -> PlannedConnection {
-        let (exists, own) = match &self.door {
-            Door::There(_) => (true, false),
-            Door::Own(_) => {
-                let live = live(self.seen, self.vpc, word(cluster.authentication));
-                (live.is_ok_and(|mut live| live.next().is_some()), true)
-            }
-        };
+        let (exists, own) = (self.exists(), matches!(self.door, Door::Own(_)));
         PlannedConnection {
             vpc: self.vpc.to_owned(),
             authentication: word(cluster.authentication),
@@ -459,7 +535,10 @@ impl<'a> Ground<'a> {
         let reason = match &self.seen.settings.private_connectivity {
             Some(setting) => why(setting, ""),
             None if is_deployed(self.seen) => "the functions come in by it already".to_owned(),
-            None => "no route joins the two VPCs".to_owned(),
+            None if is_only_way(self.seen) => {
+                "the addresses of the two VPCs overlap, so that no route joins them".to_owned()
+            }
+            None => "it leads there, and nothing else that is there does".to_owned(),
         };
         let ends: Vec<String> = self
             .ends
@@ -468,41 +547,58 @@ impl<'a> Ground<'a> {
             .collect();
         let ends = ends.join(", ");
         let (first, last) = PORTS;
-        match (&self.door, self.into) {
-            (Door::There(connection), into) => {
-                notes.decide(
-                    "way",
-                    format!(
-                        "the cluster's private connectivity, by the VPC connection {} in {ends}",
-                        connection.arn
-                    ),
-                    format!("{reason}; it is somebody else's: it is used, and stays when the stack goes"),
-                );
-                let rules = match into {
-                    Some(group) => format!("into {}, from the function's group: ports {first}-{last}", group.id),
-                    None => "nothing: rules that are there let the function in".to_owned(),
-                };
-                notes.decide(
-                    "rules",
-                    rules,
-                    "brokers have ports of their own there; what k2m adds goes when the stack goes",
-                );
-            }
-            (Door::Own(_), _) => {
-                notes.decide(
-                    "way",
-                    format!("the cluster's private connectivity, by a VPC connection of k2m's own in {ends}"),
-                    format!(
-                        "{reason}; all stacks of k2m in {} that need it share it, and it goes with the last of them",
-                        self.vpc
-                    ),
-                );
-                notes.decide(
-                    "rules",
-                    format!("out of the function's group to these subnets, and into the connection's from all of {}: ports {first}-{last}", self.vpc),
-                    "brokers have ports of their own there, and whom they let in they decide themselves",
-                );
-            }
+        let whose = match &self.door {
+            Door::There(connection) => (
+                format!("the VPC connection {} in {ends}", connection.arn),
+                "it is somebody else's: it is used, and stays when the stack goes".to_owned(),
+            ),
+            Door::Own(_) => (
+                format!("a VPC connection of k2m's own in {ends}"),
+                format!(
+                    "all stacks of k2m in {} that need it share it, and it goes with the last of them",
+                    self.vpc
+                ),
+            ),
+        };
+        notes.decide(
+            "way",
+            format!("the cluster's private connectivity, by {}", whose.0),
+            format!("{reason}; {}", whose.1),
+        );
+        if let Some(own) = self.function_group {
+            notes.decide(
+                "function's group",
+                own,
+                "it was named: it is used as it is, and stays when the stack goes",
+            );
+        } else {
+            let to = match self.into {
+                Some(group) => group.id.clone(),
+                None => "these subnets".to_owned(),
+            };
+            notes.decide(
+                "rules",
+                format!("out of the function's group to {to}: ports {first}-{last}"),
+                "the function's group is the stack's own; by private connectivity brokers have ports of their own",
+            );
+        }
+        let (into, reason) = match (&self.door, self.into) {
+            (Door::There(_), Some(group)) => (
+                format!("into {}, from the function's group: ports {first}-{last}", group.id),
+                "it goes when the stack goes",
+            ),
+            (Door::There(_), None) => (
+                "nothing: rules that are there let the function in".to_owned(),
+                "they are used, and stay when the stack goes",
+            ),
+            (Door::Own(_), _) => (
+                format!("into its group, from all of {}: ports {first}-{last}", self.vpc),
+                "stacks share it, and whom brokers let in they decide themselves",
+            ),
+        };
+        notes.decide("rules of the connection", into, reason);
+        if let Some(group) = self.into {
+            warn_of_quota(&group.id, inbound(group), 1, notes);
         }
     }
 }
@@ -511,30 +607,25 @@ fn subnets(network: &Network) -> &[Subnet] {
     network.subnets.found().map_or(&[][..], Vec::as_slice)
 }
 
-/// VPC connections of this VPC for this way of authentication that are not over.
-fn live<'a>(seen: &'a Seen, vpc: &'a str, way: &'a str) -> Result<impl Iterator<Item = &'a VpcConnection>, PlanError> {
-    let known = match &seen.msk()?.vpc_connections {
-        Some(Fact::Found { value }) => value.as_slice(),
-        Some(Fact::Unreadable(reason)) => {
-            return Err(PlanError::Blind(vec![(
-                "cluster.vpcConnections".to_owned(),
-                reason.clone(),
-            )]));
-        }
-        Some(Fact::Absent) | None => {
-            return Err(PlanError::Missing {
-                what: "the VPC connections of the cluster".to_owned(),
-            });
-        }
-    };
-    let fits = move |one: &&VpcConnection| one.vpc == vpc && one.authentication == way && !is_over(one);
-    Ok(known.iter().filter(fits))
+/// VPC connections to the cluster.
+fn known<'a>(seen: &Seen<'a>) -> Result<&'a [VpcConnection], PlanError> {
+    match &seen.msk()?.vpc_connections {
+        Some(Fact::Found { value }) => Ok(value),
+        Some(Fact::Unreadable(reason)) => Err(PlanError::Blind(vec![(
+            "cluster.vpcConnections".to_owned(),
+            reason.clone(),
+        )])),
+        Some(Fact::Absent) | None => Err(PlanError::Missing {
+            what: "the VPC connections of the cluster".to_owned(),
+        }),
+    }
 }
 
-/// Somebody else's connection, which has to be available.
-fn there<'a>(seen: &'a Seen, vpc: &'a str, way: &'a str) -> Result<Option<&'a VpcConnection>, PlanError> {
-    let mut live = live(seen, vpc, way)?.filter(|one| !of_network_stack(&one.owner, &[vpc]));
-    let Some(connection) = live.next() else {
+/// Somebody else's connection from this VPC for this way of authentication, which has to be available; of several the first that is.
+fn there<'a>(seen: &Seen<'a>, vpc: &str, way: &str) -> Result<Option<&'a VpcConnection>, PlanError> {
+    let fits = |one: &&VpcConnection| one.vpc == vpc && one.authentication == way && !is_over(one);
+    let all = known(seen)?.iter().filter(fits);
+    let Some(connection) = all.min_by_key(|one| one.state != "AVAILABLE") else {
         return Ok(None);
     };
     if connection.state == "AVAILABLE" {
@@ -547,24 +638,41 @@ fn there<'a>(seen: &'a Seen, vpc: &'a str, way: &'a str) -> Result<Option<&'a Vp
     Err(not(seen, reason))
 }
 
-/// The network stack's own connection: as it is deployed, since it can't be changed, else with a subnet in each of the brokers' zones.
-fn needed(seen: &Seen, network: &Network, vpc: &str, way: &'static str) -> Result<NeededConnection, PlanError> {
-    if let Some(deployed) = connection_of(seen.network_stack(vpc), &seen.msk()?.arn, way) {
-        if live(seen, vpc, way)?.next().is_none() {
-            let what = format!("the VPC connection of {vpc}");
-            let place = (seen.settings.home.region.as_str(), vpc);
-            NetworkStack::refuse_gone(seen.network_stack(vpc), place, &what, |needs| {
-                needs.connections.contains(&deployed)
-            })?;
-        }
-        return Ok(deployed);
+/// Refuses the network stack's own connection where it isn't there, or carries nothing.
+fn refuse_unfit(seen: &Seen, deployed: &NeededConnection, vpc: &str, way: &str) -> Result<(), PlanError> {
+    let known = known(seen)?.iter();
+    let own = known.filter(|one| one.vpc == vpc && one.authentication == way && of_network_stack(&one.owner, &[vpc]));
+    let Some(connection) = own.min_by_key(|one| is_over(one)) else {
+        let what = format!("the VPC connection of {vpc}");
+        let place = (seen.settings.home.region.as_str(), vpc);
+        return NetworkStack::refuse_gone(seen.network_stack(vpc), place, &what, |needs| {
+            let mut connections = needs.connections.iter();
+            connections.any(|one| (&one.cluster, &one.authentication) == (&deployed.cluster, &deployed.authentication))
+        });
+    };
+    if connection.state == "AVAILABLE" {
+        return Ok(());
     }
+    let reason = format!(
+        "the VPC connection {}, of the network stack of {vpc}, is {}, and has to be AVAILABLE: wait, or see why in the console of MSK, under managed VPC connections",
+        connection.arn, connection.state
+    );
+    Err(not(seen, reason))
+}
+
+/// The VPC's IPv4 CIDR blocks.
+fn cidrs(network: &Network, vpc: &str) -> Result<BTreeSet<String>, PlanError> {
     let vpcs = network.vpcs.found().map_or(&[][..], Vec::as_slice);
     let known = vpcs.iter().find(|known| known.id == vpc);
     let cidrs = known.map(|known| known.cidrs.iter().cloned().collect());
-    let cidrs: BTreeSet<String> = cidrs.ok_or_else(|| PlanError::Missing {
+    cidrs.ok_or_else(|| PlanError::Missing {
         what: format!("the VPC {vpc}"),
-    })?;
+    })
+}
+
+/// A connection that the network stack is to make: with a subnet in each of the brokers' zones.
+fn needed(seen: &Seen, network: &Network, vpc: &str, way: &'static str) -> Result<NeededConnection, PlanError> {
+    let cidrs = cidrs(network, vpc)?;
     let brokers = broker_subnets(seen)?;
     let zones: BTreeSet<&str> = brokers.iter().map(|subnet| subnet.zone.as_str()).collect();
     let named = seen.settings.subnets.as_ref().map_or(&[][..], |setting| &setting.value);
@@ -685,16 +793,26 @@ fn into<'a>(
             RulePeer::Group(id) => function_group == Some(id.as_str()),
             RulePeer::PrefixList(_) => false,
         };
-        whom && lets_tcp_in(rule, PORTS) && rule.owner != Owner::ThisStack
+        whom && lets_tcp_in(rule, PORTS) && rule.owner == Owner::Foreign
     };
     if own.iter().flat_map(|group| &group.rules).any(lets_in) {
         return Ok(None);
     }
-    let first = own.first().copied();
-    first.map(Some).ok_or_else(|| PlanError::Missing {
+    let own_rule = |group: &&SecurityGroup| {
+        let mut rules = group.rules.iter();
+        rules.any(|rule| !rule.egress && rule.owner == Owner::ThisStack)
+    };
+    let deployed = own.iter().copied().find(own_rule);
+    let roomy = own.iter().copied().find(|group| inbound(group) < RULES_PER_GROUP);
+    let chosen = deployed.or(roomy).or(own.first().copied());
+    let chosen = chosen.ok_or_else(|| PlanError::Missing {
         what: format!(
             "the security groups of the VPC connection ({})",
             connection.security_groups.join(", ")
         ),
-    })
+    })?;
+    if let Some(named) = &seen.settings.security_group {
+        refuse_rule_of_other(named, chosen)?;
+    }
+    Ok(Some(chosen))
 }

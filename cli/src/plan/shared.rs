@@ -417,8 +417,9 @@ impl NetworkStack {
                 ..
             } = needed;
             let id = format!("Connection{}", short_hash(&format!("{cluster}|{authentication}")));
-            // It can't be changed, so a second user takes the first one's as it is.
-            connections.entry(id).or_insert_with(|| needed.clone());
+            // It can't be changed, so a second user takes the first one's as it is; its group lets all in.
+            let connection = connections.entry(id).or_insert_with(|| needed.clone());
+            connection.cidrs.extend(needed.cidrs.iter().cloned());
         }
         NetworkResources {
             connections,

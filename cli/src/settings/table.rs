@@ -220,7 +220,7 @@ settings! {
         "that of the functions; it is used as it is, and gets no rule", parse::security_group;
     PUBLIC_ACCESS = public_access: Word<bool>, Is("false"), "`true`, `false`",
         "whether functions are in no VPC and reach the brokers over the internet, where the cluster has public access", boolean;
-    PRIVATE_CONNECTIVITY = private_connectivity: Word<bool>, Follows("where nothing else leads there"), "`true`, `false`",
+    PRIVATE_CONNECTIVITY = private_connectivity: Word<bool>, Follows("where nothing else can lead there, or a VPC connection does"), "`true`, `false`",
         "whether the cluster is reached by its multi-VPC private connectivity, through a VPC connection that AWS charges for", boolean;
     SECRETS_ENDPOINT = secrets_endpoint: Word<bool>, Follows("asked"), "`true`, `false`",
         "whether an interface endpoint for Secrets Manager, which AWS charges for, is made where functions need a secret and nothing leads there", boolean;

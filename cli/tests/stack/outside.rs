@@ -16,7 +16,6 @@ fn a_data_centre_behind_a_gateway_and_back_to_an_empty_account() {
     let kafka = account.kafka.as_ref().unwrap();
     // By a name that the VPC is taken to resolve into the data centre; here it leads to Kafka.
     let servers = kafka.bootstrap_servers().replace("127.0.0.1", "localhost");
-    kafka.create_topic("orders", 3, 1, &[]).unwrap();
     let before = account.ask(&["networks"]);
     let on = |command: &'static str, more: &[&'static str]| -> Vec<&str> {
         let ends = [
@@ -50,8 +49,16 @@ fn a_data_centre_behind_a_gateway_and_back_to_an_empty_account() {
     );
     assert_eq!(remains(&account), json!({}));
 
-    // Of the VPCs that there are one leads to the brokers.
-    let deployed = account.json(&on("deploy", &["--yes", "--authentication", "plaintext"]), 0);
+    // Of the VPCs that there are one leads to the brokers. The topic, which nothing of AWS can make there, the function makes.
+    let first = [
+        "--yes",
+        "--authentication",
+        "plaintext",
+        "--create-topic",
+        "--topic-replication-factor",
+        "1",
+    ];
+    let deployed = account.json(&on("deploy", &first), 0);
     assert_eq!(deployed["status"], "created", "{deployed:#}");
     assert!(no_networks(&deployed), "{deployed:#}");
     account.ask(&["put", "orders", "0", "1000"]);

@@ -148,31 +148,6 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// AWS takes one rule for a group in a group: where another stack of k2m has it, this one can't, and could not rely on that one.
-    pub(super) fn refuse_rule_of_other(&self, settings: &Settings, way: &Way) -> Result<(), PlanError> {
-        let Some(setting) = settings.security_group.as_ref().filter(|_| self.ingress_by_group(way)) else {
-            return Ok(());
-        };
-        let other = self
-            .cluster_group
-            .rules
-            .iter()
-            .find_map(|rule| match (&rule.owner, &rule.peer) {
-                (Owner::K2mStack(stack), RulePeer::Group(group)) if *group == setting.value && !rule.egress => {
-                    Some(stack)
-                }
-                _ => None,
-            });
-        other.map_or(Ok(()), |stack| {
-            Err(PlanError::RuleOfOther {
-                group: setting.value.clone(),
-                by: setting.source.clone(),
-                cluster_group: self.cluster_group.id.clone(),
-                stack: stack.clone(),
-            })
-        })
-    }
-
     /// Whether the stack gives the cluster's group a rule that names the functions' group: not where somebody else's does it.
     pub(super) fn ingress_by_group(&self, way: &Way) -> bool {
         let named = |id: &str| {

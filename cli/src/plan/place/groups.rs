@@ -6,7 +6,7 @@ use crate::network::Change;
 use crate::plan::error::PlanError;
 use crate::plan::notes::Notes;
 use crate::plan::seen::Seen;
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings};
 
 /// AWS's default quota of inbound rules per security group, and of outbound ones.
 pub(in crate::plan) const RULES_PER_GROUP: usize = 60;
@@ -65,7 +65,7 @@ pub(in crate::plan) fn inbound_rule(group: &str, cidr: &str, ports: (u16, u16)) 
 }
 
 /// Inbound rules that are not this stack's.
-pub(super) fn inbound(group: &SecurityGroup) -> usize {
+pub(in crate::plan) fn inbound(group: &SecurityGroup) -> usize {
     let rules = group.rules.iter();
     rules
         .filter(|rule| !rule.egress && rule.owner != Owner::ThisStack)
@@ -83,5 +83,30 @@ pub(super) fn ports(settings: &Settings, port: u16, notes: &mut Notes) -> (u16, 
             "all_broker_ports is for {first}-{last}, which the brokers' port {port} is not among: the rules are for {port} alone"
         ));
         (port, port)
+    }
+}
+
+/// AWS takes one rule for a group in a group: where another stack of k2m has it, this one can't, and could not rely on that one.
+pub(in crate::plan) fn refuse_rule_of_other(named: &Setting<String>, into: &SecurityGroup) -> Result<(), PlanError> {
+    let other = into.rules.iter().find_map(|rule| match (&rule.owner, &rule.peer) {
+        (Owner::K2mStack(stack), RulePeer::Group(group)) if *group == named.value && !rule.egress => Some(stack),
+        _ => None,
+    });
+    other.map_or(Ok(()), |stack| {
+        Err(PlanError::RuleOfOther {
+            group: named.value.clone(),
+            by: named.source.clone(),
+            cluster_group: into.id.clone(),
+            stack: stack.clone(),
+        })
+    })
+}
+
+/// Warns where a group has no room for rules that are added.
+pub(in crate::plan) fn warn_of_quota(group: &str, inbound: usize, added: usize, notes: &mut Notes) {
+    if inbound + added > RULES_PER_GROUP {
+        notes.warn(format!(
+            "{group} has {inbound} inbound rules, and AWS's default quota is {RULES_PER_GROUP}: what is added ({added}) may be too many",
+        ));
     }
 }

@@ -7,7 +7,9 @@ mod told;
 mod vpc;
 
 pub(super) use ground::FUNCTION_GROUP;
-pub(super) use groups::{RULES_PER_GROUP, broker_groups, cluster_group, inbound_rule};
+pub(super) use groups::{
+    RULES_PER_GROUP, broker_groups, cluster_group, inbound, inbound_rule, refuse_rule_of_other, warn_of_quota,
+};
 pub(super) use subnets::{Candidate, MOST_SUBNETS, by_plan, by_user, listed, obstacle, warn_of_room, warn_of_zones};
 pub(super) use told::beyond;
 pub(super) use vpc::{broker_subnets, function_vpcs, named_vpc, shown, vpc, with_group};
@@ -75,18 +77,14 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     let vpcs = with_group(settings, seen, region, vpcs)?;
     let mut all: Vec<(Tried, Vec<String>)> = Vec::new();
     let mut dead_ends = Vec::new();
-    let otherwise = if private::could_be(seen) {
-        ", or switch on the cluster's multi-VPC private connectivity (`aws kafka update-connectivity`), which leads there whatever the addresses"
-    } else {
-        ""
-    };
+    let otherwise = private::hint(seen);
     for vpc in &vpcs {
         let ends = ground.ends(region, vpc, &settings.home.account)?;
         sighted(&ends)?;
         let (ways, reasons) = ways(
             &ends,
             settings.peering.as_ref().map(|peering| peering.value.as_str()),
-            otherwise,
+            &otherwise,
         );
         // With several VPCs to choose from, none is joined to the brokers' that isn't yet: which one, the user has to say.
         let ways = ways.into_iter().filter(|way| vpcs.len() == 1 || !makes_peering(way));
@@ -135,7 +133,13 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     };
     warn_of_zones(&chosen, &candidates, notes);
     warn_of_room(&chosen, notes);
-    ground.refuse_rule_of_other(settings, &way)?;
+    if let Some(named) = settings
+        .security_group
+        .as_ref()
+        .filter(|_| ground.ingress_by_group(&way))
+    {
+        refuse_rule_of_other(named, ground.cluster_group)?;
+    }
     let network_stacks = network_stacks(settings, &ground, &ends, &chosen)?;
     told::path(&way, &ends, &chosen, &network_stacks, settings, notes);
     told::rules(&ground, &way, &ends, &chosen, notes);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ground::Ground;
-use super::groups::{RULES_PER_GROUP, inbound};
+use super::groups::{inbound, warn_of_quota};
 use super::subnets::Candidate;
 use crate::facts::Owner;
 use crate::facts::network::RulePeer;
@@ -158,11 +158,7 @@ pub(super) fn rules(ground: &Ground, way: &Way, ends: &Ends, chosen: &[&Candidat
         !rule.egress && known && ends.ours(&rule.owner) && rule.owner != Owner::ThisStack
     });
     inbound -= there.count();
-    if inbound + new > RULES_PER_GROUP {
-        notes.warn(format!(
-            "{group} has {inbound} inbound rules, and AWS's default quota is {RULES_PER_GROUP}: what is added ({new}) may be too many",
-        ));
-    }
+    warn_of_quota(group, inbound, new, notes);
 }
 
 /// Says what is taken on trust: what lies behind a gateway.

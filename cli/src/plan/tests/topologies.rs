@@ -201,6 +201,17 @@ fn put(facts: &mut Facts, plan: &Plan, stack: &NetworkStack) {
     facts.network_stacks.insert(stack.stack.clone(), made);
 }
 
+/// The cluster has private connectivity as well.
+fn privately_too(facts: &mut Facts) {
+    let cluster = super::cluster(facts);
+    cluster.private_connectivity.iam = true;
+    cluster.vpc_connections = Some(Fact::Found { value: Vec::new() });
+    let brokers = "b-1.iam.events:14001,b-2.iam.events:14002".to_owned();
+    cluster
+        .bootstrap_brokers
+        .insert("VpcConnectivitySaslIam".to_owned(), brokers);
+}
+
 /// Somebody else's VPC connection from the functions' VPC, with a group that lets in what these rules say.
 fn connect(facts: &mut Facts, state: &str, rules: Vec<Rule>) {
     group(facts, "sg-0d0d0d0d0d0d0d0d0", VPC, rules);
@@ -556,6 +567,120 @@ const ROWS: &[Row] = &[
             s.security_group = Some(chosen("sg-1".to_owned()));
         },
     ),
+    (
+        "of two VPC connections the one that is available",
+        "private-connectivity",
+        |_, f| {
+            connect(f, "CREATING", vec![]);
+            let connections = found(super::cluster(f).vpc_connections.as_mut().unwrap());
+            let mut second = connections[0].clone();
+            second.arn.push('2');
+            second.state = "AVAILABLE".to_owned();
+            connections.push(second);
+        },
+    ),
+    ("a VPC connection in no subnet", "private-connectivity", |_, f| {
+        connect(f, "AVAILABLE", vec![]);
+        found(super::cluster(f).vpc_connections.as_mut().unwrap())[0]
+            .subnets
+            .clear();
+    }),
+    (
+        "another stack of k2m lets the named group in",
+        "private-connectivity",
+        |s, f| {
+            let mut rule = foreign("sgr-other", false, RulePeer::Group("sg-1".to_owned()));
+            rule.ports = Some((14001, 14100));
+            rule.owner = Owner::K2mStack("k2m-other".to_owned());
+            connect(f, "AVAILABLE", vec![rule]);
+            let mut out = foreign("sgr-out", true, RulePeer::Cidr("10.0.0.0/8".to_owned()));
+            out.ports = None;
+            group(f, "sg-1", VPC, vec![out]);
+            s.security_group = Some(chosen("sg-1".to_owned()));
+        },
+    ),
+    (
+        "a named group, and k2m's own VPC connection",
+        "private-connectivity",
+        |s, f| {
+            let mut out = foreign("sgr-out", true, RulePeer::Cidr("10.0.0.0/8".to_owned()));
+            out.ports = Some((14001, 14100));
+            group(f, "sg-1", VPC, vec![out]);
+            s.security_group = Some(chosen("sg-1".to_owned()));
+        },
+    ),
+    (
+        "six brokers, and a named group that lets out to three",
+        "private-connectivity",
+        |s, f| {
+            let brokers = found(&mut f.brokers);
+            for id in 4..=6 {
+                let mut more = brokers[0].clone();
+                more.id = id;
+                brokers.push(more);
+            }
+            let mut out = foreign("sgr-out", true, RulePeer::Cidr("10.0.0.0/8".to_owned()));
+            out.ports = Some((14001, 14003));
+            group(f, "sg-1", VPC, vec![out]);
+            s.security_group = Some(chosen("sg-1".to_owned()));
+        },
+    ),
+    ("one address left in each subnet", "private-connectivity", |_, f| {
+        for subnet in found(&mut super::network(f).subnets) {
+            subnet.free_addresses = 1;
+        }
+    }),
+    (
+        "a group of somebody else's that is full",
+        "private-connectivity",
+        |_, f| {
+            let rules = (0..60).map(|n| foreign(&format!("sgr-{n}"), false, RulePeer::Cidr(format!("192.0.2.{n}/32"))));
+            connect(f, "AVAILABLE", rules.collect());
+        },
+    ),
+    (
+        "private connectivity for TLS alone, over IAM",
+        "private-connectivity",
+        |s, f| {
+            super::cluster(f).private_connectivity.iam = false;
+            super::cluster(f).private_connectivity.tls = true;
+            s.authentication = Some(chosen(Authentication::Iam));
+        },
+    ),
+    (
+        "private connectivity for a way that the cluster does not take",
+        "private-connectivity",
+        |s, f| {
+            super::cluster(f).private_connectivity.iam = false;
+            super::cluster(f).private_connectivity.tls = true;
+            s.private_connectivity = Some(chosen(true));
+        },
+    ),
+    (
+        "a peering connection, and a network ACL in the way",
+        "peered-vpc",
+        |_, f| {
+            privately_too(f);
+            for acl in found(&mut super::network(f).network_acls) {
+                acl.entries.retain(|entry| entry.cidr != "10.30.0.0/16");
+            }
+        },
+    ),
+    (
+        "a route that nobody could read, and private connectivity",
+        "peered-vpc",
+        |_, f| {
+            privately_too(f);
+            for table in found(&mut super::network(f).route_tables) {
+                for route in &mut table.routes {
+                    if route.target.starts_with("pcx-") {
+                        "pl-0a1b2c3d4e5f60718".clone_into(&mut route.destination);
+                    }
+                }
+            }
+            super::network(f).prefix_lists = denied("ec2:GetManagedPrefixListEntries");
+        },
+    ),
     ("two replicas on Express brokers", "express", |s, _| {
         s.pipelines[0].topic_replication_factor = Some(chosen(2));
     }),
@@ -825,4 +950,66 @@ fn what_a_network_stack_made_and_somebody_deleted_is_not_taken_for_there() {
         assert!(error.to_string().contains(region), "{error}");
     }
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_is_deployed_stays_by_its_door() {
+    // By k2m's own VPC connection, though somebody else's appears beside it, in whatever state.
+    let (settings, facts) = example("private-connectivity");
+    let first = plan(&settings, &facts).unwrap();
+    for state in ["AVAILABLE", "INACTIVE"] {
+        let mut seen = deployed(&first, &facts);
+        let own = found(super::cluster(&mut seen).vpc_connections.as_mut().unwrap()).clone();
+        connect(&mut seen, state, vec![]);
+        found(super::cluster(&mut seen).vpc_connections.as_mut().unwrap()).extend(own);
+        let second = plan(&settings, &seen).unwrap_or_else(|error| panic!("{state}: {error}"));
+        assert_eq!(first.network, second.network, "{state}");
+        assert_eq!(first.network_stacks, second.network_stacks, "{state}");
+    }
+    // It may be moved into the brokers' own VPC, which takes none.
+    let mut seen = deployed(&first, &facts);
+    let mut moved = settings.clone();
+    moved.vpc = Some(chosen("vpc-0a1b2c3d4e5f60718".to_owned()));
+    let inside = plan(&moved, &seen).unwrap();
+    assert_eq!((inside.cluster.port, inside.connection.is_none()), (9098, true));
+    // Its own connection has to carry packets, and is not taken for deleted where it failed.
+    found(super::cluster(&mut seen).vpc_connections.as_mut().unwrap())[0].state = "FAILED".to_owned();
+    let error = plan(&settings, &seen).unwrap_err().to_string();
+    assert!(error.contains("is FAILED, and has to be AVAILABLE"), "{error}");
+    // By a peering connection, whatever is in its way: that is said, and nothing moved.
+    let (settings, mut facts) = example("peered-vpc");
+    let first = plan(&settings, &facts).unwrap();
+    privately_too(&mut facts);
+    connect(&mut facts, "AVAILABLE", vec![]);
+    let mut seen = deployed(&first, &facts);
+    assert_eq!(plan(&settings, &seen).unwrap().network, first.network);
+    for acl in found(&mut super::network(&mut seen).network_acls) {
+        acl.entries.retain(|entry| entry.cidr != "10.30.0.0/16");
+    }
+    let error = plan(&settings, &seen).unwrap_err().to_string();
+    assert!(error.contains("network ACL") && error.contains("9098"), "{error}");
+}
+
+#[test]
+fn the_group_of_a_deployed_connection_lets_new_blocks_of_its_vpc_in() {
+    let (settings, facts) = example("private-connectivity");
+    let first = plan(&settings, &facts).unwrap();
+    let mut seen = deployed(&first, &facts);
+    let vpcs = found(&mut super::network(&mut seen).vpcs);
+    let vpc = vpcs.iter_mut().find(|vpc| vpc.id == VPC).unwrap();
+    vpc.cidrs.push("100.64.0.0/16".to_owned());
+    let second = plan(&settings, &seen).unwrap();
+    let (before, after) = (
+        first.network_stacks[0].resources(),
+        second.network_stacks[0].resources(),
+    );
+    let (before, after) = (
+        before.connections.values().next().unwrap(),
+        after.connections.values().next().unwrap(),
+    );
+    assert_eq!(before.subnets, after.subnets);
+    assert_eq!(
+        after.cidrs.iter().collect::<Vec<_>>(),
+        ["10.20.0.0/16", "100.64.0.0/16"]
+    );
 }
