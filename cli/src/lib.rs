@@ -1,5 +1,6 @@
 //! k2m moves Kinesis data streams into Kafka topics on Amazon MSK through AWS Lambda. This is the library of its command line.
 
+mod addresses;
 pub mod args;
 pub mod arn;
 pub mod aws;

@@ -474,6 +474,9 @@ impl<'a> Case<'a> {
         fn flag<T>(setting: &Setting<T>) -> bool {
             matches!(setting.source, Source::Flag(_))
         }
+        fn word(on: bool) -> &'static str {
+            if on { "true" } else { "false" }
+        }
         let (settings, pipeline) = (self.settings, self.pipeline);
         if settings.pipelines.len() > 1 {
             return self.deploy_several(more);
@@ -503,6 +506,11 @@ impl<'a> Case<'a> {
             (!heard(&pipeline.stream), "--stream", pipeline.stream.value.as_str()),
             (!kafka_heard, kafka_flag, kafka_value.as_str()),
             (!blocks.is_empty(), "--broker-cidrs", blocks.as_str()),
+            (
+                flag(&settings.public_access),
+                "--public-access",
+                word(settings.public_access.value),
+            ),
             (flag(&pipeline.topic), "--topic", pipeline.topic.value.as_str()),
             (flag(&settings.stack), "--stack", settings.stack.value.as_str()),
             (
@@ -521,11 +529,7 @@ impl<'a> Case<'a> {
             (
                 flag(&pipeline.payload.strict_order),
                 "--strict-order",
-                if pipeline.payload.strict_order.value {
-                    "true"
-                } else {
-                    "false"
-                },
+                word(pipeline.payload.strict_order.value),
             ),
         ];
         let found = !heard(&pipeline.stream) && !kafka_heard;

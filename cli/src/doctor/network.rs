@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{Case, NOT_MSK, Outcome, Server, given, probe};
-use crate::facts::server::places;
+use crate::facts::server::{MOST_PLACES, NoPlace, places};
 use crate::facts::{Fact, Function};
 use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove, prove_block};
 use crate::plan::private::{is_over, is_port, rank, word};
@@ -104,15 +104,29 @@ fn outside(case: &Case<'_>, function: &Function) -> Outcome {
     let blocks = case.settings.broker_cidrs.as_ref();
     let places = match places(&case.facts.servers, blocks.map(|blocks| blocks.value.as_slice())) {
         Ok(places) => places,
-        Err(unknown) => {
-            let unknown = unknown.into_iter().map(|server| match &server.addresses {
-                Fact::Unreadable(why) => format!("{}: {}", server.text(), why.message),
-                Fact::Absent | Fact::Found { .. } => format!("{}: it has no IPv4 address", server.text()),
-            });
+        Err(why) => {
+            let why = match why {
+                NoPlace::Unknown(servers) => joined(servers.into_iter().map(|server| match &server.addresses {
+                    Fact::Unreadable(why) => format!("{}: {}", server.text(), why.message),
+                    Fact::Absent | Fact::Found { .. } => format!("{}: it has no IPv4 address", server.text()),
+                })),
+                NoPlace::NoBroker {
+                    server,
+                    address,
+                    reason,
+                } => format!(
+                    "{}: it leads to {address} here, where no function finds a broker: {reason}",
+                    server.text()
+                ),
+                NoPlace::TooMany(count) => {
+                    format!(
+                        "they seem to be at {count} places, and no function can have rules for more than {MOST_PLACES}"
+                    )
+                }
+            };
             return Outcome::Unknown {
                 why: format!(
-                    "this machine doesn't know where the brokers are ({}): give the blocks that they are in, with --broker-cidrs",
-                    joined(unknown)
+                    "this machine doesn't know where the brokers are ({why}): give the blocks that they are in, with --broker-cidrs"
                 ),
                 missing_action: None,
             };

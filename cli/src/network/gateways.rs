@@ -10,6 +10,7 @@ use super::refusal::{Link, Refusal, VpcIn};
 use super::routes::{self, Lead, Leg};
 use super::unknown::{Beyond, GatewayKind, Unknown};
 use super::view::{Placed, Table, View, ViewedPeering};
+use crate::addresses::is_public;
 use crate::facts::network::{Peering, Route, Subnet};
 
 /// Packets on their way out of a subnet.
@@ -322,19 +323,4 @@ fn described(peering: &Peering, planned: bool) -> String {
 
 fn is_default(route: &Route) -> bool {
     route.destination == "0.0.0.0/0"
-}
-
-/// Whether the internet knows all addresses of the block.
-fn is_public(net: Ipv4Net) -> bool {
-    let shared = Ipv4Net::new_assert(std::net::Ipv4Addr::new(100, 64, 0, 0), 10);
-    let private = [
-        Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 0, 0, 0), 8),
-        Ipv4Net::new_assert(std::net::Ipv4Addr::new(172, 16, 0, 0), 12),
-        Ipv4Net::new_assert(std::net::Ipv4Addr::new(192, 168, 0, 0), 16),
-        Ipv4Net::new_assert(std::net::Ipv4Addr::new(169, 254, 0, 0), 16),
-        shared,
-    ];
-    private
-        .iter()
-        .all(|block| !block.contains(&net) && !net.contains(block))
 }

@@ -9,7 +9,8 @@ use crate::facts::{Fact, Facts, Owner, Stack, stream_name};
 use crate::network::{Hop, INTERNET, Outcome, Proof, Verdict};
 use crate::plan::shared::{Needs, user};
 use crate::plan::{
-    Attempt, Destination, Obstacle, Pipeline, Plan, PlanError, PlannedConnection, PlannedNetwork, PlannedPeer, stands,
+    Attempt, Destination, Obstacle, Pipeline, Plan, PlanError, PlannedConnection, PlannedNetwork, PlannedPeer,
+    doubtful, listed_ports, none_leads, stands, which,
 };
 use crate::settings::{PipelineSettings, Settings};
 
@@ -305,7 +306,7 @@ impl Scene {
         let cluster = settings.cluster().map(|cluster| cluster.value.as_str());
         let (mark, summary, stages) = match error {
             PlanError::Subnets {
-                port,
+                ports,
                 vpc,
                 obstacles,
                 attempt: Some(attempt),
@@ -329,14 +330,18 @@ impl Scene {
                     connection: connection.as_ref(),
                     proofs,
                     obstacles,
-                    port: *port,
+                    port: ports.first().copied().unwrap_or_default(),
                 };
                 let (mark, summary) = if unknown && !obstacles.is_empty() {
                     (Mark::Unknown, "unknown, so there is no plan")
                 } else {
                     (Mark::Broken, "broken, so there is no plan")
                 };
-                let summary = format!("{summary}: from {} to the brokers on port {port}", clean(vpc));
+                let summary = format!(
+                    "{summary}: from {} to the brokers on {}",
+                    clean(vpc),
+                    listed_ports(ports)
+                );
                 (mark, summary, path.stages(&flows, cluster, None))
             }
             PlanError::NoWay {
@@ -349,20 +354,7 @@ impl Scene {
                 format!("broken, so there is no plan: no way leads to {}", clean(cluster_vpc)),
                 world.apart(&flows, vpcs, cluster_vpc, cluster, reasons),
             ),
-            PlanError::WhichVpc { region, vpcs } => (
-                Mark::Broken,
-                format!(
-                    "broken, so there is no plan: not one VPC alone in {} leads to the brokers",
-                    clean(region)
-                ),
-                world.apart(
-                    &flows,
-                    vpcs,
-                    "",
-                    cluster,
-                    &["name the VPC that leads there with --vpc (or `vpc` in k2m.yaml)".to_owned()],
-                ),
-            ),
+            PlanError::WhichVpc { .. } | PlanError::NoVpcLeads { .. } => world.no_one_vpc(error, &flows)?,
             PlanError::ChooseVpc {
                 region,
                 cluster_vpc,
@@ -649,6 +641,43 @@ impl<'a> World<'a> {
         }
         cluster.rows = some(rows, "brokers");
         cluster
+    }
+
+    /// Of a Kafka that is not MSK, to which not one VPC alone leads that anybody named: the mark, the summary, and the picture.
+    fn no_one_vpc(&self, error: &PlanError, flows: &[Flow]) -> Option<(Mark, String, Vec<Stage>)> {
+        let names = |vpcs: &[(String, String, Obstacle)]| -> Vec<String> {
+            let each = vpcs.iter();
+            each.map(|(vpc, ..)| vpc.clone()).collect()
+        };
+        let (mark, summary, vpcs, reasons) = match error {
+            PlanError::WhichVpc {
+                region,
+                leading,
+                unsure,
+            } => {
+                let mut reasons = which(leading, unsure);
+                reasons.push("name the VPC that leads there with --vpc (or `vpc` in k2m.yaml)".to_owned());
+                let summary = format!(
+                    "broken, so there is no plan: not one VPC alone in {} is known to lead to the brokers",
+                    clean(region)
+                );
+                let vpcs = [leading.clone(), names(unsure)].concat();
+                (Mark::Broken, summary, vpcs, reasons)
+            }
+            PlanError::NoVpcLeads { region, vpcs } => {
+                let region = clean(region);
+                let (mark, summary) = if doubtful(vpcs) {
+                    let what = format!("no VPC in {region} is known to lead to the brokers");
+                    (Mark::Unknown, format!("unknown, so there is no plan: {what}"))
+                } else {
+                    let what = format!("no VPC in {region} leads to the brokers");
+                    (Mark::Broken, format!("broken, so there is no plan: {what}"))
+                };
+                (mark, summary, names(vpcs), none_leads(vpcs))
+            }
+            _ => return None,
+        };
+        Some((mark, summary, self.apart(flows, &vpcs, "", None, &reasons)))
     }
 
     /// Two VPCs, or more, that nothing joins.

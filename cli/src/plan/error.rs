@@ -1,6 +1,7 @@
 //! Why there is no plan: what stands in the way, by its name, and the next step.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 
 use thiserror::Error;
 
@@ -185,16 +186,56 @@ pub enum PlanError {
         /// Who names the blocks.
         by: Source,
     },
+    /// Where a server's name leads to, no function finds a broker.
+    #[error(
+        "this machine resolves {server} to {address}, where no function finds a broker: {reason}; give the address that it listens at in its network, or, where the function's \
+         VPC resolves it otherwise, the blocks that all brokers are in, with --broker-cidrs (or K2M_BROKER_CIDRS, or `broker_cidrs` in k2m.yaml)"
+    )]
+    NoBroker {
+        /// The server.
+        server: String,
+        /// Its address.
+        address: Ipv4Addr,
+        /// Why not.
+        reason: String,
+    },
+    /// The brokers are at more places than a group can have rules for.
+    #[error(
+        "the brokers are at {count} places (an address or a block, and a port), and AWS takes at most {most} rules for a function's network interface: name fewer servers, or \
+         wider blocks, with --broker-cidrs (or K2M_BROKER_CIDRS, or `broker_cidrs` in k2m.yaml)"
+    )]
+    TooManyPlaces {
+        /// How many.
+        count: usize,
+        /// How many there can be.
+        most: usize,
+    },
     /// Several VPCs could be the function's.
     #[error(
-        "the function has to be in a VPC in {region}, where the stream is, and not one alone of those leads to the brokers: name it with --vpc (or `vpc` in k2m.yaml):{}",
-        list(vpcs)
+        "the function has to be in a VPC in {region}, where the stream is, and of those not one alone is known to lead to the brokers: name it with --vpc (or `vpc` in \
+         k2m.yaml):{}",
+        list(&which(leading, unsure))
     )]
     WhichVpc {
         /// The function's region.
         region: String,
-        /// The VPCs, each with its name and blocks.
-        vpcs: Vec<String>,
+        /// Those that lead to the brokers, each with its name and blocks.
+        leading: Vec<String>,
+        /// Of which it can't be told, with the subnet that is nearest and what nobody knows of it.
+        unsure: Vec<(String, String, Obstacle)>,
+    },
+    /// No VPC of the region leads to the brokers.
+    #[error(
+        "the function has to be in a VPC in {region}, where the stream is, and none of those {} to the brokers:{}\nmend one, or name it with --vpc (or `vpc` in k2m.yaml) \
+         to see all that is in its way",
+        if doubtful(vpcs) { "is known to lead" } else { "leads" },
+        list(&none_leads(vpcs))
+    )]
+    NoVpcLeads {
+        /// The function's region.
+        region: String,
+        /// The VPCs, each with its name and blocks, the subnet that is nearest, and what is in its way.
+        vpcs: Vec<(String, String, Obstacle)>,
     },
     /// A way of authentication without its secret.
     #[error(
@@ -252,14 +293,14 @@ pub enum PlanError {
         reason: String,
     },
     /// No subnet can be the function's, or not one that was chosen.
-    #[error("{}", subnets(*port, chosen.as_ref(), vpc, obstacles, reasons))]
+    #[error("{}", subnets(ports, chosen.as_ref(), vpc, obstacles, reasons))]
     Subnets {
-        /// The brokers' port.
-        port: u16,
+        /// The brokers' ports, each once.
+        ports: Box<[u16]>,
         /// Who chose the subnets; absent where the plan looked for them.
         chosen: Option<Source>,
         /// The function's VPC.
-        vpc: String,
+        vpc: Box<str>,
         /// By subnet, what is in the way.
         obstacles: Vec<(String, Obstacle)>,
         /// Why there is no other way between the VPCs.
@@ -666,6 +707,8 @@ impl PlanError {
             | Self::ChooseAuthentication { .. }
             | Self::NoAddress { .. }
             | Self::OutsideBlocks { .. }
+            | Self::NoBroker { .. }
+            | Self::TooManyPlaces { .. }
             | Self::Time { .. }
             | Self::Destination { .. }
             | Self::Disorder { .. } => Exit::Usage,
@@ -673,6 +716,13 @@ impl PlanError {
             | Self::Unshared { .. }
             | Self::Missing { .. }
             | Self::NotReachedPublicly { unknown: true, .. } => Exit::CouldNotTell,
+            Self::NoVpcLeads { vpcs, .. } => {
+                if doubtful(vpcs) {
+                    Exit::CouldNotTell
+                } else {
+                    Exit::Failed
+                }
+            }
             Self::Subnets { chosen, obstacles, .. } => {
                 let unknown = |(_, obstacle): &(String, Obstacle)| matches!(obstacle, Obstacle::Unknown(_));
                 // Of chosen subnets each must do; of those that the plan looks through, one that may do is enough to be unsure.
@@ -753,6 +803,37 @@ fn list(reasons: &[String]) -> String {
         .fold(String::new(), |text, reason| text + "\n  " + reason)
 }
 
+/// Whether one of the VPCs may lead to the brokers for all that is known.
+pub(crate) fn doubtful(vpcs: &[(String, String, Obstacle)]) -> bool {
+    vpcs.iter()
+        .any(|(.., obstacle)| matches!(obstacle, Obstacle::Unknown(_)))
+}
+
+/// VPCs that lead to the brokers, and those that may.
+pub(crate) fn which(leading: &[String], unsure: &[(String, String, Obstacle)]) -> Vec<String> {
+    let leading = leading.iter().map(|vpc| format!("{vpc}: leads there"));
+    leading.chain(none_leads(unsure)).collect()
+}
+
+/// VPCs that don't, with the reasons.
+pub(crate) fn none_leads(vpcs: &[(String, String, Obstacle)]) -> Vec<String> {
+    let each = vpcs.iter().take(LINES);
+    let mut lines: Vec<String> = each
+        .map(|(vpc, subnet, obstacle)| format!("{vpc}, {subnet}: {obstacle}"))
+        .collect();
+    let left = vpcs.len().saturating_sub(LINES);
+    if left > 0 {
+        lines.push(format!("and {left} more"));
+    }
+    lines
+}
+
+/// Ports for people: `port 9098`.
+pub(crate) fn listed_ports(ports: &[u16]) -> String {
+    let each: Vec<String> = ports.iter().map(u16::to_string).collect();
+    format!("port{} {}", if each.len() == 1 { "" } else { "s" }, each.join(", "))
+}
+
 fn blind(facts: &[(String, Unreadable)]) -> String {
     let mut text = "what the plan needs to know could not be read:".to_owned();
     // Lists of one network often fail together, with the same words.
@@ -786,7 +867,7 @@ fn blind(facts: &[(String, Unreadable)]) -> String {
 }
 
 fn subnets(
-    port: u16,
+    ports: &[u16],
     chosen: Option<&Source>,
     vpc: &str,
     obstacles: &[(String, Obstacle)],
@@ -798,7 +879,8 @@ fn subnets(
             format!("no subnet of {vpc} is among the facts, so there is none for the function; look again")
         }
         None => format!(
-            "no subnet of {vpc} can be the function's, which must be proven to reach every broker on port {port} and to be answered:"
+            "no subnet of {vpc} can be the function's, which must be proven to reach every broker on {} and to be answered:",
+            listed_ports(ports)
         ),
     };
     // The way itself comes first: without it no subnet leads anywhere.

@@ -36,6 +36,7 @@ mod way;
 pub(crate) mod tests;
 
 pub use error::{Attempt, Obstacle, PlanError};
+pub(crate) use error::{doubtful, listed_ports, none_leads, which};
 pub(crate) use function::fitting_memory;
 pub use model::{
     Alarm, DeadLetterTopic, Decision, Destination, Dimension, FunctionTopics, Maker, MappedTopic, NewTopic, Pipeline,

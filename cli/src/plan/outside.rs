@@ -19,8 +19,9 @@ use super::seen::Seen;
 use super::shared::Needs;
 use super::way::Takes;
 use super::{PlannedCluster, PlannedNetwork};
+use crate::addresses::{is_public, no_brokers};
 use crate::facts::network::{Rule, RulePeer, SecurityGroup, Subnet};
-use crate::facts::server::{Place as At, Server, places};
+use crate::facts::server::{MOST_PLACES, NoPlace, Place as At, Server, places};
 use crate::facts::{Fact, Owner};
 use crate::network::{Change, Proof, Source, View, prove_block};
 use crate::settings::{Authentication, PipelineSettings, Servers, Setting, Settings};
@@ -122,10 +123,12 @@ pub(super) fn public(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Res
         ));
     }
     for server in seen.servers {
-        if let Some(address) = server.known().into_iter().find(|address| is_private(*address)) {
+        let mut known = server.known().into_iter();
+        if let Some(address) = known.find(|address| !is_public((*address).into())) {
+            let what = no_brokers(address.into()).unwrap_or_else(|| "it is a private address".to_owned());
             return Err(PlanError::NotPublic {
                 by: settings.public_access.source.clone(),
-                reason: format!("{address}, of {}, is a private address", server.text()),
+                reason: format!("{address}, of {}, is none of the internet's: {what}", server.text()),
             });
         }
     }
@@ -152,17 +155,14 @@ pub(super) fn public(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Res
     })
 }
 
-const fn is_private(address: Ipv4Addr) -> bool {
-    address.is_private() || address.is_loopback() || address.is_link_local()
-}
-
 /// What is the same for all subnets.
 struct Ground<'a> {
     seen: &'a Seen<'a>,
     places: BTreeSet<At>,
     /// The functions' group, where it is named.
     function_group: Option<&'a str>,
-    port: u16,
+    /// The servers' own, each once.
+    ports: Vec<u16>,
 }
 
 /// A VPC, tried on all its subnets.
@@ -179,12 +179,11 @@ pub(super) fn choose(
     notes: &mut Notes,
 ) -> Result<Place, PlanError> {
     let region = settings.home.region.as_str();
-    let ports = servers.value.ports();
     let ground = Ground {
         seen,
         places: located(settings, seen, notes)?,
         function_group: settings.security_group.as_ref().map(|group| group.value.as_str()),
-        port: ports.first().copied().unwrap_or_default(),
+        ports: servers.value.ports().into_iter().collect(),
     };
     if let Some(setting) = &settings.peering {
         notes.warn(format!(
@@ -221,13 +220,13 @@ pub(super) fn choose(
     notes.decide("vpc", shown(seen, region, vpc), reason);
     let attempt = || ground.attempted(settings, vpc, &candidates);
     let subnets = if let Some(setting) = &settings.subnets {
-        let subnets = by_user(setting, &candidates, vpc, ground.port, &[]);
+        let subnets = by_user(setting, &candidates, vpc, &ground.ports, &[]);
         let subnets = subnets.map_err(|error| error.tried(attempt))?;
         notes.decide("subnets", listed(&subnets), why(setting, ""));
         subnets
     } else {
         let how = "one in each of two zones: the one with most free addresses of those that reach all brokers";
-        by_plan(&candidates, vpc, ground.port, &[], how, notes).map_err(|error| error.tried(attempt))?
+        by_plan(&candidates, vpc, &ground.ports, &[], how, notes).map_err(|error| error.tried(attempt))?
     };
     warn_of_zones(&subnets, &candidates, notes);
     warn_of_room(&subnets, notes);
@@ -255,8 +254,23 @@ pub(super) fn no_vpc(region: &str) -> PlanError {
 fn located(settings: &Settings, seen: &Seen, notes: &mut Notes) -> Result<BTreeSet<At>, PlanError> {
     let blocks = settings.broker_cidrs.as_ref();
     let found = places(seen.servers, blocks.map(|blocks| blocks.value.as_slice()));
-    let found = found.map_err(|unknown| PlanError::NoAddress {
-        servers: unknown.into_iter().map(unresolved).collect(),
+    let found = found.map_err(|why| match why {
+        NoPlace::Unknown(servers) => PlanError::NoAddress {
+            servers: servers.into_iter().map(unresolved).collect(),
+        },
+        NoPlace::NoBroker {
+            server,
+            address,
+            reason,
+        } => PlanError::NoBroker {
+            server: server.text(),
+            address,
+            reason,
+        },
+        NoPlace::TooMany(count) => PlanError::TooManyPlaces {
+            count,
+            most: MOST_PLACES,
+        },
     })?;
     let shown = by_port(&found, single);
     let Some(blocks) = blocks else {
@@ -323,37 +337,82 @@ fn unresolved(server: &Server) -> String {
     }
 }
 
-/// Of several VPCs the only one from which every broker can be reached.
+/// What is so of a VPC.
+enum Leading<'a> {
+    /// Some subnet of it reaches every broker.
+    There,
+    /// Not that anybody could tell: what is unknown, in the subnet that is nearest.
+    Perhaps(&'a str, Obstacle),
+    /// None does: what is in the way, in the subnet that is nearest.
+    Not(&'a str, Obstacle),
+}
+
+impl<'a> Tried<'a> {
+    fn leading(&self) -> Leading<'a> {
+        let refusals = |candidate: &Candidate| -> usize {
+            let all = candidate.proofs.iter();
+            all.map(|proof| proof.refusals().count()).sum()
+        };
+        let mut nearest: Option<((bool, usize), &'a str, &Obstacle)> = None;
+        for candidate in &self.candidates {
+            let Some(obstacle) = &candidate.obstacle else {
+                return Leading::There;
+            };
+            // What nobody knows may be no obstacle at all.
+            let far = (!matches!(obstacle, Obstacle::Unknown(_)), refusals(candidate));
+            if nearest.is_none_or(|(least, ..)| far < least) {
+                nearest = Some((far, &candidate.subnet.id, obstacle));
+            }
+        }
+        match nearest {
+            Some(((false, _), subnet, obstacle)) => Leading::Perhaps(subnet, obstacle.clone()),
+            Some((_, subnet, obstacle)) => Leading::Not(subnet, obstacle.clone()),
+            None => Leading::Perhaps(
+                self.vpc,
+                Obstacle::Unknown("no subnet of it is among the facts; look again".to_owned()),
+            ),
+        }
+    }
+}
+
+/// Of several VPCs the only one from which every broker can be reached, where all others are known not to lead there.
 fn chosen_vpc<'a>(
     mut tried: Vec<Tried<'a>>,
     reason: String,
     region: &str,
     seen: &Seen,
 ) -> Result<(Tried<'a>, String), PlanError> {
-    let several = tried.len() > 1;
-    let which = || PlanError::WhichVpc {
-        region: region.to_owned(),
-        vpcs: tried.iter().map(|one| shown(seen, region, one.vpc)).collect(),
-    };
-    let leads = |one: &Tried| one.candidates.iter().any(|candidate| candidate.obstacle.is_none());
-    let leading: Vec<usize> = (0..tried.len())
-        .filter(|index| tried.get(*index).is_some_and(leads))
-        .collect();
-    let index = match leading.as_slice() {
-        _ if !several => 0,
-        [only] => *only,
-        _ => return Err(which()),
-    };
-    let error = which();
-    if index >= tried.len() {
-        return Err(error);
+    if tried.len() == 1 {
+        return Ok((tried.swap_remove(0), reason));
     }
-    let reason = if several {
-        format!("of those in {region}, where the stream is, it alone leads to the brokers")
-    } else {
-        reason
-    };
-    Ok((tried.swap_remove(index), reason))
+    let (mut leading, mut unsure, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, one) in tried.iter().enumerate() {
+        let name = shown(seen, region, one.vpc);
+        match one.leading() {
+            Leading::There => leading.push((index, name)),
+            Leading::Perhaps(subnet, obstacle) => unsure.push((name, subnet.to_owned(), obstacle)),
+            Leading::Not(subnet, obstacle) => refused.push((name, subnet.to_owned(), obstacle)),
+        }
+    }
+    match leading.as_slice() {
+        [] => {
+            // What may lead there is nearer than what does not.
+            unsure.append(&mut refused);
+            Err(PlanError::NoVpcLeads {
+                region: region.to_owned(),
+                vpcs: unsure,
+            })
+        }
+        [(index, _)] if unsure.is_empty() => {
+            let reason = format!("of those in {region}, where the stream is, it alone leads to the brokers");
+            Ok((tried.swap_remove(*index), reason))
+        }
+        _ => Err(PlanError::WhichVpc {
+            region: region.to_owned(),
+            leading: leading.into_iter().map(|(_, name)| name).collect(),
+            unsure,
+        }),
+    }
 }
 
 fn proofs(subnets: &[&Candidate]) -> Vec<Proof> {
@@ -407,7 +466,7 @@ impl<'a> Ground<'a> {
             let cidr = own.iter().find(|cidr| cidr.contains(net) || net.contains(*cidr))?;
             Some(Obstacle::Refused(format!(
                 "{}:{port} overlaps {cidr}, the VPC's own addresses, which stay in the VPC whatever lies elsewhere: use a VPC with other addresses (--vpc), or blocks without \
-                 these (--broker-cidrs)",
+                 these (--broker-cidrs); of brokers that are in the VPC itself the blocks have to be those of its subnets, one each",
                 single(*net)
             )))
         })
@@ -468,6 +527,7 @@ impl<'a> Ground<'a> {
     }
 
     fn network(&self, vpc: &str, subnets: &[&Candidate]) -> PlannedNetwork {
+        let port = self.ports.first().copied().unwrap_or_default();
         let own = self.function_group.is_none();
         let egress = self
             .places
@@ -482,7 +542,7 @@ impl<'a> Ground<'a> {
             subnets: subnets.iter().map(|candidate| candidate.subnet.id.clone()).collect(),
             cluster_vpc: String::new(),
             cluster_group: None,
-            ports: (self.port, self.port),
+            ports: (port, port),
             function_group: self.function_group.map(str::to_owned),
             egress: egress.collect(),
             ingress_by_group: false,
@@ -551,8 +611,7 @@ impl<'a> Ground<'a> {
             })
             .collect();
         let from: Vec<String> = from.into_iter().collect();
-        let ports: BTreeSet<u16> = self.places.iter().map(|(_, port)| *port).collect();
-        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
         notes.decide(
             "rules of the brokers",
             format!(

@@ -262,12 +262,12 @@ pub(super) fn choose(seen: &Seen, cluster: &PlannedCluster, notes: &mut Notes) -
     let candidates = ground.candidates();
     let attempt = || ground.attempted(&cluster_vpc, cluster, &candidates);
     let chosen = if let Some(setting) = &settings.subnets {
-        let chosen = by_user(setting, &candidates, vpc, cluster.port, &[]).map_err(|error| error.tried(attempt))?;
+        let chosen = by_user(setting, &candidates, vpc, &[cluster.port], &[]).map_err(|error| error.tried(attempt))?;
         notes.decide("subnets", listed(&chosen), why(setting, ""));
         chosen
     } else {
         let because = "one in each zone that has a network interface of the VPC connection: that subnet where it has free addresses, else the one with most of them";
-        by_plan(&candidates, vpc, cluster.port, &[], because, notes).map_err(|error| error.tried(attempt))?
+        by_plan(&candidates, vpc, &[cluster.port], &[], because, notes).map_err(|error| error.tried(attempt))?
     };
     warn_of_zones(&chosen, &candidates, notes);
     warn_of_room(&chosen, notes);

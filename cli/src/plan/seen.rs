@@ -1,7 +1,7 @@
 //! What a plan stands on: the facts it needs, found and fit to be used, and of the pipelines that the settings name.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde_yaml::Value;
@@ -20,7 +20,7 @@ use crate::facts::{
     Broker, Cluster, Concurrency, Consumer, Fact, Facts, Function, GivenDestination, Network, Server, Stack, Stream,
     Topic, Unreadable,
 };
-use crate::settings::{Kafka, PipelineSettings, Settings};
+use crate::settings::{Kafka, PipelineSettings, Servers, Settings};
 
 /// Facts that can be built on, and the settings of the whole stack.
 #[derive(Debug)]
@@ -405,21 +405,42 @@ fn standing<'a>(
     }))
 }
 
+/// Refuses facts of another Kafka. The order of servers, and the case of their names, say nothing.
+fn same_kafka(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
+    let servers: Vec<String> = facts.servers.iter().map(Server::text).collect();
+    let same = |wanted: &Servers| {
+        let seen: BTreeSet<String> = servers.iter().map(|server| server.to_ascii_lowercase()).collect();
+        let wanted = wanted.iter().map(|server| server.to_string().to_ascii_lowercase());
+        seen == wanted.collect::<BTreeSet<String>>()
+    };
+    let servers_named = Some(servers.join(",")).filter(|servers| !servers.is_empty());
+    let cluster = facts.cluster.found().map(|cluster| cluster.arn.clone());
+    let (what, seen, wanted) = match &settings.kafka {
+        Kafka::Cluster(wanted) => match cluster.or(servers_named) {
+            Some(seen) if seen != wanted.value.as_str() => ("cluster", seen, wanted.value.to_string()),
+            _ => return Ok(()),
+        },
+        Kafka::BootstrapServers(wanted) if same(&wanted.value) => return Ok(()),
+        Kafka::BootstrapServers(wanted) => {
+            let (what, seen) = match (servers_named, cluster) {
+                (Some(servers), _) => ("Kafka", servers),
+                (None, Some(cluster)) => ("cluster", cluster),
+                (None, None) => ("stream alone,", "with no servers and no cluster".to_owned()),
+            };
+            (what, seen, wanted.value.to_string())
+        }
+    };
+    Err(PlanError::OtherFacts {
+        what,
+        facts: seen,
+        settings: wanted,
+    })
+}
+
 /// Refuses facts of other pipelines: they prove nothing about these.
 pub(crate) fn same_pipelines(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
-    let servers: Vec<String> = facts.servers.iter().map(Server::text).collect();
-    let servers = Some(servers.join(",")).filter(|servers| !servers.is_empty());
-    let cluster = facts.cluster.found().map(|cluster| cluster.arn.as_str());
-    let kafka = match &settings.kafka {
-        Kafka::Cluster(wanted) => ("cluster", cluster.or(servers.as_deref()), wanted.value.to_string()),
-        Kafka::BootstrapServers(wanted) => (
-            "Kafka",
-            Some(servers.as_deref().or(cluster).unwrap_or("that nobody named")),
-            wanted.value.to_string(),
-        ),
-    };
+    same_kafka(settings, facts)?;
     let seen = [
-        (kafka.0, kafka.1, kafka.2.as_str()),
         (
             "account",
             facts.account.found().map(String::as_str),

@@ -1133,6 +1133,10 @@ pub fn resolve_deployed(sources: Sources<'_>, stack: &StackOutputs) -> Result<(S
         if all.given(&table::BROKER_CIDRS.row).is_none() {
             flags.broker_cidrs = output("BrokerCidrs");
         }
+        let said = all.given(&table::PUBLIC_ACCESS.row);
+        if said.is_none_or(|given| given.source == Source::Default) {
+            flags.public_access = output("PublicAccess");
+        }
     }
     if sources.streams()?.is_empty() {
         flags.stream = ids.map(|(_, stream)| stream.clone()).collect();

@@ -7,6 +7,8 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Serialize, Serializer};
 
+use crate::addresses::no_brokers;
+
 /// More are no list to begin with, and each takes a rule.
 const MOST_SERVERS: usize = 50;
 /// More take more rules than AWS's default quota for a group.
@@ -125,9 +127,9 @@ fn server(text: &str) -> Result<ServerName, String> {
         let address = host
             .parse::<Ipv4Addr>()
             .map_err(|_| format!("`{host}`, of `{shown}`, is no IPv4 address: give four numbers, such as 10.1.2.3"))?;
-        if address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
+        if let Some(reason) = no_brokers(address.into()) {
             return Err(format!(
-                "no broker can be at {address}: give the address that it listens at"
+                "no function finds a broker at {address}, of `{shown}`: {reason}; give the address that it listens at in its network"
             ));
         }
     }
@@ -181,6 +183,11 @@ fn block(text: &str) -> Result<Ipv4Net, String> {
     if block.prefix_len() == 0 {
         return Err(format!(
             "{block} is everywhere, and no way can be proven to all of it: name the blocks that the brokers are in"
+        ));
+    }
+    if let Some(reason) = no_brokers(block) {
+        return Err(format!(
+            "no function finds a broker in all of {block}: {reason}; name the blocks that the brokers are in"
         ));
     }
     Ok(block)

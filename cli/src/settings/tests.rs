@@ -327,6 +327,9 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--bootstrap-servers", "10.0.0:9092"],
         &["--bootstrap-servers", "0.0.0.0:9092"],
         &["--bootstrap-servers", "224.0.0.1:9092"],
+        &["--bootstrap-servers", "127.0.0.1:9092"],
+        &["--bootstrap-servers", "169.254.1.2:9092"],
+        &["--bootstrap-servers", "240.0.0.1:9092"],
         &["--bootstrap-servers", "kafka-.example.com:9092"],
         &["--bootstrap-servers", "kafka..com:9092"],
         &["--bootstrap-servers", "ka fka:9092"],
@@ -339,6 +342,8 @@ fn what_cannot_be_is_refused_with_the_reason() {
         &["--broker-cidrs", "10.1.2.3/24", "--bootstrap-servers", "kafka:9092"],
         &["--broker-cidrs", "0.0.0.0/0", "--bootstrap-servers", "kafka:9092"],
         &["--broker-cidrs", "10.1.2.0/33", "--bootstrap-servers", "kafka:9092"],
+        &["--broker-cidrs", "127.0.0.0/24", "--bootstrap-servers", "kafka:9092"],
+        &["--broker-cidrs", "128.0.0.0/1", "--bootstrap-servers", "kafka:9092"],
         &["--broker-cidrs", "2001:db8::/32", "--bootstrap-servers", "kafka:9092"],
         &[
             "--broker-cidrs",
@@ -665,20 +670,22 @@ fn a_stack_says_which_servers_it_was_made_for() {
         ("BrokerCidrs", "10.1.2.0/24,10.1.3.0/24"),
         ("Orders1Stream", STREAM),
     ];
-    let stack = StackOutputs {
+    let mut stack = StackOutputs {
         stack: "mine".to_owned(),
         outputs: environment(&outputs),
     };
-    let of = |arguments: &[&str]| {
+    let of_stack = |arguments: &[&str], stack: &StackOutputs| {
         let (flags, environment) = (flags(arguments), environment(&[]));
         let sources = Sources {
             flags: &flags,
             environment: &environment,
             file: None,
         };
-        resolve_deployed(sources, &stack).unwrap().0
+        resolve_deployed(sources, stack).unwrap().0
     };
+    let of = |arguments: &[&str]| of_stack(arguments, &stack);
     let found = of(&[]);
+    assert!(!found.public_access.value);
     assert_eq!(found.servers().unwrap().value.to_string(), "kafka-1:9092,kafka-2:9092");
     assert_eq!(found.broker_cidrs.unwrap().value.len(), 2);
     // What is said counts, whichever of the two it is.
@@ -693,6 +700,11 @@ fn a_stack_says_which_servers_it_was_made_for() {
     let moved = of(&["--cluster", CLUSTER]);
     assert_eq!(moved.cluster().unwrap().value.as_str(), CLUSTER);
     assert_eq!(moved.broker_cidrs, None);
+    // Functions that are in no VPC are meant to be: nobody has to say it again, and who says otherwise is heard.
+    stack.outputs.insert("PublicAccess".to_owned(), "true".to_owned());
+    assert!(of_stack(&[], &stack).public_access.value);
+    assert!(!of_stack(&["--public-access", "false"], &stack).public_access.value);
+    assert!(!of_stack(&["--cluster", CLUSTER], &stack).public_access.value);
 }
 
 #[test]

@@ -94,7 +94,7 @@ def seed_outside(*streams):
     gateway = ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
     ec2.attach_vpn_gateway(VpnGatewayId=gateway, VpcId=vpc)
     for table in main_tables(vpc):
-        ec2.create_route(RouteTableId=table, DestinationCidrBlock="127.0.0.0/8", GatewayId=gateway)
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="10.60.0.0/16", GatewayId=gateway)
     return {"cluster": "", "group": "", "vpc": vpc, "streams": made_streams(streams)}
 
 

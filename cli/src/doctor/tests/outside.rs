@@ -75,6 +75,13 @@ const ROWS: &[(&str, Change)] = &[
     ("a name that nobody knows here", |_, f| {
         f.servers[0].addresses = denied("none");
     }),
+    ("a name that leads this machine to itself", |_, f| {
+        f.servers[1].addresses = found(vec!["127.0.0.1".to_owned()]);
+    }),
+    ("more addresses than there can be rules for", |_, f| {
+        let many = (0..1001_u16).map(|number| format!("10.9.{}.{}", number / 256, number % 256));
+        f.servers[1].addresses = found(many.collect());
+    }),
     ("a name without an address, and blocks", |s, f| {
         f.servers[0].addresses = Fact::Absent;
         s.broker_cidrs = Some(default(vec!["10.9.0.0/24".parse().unwrap()]));
@@ -111,6 +118,18 @@ const ROWS: &[(&str, Change)] = &[
         get(&mut f.one().function).subnets.clear();
         redeployed(f);
     }),
+    (
+        "the function is in no VPC, as its stack says, and is told other servers",
+        |s, f| {
+            s.public_access = Setting {
+                value: true,
+                source: Source::Flag("--public-access".to_owned()),
+            };
+            get(&mut f.one().function).subnets.clear();
+            variable(f, "K2M_BOOTSTRAP_SERVERS", "10.9.0.7:9092");
+            redeployed(f);
+        },
+    ),
     ("the facts have no network", |_, f| f.networks.clear()),
 ];
 

@@ -123,12 +123,12 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     let attempt = || ground.attempted(settings, &ends, &way, &candidates);
     let chosen = match &settings.subnets {
         Some(setting) => {
-            let chosen = by_user(setting, &candidates, ends.function.vpc, port, &reasons);
+            let chosen = by_user(setting, &candidates, ends.function.vpc, &[port], &reasons);
             let chosen = chosen.map_err(|error| error.tried(attempt))?;
             notes.decide("subnets", listed(&chosen), why(setting, ""));
             chosen
         }
-        None => by_plan(&candidates, ends.function.vpc, port, &reasons, because(&ends), notes)
+        None => by_plan(&candidates, ends.function.vpc, &[port], &reasons, because(&ends), notes)
             .map_err(|error| error.tried(attempt))?,
     };
     warn_of_zones(&chosen, &candidates, notes);

@@ -61,7 +61,7 @@ pub(in crate::plan) fn by_user<'c, 'a>(
     setting: &Setting<Vec<String>>,
     candidates: &'c [Candidate<'a>],
     vpc: &str,
-    port: u16,
+    ports: &[u16],
     reasons: &[String],
 ) -> Result<Vec<&'c Candidate<'a>>, PlanError> {
     // The order says nothing to Lambda; sorted, the same subnets give the same template.
@@ -87,9 +87,9 @@ pub(in crate::plan) fn by_user<'c, 'a>(
         Ok(chosen)
     } else {
         Err(PlanError::Subnets {
-            port,
+            ports: ports.into(),
             chosen: Some(setting.source.clone()),
-            vpc: vpc.to_owned(),
+            vpc: vpc.into(),
             obstacles,
             reasons: reasons.to_vec(),
             attempt: None,
@@ -102,7 +102,7 @@ pub(in crate::plan) fn by_user<'c, 'a>(
 pub(in crate::plan) fn by_plan<'c, 'a>(
     candidates: &'c [Candidate<'a>],
     vpc: &str,
-    port: u16,
+    ports: &[u16],
     reasons: &[String],
     because: &str,
     notes: &mut Notes,
@@ -120,9 +120,9 @@ pub(in crate::plan) fn by_plan<'c, 'a>(
             .filter_map(|candidate| Some((candidate.subnet.id.clone(), candidate.obstacle.clone()?)))
             .collect();
         return Err(PlanError::Subnets {
-            port,
+            ports: ports.into(),
             chosen: None,
-            vpc: vpc.to_owned(),
+            vpc: vpc.into(),
             obstacles,
             reasons: reasons.to_vec(),
             attempt: None,

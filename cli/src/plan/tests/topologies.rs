@@ -107,6 +107,9 @@ pub(super) fn deployed(plan: &Plan, before: &Facts) -> Facts {
     );
     if plan.cluster.arn.is_none() {
         outputs.insert("BootstrapServers".to_owned(), plan.cluster.bootstrap_servers.clone());
+        if plan.network.is_none() {
+            outputs.insert("PublicAccess".to_owned(), "true".to_owned());
+        }
     }
     let names = plan
         .network_stacks
