@@ -198,10 +198,11 @@ fn canvas() -> Canvas {
     }
 }
 
-/// The text with its control characters written out, but for line ends and tabs: what comes from a file, a broker or a process must not
-/// steer the terminal.
+/// The text with its control characters written out, but for line ends and tabs, and with those that turn the direction of what follows: what comes from a
+/// file, a broker or a process must not steer the terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let steers = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || turns(c);
     if !text.contains(steers) {
         return Cow::Borrowed(text);
     }
@@ -232,6 +233,7 @@ mod tests {
             ("plain, naïve\n\tindented", "plain, naïve\n\tindented"),
             ("\u{1b}[31mred", "\\u{1b}[31mred"),
             ("over\rwritten\u{9b}2J", "over\\rwritten\\u{9b}2J"),
+            ("turned\u{202e}round", "turned\\u{202e}round"),
         ] {
             assert_eq!(printable(text), shown);
         }

@@ -232,6 +232,14 @@ impl Peering {
         self.status == "active"
     }
 
+    /// Whether it is deleted or never came to be, and is only shown for a while: nothing can be done with it any more.
+    pub fn is_over(&self) -> bool {
+        matches!(
+            self.status.as_str(),
+            "deleted" | "deleting" | "expired" | "failed" | "rejected"
+        )
+    }
+
     /// The side that is this VPC.
     pub fn side(&self, vpc: &str) -> Option<&PeeringSide> {
         [&self.requester, &self.accepter]

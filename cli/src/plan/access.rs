@@ -42,7 +42,7 @@ pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<Chosen, PlanError
         let place = if settings.public_access.value {
             outside::public(settings, seen, notes)?
         } else {
-            outside::choose(servers, settings, seen, notes)?
+            outside::choose(servers, &cluster.secrets, seen, notes)?
         };
         return Ok((cluster, place));
     }
@@ -79,7 +79,7 @@ pub(super) fn choose(seen: &Seen, notes: &mut Notes) -> Result<Chosen, PlanError
 
 fn inside(seen: &Seen, notes: &mut Notes) -> Result<Chosen, PlanError> {
     let cluster = authentication::choose(seen, Access::Inside, notes)?;
-    let place = place::choose(seen.settings, seen, cluster.port, notes)?;
+    let place = place::choose(seen, &cluster, notes)?;
     Ok((cluster, place))
 }
 

@@ -145,6 +145,28 @@ pub(super) fn reach(
     Ok(Some((needed, planned)))
 }
 
+/// The subnets of a VPC that lead to a NAT gateway, where the way to the secrets takes one: functions are rather in these. Nothing where there are no secrets,
+/// or an endpoint leads to them from everywhere, be it one that the user wants.
+pub(super) fn outward(secrets: &PlannedSecrets, vpc: &str, seen: &Seen) -> Option<BTreeSet<String>> {
+    let region = seen.settings.home.region.as_str();
+    let facts = seen.networks.get(region)?;
+    let regions: BTreeSet<&str> = secrets.all().map(|secret| secret.region.as_str()).collect();
+    let elsewhere = regions.iter().any(|one| *one != region);
+    let wanted = seen
+        .settings
+        .secrets_endpoint
+        .as_ref()
+        .is_some_and(|setting| setting.value);
+    let by_endpoint = wanted || leading(facts, vpc, &service(region)).next().is_some();
+    if regions.is_empty() || (by_endpoint && !elsewhere) {
+        return None;
+    }
+    let tables = facts.route_tables.found()?;
+    let subnets = facts.subnets.found()?.iter();
+    let leads = |subnet: &&Subnet| subnet.vpc == vpc && matches!(out(tables, vpc, &subnet.id), Out::Nat);
+    Some(subnets.filter(leads).map(|subnet| subnet.id.clone()).collect())
+}
+
 /// The endpoint's service in a region. Checked where ARNs were read, so the fallback is for a partition of the future.
 fn service(region: &str) -> String {
     let known = Region::new("region", region).ok();

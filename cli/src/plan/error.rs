@@ -31,6 +31,19 @@ pub enum PlanError {
         /// What the settings name.
         settings: String,
     },
+    /// The cluster is in another account than the credentials are of.
+    #[error(
+        "the cluster {cluster} is in account {owner}, and the credentials are of account {account}: the stack has to be in the cluster's account, so deploy with credentials of \
+         {owner} (--profile); a function in another account would take a VPC connection that a policy of the cluster allows, and a role that it trusts, which k2m does not make yet"
+    )]
+    ClusterOfOther {
+        /// Its ARN.
+        cluster: String,
+        /// Its account.
+        owner: String,
+        /// That of the credentials.
+        account: String,
+    },
     /// What is needed could not be read.
     #[error("{}", blind(.0))]
     Blind(Vec<(String, Unreadable)>),
@@ -738,6 +751,7 @@ impl PlanError {
             | Self::NoWay { .. }
             | Self::NotPublic { .. }
             | Self::NotPrivate { .. }
+            | Self::ClusterOfOther { .. }
             | Self::NotReachedPublicly { .. }
             | Self::ServerlessElsewhere { .. }
             | Self::RouteOfOther { .. }

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
+use super::endpoint::outward;
 use super::error::{Attempt, Obstacle, PlanError};
 use super::model::PlannedPeer;
 use super::notes::{Notes, why};
@@ -18,7 +19,7 @@ use super::secret;
 use super::seen::Seen;
 use super::shared::Needs;
 use super::way::Takes;
-use super::{PlannedCluster, PlannedNetwork};
+use super::{PlannedCluster, PlannedNetwork, PlannedSecrets};
 use crate::addresses::{is_public, no_brokers};
 use crate::facts::network::{Rule, RulePeer, SecurityGroup, Subnet};
 use crate::facts::server::{MOST_PLACES, NoPlace, Place as At, Server, places};
@@ -174,10 +175,11 @@ struct Tried<'a> {
 /// Chooses the VPC, the subnets and the rules.
 pub(super) fn choose(
     servers: &Setting<Servers>,
-    settings: &Settings,
+    secrets: &PlannedSecrets,
     seen: &Seen,
     notes: &mut Notes,
 ) -> Result<Place, PlanError> {
+    let settings = seen.settings;
     let region = settings.home.region.as_str();
     let ground = Ground {
         seen,
@@ -226,7 +228,16 @@ pub(super) fn choose(
         subnets
     } else {
         let how = "one in each of two zones: the one with most free addresses of those that reach all brokers";
-        by_plan(&candidates, vpc, &ground.ports, &[], how, notes).map_err(|error| error.tried(attempt))?
+        by_plan(
+            &candidates,
+            vpc,
+            &ground.ports,
+            &[],
+            how,
+            outward(secrets, vpc, seen).as_ref(),
+            notes,
+        )
+        .map_err(|error| error.tried(attempt))?
     };
     warn_of_zones(&subnets, &candidates, notes);
     warn_of_room(&subnets, notes);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 
+use super::endpoint::outward;
 use super::error::{Attempt, Obstacle, PlanError};
 use super::function::BOOTSTRAP_SERVERS;
 use super::model::{PlannedCluster, PlannedConnection, PlannedNetwork, PlannedPeer};
@@ -267,7 +268,16 @@ pub(super) fn choose(seen: &Seen, cluster: &PlannedCluster, notes: &mut Notes) -
         chosen
     } else {
         let because = "one in each zone that has a network interface of the VPC connection: that subnet where it has free addresses, else the one with most of them";
-        by_plan(&candidates, vpc, &[cluster.port], &[], because, notes).map_err(|error| error.tried(attempt))?
+        by_plan(
+            &candidates,
+            vpc,
+            &[cluster.port],
+            &[],
+            because,
+            outward(&cluster.secrets, vpc, seen).as_ref(),
+            notes,
+        )
+        .map_err(|error| error.tried(attempt))?
     };
     warn_of_zones(&chosen, &candidates, notes);
     warn_of_room(&chosen, notes);

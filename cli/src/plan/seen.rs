@@ -396,6 +396,12 @@ fn standing<'a>(
             stack.name, stack.status
         ));
     }
+    if stack.status.ends_with("_FAILED") {
+        notes.warn(format!(
+            "the stack {} is {}: `k2m deploy` does not touch it before it is mended; `k2m doctor` says how",
+            stack.name, stack.status
+        ));
+    }
     Ok(Some(Standing {
         stack,
         template: stack
@@ -437,9 +443,25 @@ fn same_kafka(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
     })
 }
 
+/// Refuses credentials of the stream's account where the cluster is in another one: the stack has to be in the cluster's.
+fn same_account(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
+    let Some(cluster) = settings.cluster().map(|cluster| &cluster.value) else {
+        return Ok(());
+    };
+    match facts.account.found() {
+        Some(account) if *account != cluster.account => Err(PlanError::ClusterOfOther {
+            cluster: cluster.to_string(),
+            owner: cluster.account.clone(),
+            account: account.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses facts of other pipelines: they prove nothing about these.
 pub(crate) fn same_pipelines(settings: &Settings, facts: &Facts) -> Result<(), PlanError> {
     same_kafka(settings, facts)?;
+    same_account(settings, facts)?;
     let seen = [
         (
             "account",

@@ -91,7 +91,8 @@ impl Ends<'_> {
             .filter_map(|network| network.peerings.found())
             .flatten()
             .filter(|peering| {
-                peering.side(self.function.vpc).is_some()
+                !peering.is_over()
+                    && peering.side(self.function.vpc).is_some()
                     && peering.other_side(self.function.vpc).map(|side| side.vpc.as_str()) == Some(self.brokers.vpc)
             })
             .filter(move |peering| known.insert(peering.id.as_str()))
@@ -166,8 +167,13 @@ pub(super) fn ways(ends: &Ends, chosen: Option<&str>, otherwise: &str) -> (Vec<W
     }
     if let Some(id) = chosen {
         if !live.iter().any(|peering| peering.id == id) {
+            let known: Vec<&str> = live.iter().map(|peering| peering.id.as_str()).collect();
+            let next = match known.as_slice() {
+                [] => "there is none: leave the choice to k2m".to_owned(),
+                _ => format!("name {}, or leave the choice to k2m", known.join(" or ")),
+            };
             reasons.push(format!(
-                "{id} is not among the peering connections between {} and {}: name one of these, or leave the choice to k2m",
+                "{id} is not among the peering connections between {} and {}: {next}",
                 ends.function.vpc, ends.brokers.vpc
             ));
         }
@@ -176,11 +182,17 @@ pub(super) fn ways(ends: &Ends, chosen: Option<&str>, otherwise: &str) -> (Vec<W
     if live.is_empty() {
         match overlap(ends) {
             None => ways.push(Way::Peering(Box::new(planned(ends)))),
-            Some((one, other)) => reasons.push(format!(
-                "{} has {one} and {} has {other}, which overlap, so that AWS joins them by no peering connection: put the function into the brokers' VPC or \
-                 into one with other addresses{otherwise}",
-                ends.function.vpc, ends.brokers.vpc
-            )),
+            Some((one, other)) => {
+                let own = if ends.function.region == ends.brokers.region {
+                    "the brokers' VPC or into "
+                } else {
+                    ""
+                };
+                reasons.push(format!(
+                    "{} has {one} and {} has {other}, which overlap, so that AWS joins them by no peering connection: put the function into {own}one with other addresses{otherwise}",
+                    ends.function.vpc, ends.brokers.vpc
+                ));
+            }
         }
     }
     (ways, reasons)
@@ -200,7 +212,9 @@ fn stalled(peering: &Peering) -> String {
         "initiating-request" | "provisioning" => {
             format!("the peering connection {id} is {status}: look again in a minute")
         }
-        _ => format!("the peering connection {id} is {status}: delete it, and k2m makes one"),
+        _ => format!(
+            "the peering connection {id} is {status}, and carries nothing: look again, or name another VPC with --vpc"
+        ),
     }
 }
 

@@ -1133,10 +1133,19 @@ pub fn resolve_deployed(sources: Sources<'_>, stack: &StackOutputs) -> Result<(S
         if all.given(&table::BROKER_CIDRS.row).is_none() {
             flags.broker_cidrs = output("BrokerCidrs");
         }
-        let said = all.given(&table::PUBLIC_ACCESS.row);
-        if said.is_none_or(|given| given.source == Source::Default) {
-            flags.public_access = output("PublicAccess");
-        }
+    }
+    let said = all.given(&table::PUBLIC_ACCESS.row);
+    // What is true of the Kafka that it was deployed for says nothing about another.
+    let same = match sources.kafka()? {
+        None => true,
+        Some(Kafka::Cluster(cluster)) => stack
+            .outputs
+            .get("Cluster")
+            .is_some_and(|arn| arn == cluster.value.as_str()),
+        Some(Kafka::BootstrapServers(_)) => stack.outputs.contains_key("BootstrapServers"),
+    };
+    if same && said.is_none_or(|given| given.source == Source::Default) {
+        flags.public_access = output("PublicAccess");
     }
     if sources.streams()?.is_empty() {
         flags.stream = ids.map(|(_, stream)| stream.clone()).collect();

@@ -14,8 +14,9 @@ pub(super) use subnets::{Candidate, MOST_SUBNETS, by_plan, by_user, listed, obst
 pub(super) use told::beyond;
 pub(super) use vpc::{broker_subnets, function_vpcs, named_vpc, shown, vpc, with_group};
 
+use super::endpoint::outward;
 use super::error::PlanError;
-use super::model::{PlannedConnection, PlannedNetwork};
+use super::model::{PlannedCluster, PlannedConnection, PlannedNetwork};
 use super::notes::{Notes, why};
 use super::private;
 use super::seen::Seen;
@@ -58,7 +59,8 @@ struct Tried<'a> {
 }
 
 /// Chooses the VPC, the way to the brokers, the subnets and the rules.
-pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut Notes) -> Result<Place, PlanError> {
+pub(super) fn choose(seen: &Seen, cluster: &PlannedCluster, notes: &mut Notes) -> Result<Place, PlanError> {
+    let (settings, port) = (seen.settings, cluster.port);
     let cluster_vpc = vpc(seen)?;
     let ports = ports(settings, port, notes);
     let ground = Ground {
@@ -75,23 +77,10 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     let region = settings.home.region.as_str();
     let (vpcs, reason) = function_vpcs(settings, seen, region, (ground.cluster_region, &ground.cluster_vpc))?;
     let vpcs = with_group(settings, seen, region, vpcs)?;
-    let mut all: Vec<(Tried, Vec<String>)> = Vec::new();
     let mut dead_ends = Vec::new();
-    let otherwise = private::hint(seen);
-    for vpc in &vpcs {
-        let ends = ground.ends(region, vpc, &settings.home.account)?;
-        sighted(&ends)?;
-        let (ways, reasons) = ways(
-            &ends,
-            settings.peering.as_ref().map(|peering| peering.value.as_str()),
-            &otherwise,
-        );
-        // With several VPCs to choose from, none is joined to the brokers' that isn't yet: which one, the user has to say.
-        let ways = ways.into_iter().filter(|way| vpcs.len() == 1 || !makes_peering(way));
-        all.extend(ways.map(|way| (ground.attempt(ends, way), reasons.clone())));
-        dead_ends.extend(reasons);
-    }
+    let all = attempts(&ground, &vpcs, &mut dead_ends)?;
     let best = best(&all, settings);
+    let bypassed = all.iter().find_map(|(tried, _)| bypassed(tried));
     let Some((tried, reasons)) = best.and_then(|index| all.into_iter().nth(index)) else {
         return Err(PlanError::NoWay {
             vpcs,
@@ -110,6 +99,7 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
     let Tried { ends, way, candidates } = tried;
     if makes_peering(&way) {
         refuse_gone(seen, &ends)?;
+        notes.warnings.extend(bypassed);
     }
     if let Some(setting) = settings.peering.as_ref().filter(|_| ends.same_vpc()) {
         notes.warn(format!(
@@ -128,8 +118,16 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
             notes.decide("subnets", listed(&chosen), why(setting, ""));
             chosen
         }
-        None => by_plan(&candidates, ends.function.vpc, &[port], &reasons, because(&ends), notes)
-            .map_err(|error| error.tried(attempt))?,
+        None => by_plan(
+            &candidates,
+            ends.function.vpc,
+            &[port],
+            &reasons,
+            because(&ends),
+            outward(&cluster.secrets, ends.function.vpc, seen).as_ref(),
+            notes,
+        )
+        .map_err(|error| error.tried(attempt))?,
     };
     warn_of_zones(&chosen, &candidates, notes);
     warn_of_room(&chosen, notes);
@@ -155,6 +153,29 @@ pub(super) fn choose(settings: &Settings, seen: &Seen, port: u16, notes: &mut No
             .flat_map(|candidate| candidate.proofs.iter().cloned())
             .collect(),
     })
+}
+
+/// Every way from every VPC, judged, each with why others from there are none; all of these reasons are added to the dead ends.
+fn attempts<'a>(
+    ground: &'a Ground<'a>,
+    vpcs: &'a [String],
+    dead_ends: &mut Vec<String>,
+) -> Result<Vec<(Tried<'a>, Vec<String>)>, PlanError> {
+    let settings = ground.seen.settings;
+    let home = &settings.home;
+    let peering = settings.peering.as_ref().map(|peering| peering.value.as_str());
+    let otherwise = private::hint(ground.seen);
+    let mut all = Vec::new();
+    for vpc in vpcs {
+        let ends = ground.ends(&home.region, vpc, &home.account)?;
+        sighted(&ends)?;
+        let (ways, reasons) = ways(&ends, peering, &otherwise);
+        // With several VPCs to choose from, none is joined to the brokers' that isn't yet: which one, the user has to say.
+        let ways = ways.into_iter().filter(|way| vpcs.len() == 1 || !makes_peering(way));
+        all.extend(ways.map(|way| (ground.attempt(ends, way), reasons.clone())));
+        dead_ends.extend(reasons);
+    }
+    Ok(all)
 }
 
 /// Why the subnets are those that they are, where nobody chose.
@@ -212,6 +233,22 @@ fn best(all: &[(Tried, Vec<String>)], settings: &Settings) -> Option<usize> {
     let trusted = able.iter().find(|index| is(index, |tried| !makes_peering(&tried.way)));
     let best = proven.or(trusted).or(able.first()).copied();
     best.or_else(|| (0..all.len()).max_by_key(|index| all.get(*index).map(|(tried, _)| tried.rank(settings))))
+}
+
+/// What is to be known where a peering connection is made although routes lead to another gateway, which does not lead to the brokers.
+fn bypassed(tried: &Tried) -> Option<String> {
+    let Way::Routed { .. } = tried.way else { return None };
+    let mut all = tried.candidates.iter();
+    all.find_map(|candidate| {
+        let refused = candidate.proofs.iter();
+        let mut refused = refused.filter(|proof| matches!(proof.verdict, Verdict::Refused { .. }));
+        let gateway = |proof: &Proof| proof.gateways().into_iter().find(|id| id.starts_with("tgw-") || id.starts_with("vgw-"));
+        let (id, verdict) = refused.find_map(|proof| Some((gateway(proof)?, proof.verdict.to_string())))?;
+        Some(format!(
+            "routes of {} lead to {id}, which does not lead to the brokers ({verdict}): a peering connection is made beside it, with routes that are more specific",
+            tried.ends.function.vpc
+        ))
+    })
 }
 
 /// Refuses to make a peering connection that a network stack has made already.

@@ -98,13 +98,14 @@ pub(in crate::plan) fn by_user<'c, 'a>(
 }
 
 /// The subnets that the deployed function is in as long as they do; else one in each zone of the brokers, and in other zones where that
-/// isn't enough.
+/// isn't enough. Of all that do, those that lead outward, where they are enough and the function has to get there.
 pub(in crate::plan) fn by_plan<'c, 'a>(
     candidates: &'c [Candidate<'a>],
     vpc: &str,
     ports: &[u16],
     reasons: &[String],
     because: &str,
+    outward: Option<&BTreeSet<String>>,
     notes: &mut Notes,
 ) -> Result<Vec<&'c Candidate<'a>>, PlanError> {
     let usable: Vec<&Candidate> = candidates
@@ -136,8 +137,18 @@ pub(in crate::plan) fn by_plan<'c, 'a>(
     let (mut chosen, reason) = if still && zones(&deployed).len() >= enough {
         (deployed, "the function is in them, and reaches every broker".to_owned())
     } else {
-        let chosen = one_a_zone(&usable, &broker_zones(candidates), enough);
-        (chosen, because.to_owned())
+        let leads = |candidate: &&Candidate| outward.is_some_and(|ids| ids.contains(&candidate.subnet.id));
+        let leading: Vec<&Candidate> = usable.iter().copied().filter(leads).collect();
+        if !leading.is_empty() && leading.len() < usable.len() && zones(&leading).len() >= enough {
+            let chosen = one_a_zone(&leading, &broker_zones(candidates), enough);
+            (
+                chosen,
+                format!("{because}; of those that lead to a NAT gateway, as the way to the secrets does"),
+            )
+        } else {
+            let chosen = one_a_zone(&usable, &broker_zones(candidates), enough);
+            (chosen, because.to_owned())
+        }
     };
     // Sorted, the same subnets give the same template.
     chosen.sort_by(|one, other| one.subnet.id.cmp(&other.subnet.id));

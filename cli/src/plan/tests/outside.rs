@@ -383,7 +383,7 @@ fn nothing_is_made_but_at_the_functions_side() {
             assert!(!template.contains(none), "{name}: {none}");
         }
         assert!(template.contains("\n  BootstrapServers:\n"), "{name}");
-        // Only there nothing else tells that the function is meant to be in no VPC.
+        // Nothing else tells that the function is meant to be in no VPC.
         assert_eq!(
             template.contains("\n  PublicAccess:\n"),
             plan.network.is_none(),

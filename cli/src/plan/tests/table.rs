@@ -141,8 +141,16 @@ pub(super) fn open_acls(facts: &mut Facts) {
     }
 }
 
+/// Nothing leads out of the VPC by a NAT gateway.
+fn no_nat(facts: &mut Facts) {
+    for table in tables(facts) {
+        table.routes.retain(|route| !route.target.starts_with("nat-"));
+    }
+}
+
 pub(super) fn scram_only(facts: &mut Facts, secrets: Option<Fact<Vec<String>>>) {
     open_acls(facts);
+    no_nat(facts);
     let cluster = cluster(facts);
     let on = &mut cluster.authentication;
     (on.iam, on.unauthenticated, on.scram) = (false, false, true);
@@ -158,13 +166,19 @@ fn deployed_user(facts: &mut Facts) {
 
 fn mutual_tls_only(facts: &mut Facts) {
     open_acls(facts);
+    no_nat(facts);
     let on = &mut cluster(facts).authentication;
     (on.iam, on.unauthenticated, on.mutual_tls) = (false, false, true);
 }
 
 /// Routes out by NAT from everywhere.
 pub(super) fn by_nat(facts: &mut Facts) {
-    for table in tables(facts) {
+    by_nat_of(facts, |_| true);
+}
+
+/// Routes out by NAT from what these route tables are for.
+fn by_nat_of(facts: &mut Facts, of: fn(&crate::facts::network::RouteTable) -> bool) {
+    for table in tables(facts).iter_mut().filter(|table| of(table)) {
         table.routes.retain(|route| route.destination != "0.0.0.0/0");
         table.routes.push(crate::facts::network::Route {
             destination: "0.0.0.0/0".to_owned(),
@@ -219,6 +233,21 @@ const SECRETS_WAY: &[Row] = &[
     ("NAT, and an endpoint is wanted", |s, f| {
         by_nat(f);
         s.secrets_endpoint = Some(chosen(true));
+    }),
+    ("NAT in subnets beside those of the brokers", |_, f| {
+        by_nat_of(f, |table| table.id == "rtb-02e3f4a5b6c7d8e02");
+    }),
+    (
+        "NAT in subnets beside those of the brokers, and an endpoint is wanted",
+        |s, f| {
+            by_nat_of(f, |table| table.id == "rtb-02e3f4a5b6c7d8e02");
+            s.secrets_endpoint = Some(chosen(true));
+        },
+    ),
+    ("NAT in too few subnets beside those of the brokers", |_, f| {
+        by_nat_of(f, |table| table.id == "rtb-02e3f4a5b6c7d8e02");
+        let leading = tables(f).iter_mut().find(|table| table.id == "rtb-02e3f4a5b6c7d8e02");
+        leading.unwrap().subnets.truncate(1);
     }),
     ("a transit gateway that may lead out", |_, f| {
         by_nat(f);
