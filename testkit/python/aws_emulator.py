@@ -1,6 +1,6 @@
 """An AWS to test against: MiniStack, unmodified, with what a stack of k2m needs and MiniStack lacks, added from outside.
 
-Five additions: a filter and a route of EC2 and what makes two rules of a group the same, the owner that a caller of S3 expects, resource types of
+Five additions: a filter, a route and transit gateways of EC2 and what makes two rules of a group the same, the owner that a caller of S3 expects, resource types of
 CloudFormation, the newer half of MSK's API with topics, and a Kinesis event source mapping that fails, splits and gives up as Lambda documents
 it. Configured by MiniStack's own variables (GATEWAY_PORT, BIND_HOST, MINISTACK_MSK_BOOTSTRAP ...): where
 MINISTACK_MSK_BOOTSTRAP names a real broker, topics are made and deleted there too.
@@ -28,14 +28,14 @@ import ministack.services.s3 as s3
 import cbor2
 from confluent_kafka.admin import AdminClient, NewTopic
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
-from ministack.core.responses import _request_account_id, _request_region, get_account_id, get_region, request_scope
+from ministack.core.responses import AccountRegionScopedDict, _request_account_id, _request_region, get_account_id, get_region, request_scope
 
 RETRY_SECONDS = float(os.environ.get("K2M_RETRY_SECONDS", "0.3"))
 # Functions get the environment of this process, and k2m's refuses variables that it doesn't know.
 for variable in [name for name in os.environ if name.startswith("K2M_")]:
     del os.environ[variable]
 
-# --- EC2: the filter group-id of DescribeSecurityGroups, and rules that differ in nothing but their descriptions ------------------------
+# --- EC2: the filter group-id of DescribeSecurityGroups, transit gateways, and rules that differ in nothing but their descriptions ------------------------
 
 
 def describe_security_groups(parameters):
@@ -54,11 +54,43 @@ ministack_describe_security_groups = ec2._ACTION_MAP["DescribeSecurityGroups"]
 ec2._ACTION_MAP["DescribeSecurityGroups"] = describe_security_groups
 
 
-def describe_transit_gateway_vpc_attachments(_parameters):
-    """MiniStack has no transit gateways."""
-    return ec2._xml(200, "DescribeTransitGatewayVpcAttachmentsResponse", "<transitGatewayVpcAttachments/>")
+TRANSIT_GATEWAY_ATTACHMENTS = AccountRegionScopedDict()
 
 
+def create_transit_gateway(_parameters):
+    gateway = "tgw-" + uuid.uuid4().hex[:17]
+    inner = f"<transitGateway><transitGatewayId>{gateway}</transitGatewayId><state>available</state></transitGateway>"
+    return ec2._xml(200, "CreateTransitGatewayResponse", inner)
+
+
+def create_transit_gateway_vpc_attachment(parameters):
+    attachment = {
+        "transitGatewayAttachmentId": "tgw-attach-" + uuid.uuid4().hex[:17],
+        "transitGatewayId": ec2._p(parameters, "TransitGatewayId"),
+        "vpcId": ec2._p(parameters, "VpcId"),
+        "subnetIds": ec2._parse_member_list(parameters, "SubnetIds"),
+    }
+    TRANSIT_GATEWAY_ATTACHMENTS[attachment["transitGatewayAttachmentId"]] = attachment
+    inner = transit_gateway_attachment_xml(attachment, "transitGatewayVpcAttachment")
+    return ec2._xml(200, "CreateTransitGatewayVpcAttachmentResponse", inner)
+
+
+def transit_gateway_attachment_xml(attachment, tag="item"):
+    subnets = "".join(f"<item>{subnet}</item>" for subnet in attachment["subnetIds"])
+    ids = "".join(f"<{key}>{value}</{key}>" for key, value in attachment.items() if key != "subnetIds")
+    return f"<{tag}>{ids}<subnetIds>{subnets}</subnetIds><state>available</state></{tag}>"
+
+
+def describe_transit_gateway_vpc_attachments(parameters):
+    vpcs = ec2._parse_filters(parameters).get("vpc-id")
+    found = [each for each in TRANSIT_GATEWAY_ATTACHMENTS.values() if vpcs is None or each["vpcId"] in vpcs]
+    items = "".join(transit_gateway_attachment_xml(each) for each in found)
+    inner = f"<transitGatewayVpcAttachments>{items}</transitGatewayVpcAttachments>"
+    return ec2._xml(200, "DescribeTransitGatewayVpcAttachmentsResponse", inner)
+
+
+ec2._ACTION_MAP["CreateTransitGateway"] = create_transit_gateway
+ec2._ACTION_MAP["CreateTransitGatewayVpcAttachment"] = create_transit_gateway_vpc_attachment
 ec2._ACTION_MAP["DescribeTransitGatewayVpcAttachments"] = describe_transit_gateway_vpc_attachments
 
 
@@ -250,15 +282,25 @@ def create_function(logical_id, properties, stack):
                 "S3 Error Message: The specified key does not exist. (Service: Lambda, Status Code: 400)\""
             )
     name, attributes = ministack_create_function(logical_id, properties, stack)
-    vpc = properties.get("VpcConfig")
-    if vpc:
-        subnets = list(vpc.get("SubnetIds", []))
-        lambda_svc._functions[name]["config"]["VpcConfig"] = {
-            "SubnetIds": subnets,
-            "SecurityGroupIds": list(vpc.get("SecurityGroupIds", [])),
-            "VpcId": ((ec2._subnets.get(subnets[0]) if subnets else None) or {}).get("VpcId", ""),
-        }
+    keep_vpc(name, properties)
     return name, attributes
+
+
+def update_function(name, old, new, *rest, **named):
+    name, attributes = ministack_update_function(name, old, new, *rest, **named)
+    keep_vpc(name, new)
+    return name, attributes
+
+
+def keep_vpc(name, properties):
+    """What MiniStack drops of AWS::Lambda::Function."""
+    vpc = properties.get("VpcConfig") or {}
+    subnets = list(vpc.get("SubnetIds", []))
+    lambda_svc._functions[name]["config"]["VpcConfig"] = {
+        "SubnetIds": subnets,
+        "SecurityGroupIds": list(vpc.get("SecurityGroupIds", [])),
+        "VpcId": ((ec2._subnets.get(subnets[0]) if subnets else None) or {}).get("VpcId", ""),
+    }
 
 
 def keep_mapping(identifier, properties):
@@ -292,7 +334,8 @@ handlers = provisioners._RESOURCE_HANDLERS
 ministack_list_change_sets = cloudformation_handlers._ACTION_HANDLERS["ListChangeSets"]
 cloudformation_handlers._ACTION_HANDLERS["ListChangeSets"] = list_change_sets
 ministack_create_function = handlers["AWS::Lambda::Function"]["create"]
-handlers["AWS::Lambda::Function"]["create"] = create_function
+ministack_update_function = handlers["AWS::Lambda::Function"]["update"]
+handlers["AWS::Lambda::Function"].update(create=create_function, update=update_function)
 ministack_create_mapping = handlers["AWS::Lambda::EventSourceMapping"]["create"]
 ministack_update_mapping = handlers["AWS::Lambda::EventSourceMapping"]["update"]
 handlers["AWS::Lambda::EventSourceMapping"].update(create=create_mapping, update=update_mapping)

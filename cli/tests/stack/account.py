@@ -87,6 +87,19 @@ def seed_express(*streams):
     return seeded({"Unauthenticated": {"Enabled": True}}, "PLAINTEXT", streams, instance_type="express.m7g.large")
 
 
+def seed_serverless(*streams):
+    """The same with a serverless cluster, which takes IAM alone."""
+    subnets, group = brokers_network()
+    cluster = client("kafka").create_cluster_v2(
+        ClusterName="events",
+        Serverless={
+            "VpcConfigs": [{"SubnetIds": subnets, "SecurityGroupIds": [group]}],
+            "ClientAuthentication": {"Sasl": {"Iam": {"Enabled": True}}},
+        },
+    )["ClusterArn"]
+    return {"cluster": cluster, "group": group, "streams": made_streams(streams)}
+
+
 def seed_outside(*streams):
     """No cluster, and a VPC from which a virtual private gateway leads to where Kafka is."""
     ec2 = client("ec2")
@@ -173,6 +186,19 @@ def peer(vpc, cluster):
     for table in main_tables(brokers):
         ec2.create_route(RouteTableId=table, DestinationCidrBlock="10.30.0.0/16", VpcPeeringConnectionId=peering)
     return {"peering": peering}
+
+
+def transit(vpc, cluster):
+    """Joins the VPC to the brokers' by a transit gateway, with routes both ways. Answers the gateway's id."""
+    ec2 = client("ec2")
+    gateway = ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
+    for near, far in ((vpc, "10.0.0.0/16"), (brokers_vpc(cluster), "10.30.0.0/16")):
+        filters = [{"Name": "vpc-id", "Values": [near]}]
+        subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets(Filters=filters)["Subnets"]]
+        ec2.create_transit_gateway_vpc_attachment(TransitGatewayId=gateway, VpcId=near, SubnetIds=subnets)
+        for table in main_tables(near):
+            ec2.create_route(RouteTableId=table, DestinationCidrBlock=far, TransitGatewayId=gateway)
+    return {"gateway": gateway}
 
 
 def brokers_vpc(cluster):
@@ -292,7 +318,28 @@ def associate(cluster, secret):
 
 
 def seeded(authentication, encryption, streams, connectivity=None, kafka_version="3.8.x", instance_type="kafka.m5.large"):
-    ec2, kafka = client("ec2"), client("kafka")
+    subnets, group = brokers_network()
+    cluster = client("kafka").create_cluster_v2(
+        ClusterName="events",
+        Provisioned={
+            "BrokerNodeGroupInfo": {
+                "ClientSubnets": subnets,
+                "SecurityGroups": [group],
+                "InstanceType": instance_type,
+                **({"ConnectivityInfo": connectivity} if connectivity else {}),
+            },
+            "NumberOfBrokerNodes": 3,
+            "KafkaVersion": kafka_version,
+            "ClientAuthentication": authentication,
+            "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": encryption}},
+        },
+    )["ClusterArn"]
+    return {"cluster": cluster, "group": group, "streams": made_streams(streams)}
+
+
+def brokers_network():
+    """A VPC with a subnet in each of three zones, and a group with a rule of somebody else's. Answers the subnets' ids and the group's."""
+    ec2 = client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"eu-west-1{zone}")["Subnet"]["SubnetId"]
@@ -310,22 +357,7 @@ def seeded(authentication, encryption, streams, connectivity=None, kafka_version
             }
         ],
     )
-    cluster = kafka.create_cluster_v2(
-        ClusterName="events",
-        Provisioned={
-            "BrokerNodeGroupInfo": {
-                "ClientSubnets": subnets,
-                "SecurityGroups": [group],
-                "InstanceType": instance_type,
-                **({"ConnectivityInfo": connectivity} if connectivity else {}),
-            },
-            "NumberOfBrokerNodes": 3,
-            "KafkaVersion": kafka_version,
-            "ClientAuthentication": authentication,
-            "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": encryption}},
-        },
-    )["ClusterArn"]
-    return {"cluster": cluster, "group": group, "streams": made_streams(streams)}
+    return subnets, group
 
 
 def made_streams(streams):

@@ -1,5 +1,5 @@
-//! Other doors of a cluster than its brokers' own: multi-VPC private connectivity, for a VPC that has the very addresses of theirs; the internet; and the brokers
-//! that are Express.
+//! Other doors of a cluster than its brokers' own: multi-VPC private connectivity, for a VPC that has the very addresses of theirs; the internet; brokers that are
+//! Express; and a serverless cluster, whose brokers nobody sees.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use k2m_testkit::KafkaCluster;
 use serde_json::{Value, json};
 
 use crate::driver::Account;
-use crate::networks::unchanged;
+use crate::networks::{changed_in_place, unchanged};
 use crate::secrets::put_secret;
 use crate::story::remains;
 
@@ -93,6 +93,7 @@ fn overlapping_addresses_are_no_obstacle() {
     let doctor = account.run(&account.on("doctor", "orders", &["--ca-secret", &ca]), 0);
     let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(doctor.contains("the VPC connection in subnet-"), "{doctor}");
+    changed_in_place(&account, "orders", &deploy, 1);
 
     // A second stack shares the connection, and survives the first one's end.
     let second = account.json(&account.on("deploy", "clicks", &deploy), 0);
@@ -131,11 +132,7 @@ fn over_the_internet_and_back() {
     account.arrived("orders", 500);
     unchanged(&account, "orders", &public);
     account.run(&account.on("doctor", "orders", &public), 0);
-    let again = account.json(&account.on("deploy", "orders", &deploy), 0);
-    assert_eq!(again["status"], "unchanged", "{again:#}");
-    let more = [&deploy[..], &["--batch-size", "50"]].concat();
-    let changed = account.json(&account.on("deploy", "orders", &more), 0);
-    assert_eq!(changed["status"], "updated", "{changed:#}");
+    changed_in_place(&account, "orders", &deploy, 1);
     account.run(&account.on("destroy", "orders", &["--yes"]), 0);
     assert_eq!(remains(&account), Value::Object(serde_json::Map::new()));
     assert_eq!(account.ask(&["networks"]), before);
@@ -150,11 +147,45 @@ fn express_brokers_and_back() {
     account.ask(&["put", "orders", "0", "500"]);
     account.arrived("orders", 500);
     unchanged(&account, "orders", &[]);
-    let changed = account.json(&account.on("deploy", "orders", &["--yes", "--timeout", "90"]), 0);
-    assert_eq!(changed["status"], "updated", "{changed:#}");
+    changed_in_place(&account, "orders", &["--yes"], 0);
     // Other numbers of replicas Express brokers don't take.
     let refused = account.json(&account.on("plan", "orders", &["--topic-replication-factor", "2"]), 1);
     assert!(refused["error"].as_str().unwrap().contains("replica"), "{refused:#}");
+    account.run(&account.on("destroy", "orders", &["--yes"]), 0);
+    assert_eq!(remains(&account), Value::Object(serde_json::Map::new()));
+    assert_eq!(account.ask(&["networks"]), before);
+}
+
+#[test]
+fn a_serverless_cluster_and_back() {
+    let kafka = KafkaCluster::builder().iam("eu-west-1").start().unwrap();
+    let authority = std::fs::read_to_string(kafka.ca_file().unwrap()).unwrap();
+    let account = Account::serverless(kafka, &["orders"]);
+    let ca = put_secret(&account, "ca", &json!({"certificate": authority}));
+    let before = account.ask(&["networks"]);
+    let facts = account.json(&account.on("inspect", "orders", &[]), 0);
+    assert_eq!(
+        facts["cluster"]["value"]["kind"], "SERVERLESS",
+        "{:#}",
+        facts["cluster"]
+    );
+    // MSK makes no topic there, so the function does; a single broker has no room for more replicas.
+    let topic = ["--create-topic", "true", "--topic-replication-factor", "1"];
+    let there = [&["--ca-secret", ca.as_str()], &topic[..]].concat();
+    let deploy = [&["--yes"][..], &there].concat();
+    let deployed = account.json(&account.on("deploy", "orders", &deploy), 0);
+    assert_eq!(deployed["status"], "created", "{deployed:#}");
+    account.ask(&["put", "orders", "0", "500"]);
+    account.arrived("orders", 500);
+    unchanged(&account, "orders", &there);
+    account.run(&account.on("doctor", "orders", &there), 0);
+    let again = account.json(&account.on("deploy", "orders", &deploy), 0);
+    assert_eq!(again["status"], "unchanged", "{again:#}");
+    let changed = account.json(
+        &account.on("deploy", "orders", &[&deploy[..], &["--timeout", "90"]].concat()),
+        0,
+    );
+    assert_eq!(changed["status"], "updated", "{changed:#}");
     account.run(&account.on("destroy", "orders", &["--yes"]), 0);
     assert_eq!(remains(&account), Value::Object(serde_json::Map::new()));
     assert_eq!(account.ask(&["networks"]), before);

@@ -67,6 +67,17 @@ impl Account {
         Self::with_kafka("seed_express", streams)
     }
 
+    /// The same with a serverless cluster at the IAM listeners of this one.
+    pub(crate) fn serverless(kafka: KafkaCluster, streams: &[&str]) -> Self {
+        let servers = kafka.iam_bootstrap_servers().unwrap();
+        let emulator = AwsEmulator::start_with(&[
+            ("MINISTACK_MSK_BOOTSTRAP", &kafka.bootstrap_servers()),
+            ("MINISTACK_MSK_BOOTSTRAP_SASL_IAM", &servers),
+        ])
+        .unwrap();
+        Self::of(emulator, Some(kafka), "seed_serverless", streams)
+    }
+
     fn by_door(kafka: KafkaCluster, door: (&str, &str), seed: &str, streams: &[&str]) -> Self {
         let emulator = AwsEmulator::start_with(&[
             ("MINISTACK_MSK_BOOTSTRAP", &kafka.bootstrap_servers()),

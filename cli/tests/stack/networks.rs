@@ -42,6 +42,23 @@ pub(crate) fn unchanged(account: &Account, stream: &str, more: &[&str]) {
     }
 }
 
+/// Deploying again changes nothing; with another time-out it changes the function alone, and none of its network stacks.
+pub(crate) fn changed_in_place(account: &Account, stream: &str, deploy: &[&str], networks: usize) {
+    let again = account.json(&account.on("deploy", stream, deploy), 0);
+    assert_eq!(
+        (again["status"].as_str(), statuses(&again)),
+        (Some("unchanged"), vec!["unchanged"; networks]),
+        "{again:#}"
+    );
+    let more = [deploy, &["--timeout", "90"]].concat();
+    let changed = account.json(&account.on("deploy", stream, &more), 0);
+    assert_eq!(
+        (changed["status"].as_str(), statuses(&changed)),
+        (Some("updated"), vec!["unchanged"; networks]),
+        "{changed:#}"
+    );
+}
+
 #[test]
 fn another_region_and_back() {
     let account = Account::across(&["orders"]);
@@ -145,6 +162,7 @@ fn another_vpc_of_the_region() {
     unchanged(&account, "orders", &there);
     // The function is where it is, named or not.
     unchanged(&account, "orders", &[]);
+    changed_in_place(&account, "orders", &deploy, 2);
     account.run(&account.on("destroy", "orders", &["--yes"]), 0);
     assert_eq!(ask(&account, THERE, &["networks"]), before);
     assert_eq!(remains(&account, THERE), json!({}));
@@ -157,6 +175,63 @@ fn another_vpc_of_the_region() {
     let now = ask(&account, THERE, &["networks"]);
     assert_eq!(now["peerings"], json!([peering["peering"]]));
     unchanged(&account, "orders", &there);
+    changed_in_place(&account, "orders", &deploy, 1);
+    account.run(&account.on("destroy", "orders", &["--yes"]), 0);
+    assert_eq!(ask(&account, THERE, &["networks"]), before);
+    assert_eq!(remains(&account, THERE), json!({}));
+}
+
+#[test]
+fn a_transit_gateway_that_leads_there_is_used_as_it_is() {
+    let account = Account::beside(&["orders"]);
+    let vpc = account.vpc.clone().unwrap();
+    let gateway = account.ask(&["transit", &vpc, &account.cluster])["gateway"].clone();
+    let before = ask(&account, THERE, &["networks"]);
+    // Of the two VPCs the brokers' own is k2m's choice, so the other is named.
+    let there = ["--vpc", vpc.as_str()];
+    let deploy = [&["--yes"][..], &there].concat();
+    let deployed = account.json(&account.on("deploy", "orders", &deploy), 0);
+    // What is let in at the brokers, by blocks, and nothing else.
+    assert_eq!(statuses(&deployed), ["created"], "{deployed:#}");
+    let now = ask(&account, THERE, &["networks"]);
+    assert_eq!(
+        (&now["routes"], &now["peerings"], &now["acls"]),
+        (&before["routes"], &before["peerings"], &before["acls"])
+    );
+    ask(&account, THERE, &["put", "orders", "0", "500"]);
+    assert_eq!(account.arrived("orders", 500).len(), 500);
+    unchanged(&account, "orders", &there);
+    let again = account.json(&account.on("deploy", "orders", &["--yes"]), 0);
+    assert_eq!(
+        (again["status"].as_str(), statuses(&again)),
+        (Some("unchanged"), vec!["unchanged"]),
+        "{again:#}"
+    );
+
+    // The facts don't say what the gateway does, the function does.
+    let said = account.json(&account.on("doctor", "orders", &[]), 0);
+    let mut checks = said["checks"].as_array().unwrap().iter();
+    let way = checks.find(|check| check["code"] == "K2M-N02").unwrap();
+    let as_far_as = format!("as far as {}", gateway.as_str().unwrap());
+    assert!(way["evidence"][0].as_str().unwrap().contains(&as_far_as), "{said:#}");
+
+    // Fewer subnets are let in by fewer rules.
+    let facts: Value = serde_json::from_slice(&std::fs::read(account.file("facts.json")).unwrap()).unwrap();
+    let network = &facts["networks"][THERE];
+    let attachments = network["transitGatewayAttachments"]["value"].as_array().unwrap();
+    assert!(
+        attachments.iter().all(|each| each["gateway"] == gateway),
+        "{attachments:#?}"
+    );
+    let mut subnets = network["subnets"]["value"].as_array().unwrap().iter();
+    let subnet = subnets.find(|subnet| subnet["vpc"] == json!(vpc)).unwrap()["id"].as_str();
+    let fewer = [&deploy[..], &["--subnets", subnet.unwrap()]].concat();
+    let changed = account.json(&account.on("deploy", "orders", &fewer), 0);
+    assert_eq!(
+        (changed["status"].as_str(), statuses(&changed)),
+        (Some("updated"), vec!["updated"]),
+        "{changed:#}"
+    );
     account.run(&account.on("destroy", "orders", &["--yes"]), 0);
     assert_eq!(ask(&account, THERE, &["networks"]), before);
     assert_eq!(remains(&account, THERE), json!({}));
