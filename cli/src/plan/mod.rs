@@ -123,9 +123,9 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         removed: removed(&seen),
         brief_outputs: outputs(&pipelines) > limits::OUTPUTS,
         pipelines,
-        decisions: notes.decisions,
         proofs: place.proofs,
-        warnings: notes.warnings,
+        warnings: notes.warnings(),
+        decisions: notes.decisions,
     })
 }
 

@@ -99,7 +99,9 @@ pub(super) fn choose(seen: &Seen, cluster: &PlannedCluster, notes: &mut Notes) -
     let Tried { ends, way, candidates } = tried;
     if makes_peering(&way) {
         refuse_gone(seen, &ends)?;
-        notes.warnings.extend(bypassed);
+        if let Some(text) = bypassed {
+            notes.warn(text);
+        }
     }
     if let Some(setting) = settings.peering.as_ref().filter(|_| ends.same_vpc()) {
         notes.warn(format!(
