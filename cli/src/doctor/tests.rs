@@ -3,6 +3,7 @@
 mod outside;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use k2m_handler::payload::Pointer;
 use k2m_handler::probe::report::{Failure, Right, Step};
@@ -1784,13 +1785,40 @@ fn what_programs_see() {
 fn documentation_has_every_check_and_exit_code() {
     let documented = include_str!("../../../docs/doctor.md");
     for check in &CHECKS {
-        let row = format!("| `{}` | {} |", check.code, check.title);
+        let row = format!("| [`{0}`](checks/{0}.md) | {1} |", check.code, check.title);
         assert!(documented.contains(&row), "docs/doctor.md lacks `{row}`");
     }
     for (exit, meaning) in super::Report::EXITS {
         let row = format!("| {} | {meaning} |", exit.code());
         assert!(documented.contains(&row), "docs/doctor.md lacks `{row}`");
     }
+}
+
+#[test]
+fn every_check_has_a_page_and_every_page_a_check() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/checks");
+    let mut pages: BTreeSet<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for check in &CHECKS {
+        let name = format!("{}.md", check.code);
+        assert!(pages.remove(&name), "docs/checks lacks {name}");
+        let page = std::fs::read_to_string(folder.join(&name)).unwrap();
+        let headings: Vec<&str> = page.lines().filter(|line| line.starts_with('#')).collect();
+        let title = format!("# {}: {}", check.code, check.title);
+        assert_eq!(
+            headings,
+            [
+                &title,
+                "## What it means",
+                "## How it shows",
+                "## Confirm it by hand",
+                "## Mend it"
+            ]
+        );
+    }
+    assert_eq!(pages, BTreeSet::new());
 }
 
 #[test]
