@@ -27,6 +27,8 @@ pub enum Command {
     Deploy(Box<DeployArgs>),
     /// Say which hop, right or topic is broken, and how to mend it
     Doctor(Box<DoctorArgs>),
+    /// Say what a code of doctor means, how to confirm it by hand, and how to mend it
+    Explain(ExplainArgs),
     /// Look at everything in AWS that matters for a pipeline; change nothing
     Inspect(Box<InspectArgs>),
     /// Decide what a pipeline needs, and prove that its function will reach the brokers; change nothing
@@ -503,6 +505,16 @@ pub struct DoctorArgs {
     /// Do not invoke the function to ask it how its way to the brokers is
     #[arg(long)]
     pub no_probe: bool,
+}
+
+/// `k2m explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The code, such as K2M-N02, or N02 for short; without one every code is listed
+    pub code: Option<String>,
+    /// How the result is shown
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
 }
 
 /// `k2m deploy`.

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod deploy;
 pub mod destroy;
 pub mod doctor;
+pub mod explain;
 mod file;
 mod health;
 pub mod init;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use k2m::args::{Cli, Command, Output};
 use k2m::commands::{
-    CommandError, bootstrap, broker, demo, deploy, destroy, doctor, init, inspect, plan, render, run, signals,
+    CommandError, bootstrap, broker, demo, deploy, destroy, doctor, explain, init, inspect, plan, render, run, signals,
     unless_stopped,
 };
 use k2m::exit::Exit;
@@ -53,6 +53,11 @@ fn main() -> ExitCode {
         Command::Doctor(args) => {
             let mut reporter = Reporter::new(args.plan.output);
             let result = block_on(looking(doctor::run(*args, &mut reporter)));
+            finish(result, &mut reporter)
+        }
+        Command::Explain(args) => {
+            let mut reporter = Reporter::new(args.output);
+            let result = explain::run(&args, &mut reporter);
             finish(result, &mut reporter)
         }
         Command::Demo(args) => {

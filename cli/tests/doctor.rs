@@ -141,3 +141,52 @@ fn each_broken_thing_is_named_first_and_a_healthy_pipeline_has_none() {
         healthy();
     }
 }
+
+/// What `k2m explain` says: its exit code, standard output and standard error.
+fn explained(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_k2m"));
+    let output = command
+        .arg("explain")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_code_is_explained() {
+    let (exit, page, _) = explained(&["n02"]);
+    assert_eq!(exit, Some(0));
+    assert_eq!(page, include_str!("../../docs/checks/K2M-N02.md"));
+    let (exit, document, _) = explained(&["K2M-N02", "-o", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(
+        (exit, document["code"].as_str(), document["page"].as_str()),
+        (Some(0), Some("K2M-N02"), Some(page.as_str()))
+    );
+
+    // What is listed can be asked for.
+    let (exit, list, _) = explained(&[]);
+    assert_eq!((exit, list.lines().count()), (Some(0), 21));
+    for line in list.lines() {
+        let (code, title) = line.split_once("  ").unwrap();
+        let (_, page, _) = explained(&[code]);
+        assert!(page.starts_with(&format!("# {code}: {title}\n")), "{page}");
+    }
+
+    let (exit, said, error) = explained(&["N\u{1b}[31m99"]);
+    assert_eq!((exit, said.as_str()), (Some(2), ""));
+    assert!(
+        error.contains("is the code of no check") && !error.contains('\u{1b}'),
+        "{error}"
+    );
+    let (exit, document, _) = explained(&["N99", "-o", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(
+        (exit, document["exit_code"].as_i64()),
+        (Some(2), Some(2)),
+        "{document:#}"
+    );
+}

@@ -6,6 +6,7 @@ mod destination;
 mod drift;
 mod function;
 mod network;
+mod pages;
 mod probe;
 mod report;
 mod source;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use self::drift::Drift;
+pub use self::pages::{Contents, Entry, Page};
 pub(crate) use self::report::DRIFT;
 use self::report::Judged;
 pub use self::report::{Cause, Checked, Examined, Health, PipelineReport, Report};
@@ -135,6 +137,8 @@ struct Check {
     code: &'static str,
     /// What should be so.
     title: &'static str,
+    /// What it means, how it shows, how to confirm it by hand and how to mend it, in Markdown.
+    page: &'static str,
     /// What users and logs say when it fails; empty where they say nothing of their own.
     seen_as: &'static str,
     /// Checks that fail because of what makes one of these fail.
@@ -151,6 +155,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-L01",
         title: "the stack is deployed",
+        page: include_str!("../../../docs/checks/K2M-L01.md"),
         seen_as: "",
         after: &[],
         judge: function::deployed,
@@ -158,6 +163,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-E01",
         title: "the stream can be read",
+        page: include_str!("../../../docs/checks/K2M-E01.md"),
         seen_as: "",
         after: &[],
         judge: source::stream,
@@ -165,6 +171,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-E02",
         title: "the event source mapping reads the stream",
+        page: include_str!("../../../docs/checks/K2M-E02.md"),
         seen_as: "the iterator age grows and nothing is invoked",
         after: &["K2M-L01", "K2M-E01"],
         judge: source::mapping,
@@ -172,6 +179,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-E03",
         title: "the mapping understands partial failures",
+        page: include_str!("../../../docs/checks/K2M-E03.md"),
         seen_as: "records are missing in the topic though every invocation succeeded",
         after: &["K2M-L01"],
         judge: source::partial_failures,
@@ -179,6 +187,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-E04",
         title: "the batch size suits the function",
+        page: include_str!("../../../docs/checks/K2M-E04.md"),
         seen_as: "",
         after: &[],
         judge: source::batch_size,
@@ -186,6 +195,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-L02",
         title: "the function is ready",
+        page: include_str!("../../../docs/checks/K2M-L02.md"),
         seen_as: "",
         after: &["K2M-L01"],
         judge: function::ready,
@@ -193,6 +203,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-N01",
         title: "the cluster takes connections",
+        page: include_str!("../../../docs/checks/K2M-N01.md"),
         seen_as: NO_METADATA,
         after: &[],
         judge: network::cluster,
@@ -200,6 +211,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-A01",
         title: "the cluster has the function's authentication switched on",
+        page: include_str!("../../../docs/checks/K2M-A01.md"),
         seen_as: NO_METADATA,
         after: &["K2M-N01"],
         judge: authentication::switched_on,
@@ -207,6 +219,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-A02",
         title: "the function speaks to the cluster's brokers, on the port of its authentication",
+        page: include_str!("../../../docs/checks/K2M-A02.md"),
         seen_as: NO_METADATA,
         after: &["K2M-N01", "K2M-A01"],
         judge: authentication::brokers,
@@ -214,6 +227,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-N02",
         title: "the function's subnets reach each broker, and answers come back",
+        page: include_str!("../../../docs/checks/K2M-N02.md"),
         seen_as: NO_METADATA,
         after: &["K2M-N01", "K2M-A01", "K2M-A02"],
         judge: network::reach,
@@ -221,6 +235,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-T01",
         title: "the topic exists",
+        page: include_str!("../../../docs/checks/K2M-T01.md"),
         seen_as: "`Failed to update metadata after 60.0 secs` (kafka-python), `Broker: Unknown topic or partition` (librdkafka)",
         after: &["K2M-N01"],
         judge: topic::exists,
@@ -228,6 +243,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-T02",
         title: "the function writes to the topics of the settings",
+        page: include_str!("../../../docs/checks/K2M-T02.md"),
         seen_as: "",
         after: &[],
         judge: topic::same,
@@ -235,6 +251,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-T03",
         title: "the dead-letter topic takes what the topic can't",
+        page: include_str!("../../../docs/checks/K2M-T03.md"),
         seen_as: "a record that should be diverted is retried again and again",
         after: &["K2M-N01"],
         judge: topic::dead_letter,
@@ -242,6 +259,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-L03",
         title: "the function's time-out leaves time to deliver",
+        page: include_str!("../../../docs/checks/K2M-L03.md"),
         seen_as: "`Task timed out after N seconds`, whatever the cause",
         after: &[],
         judge: function::time_out,
@@ -249,6 +267,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-L04",
         title: "the function's memory suits the batch size",
+        page: include_str!("../../../docs/checks/K2M-L04.md"),
         seen_as: "",
         after: &[],
         judge: function::memory,
@@ -256,6 +275,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-P01",
         title: "the function itself reaches the brokers",
+        page: include_str!("../../../docs/checks/K2M-P01.md"),
         seen_as: NO_METADATA,
         after: &["K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T02"],
         judge: probe::way,
@@ -263,6 +283,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-P02",
         title: "the brokers let the function in",
+        page: include_str!("../../../docs/checks/K2M-P02.md"),
         seen_as: "`Local: Authentication failure` (librdkafka), or `Task timed out` where the function's time is short",
         after: &["K2M-N01", "K2M-A01", "K2M-A02", "K2M-P01"],
         judge: probe::identity,
@@ -270,6 +291,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-P03",
         title: "the function finds its topics and may write to them",
+        page: include_str!("../../../docs/checks/K2M-P03.md"),
         seen_as: "`Broker: Topic authorization failed`, `Broker: Cluster authorization failed`, `Broker: Unknown topic or partition` (librdkafka)",
         after: &["K2M-A01", "K2M-A02", "K2M-T01", "K2M-T03", "K2M-P01", "K2M-P02"],
         judge: probe::rights,
@@ -277,6 +299,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-E05",
         title: "the last batch was delivered",
+        page: include_str!("../../../docs/checks/K2M-E05.md"),
         seen_as: "`PROBLEM: Function call failed` at the mapping",
         after: &[
             "K2M-E01", "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-T03", "K2M-L03",
@@ -287,6 +310,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-D01",
         title: "what is given up is kept",
+        page: include_str!("../../../docs/checks/K2M-D01.md"),
         seen_as: "",
         after: &[],
         judge: destination::present,
@@ -294,6 +318,7 @@ const CHECKS: [Check; 21] = [
     Check {
         code: "K2M-L05",
         title: "nothing was changed outside the stack",
+        page: include_str!("../../../docs/checks/K2M-L05.md"),
         seen_as: "",
         after: &[],
         judge: drift::none,
