@@ -56,6 +56,18 @@ fn group(facts: &mut Facts, rules: Vec<Rule>) {
     });
 }
 
+/// A rule that lets everything out.
+fn all_out(owner: Owner) -> Rule {
+    Rule {
+        id: "sgr-1".to_owned(),
+        egress: true,
+        protocol: "-1".to_owned(),
+        ports: None,
+        peer: RulePeer::Cidr("0.0.0.0/0".to_owned()),
+        owner,
+    }
+}
+
 /// A second VPC of the region, with a subnet, that leads to a target or nowhere.
 fn another_vpc(facts: &mut Facts, target: Option<&str>) {
     let network = network(facts);
@@ -220,17 +232,7 @@ const ROWS: &[Row] = &[
     }),
     ("a group of the user's that lets out", |s, f| {
         s.security_group = Some(chosen("sg-1".to_owned()));
-        group(
-            f,
-            vec![Rule {
-                id: "sgr-1".to_owned(),
-                egress: true,
-                protocol: "-1".to_owned(),
-                ports: None,
-                peer: RulePeer::Cidr("0.0.0.0/0".to_owned()),
-                owner: Owner::Foreign,
-            }],
-        );
+        group(f, vec![all_out(Owner::Foreign)]);
     }),
     ("a group of the user's that lets nothing out", |s, f| {
         s.security_group = Some(chosen("sg-1".to_owned()));
@@ -240,17 +242,7 @@ const ROWS: &[Row] = &[
         "a group of the user's that lets out by what an earlier deployment made",
         |s, f| {
             s.security_group = Some(chosen("sg-1".to_owned()));
-            group(
-                f,
-                vec![Rule {
-                    id: "sgr-1".to_owned(),
-                    egress: true,
-                    protocol: "-1".to_owned(),
-                    ports: None,
-                    peer: RulePeer::Cidr("0.0.0.0/0".to_owned()),
-                    owner: Owner::ThisStack,
-                }],
-            );
+            group(f, vec![all_out(Owner::ThisStack)]);
         },
     ),
     ("what has no effect", |s, _| {
