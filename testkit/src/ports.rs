@@ -11,7 +11,8 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-const FIRST: u16 = 12_000;
+/// Above the ports of MSK's private connectivity, 14001 to 14100: a broker there would be taken for that.
+const FIRST: u16 = 14_125;
 const LAST: u16 = 31_999;
 /// Three brokers need seven listeners and a proxy each.
 const BLOCK: u16 = 25;
