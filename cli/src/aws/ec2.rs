@@ -164,6 +164,8 @@ fn vpc(vpc: sdk::Vpc) -> Vpc {
         cidrs,
         ipv6_cidrs,
         name: name(vpc.tags.unwrap_or_default()),
+        dns_support: None,
+        dns_hostnames: None,
     }
 }
 

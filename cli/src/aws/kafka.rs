@@ -109,6 +109,7 @@ pub(super) fn told(info: SdkCluster, arn: &str) -> (Cluster, Option<Revision>) {
         scram_secrets: None,
         private_connectivity: PrivateConnectivity::default(),
         vpc_connections: None,
+        policy: None,
     };
     let SdkCluster {
         provisioned,

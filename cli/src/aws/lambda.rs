@@ -44,6 +44,7 @@ pub(super) async fn mapping(client: &Client, uuid: &str) -> Answer<(Mapping, Rea
         destination: found
             .destination_config
             .and_then(|destinations| destinations.on_failure?.destination),
+        ..Mapping::default()
     };
     let reads = Reads {
         stream: found.event_source_arn,
@@ -112,6 +113,11 @@ pub(super) async fn function(client: &Client, name: &str) -> Answer<Function> {
             .into_iter()
             .filter(|(name, _)| name.starts_with("K2M_"))
             .collect(),
+        architecture: None,
+        runtime: None,
+        role: None,
+        log_group: None,
+        reserved_concurrency: None,
     })
 }
 

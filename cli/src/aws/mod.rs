@@ -666,7 +666,7 @@ fn pipelines(
             consumer: consumers.remove(arn.as_str()),
             function,
             mapping,
-            probe: None,
+            ..PipelineFacts::NOTHING
         };
         (arn.to_string(), pipeline)
     });

@@ -153,7 +153,7 @@ fn network() -> Network {
             id: "vpc-1".to_owned(),
             cidrs: vec!["10.0.0.0/16".to_owned()],
             ipv6_cidrs: Vec::new(),
-            name: None,
+            ..Vpc::default()
         }]),
         subnets: found(
             subnets
@@ -288,6 +288,7 @@ fn looked_at() -> Facts {
             scram_secrets: None,
             private_connectivity: crate::facts::cluster::PrivateConnectivity::default(),
             vpc_connections: None,
+            policy: None,
             bootstrap_brokers: map(&[
                 ("", "b-1.events:9092,b-2.events:9092"),
                 ("SaslIam", "b-1.events:9098,b-2.events:9098"),
@@ -357,6 +358,7 @@ fn looked_at() -> Facts {
                         ("K2M_BOOTSTRAP_SERVERS", "b-1.events:9098,b-2.events:9098"),
                         ("K2M_TOPIC", "orders"),
                     ]),
+                    ..Function::default()
                 }),
                 mapping: found(Mapping {
                     uuid: "u-2".to_owned(),
@@ -365,8 +367,10 @@ fn looked_at() -> Facts {
                     batch_size: 1000,
                     partial_failures: true,
                     destination: Some("arn:aws:sns:eu-west-1:123456789012:failures".to_owned()),
+                    ..Mapping::default()
                 }),
                 probe: Some(found(answered())),
+                ..PipelineFacts::NOTHING
             },
         )]),
     }
@@ -1604,7 +1608,7 @@ fn each_check_says_what_it_sees() {
         assert!(text.contains(words), "{code}: `{words}` is not in {text}");
         seen.insert((code, wanted));
     }
-    for check in &CHECKS {
+    for check in CHECKS {
         let outcomes = seen.iter().filter(|(code, _)| *code == check.code).count();
         assert!(
             outcomes > 1 && seen.contains(&(check.code, "pass")),
@@ -1784,7 +1788,7 @@ fn what_programs_see() {
 #[test]
 fn documentation_has_every_check_and_exit_code() {
     let documented = include_str!("../../../docs/doctor.md");
-    for check in &CHECKS {
+    for check in CHECKS {
         let row = format!("| [`{0}`](checks/{0}.md) | {1} |", check.code, check.title);
         assert!(documented.contains(&row), "docs/doctor.md lacks `{row}`");
     }
@@ -1796,7 +1800,7 @@ fn documentation_has_every_check_and_exit_code() {
 
 #[test]
 fn every_check_has_a_page_and_every_page_a_check() {
-    for check in &CHECKS {
+    for check in CHECKS {
         let title = format!("# {}: {}", check.code, check.title);
         let headings: Vec<&str> = check.page.lines().filter(|line| line.starts_with('#')).collect();
         let wanted = [

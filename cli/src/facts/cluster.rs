@@ -43,6 +43,9 @@ pub struct Cluster {
     /// VPC connections of the account that lead to it, in the order of ARNs; only where private connectivity is switched on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vpc_connections: Option<Fact<Vec<VpcConnection>>>,
+    /// Its resource policy, absent where it has none; left out where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Fact<String>>,
 }
 
 impl Cluster {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Unreadable;
+use super::{Fact, Unreadable};
 use crate::arn::Arn;
 
 /// Longest part of a stream's name in logical ids, which may have 255 characters.
@@ -86,7 +86,7 @@ pub struct Stack {
 }
 
 /// A deployed function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Function {
     /// Its ARN.
@@ -113,12 +113,27 @@ pub struct Function {
     pub subnets: Vec<String>,
     /// Its security groups.
     pub security_groups: Vec<String>,
+    /// `x86_64` or `arm64`; absent where AWS doesn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+    /// Such as `provided.al2023`; absent where AWS doesn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// ARN of its role; absent where AWS doesn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Name of the log group that it writes to; absent where AWS doesn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_group: Option<String>,
+    /// How many invocations at the same time are reserved for it, and its most; absent where none are. Left out where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_concurrency: Option<Fact<u32>>,
     /// Those of its variables that k2m sets: names that begin with `K2M_`, none of which is ever secret.
     pub variables: BTreeMap<String, String>,
 }
 
 /// An event source mapping.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Mapping {
     /// Its UUID.
@@ -130,6 +145,33 @@ pub struct Mapping {
     pub last_result: Option<String>,
     /// Most records in an invocation.
     pub batch_size: u32,
+    /// `TRIM_HORIZON`, `LATEST` or `AT_TIMESTAMP`; absent where AWS doesn't say, as of what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starting_position: Option<String>,
+    /// Longest wait for a batch to fill, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batching_window: Option<u32>,
+    /// Batches of one shard at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallelization_factor: Option<u32>,
+    /// How often a batch is tried again; -1 for as long as its records live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<i32>,
+    /// Seconds after which a record is given up; -1 for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum_record_age: Option<i32>,
+    /// Whether a batch that fails is halved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bisect: Option<bool>,
+    /// Seconds of a tumbling window; absent or 0 without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tumbling_window: Option<u32>,
+    /// Patterns, of which a record has to match one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<String>,
+    /// Whether it counts events (`EventCount` metrics).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts_events: Option<bool>,
     /// Whether partial failures are understood.
     pub partial_failures: bool,
     /// ARN that is told of what is given up.

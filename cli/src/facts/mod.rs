@@ -5,6 +5,8 @@ pub mod cluster;
 pub mod deployed;
 pub mod file;
 pub mod given;
+pub mod history;
+pub mod log;
 pub mod network;
 pub mod probe;
 pub mod server;
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use cluster::{Broker, Cluster, Topic};
 pub use deployed::{Function, Mapping, Owner, Stack};
 pub use given::{Consumer, GivenDestination};
+pub use history::{Denier, GivenUp, Metrics, Point, Right, Secret, Sighting, Waiting};
 pub use network::Network;
 pub use probe::Probe;
 pub use server::Server;
@@ -131,6 +134,64 @@ pub struct PipelineFacts {
     /// What the function answered when it was asked how its way to the brokers is; left out where it was not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Fact<Probe>>,
+    /// Figures of the stream, the function and the mapping; this and all below left out where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Fact<Metrics>>,
+    /// What the function's log of the last hours says that is known to mean trouble.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Fact<Vec<Sighting>>>,
+    /// What the function's role may do of what the pipeline needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rights: Option<Fact<Vec<Right>>>,
+    /// What waits where it was given up; absent where no queue is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Fact<Waiting>>,
+    /// The function's secret, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Fact<Secret>>,
+}
+
+impl PipelineFacts {
+    /// Of a pipeline of which nothing is there.
+    pub const NOTHING: Self = Self {
+        stream: Fact::Absent,
+        consumer: None,
+        function: Fact::Absent,
+        mapping: Fact::Absent,
+        probe: None,
+        metrics: None,
+        log: None,
+        rights: None,
+        waiting: None,
+        secret: None,
+    };
+
+    /// Each part's name in the document, with why it could not be read where that is so.
+    fn parts(&self) -> impl Iterator<Item = (&'static str, Option<&Unreadable>)> {
+        fn why<T>(fact: Option<&Fact<T>>) -> Option<&Unreadable> {
+            fact.and_then(Fact::unreadable)
+        }
+        [
+            ("stream", self.stream.unreadable()),
+            ("consumer", why(self.consumer.as_ref())),
+            ("function", self.function.unreadable()),
+            (
+                "function.reservedConcurrency",
+                why(self
+                    .function
+                    .found()
+                    .and_then(|function| function.reserved_concurrency.as_ref())),
+            ),
+            ("mapping", self.mapping.unreadable()),
+            ("probe", why(self.probe.as_ref())),
+            ("metrics", why(self.metrics.as_ref())),
+            ("log", why(self.log.as_ref())),
+            ("rights", why(self.rights.as_ref())),
+            ("waiting", why(self.waiting.as_ref())),
+            ("secret", why(self.secret.as_ref())),
+        ]
+        .into_iter()
+    }
 }
 
 /// What an account may run at the same time in Lambda, in a region.
@@ -191,6 +252,12 @@ impl Facts {
                 self.cluster
                     .found()
                     .and_then(|cluster| cluster.vpc_connections.as_ref()?.unreadable()),
+            ),
+            (
+                "cluster.policy".to_owned(),
+                self.cluster
+                    .found()
+                    .and_then(|cluster| cluster.policy.as_ref()?.unreadable()),
             ),
             ("brokers".to_owned(), self.brokers.unreadable()),
             ("configuration".to_owned(), self.configuration.unreadable()),
@@ -257,13 +324,7 @@ impl Facts {
         ]);
         for (arn, pipeline) in &self.pipelines {
             let name = |part| format!("pipelines.{}.{part}", stream_name(arn));
-            found.extend([
-                (name("stream"), pipeline.stream.unreadable()),
-                (name("consumer"), pipeline.consumer.as_ref().and_then(Fact::unreadable)),
-                (name("function"), pipeline.function.unreadable()),
-                (name("mapping"), pipeline.mapping.unreadable()),
-                (name("probe"), pipeline.probe.as_ref().and_then(Fact::unreadable)),
-            ]);
+            found.extend(pipeline.parts().map(|(part, why)| (name(part), why)));
         }
         found.into_iter().filter_map(|(name, why)| Some((name, why?))).collect()
     }

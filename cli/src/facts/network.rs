@@ -40,7 +40,7 @@ fn unasked<T>() -> Fact<Vec<T>> {
 }
 
 /// A VPC.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Vpc {
     /// Such as `vpc-0a…`.
@@ -53,6 +53,12 @@ pub struct Vpc {
     /// The value of its tag `Name`: any text, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Whether names are resolved in it at all (`enableDnsSupport`); left out where nobody looked, or AWS doesn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_support: Option<bool>,
+    /// Whether private names of its own endpoints are resolved in it (`enableDnsHostnames`); left out likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_hostnames: Option<bool>,
 }
 
 /// A subnet.

@@ -33,8 +33,7 @@ fn vpc(id: &str, cidr: &str) -> Vpc {
     Vpc {
         id: id.to_owned(),
         cidrs: vec![cidr.to_owned()],
-        ipv6_cidrs: vec![],
-        name: None,
+        ..Vpc::default()
     }
 }
 

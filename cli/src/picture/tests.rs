@@ -236,6 +236,7 @@ fn deployed() -> (Plan, Facts) {
             batch_size: 1000,
             partial_failures: true,
             destination: None,
+            ..Mapping::default()
         },
     };
     let topic = format!("{}FailureTopic", before.pipelines[0].id);

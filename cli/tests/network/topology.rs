@@ -458,8 +458,7 @@ impl Draw {
                 found_mut(&mut network.vpcs).push(Vpc {
                     id: lot.id.clone(),
                     cidrs: lot.cidrs.clone(),
-                    ipv6_cidrs: Vec::new(),
-                    name: None,
+                    ..Vpc::default()
                 });
                 found_mut(&mut network.subnets).extend(lot.subnets.clone());
                 let acls = self.acls(lot);

@@ -76,6 +76,7 @@ fn facts() -> Facts {
             scram_secrets: None,
             private_connectivity: crate::facts::cluster::PrivateConnectivity::default(),
             vpc_connections: None,
+            policy: None,
             bootstrap_brokers: BTreeMap::from([("SaslIam".to_owned(), "b-1:9098".to_owned())]),
         }),
         brokers: found(vec![Broker {
@@ -103,8 +104,7 @@ fn facts() -> Facts {
                 vpcs: found(vec![Vpc {
                     id: "vpc-1".to_owned(),
                     cidrs: vec!["10.0.0.0/16".to_owned()],
-                    ipv6_cidrs: Vec::new(),
-                    name: None,
+                    ..Vpc::default()
                 }]),
                 subnets: found(vec![Subnet {
                     id: "subnet-1".to_owned(),
@@ -141,10 +141,7 @@ fn facts() -> Facts {
                     kms_key: None,
                     max_record_kib: None,
                 }),
-                consumer: None,
-                function: Fact::Absent,
-                mapping: Fact::Absent,
-                probe: None,
+                ..PipelineFacts::NOTHING
             },
         )]),
     }

@@ -1,0 +1,358 @@
+//! What the checks look at of one pipeline, and the commands that they name.
+
+use std::collections::BTreeMap;
+
+use super::Outcome;
+use super::drift::Drift;
+use crate::facts::deployed::pipeline_id;
+use crate::facts::{Cluster, Fact, Facts, Function, Mapping, PipelineFacts, Stack, Topic};
+use crate::settings::{Authentication, Kafka, Payload, PipelineSettings, Setting, Settings, Source, TABLE};
+use crate::shell::Command;
+
+/// Why what MSK would tell can't be judged.
+pub(super) const NOT_MSK: &str =
+    "the Kafka is not MSK, so that nothing of AWS tells of it: the function is asked, see K2M-P01 to K2M-P03";
+
+/// What the checks look at.
+#[derive(Clone, Copy)]
+pub(super) struct Case<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) pipeline: &'a PipelineSettings,
+    pub(super) facts: &'a Facts,
+    /// What of the facts is the pipeline's.
+    pub(super) seen: &'a PipelineFacts,
+    pub(super) drift: &'a Drift,
+}
+
+impl<'a> Case<'a> {
+    /// The stack, where it is one of k2m's; else why what belongs to it can't be judged.
+    pub(super) fn stack(&self) -> Result<&'a Stack, Outcome> {
+        match &self.facts.stack {
+            Fact::Found { value } if value.made_by_k2m => Ok(value),
+            Fact::Found { .. } => Err(Outcome::skip("the stack of this name is not of k2m")),
+            Fact::Absent => Err(Outcome::skip("nothing is deployed")),
+            Fact::Unreadable(_) => Err(Outcome::skip("the stack could not be read, see K2M-L01")),
+        }
+    }
+
+    /// The function, else why nothing of it can be judged.
+    pub(super) fn function(&self) -> Result<&'a Function, Outcome> {
+        self.stack()?;
+        match &self.seen.function {
+            Fact::Found { value } => Ok(value),
+            Fact::Absent => Err(Outcome::skip("the stack has no function")),
+            Fact::Unreadable(_) => Err(Outcome::skip("the function could not be read, see K2M-L02")),
+        }
+    }
+
+    /// The mapping, else why nothing of it can be judged.
+    pub(super) fn mapping(&self) -> Result<&'a Mapping, Outcome> {
+        self.stack()?;
+        match &self.seen.mapping {
+            Fact::Found { value } => Ok(value),
+            Fact::Absent => Err(Outcome::skip("the stack has no event source mapping")),
+            Fact::Unreadable(_) => Err(Outcome::skip("the event source mapping could not be read, see K2M-E02")),
+        }
+    }
+
+    /// The cluster, else why nothing of it can be judged.
+    pub(super) fn cluster(&self) -> Result<&'a Cluster, Outcome> {
+        if self.settings.cluster().is_none() {
+            return Err(Outcome::skip(NOT_MSK));
+        }
+        match &self.facts.cluster {
+            Fact::Found { value } => Ok(value),
+            Fact::Absent => Err(Outcome::skip("there is no cluster")),
+            Fact::Unreadable(_) => Err(Outcome::skip("the cluster could not be read, see K2M-N01")),
+        }
+    }
+
+    /// A variable of the function that holds something.
+    pub(super) fn variable(&self, name: &str) -> Option<&'a str> {
+        let variables: &BTreeMap<String, String> = &self.seen.function.found()?.variables;
+        variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The brokers that the function begins with.
+    pub(super) fn servers(&self) -> Vec<Server<'a>> {
+        let list = self.variable("K2M_BOOTSTRAP_SERVERS").unwrap_or_default();
+        let servers = list.split(',').map(str::trim);
+        servers
+            .filter_map(|text| {
+                let (host, port) = text.rsplit_once(':')?;
+                let port = port.parse().ok()?;
+                Some(Server { text, host, port })
+            })
+            .collect()
+    }
+
+    /// `k2m deploy` of the stack with these options more, which stand for what was said before: what was said with flags has to be said again,
+    /// what k2m.yaml and the environment say is heard by itself. Where the pipeline was found without them, what its function is told stands for them.
+    pub(super) fn deploy(&self, more: &[(&str, &str)]) -> String {
+        fn heard<T>(setting: &Setting<T>) -> bool {
+            matches!(setting.source, Source::File { .. } | Source::Environment(_))
+        }
+        fn flag<T>(setting: &Setting<T>) -> bool {
+            matches!(setting.source, Source::Flag(_))
+        }
+        fn word(on: bool) -> &'static str {
+            if on { "true" } else { "false" }
+        }
+        let (settings, pipeline) = (self.settings, self.pipeline);
+        if settings.pipelines.len() > 1 {
+            return self.deploy_several(more);
+        }
+        let mut command = Command::new("k2m deploy");
+        let (kafka, kafka_flag, kafka_value) = match &settings.kafka {
+            Kafka::Cluster(cluster) => (&cluster.source, "--cluster", cluster.value.to_string()),
+            Kafka::BootstrapServers(servers) => (&servers.source, "--bootstrap-servers", servers.value.to_string()),
+        };
+        let kafka_heard = matches!(kafka, Source::File { .. } | Source::Environment(_));
+        let blocks = settings.broker_cidrs.as_ref().filter(|blocks| flag(blocks));
+        let blocks: Vec<String> = blocks
+            .iter()
+            .flat_map(|blocks| blocks.value.iter().map(ToString::to_string))
+            .collect();
+        let blocks = blocks.join(",");
+        let file = [&pipeline.stream.source, kafka]
+            .into_iter()
+            .find_map(|source| match source {
+                Source::File { path, .. } if path != "k2m.yaml" => Some(path),
+                _ => None,
+            });
+        if let Some(path) = file {
+            command = command.option("--config", path);
+        }
+        let mut options = vec![
+            (!heard(&pipeline.stream), "--stream", pipeline.stream.value.as_str()),
+            (!kafka_heard, kafka_flag, kafka_value.as_str()),
+            (!blocks.is_empty(), "--broker-cidrs", blocks.as_str()),
+            (
+                flag(&settings.public_access),
+                "--public-access",
+                word(settings.public_access.value),
+            ),
+            (flag(&pipeline.topic), "--topic", pipeline.topic.value.as_str()),
+            (flag(&settings.stack), "--stack", settings.stack.value.as_str()),
+            (
+                flag(&pipeline.on_poison),
+                "--on-poison",
+                pipeline.on_poison.value.name(),
+            ),
+            (
+                pipeline.dead_letter_topic.as_ref().is_some_and(flag),
+                "--dead-letter-topic",
+                pipeline
+                    .dead_letter_topic
+                    .as_ref()
+                    .map_or("", |topic| topic.value.as_str()),
+            ),
+            (
+                flag(&pipeline.payload.strict_order),
+                "--strict-order",
+                word(pipeline.payload.strict_order.value),
+            ),
+        ];
+        let found = !heard(&pipeline.stream) && !kafka_heard;
+        let way = said_or_told(
+            settings.authentication.as_ref(),
+            |way| way.value.name(),
+            || self.told_way().filter(|_| found),
+        );
+        let replaced = |name: &str| more.iter().any(|(more, _)| *more == name);
+        // A secret belongs to its way.
+        let secret = settings.secret.as_ref();
+        let secret = said_or_told(
+            secret,
+            |secret| secret.value.as_str(),
+            || self.variable("K2M_SECRET_ARN").filter(|_| found),
+        );
+        let secret = secret.filter(|_| !replaced("--authentication"));
+        let ca = settings.ca_secret.as_ref();
+        let ca = said_or_told(
+            ca,
+            |secret| secret.value.as_str(),
+            || self.variable("K2M_CA_SECRET_ARN").filter(|_| found),
+        );
+        let shown = [("--authentication", way), ("--secret", secret), ("--ca-secret", ca)];
+        options.extend(shown.map(|(name, value)| (value.is_some(), name, value.unwrap_or_default())));
+        for (given, name, value) in options {
+            if given && !replaced(name) {
+                command = command.option(name, value);
+            }
+        }
+        for (name, value) in self.payload(found) {
+            if !replaced(&name) {
+                command = command.option(&name, &value);
+            }
+        }
+        for (name, value) in more {
+            command = command.option(name, value);
+        }
+        command.to_string()
+    }
+
+    /// The same of a stack with several pipelines: what is of one of them has its place in the list of k2m.yaml, since a flag would be for all, and a
+    /// stream that is not said again would be taken away.
+    pub(super) fn deploy_several(&self, more: &[(&str, &str)]) -> String {
+        let (settings, pipeline) = (self.settings, self.pipeline);
+        let mut command = Command::new("k2m deploy");
+        match &pipeline.stream.source {
+            Source::File { path, .. } if path != "k2m.yaml" => command = command.option("--config", path),
+            Source::File { .. } | Source::Environment(_) => {}
+            Source::Flag(_) | Source::Default => command = command.option("--config", "k2m.yaml"),
+        }
+        if matches!(settings.stack.source, Source::Flag(_)) && matches!(pipeline.stream.source, Source::File { .. }) {
+            command = command.option("--stack", &settings.stack.value);
+        }
+        let of_stack = |name: &str| TABLE.iter().any(|row| row.of_stack() && row.flag() == name);
+        let mut own = Vec::new();
+        for (name, value) in more {
+            // A topic that is missing is missing whoever asks.
+            if of_stack(name) || *name == "--create-topic" {
+                command = command.option(name, value);
+            } else {
+                own.push(format!(
+                    "`{}: {value}`",
+                    name.trim_start_matches("--").replace('-', "_")
+                ));
+            }
+        }
+        if own.is_empty() {
+            return command.to_string();
+        }
+        format!(
+            "set {} in the pipeline of {} in k2m.yaml, then {command}",
+            own.join(" and "),
+            pipeline.stream.value.name()
+        )
+    }
+
+    /// The payload's options: those that were said with flags, and what the function is told where nobody said anything.
+    pub(super) fn payload(&self, found: bool) -> Vec<(String, String)> {
+        let settings = self.pipeline.payload.settings();
+        let mut options = Vec::new();
+        for row in TABLE.iter().filter(|row| Payload::NAMES.contains(&row.name)) {
+            let setting = settings.iter().find(|(one, ..)| one.name == row.name);
+            let value = match setting {
+                Some((_, text, Source::Flag(_))) => Some(text.clone()),
+                Some((_, _, Source::Default)) | None if found => self.variable(&row.variable()).map(str::to_owned),
+                _ => None,
+            };
+            options.extend(value.map(|value| (row.flag(), value)));
+        }
+        options
+    }
+
+    /// The function's authentication, where a deployment might choose another by itself.
+    pub(super) fn told_way(&self) -> Option<&'a str> {
+        let told = self.variable("K2M_AUTHENTICATION")?;
+        let mut known = Authentication::ALL.into_iter();
+        known
+            .any(|way| way != Authentication::Iam && way.name() == told)
+            .then_some(told)
+    }
+
+    /// The deployment that gives a setting another value, and how to make that last.
+    pub(super) fn setting(&self, name: &str, value: &str) -> [String; 2] {
+        let flag = format!("--{}", name.replace('_', "-"));
+        let of_stack = TABLE.iter().any(|row| row.of_stack() && row.name == name);
+        let lasting = if of_stack || self.settings.pipelines.len() == 1 {
+            format!("to make it last: `{name}: {value}` in k2m.yaml")
+        } else {
+            format!("`{name}: {value}` outside `pipelines` is for each of them")
+        };
+        [self.deploy(&[(&flag, value)]), lasting]
+    }
+
+    /// `k2m destroy` of this pipeline.
+    pub(super) fn destroy(&self) -> String {
+        Command::new("k2m destroy")
+            .option("--stack", &self.settings.stack.value)
+            .option("--region", &self.settings.home.region)
+            .to_string()
+    }
+
+    /// What brings back a resource of the stack that was deleted by another hand, and with it the mapping.
+    pub(super) fn anew(&self, evidence: String) -> Outcome {
+        let mut fix = if self.settings.pipelines.len() == 1 {
+            vec![self.destroy(), self.deploy(&[])]
+        } else {
+            // The other pipelines work on.
+            let deploy = self.deploy(&[]);
+            vec![
+                format!(
+                    "take the pipeline of {} out of k2m.yaml, and run `{deploy}`: it lets go what is left of it",
+                    self.pipeline.stream.value.name()
+                ),
+                "put it back, and run it once more:".to_owned(),
+                deploy,
+            ]
+        };
+        fix.push(if self.settings.pipelines.len() == 1 {
+            "the new mapping begins at the starting position: to begin where the old one ended, add --starting-position AT_TIMESTAMP and \
+             --starting-timestamp with a time before the last record that arrived"
+                .to_owned()
+        } else {
+            "the new mapping begins at the starting position: to begin where the old one ended, give the pipeline `starting_position: AT_TIMESTAMP` and \
+             `starting_timestamp` with a time before the last record that arrived"
+                .to_owned()
+        });
+        Outcome::Fail {
+            evidence: vec![
+                evidence,
+                "changed outside the stack: it was deleted; CloudFormation takes it to be there, so k2m deploy does not make it again"
+                    .to_owned(),
+            ],
+            fix,
+        }
+    }
+
+    /// The physical id of a resource of this pipeline, by the end of its logical id; where it is the stack's only pipeline, whatever that begins with.
+    pub(super) fn resource(&self, end: &str) -> Option<&'a String> {
+        let resources = &self.facts.stack.found()?.resources;
+        let own = resources.get(&format!("{}{end}", pipeline_id(&self.pipeline.stream.value)));
+        let only = self.settings.pipelines.len() == 1;
+        own.or_else(|| {
+            resources
+                .iter()
+                .filter(|_| only)
+                .find(|(logical, _)| logical.ends_with(end))
+                .map(|(_, id)| id)
+        })
+    }
+
+    /// What is known of a topic, by its name.
+    pub(super) fn topic(&self, name: &str) -> Option<&'a Fact<Topic>> {
+        self.facts.topics.get(name)
+    }
+
+    /// The function's authentication, as [`crate::settings::Authentication`] names it; the handler's default where it isn't told.
+    pub(super) fn authentication(&self) -> &'a str {
+        self.variable("K2M_AUTHENTICATION").unwrap_or("tls")
+    }
+}
+
+/// What has to be said again of a setting: a flag's, or what the function is told where nobody said anything.
+fn said_or_told<'s, T>(
+    setting: Option<&'s Setting<T>>,
+    said: impl FnOnce(&'s Setting<T>) -> &'s str,
+    told: impl FnOnce() -> Option<&'s str>,
+) -> Option<&'s str> {
+    match setting {
+        Some(setting) if matches!(setting.source, Source::Flag(_)) => Some(said(setting)),
+        Some(_) => None,
+        None => told(),
+    }
+}
+
+/// `host:port`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Server<'a> {
+    pub(super) text: &'a str,
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+}

@@ -1,0 +1,153 @@
+//! What has happened to a pipeline: its metrics, what its log says, what its role may do, what is waiting where it was given up. Only doctor needs it.
+
+use serde::{Deserialize, Serialize};
+
+/// Figures of CloudWatch, of the last [`Metrics::minutes`]. A figure is absent where CloudWatch has no data point of it: then nothing of the kind happened,
+/// or nobody counts it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Metrics {
+    /// How far back they go.
+    pub minutes: u32,
+    /// Age in milliseconds of the last record of each batch when the function got it (`AWS/Lambda` `IteratorAge`): the largest of each five minutes,
+    /// the oldest first. Five minutes without an invocation have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub iterator_age_ms: Vec<Point>,
+    /// Records put into the stream (`AWS/Kinesis` `IncomingRecords`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incoming_records: Option<u64>,
+    /// Reads of the stream that were refused, of all its readers (`ReadProvisionedThroughputExceeded`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_reads: Option<u64>,
+    /// Invocations of the function.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invocations: Option<u64>,
+    /// Invocations that ended with an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors: Option<u64>,
+    /// Invocations that Lambda refused for want of room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttles: Option<u64>,
+    /// The longest invocation, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_ms: Option<u64>,
+    /// The most invocations at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_at_once: Option<u64>,
+    /// Of the mapping, records that it read (`PolledEventCount`); these four only where it counts events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polled: Option<u64>,
+    /// Records that its filters left out (`FilteredOutEventCount`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filtered_out: Option<u64>,
+    /// Records that were given up and went nowhere (`DroppedEventCount`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<u64>,
+    /// Records that were given up and went to the failure destination (`OnFailureDestinationDeliveredEventCount`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<u64>,
+}
+
+/// A figure at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Point {
+    /// The beginning of its five minutes, RFC 3339.
+    pub at: String,
+    /// The figure.
+    pub value: u64,
+}
+
+/// How often a log says something that is known to mean trouble, see [`super::log::SIGNATURES`]. The line itself is left where it is: it may hold anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sighting {
+    /// [`super::log::Signature::words`].
+    pub signature: String,
+    /// How many of the lines that were looked at say so.
+    pub count: u32,
+    /// When it was last said, RFC 3339.
+    pub last: String,
+}
+
+/// Whether the function's role may do one thing that the pipeline needs, as `SimulatePrincipalPolicy` has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Right {
+    /// Such as `kafka-cluster:WriteData`.
+    pub action: String,
+    /// The ARN it is needed for; `*` where AWS takes none.
+    pub resource: String,
+    /// Who denies it; absent where it is allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied_by: Option<Denier>,
+}
+
+/// Who denies a right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Denier {
+    /// No policy of the role allows it.
+    NoPolicy,
+    /// A policy of the role denies it.
+    Policy,
+    /// The role's permissions boundary doesn't allow it.
+    PermissionsBoundary,
+    /// A service control policy of the organization doesn't allow it.
+    ServiceControlPolicy,
+}
+
+/// What waits in the queue that is told of what was given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Waiting {
+    /// The queue's ARN.
+    pub queue: String,
+    /// Messages that wait there, as SQS estimates them.
+    pub messages: u32,
+    /// What one of them says, where it could be seen without taking it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one: Option<GivenUp>,
+}
+
+/// What Lambda says of a batch that it gave up; the records are not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GivenUp {
+    /// Such as `RetryAttemptsExhausted` or `MaximumRecordAgeExceeded`.
+    pub condition: String,
+    /// `Unhandled` where the function ended with an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function_error: Option<String>,
+    /// The shard.
+    pub shard: String,
+    /// The first record's sequence number.
+    pub first: String,
+    /// The last record's.
+    pub last: String,
+    /// How many records.
+    pub records: u32,
+    /// When the last of them arrived in the stream, RFC 3339.
+    pub arrived: String,
+}
+
+/// A secret of the function's, without what is secret in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Secret {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name.
+    pub name: String,
+    /// The KMS key that encrypts it, as it was given; absent where that is the account's default key for secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<String>,
+    /// Whether it is rotated by itself.
+    pub rotates: bool,
+    /// When it was last changed, RFC 3339; absent where AWS doesn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<String>,
+    /// When it was deleted, RFC 3339; absent where it wasn't: a deleted one is kept for a while and can't be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<String>,
+}
