@@ -3,7 +3,7 @@
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::invoke::InvokeError;
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::{FunctionResponseType, ThrottleReason};
+use aws_sdk_lambda::types::{EventSourceMappingMetric, FunctionResponseType, ThrottleReason};
 
 use k2m_handler::probe::creation::{Answer as Made, CreateTopics};
 use k2m_handler::probe::report::Answer as Answered;
@@ -35,16 +35,33 @@ pub(super) async fn mapping(client: &Client, uuid: &str) -> Answer<(Mapping, Rea
     let partial_failures = found
         .function_response_types()
         .contains(&FunctionResponseType::ReportBatchItemFailures);
+    let patterns = found.filter_criteria.and_then(|criteria| criteria.filters);
+    let metrics = found.metrics_config;
     let mapping = Mapping {
         uuid: uuid.to_owned(),
         state: found.state.unwrap_or_default(),
         last_result: found.last_processing_result,
         batch_size: number(found.batch_size.unwrap_or_default()),
+        starting_position: found.starting_position.map(|position| position.as_str().to_owned()),
+        batching_window: found.maximum_batching_window_in_seconds.map(number),
+        parallelization_factor: found.parallelization_factor.map(number),
+        retries: found.maximum_retry_attempts,
+        maximum_record_age: found.maximum_record_age_in_seconds,
+        bisect: found.bisect_batch_on_function_error,
+        tumbling_window: found.tumbling_window_in_seconds.map(number),
+        filters: patterns
+            .into_iter()
+            .flatten()
+            .filter_map(|filter| filter.pattern)
+            .collect(),
+        counts_events: Some(metrics.iter().any(|metric| {
+            let metrics = metric.metrics();
+            metrics.contains(&EventSourceMappingMetric::EventCount)
+        })),
         partial_failures,
         destination: found
             .destination_config
             .and_then(|destinations| destinations.on_failure?.destination),
-        ..Mapping::default()
     };
     let reads = Reads {
         stream: found.event_source_arn,
@@ -113,12 +130,22 @@ pub(super) async fn function(client: &Client, name: &str) -> Answer<Function> {
             .into_iter()
             .filter(|(name, _)| name.starts_with("K2M_"))
             .collect(),
-        architecture: None,
-        runtime: None,
-        role: None,
-        log_group: None,
+        // AWS gives a list of exactly one.
+        architecture: found
+            .architectures
+            .and_then(|all| all.first().map(|one| one.as_str().to_owned())),
+        runtime: found.runtime.map(|runtime| runtime.as_str().to_owned()),
+        role: found.role,
+        log_group: found.logging_config.and_then(|logging| logging.log_group),
         reserved_concurrency: None,
     })
+}
+
+/// Looks at how many invocations at the same time are reserved for a function. AWS answers nothing where none are.
+pub(super) async fn reserved_concurrency(client: &Client, name: &str) -> Answer<u32> {
+    let answer = client.get_function_concurrency().function_name(name).send().await;
+    let found = answer.map_err(|error| trouble(&error, "lambda:GetFunctionConcurrency", NOT_FOUND))?;
+    found.reserved_concurrent_executions.map(number).ok_or(Trouble::Absent)
 }
 
 /// What Lambda makes of an error of the function's.
