@@ -1,7 +1,8 @@
 """An AWS to test against: MiniStack, unmodified, with what a stack of k2m needs and MiniStack lacks, added from outside.
 
-Five additions: a filter, a route and transit gateways of EC2 and what makes two rules of a group the same, the owner that a caller of S3 expects, resource types of
-CloudFormation, the newer half of MSK's API with topics, and a Kinesis event source mapping that fails, splits and gives up as Lambda documents
+Seven additions: a filter, a route and transit gateways of EC2 and what makes two rules of a group the same, the owner that a caller of S3 expects, resource types of
+CloudFormation, the newer half of MSK's API with topics and cluster policies, a simulator of IAM's decisions that knows wildcards, conditions, boundaries and
+organizations, CloudWatch's filter patterns and its most metrics at once, and a Kinesis event source mapping that fails, splits and gives up as Lambda documents
 it. Configured by MiniStack's own variables (GATEWAY_PORT, BIND_HOST, MINISTACK_MSK_BOOTSTRAP ...): where
 MINISTACK_MSK_BOOTSTRAP names a real broker, topics are made and deleted there too.
 K2M_RETRY_SECONDS is the pause before a failed batch is tried again (default 0.3).
@@ -17,16 +18,22 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from urllib.parse import unquote
+from xml.sax.saxutils import escape
 
 import ministack.services.cloudformation.handlers as cloudformation_handlers
 import ministack.services.cloudformation.provisioners as provisioners
+import ministack.services.cloudwatch as cloudwatch
+import ministack.services.cloudwatch_logs as cloudwatch_logs
 import ministack.services.ec2 as ec2
+import ministack.services.iam as iam
 import ministack.services.kinesis as kinesis
 import ministack.services.lambda_svc as lambda_svc
 import ministack.services.msk as msk
+import ministack.services.organizations as organizations
 import ministack.services.s3 as s3
 import cbor2
 from confluent_kafka.admin import AdminClient, NewTopic
+import ministack.core.iam_evaluator as iam_evaluator
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 from ministack.core.responses import AccountRegionScopedDict, _request_account_id, _request_region, get_account_id, get_region, request_scope
 
@@ -604,6 +611,32 @@ def handle_topics(arn, name, method, body):
     )
 
 
+cluster_policies = {}  # cluster ARN -> its version, its text
+
+
+def handle_policy(arn, method, body):
+    """The policy of a cluster, which other accounts and MSK's own service need."""
+    missing = msk._validate_existing_cluster_arn(arn)
+    if missing:
+        return missing
+    if method == "PUT":
+        request = json.loads(body)
+        try:
+            json.loads(request["policy"])
+        except ValueError:
+            return msk._bad_request("The policy is not valid JSON.")
+        version = f"K{uuid.uuid4().hex[:13].upper()}"
+        cluster_policies[arn] = (version, request["policy"])
+        return msk._json({"currentVersion": version})
+    if arn not in cluster_policies:
+        return msk._not_found("The cluster policy does not exist.")
+    if method == "DELETE":
+        del cluster_policies[arn]
+        return msk._json({})
+    version, text = cluster_policies[arn]
+    return msk._json({"currentVersion": version, "policy": text})
+
+
 async def handle_msk(method, path, headers, body, query):
     if path == "/api/v2/clusters":
         return create_cluster_v2(json.loads(body)) if method == "POST" else list_clusters_v2(query)
@@ -623,6 +656,9 @@ async def handle_msk(method, path, headers, body, query):
     if connection and method == "GET":
         known = vpc_connections.get(unquote(connection.group(1)))
         return msk._json(known) if known else msk._not_found("The VPC connection does not exist.")
+    policy = re.match(r"^/v1/clusters/(.+?)/policy$", path)
+    if policy:
+        return handle_policy(unquote(policy.group(1)), method, body)
     response = await ministack_handle_msk(method, path, headers, body, query)
     return bootstrap_brokers(response) if path.endswith("/bootstrap-brokers") else response
 
@@ -631,6 +667,227 @@ ministack_list_nodes = msk._list_nodes
 ministack_handle_msk = msk.handle_request
 msk._list_nodes = list_nodes
 msk.handle_request = handle_msk
+
+# --- IAM: what a role may do, by its own policies, its boundary and those of its organization ------------------------------------------
+
+# What each action is on, as the Service Authorization Reference has it. Other actions are on what their service has.
+RESOURCE_TYPES = {
+    "kafka-cluster:connect": "cluster",
+    "kafka-cluster:writedataidempotently": "cluster",
+    "kafka-cluster:createtopic": "topic",
+    "kafka-cluster:describetopic": "topic",
+    "kafka-cluster:writedata": "topic",
+    "kinesis:describestreamconsumer": "consumer",
+    "kinesis:subscribetoshard": "consumer",
+    "logs:createlogstream": "log-group",
+    "logs:putlogevents": "log-stream",
+    "s3:listbucket": "bucket",
+    "s3:putobject": "object",
+}
+
+
+class SimulationContext(iam_evaluator.EvalContext):
+    """A simulation knows of its context what it is told, and who the principal is; a request's own knows more."""
+
+
+def condition_value(key, context):
+    if not isinstance(context, SimulationContext):
+        return ministack_condition_value(key, context)
+    own = {"aws:principalarn": context.principal_arn, "aws:principalaccount": context.principal_account}
+    return own.get(key.lower(), context.service_context.get(key.lower()))
+
+
+ministack_condition_value = iam_evaluator._resolve_condition_key
+iam_evaluator._resolve_condition_key = condition_value
+
+
+def list_of(parameters, name):
+    """A list of a request in the query protocol."""
+    values = []
+    while f"{name}.member.{len(values) + 1}" in parameters:
+        values.append(iam._p(parameters, f"{name}.member.{len(values) + 1}"))
+    return values
+
+
+def context_of(parameters):
+    """The values of a simulation's context keys."""
+    entries, number = {}, 1
+    while f"ContextEntries.member.{number}.ContextKeyName" in parameters:
+        entry = f"ContextEntries.member.{number}"
+        values = list_of(parameters, f"{entry}.ContextKeyValues")
+        several = iam._p(parameters, f"{entry}.ContextKeyType").endswith("List")
+        entries[iam._p(parameters, f"{entry}.ContextKeyName").lower()] = values if several else values[0]
+        number += 1
+    return entries
+
+
+def control_policies():
+    """The service control policies of the account and of each level above it. None where the account is in no organization. Of a management account AWS
+    applies none; here there is no other account to be judged by them."""
+    target = get_account_id()
+    if "self" not in organizations._orgs or not organizations._policy_type_enabled("SERVICE_CONTROL_POLICY"):
+        return None
+    levels = []
+    while target:
+        attached = [each for each in organizations._policies.values() if target in (organizations._attachments.get(each["Id"]) or [])]
+        controls = [each for each in attached if each["Type"] == "SERVICE_CONTROL_POLICY"]
+        levels.append([iam_evaluator.parse_policy_document(each["_Content"]) for each in controls])
+        known = organizations._ous.get(target) or organizations._accounts.get(target)
+        target = known and known.get("_ParentId")
+    return levels
+
+
+def detail_xml(name, field, value):
+    return f"<{name}><{field}>{'true' if value else 'false'}</{field}></{name}>"
+
+
+def simulate_principal_policy(parameters):
+    """Each action on each resource, as AWS's simulator answers: one result an action, in it one for each resource that is named."""
+    principal = iam._p(parameters, "PolicySourceArn")
+    actions = list_of(parameters, "ActionNames")
+    named = [each for each in list_of(parameters, "ResourceArns") if each != "*"]
+    if ":role/" not in principal or not actions:
+        return iam._error(400, "InvalidInput", "Only actions of roles are simulated here.", ns="iam")
+    role = principal.rsplit("/", 1)[-1]
+    if iam._roles.get(role) is None:
+        return iam._error(404, "NoSuchEntity", f"The role with name {role} cannot be found.", ns="iam")
+    kinds = {}
+    for action in actions:
+        kinds.setdefault(RESOURCE_TYPES.get(action.lower(), action.split(":")[0]), []).append(action)
+    if named and len(kinds) > 1:
+        lists = " and ".join(f"[{','.join(each)}]" for each in kinds.values())
+        return iam._error(400, "InvalidInput", f"Invalid Input Actions: {lists} require different authorization information.", ns="iam")
+    policies = iam_evaluator._gather_role_policies(role, get_account_id())
+    boundary = iam_evaluator._permissions_boundary(iam._roles, role, get_account_id())
+    controls = control_policies()
+    entries = context_of(parameters)
+    statements = [statement for layer in (policies, *boundary) for document in layer for statement in document]
+    wanted = {key for statement in statements for block in statement.conditions.values() for key in block}
+    missing = sorted(key for key in wanted if key.lower() not in {*entries, "aws:principalarn", "aws:principalaccount"})
+    missing = "".join(f"<member>{escape(key)}</member>" for key in missing)
+    missing = f"<MissingContextValues>{missing}</MissingContextValues>"
+
+    def judge(action, resource):
+        """The decision, and whether the boundary and the organization allow it."""
+        context = SimulationContext(
+            principal_arn=principal,
+            principal_type="AssumedRole",
+            principal_account=get_account_id(),
+            action=action,
+            resource_arn=resource,
+            region="",
+            service_context=entries,
+        )
+        word = {"Allow": "allowed", "Deny": "explicitDeny", "ImplicitDeny": "implicitDeny"}
+        decision = word[iam_evaluator.evaluate(context, policies, *boundary, *(controls or [])).decision]
+        allow = [all(iam_evaluator.evaluate(context, layer).decision == "Allow" for layer in limits) for limits in (boundary, controls or [])]
+        return decision, *allow
+
+    results = ""
+    for action in actions:
+        judged = {resource: judge(action, resource) for resource in named or ["*"]}
+        decisions = [decision for decision, _, _ in judged.values()]
+        worst = next(each for each in ("explicitDeny", "implicitDeny", "allowed") if each in decisions)
+        parts = f"<EvalActionName>{escape(action)}</EvalActionName><EvalResourceName>*</EvalResourceName><EvalDecision>{worst}</EvalDecision>{missing}"
+        if boundary:
+            within = all(within for _, within, _ in judged.values())
+            parts += detail_xml("PermissionsBoundaryDecisionDetail", "AllowedByPermissionsBoundary", within)
+        if controls is not None:
+            parts += detail_xml("OrganizationsDecisionDetail", "AllowedByOrganizations", all(organization for *_, organization in judged.values()))
+        if named:
+            specific = ""
+            for resource, (decision, within, _) in judged.items():
+                detail = detail_xml("PermissionsBoundaryDecisionDetail", "AllowedByPermissionsBoundary", within) if boundary else ""
+                names = f"<EvalResourceName>{escape(resource)}</EvalResourceName><EvalResourceDecision>{decision}</EvalResourceDecision>"
+                specific += f"<member>{names}{missing}{detail}</member>"
+            parts += f"<ResourceSpecificResults>{specific}</ResourceSpecificResults>"
+        results += f"<member>{parts}</member>"
+    inner = f"<EvaluationResults>{results}</EvaluationResults><IsTruncated>false</IsTruncated>"
+    whole = f"<SimulatePrincipalPolicyResult>{inner}</SimulatePrincipalPolicyResult>"
+    return iam._xml(200, "SimulatePrincipalPolicyResponse", whole, ns="iam")
+
+
+iam._IAM_HANDLERS["SimulatePrincipalPolicy"] = simulate_principal_policy
+
+# --- CloudWatch: metrics by hundreds, and a log by words -------------------------------------------------------------------------------
+
+
+def get_metric_data(parameters, data, is_cbor, is_json=False):
+    """MiniStack answers however many queries there are, and always the oldest point first."""
+    queries = data.get("MetricDataQueries") or []
+    if len(queries) > 500:
+        words = "The collection MetricDataQueries must not have a size greater than 500."
+        return cloudwatch._error("ValidationError", words, 400, use_json=is_json, use_cbor=is_cbor)
+    answer = ministack_get_metric_data(parameters, data, is_cbor, is_json)
+    if not is_cbor or answer[0] != 200 or data.get("ScanBy") == "TimestampAscending":
+        return answer
+    found = cbor2.loads(answer[2])
+    for result in found["MetricDataResults"]:
+        for values in ("Timestamps", "Values"):
+            result[values].reverse()
+    return cloudwatch._cbor_ok(found)
+
+
+ministack_get_metric_data = cloudwatch._get_metric_data
+cloudwatch._get_metric_data = get_metric_data
+
+# A term of a filter pattern: optional with ?, unwanted with -, in quotation marks unless it is letters, digits and underscores.
+TERM = re.compile(r'\s*([?-]?)(?:"((?:[^"\\]|\\.)*)"|(\w+)|%([^%]+)%)(?=\s|$)')
+PAGE = 10_000
+
+
+def filter_pattern(pattern):
+    """What a filter pattern for unstructured events matches. Raises ValueError where it is none, or one for JSON or columns."""
+    if len(pattern) > 1024:
+        raise ValueError("Value at 'filterPattern' failed to satisfy constraint: Member must have length less than or equal to 1024")
+    wanted, optional, unwanted = [], [], []
+    rest = pattern.strip()
+    while rest:
+        term = TERM.match(rest)
+        if term is None:
+            raise ValueError("Invalid character(s) in term '" + rest[:40] + "'")
+        sign, quoted, word, expression = term.groups()
+        if expression:
+            found = re.compile(expression).search
+        else:
+            text = word if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+            found = lambda message, text=text: text in message
+        {"": wanted, "?": optional, "-": unwanted}[sign].append(found)
+        rest = rest[term.end() :].strip()
+    # Beside terms that have to be there, those that may be there decide nothing.
+    if wanted or unwanted or not optional:
+        return lambda message: all(each(message) for each in wanted) and not any(each(message) for each in unwanted)
+    return lambda message: any(each(message) for each in optional)
+
+
+def filter_log_events(data):
+    """MiniStack takes a term for a part of any case, knows no optional terms, no other order than that of time, and no second page."""
+    group = cloudwatch_logs._resolve_log_group_name(data)
+    if group not in cloudwatch_logs._log_groups:
+        return cloudwatch_logs.error_response_json("ResourceNotFoundException", "The specified log group does not exist.", 400)
+    try:
+        matches = filter_pattern(data.get("filterPattern") or "")
+        start, forward = data["nextToken"].split("/") if data.get("nextToken") else ("0", str(data.get("startFromHead", True)))
+    except ValueError as error:
+        return cloudwatch_logs.error_response_json("InvalidParameterException", str(error), 400)
+    since, until = data.get("startTime", 0), data.get("endTime", float("inf"))
+    streams = cloudwatch_logs._log_groups[group]["streams"]
+    chosen = data.get("logStreamNames") or list(streams)
+    events = [
+        {**event, "logStreamName": name}
+        for name in chosen
+        for event in streams.get(name, {}).get("events", [])
+        if since <= event["timestamp"] <= until and matches(event.get("message", ""))
+    ]
+    for number, event in enumerate(events):
+        event.setdefault("eventId", f"{event['timestamp']:020}{number:036}")
+    events.sort(key=lambda event: event["timestamp"], reverse=forward == "False")
+    end = int(start) + min(data.get("limit", PAGE), PAGE)
+    more = {"nextToken": f"{end}/{forward}"} if end < len(events) else {}
+    return cloudwatch_logs.json_response({"events": events[int(start) : end], "searchedLogStreams": [], **more})
+
+
+cloudwatch_logs._filter_log_events = filter_log_events
 
 # --- Lambda: the Kinesis event source mapping -----------------------------------------------------------------------------------------
 
