@@ -1,6 +1,6 @@
 //! The networks of one region: the VPCs that given subnets are in, and all in them that decides whether a packet arrives.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types as sdk;
@@ -18,12 +18,13 @@ use crate::facts::network::{
 /// AWS takes up to 200 values a filter.
 const MOST_VALUES: usize = 200;
 
-/// Looks at these VPCs, and at `groups`.
+/// Looks at these VPCs, and at `groups`; with `history` also at whether names are resolved in them.
 pub(super) async fn network(
     client: &Client,
     vpcs: &Answer<Vec<String>>,
     groups: &[String],
     claims: &Claims<'_>,
+    history: bool,
 ) -> Network {
     let security_groups = security_groups(client, groups, claims);
     let ids = match vpcs {
@@ -45,7 +46,7 @@ pub(super) async fn network(
         }
     };
     let (vpcs, subnets, route_tables, network_acls, security_groups, peerings, attachments, endpoints) = tokio::join!(
-        self::vpcs(client, ids),
+        self::vpcs(client, ids, history),
         self::subnets(client, ids),
         route_tables(client, ids, claims),
         network_acls(client, ids),
@@ -134,9 +135,27 @@ pub(super) async fn all_vpcs(client: &Client) -> Answer<Vec<String>> {
     Ok(ids)
 }
 
-async fn vpcs(client: &Client, ids: &[String]) -> Answer<Vec<Vpc>> {
-    let found: Vec<sdk::Vpc> = all!(client.describe_vpcs(), "DescribeVpcs", "vpc-id", ids);
-    let mut vpcs: Vec<Vpc> = found.into_iter().map(vpc).collect();
+async fn vpcs(client: &Client, ids: &[String], history: bool) -> Answer<Vec<Vpc>> {
+    let described = async {
+        let found: Vec<sdk::Vpc> = all!(client.describe_vpcs(), "DescribeVpcs", "vpc-id", ids);
+        Ok::<Vec<Vpc>, Trouble>(found.into_iter().map(vpc).collect())
+    };
+    // By the ids alone, so that it needs no answer.
+    let resolution = async {
+        if history {
+            resolution(client, ids).await
+        } else {
+            BTreeMap::new()
+        }
+    };
+    let (vpcs, mut resolution) = tokio::join!(described, resolution);
+    let mut vpcs = vpcs?;
+    for vpc in &mut vpcs {
+        if let Some((support, hostnames)) = resolution.remove(&vpc.id) {
+            (vpc.dns_support, vpc.dns_hostnames) = (support.clone().unwrap_or_default(), hostnames.clone().unwrap_or_default());
+            vpc.dns_unreadable = support.err().or(hostnames.err()).map(Into::into);
+        }
+    }
     vpcs.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(vpcs)
 }
@@ -166,7 +185,36 @@ fn vpc(vpc: sdk::Vpc) -> Vpc {
         name: name(vpc.tags.unwrap_or_default()),
         dns_support: None,
         dns_hostnames: None,
+        dns_unreadable: None,
     }
+}
+
+/// What AWS says of `enableDnsSupport` and `enableDnsHostnames`.
+type Resolution = (Answer<Option<bool>>, Answer<Option<bool>>);
+
+/// Looks at whether names are resolved in these VPCs. Each attribute is a question of its own.
+async fn resolution(client: &Client, ids: &[String]) -> BTreeMap<String, Resolution> {
+    let paced = Paced::new(EC2);
+    let ask = |id: &String, attribute: sdk::VpcAttributeName| {
+        let call = client.describe_vpc_attribute().vpc_id(id).attribute(attribute);
+        let asked = paced.one(async move { call.send().await });
+        async move {
+            let answer = asked.await;
+            answer.map_err(|error| trouble(&error, "ec2:DescribeVpcAttribute", &[]))
+        }
+    };
+    let value = |value: Option<sdk::AttributeBooleanValue>| value.and_then(|value| value.value);
+    let each = ids.iter().map(|id| {
+        let support = ask(id, sdk::VpcAttributeName::EnableDnsSupport);
+        let hostnames = ask(id, sdk::VpcAttributeName::EnableDnsHostnames);
+        async move {
+            let (support, hostnames) = tokio::join!(support, hostnames);
+            let support = support.map(|answer| value(answer.enable_dns_support));
+            let hostnames = hostnames.map(|answer| value(answer.enable_dns_hostnames));
+            (id.clone(), (support, hostnames))
+        }
+    });
+    futures_util::future::join_all(each).await.into_iter().collect()
 }
 
 /// The value of the tag `Name`.

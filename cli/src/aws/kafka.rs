@@ -250,6 +250,13 @@ pub(super) async fn scram_secrets(client: &Client, arn: &str) -> Answer<Vec<Stri
     Ok(secrets)
 }
 
+/// Looks at the cluster's resource policy.
+pub(super) async fn policy(client: &Client, arn: &str) -> Answer<String> {
+    let answer = client.get_cluster_policy().cluster_arn(arn).send().await;
+    let answer = answer.map_err(|error| trouble(&error, "kafka:GetClusterPolicy", NOT_FOUND))?;
+    answer.policy.filter(|policy| !policy.is_empty()).ok_or(Trouble::Absent)
+}
+
 /// A VPC connection, and its tags: whose it is, is told where stacks are known.
 pub(super) type Tagged = (VpcConnection, BTreeMap<String, String>);
 

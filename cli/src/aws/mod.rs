@@ -7,6 +7,7 @@ pub mod artifacts;
 mod cloudformation;
 mod ec2;
 mod given;
+mod history;
 mod kafka;
 mod kinesis;
 pub mod lambda;
@@ -33,6 +34,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
+use jiff::Timestamp;
 use thiserror::Error;
 
 use self::answer::{Answer, Trouble, chain, fact};
@@ -74,6 +76,13 @@ pub struct Question {
     pub subnets: Vec<String>,
     /// The functions' security group, where it is named.
     pub security_group: Option<String>,
+    /// By the stream's ARN, the topics that its pipeline writes to, and the name of the authentication where it is chosen: for functions that no variable of
+    /// k2m's tells.
+    pub writes: BTreeMap<String, Vec<String>>,
+    /// See `writes`.
+    pub authentication: Option<String>,
+    /// Whether to look at what has happened to the pipelines too, at their rights, and at all else that only doctor needs.
+    pub history: bool,
 }
 
 /// Why nothing at all could be seen.
@@ -265,21 +274,21 @@ impl Aws {
         }
     }
 
-    /// Looks at everything that matters for the pipelines of a stack. `taken_at` is the time, RFC 3339.
-    pub fn look<'a>(&'a self, question: &'a Question, taken_at: String) -> Pending<'a, Facts> {
-        Box::pin(self.look_around(question, taken_at))
+    /// Looks at everything that matters for the pipelines of a stack. `now` is the time.
+    pub fn look<'a>(&'a self, question: &'a Question, now: Timestamp) -> Pending<'a, Facts> {
+        Box::pin(self.look_around(question, now))
     }
 
-    async fn look_around(&self, question: &Question, taken_at: String) -> Result<Facts, LookError> {
+    async fn look_around(&self, question: &Question, now: Timestamp) -> Result<Facts, LookError> {
         let Question {
             region,
-            streams,
             cluster,
             topics,
             stack,
             vpc,
             subnets,
             security_group,
+            history,
             ..
         } = question;
         // Beside a cluster that there isn't no network is to be looked at.
@@ -292,27 +301,23 @@ impl Aws {
         let anywhere = *region != there_region && vpc.is_none() && subnets.is_empty();
         let (
             account,
-            streams_seen,
-            deployed,
+            Own {
+                streams: streams_seen,
+                deployed,
+                given,
+            },
             concurrency,
             ((mut cluster_seen, cluster_vpcs, connections), brokers, topics_seen),
-            given,
             named_vpcs,
             all_vpcs,
         ) = tokio::join!(
             async { sts::account(&aws_sdk_sts::Client::new(&here)).await },
-            async {
-                let kinesis = aws_sdk_kinesis::Client::new(&here);
-                let paced = Paced::new(KINESIS);
-                paced.all(streams, |arn| kinesis::stream(&kinesis, arn.as_str())).await
-            },
-            deployed(&here, stack, streams, &paced_lambda),
+            self.own(question, now, &paced_lambda),
             async {
                 let lambda = aws_sdk_lambda::Client::new(&here);
                 paced_lambda.one(lambda::concurrency(&lambda)).await
             },
-            of_msk(&there, cluster.as_ref(), &topics),
-            self.given(question),
+            of_msk(&there, cluster.as_ref(), &topics, *history),
             ec2::vpcs_of(&functions_ec2, subnets),
             all_vpcs(&functions_ec2, anywhere),
         );
@@ -320,7 +325,7 @@ impl Aws {
         self.reachable(region, &account, first)?;
 
         let claims = Claims::new(stack, &deployed.stack);
-        let functions = || deployed.pipelines.iter().filter_map(|(function, _)| function.found());
+        let functions = || deployed.pipelines.iter().filter_map(|one| one.function.found());
         let deployed_groups = functions().flat_map(|function| function.security_groups.clone());
         let own_groups = claims.ids("sg-").map(str::to_owned).chain(security_group.clone());
         let deployed_vpcs = functions().filter_map(|function| function.vpc.clone());
@@ -338,6 +343,7 @@ impl Aws {
             cluster_groups: each_once(cluster_groups),
             function_groups: each_once(deployed_groups.chain(own_groups)),
             claims: &claims,
+            history: *history,
         };
         let (configuration, (networks, network_stacks)) = tokio::join!(
             kafka::configuration(&kafka, &cluster_seen.configuration),
@@ -349,7 +355,7 @@ impl Aws {
         }
         Ok(Facts {
             schema: SCHEMA,
-            taken_at,
+            taken_at: now.to_string(),
             account: fact(account),
             concurrency: Some(fact(concurrency)),
             servers: Vec::new(),
@@ -364,8 +370,54 @@ impl Aws {
             networks,
             network_stacks,
             stack: deployed.stack,
-            pipelines: pipelines(streams, streams_seen, given.consumers, deployed.pipelines),
+            pipelines: pipelines(&question.streams, streams_seen, given.consumers, deployed.pipelines),
         })
+    }
+
+    /// Looks at the streams, at what is deployed and given for them, and where that is asked for at what has happened, which needs no answer about the cluster.
+    async fn own(&self, question: &Question, now: Timestamp, paced_lambda: &Paced) -> Own {
+        let Question {
+            region,
+            streams: arns,
+            stack,
+            history,
+            ..
+        } = question;
+        let here = self.in_region(region);
+        let (streams, mut deployed, given) = tokio::join!(
+            async {
+                let kinesis = aws_sdk_kinesis::Client::new(&here);
+                let paced = Paced::new(KINESIS);
+                paced.all(arns, |arn| kinesis::stream(&kinesis, arn.as_str())).await
+            },
+            deployed(&here, stack, arns, paced_lambda),
+            self.given(question),
+        );
+        if *history {
+            let each = arns.iter().zip(&streams).zip(&deployed.pipelines).enumerate();
+            let ran = each.filter_map(|(number, ((stream, seen), one))| {
+                let ran = history::Ran {
+                    stream,
+                    seen: seen.as_ref().ok(),
+                    function: one.function.found()?,
+                    mapping: one.mapping.found(),
+                };
+                Some((number, ran))
+            });
+            let (numbers, ran): (Vec<usize>, Vec<history::Ran<'_>>) = ran.unzip();
+            let config = |region: &str| self.in_region(region);
+            let happened = history::look(config, question, now, &deployed.stack, &given, &ran, paced_lambda).await;
+            for (number, happened) in numbers.into_iter().zip(happened) {
+                if let Some(one) = deployed.pipelines.get_mut(number) {
+                    one.happened = Some(happened);
+                }
+            }
+        }
+        Own {
+            streams,
+            deployed,
+            given,
+        }
     }
 
     /// Looks at what was given, and at the policies of what is of another account.
@@ -437,6 +489,14 @@ fn http_client() -> SharedHttpClient {
     })
 }
 
+/// The streams in their order, what is deployed for them, and what was given.
+#[derive(Debug)]
+struct Own {
+    streams: Vec<Answer<crate::facts::Stream>>,
+    deployed: Deployed,
+    given: Given,
+}
+
 /// What was given: destinations and policies by their ARN, consumers by their stream's.
 #[derive(Debug)]
 struct Given {
@@ -453,7 +513,16 @@ fn by_name<'a, T>(names: impl Iterator<Item = &'a String>, facts: impl Iterator<
 #[derive(Debug)]
 struct Deployed {
     stack: Fact<crate::facts::Stack>,
-    pipelines: Vec<(Fact<Function>, Fact<Mapping>)>,
+    pipelines: Vec<DeployedPipeline>,
+}
+
+/// What is deployed for a stream.
+#[derive(Debug)]
+struct DeployedPipeline {
+    function: Fact<Function>,
+    mapping: Fact<Mapping>,
+    /// What has happened to it, where that was asked for and there is a function.
+    happened: Option<history::Happened>,
 }
 
 async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn], paced: &Paced) -> Deployed {
@@ -461,7 +530,11 @@ async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn], paced: &Pace
     let mut seen = match cloudformation::stack(&cloudformation, stack).await {
         Ok(seen) => seen,
         Err(trouble) => {
-            let unknown = || (fact(Err(trouble.clone())), fact(Err(trouble.clone())));
+            let unknown = || DeployedPipeline {
+                function: fact(Err(trouble.clone())),
+                mapping: fact(Err(trouble.clone())),
+                happened: None,
+            };
             return Deployed {
                 pipelines: streams.iter().map(|_| unknown()).collect(),
                 stack: fact(Err(trouble)),
@@ -518,7 +591,11 @@ async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn], paced: &Pace
         .iter()
         .map(|(mapping, meant)| {
             let function = meant.as_deref().map_or(Err(Trouble::Absent), function);
-            (fact(function), fact(mapping.clone()))
+            DeployedPipeline {
+                function: fact(function),
+                mapping: fact(mapping.clone()),
+                happened: None,
+            }
         })
         .collect();
     Deployed {
@@ -599,6 +676,7 @@ async fn of_msk(
     config: &SdkConfig,
     cluster: Option<&Arn>,
     topics: &[&String],
+    history: bool,
 ) -> (
     AroundCluster,
     Answer<Vec<crate::facts::Broker>>,
@@ -611,16 +689,16 @@ async fn of_msk(
     let client = aws_sdk_kafka::Client::new(config);
     let paced = Paced::new(MSK);
     tokio::join!(
-        cluster_and_vpcs(config, cluster),
+        cluster_and_vpcs(config, cluster, history),
         kafka::brokers(&client, cluster),
         paced.all(topics, |name| kafka::topic(&client, cluster, name)),
     )
 }
 
-async fn cluster_and_vpcs(config: &SdkConfig, cluster: &str) -> AroundCluster {
+async fn cluster_and_vpcs(config: &SdkConfig, cluster: &str, history: bool) -> AroundCluster {
     let (kafka, ec2) = (aws_sdk_kafka::Client::new(config), aws_sdk_ec2::Client::new(config));
     let mut seen = kafka::cluster(&kafka, cluster).await;
-    let (vpcs, secrets, connections) = tokio::join!(
+    let (vpcs, secrets, connections, policy) = tokio::join!(
         async {
             match &seen.subnets {
                 Ok(subnets) => ec2::vpcs_of(&ec2, subnets).await,
@@ -641,9 +719,16 @@ async fn cluster_and_vpcs(config: &SdkConfig, cluster: &str) -> AroundCluster {
                 _ => None,
             }
         },
+        async {
+            match &seen.cluster {
+                Ok(_) if history => Some(fact(kafka::policy(&kafka, cluster).await)),
+                _ => None,
+            }
+        },
     );
     if let Ok(found) = &mut seen.cluster {
         found.scram_secrets = secrets;
+        found.policy = policy;
     }
     (seen, vpcs, connections)
 }
@@ -657,17 +742,27 @@ fn pipelines(
     streams: &[Arn],
     seen: Vec<Answer<crate::facts::Stream>>,
     mut consumers: BTreeMap<String, Fact<Consumer>>,
-    deployed: Vec<(Fact<Function>, Fact<Mapping>)>,
+    deployed: Vec<DeployedPipeline>,
 ) -> BTreeMap<String, PipelineFacts> {
     let each = streams.iter().zip(seen).zip(deployed);
-    let facts = each.map(|((arn, stream), (function, mapping))| {
-        let pipeline = PipelineFacts {
+    let facts = each.map(|((arn, stream), one)| {
+        let mut pipeline = PipelineFacts {
             stream: fact(stream),
             consumer: consumers.remove(arn.as_str()),
-            function,
-            mapping,
+            function: one.function,
+            mapping: one.mapping,
             ..PipelineFacts::NOTHING
         };
+        if let Some(happened) = one.happened {
+            if let Fact::Found { value } = &mut pipeline.function {
+                value.reserved_concurrency = Some(happened.reserved_concurrency);
+            }
+            pipeline.metrics = Some(happened.metrics);
+            pipeline.log = Some(happened.log);
+            pipeline.rights = Some(happened.rights);
+            pipeline.waiting = happened.waiting;
+            pipeline.secret = happened.secret;
+        }
         (arn.to_string(), pipeline)
     });
     facts.collect()

@@ -25,6 +25,8 @@ pub(super) struct Ends<'a> {
     pub(super) cluster_groups: Vec<String>,
     pub(super) function_groups: Vec<String>,
     pub(super) claims: &'a Claims<'a>,
+    /// Whether to look at all that doctor needs.
+    pub(super) history: bool,
 }
 
 /// A region, the VPCs that matter there, and the security groups.
@@ -43,6 +45,7 @@ pub(super) async fn look(config: impl Fn(&str) -> SdkConfig, ends: Ends<'_>) -> 
         mut cluster_groups,
         function_groups,
         claims,
+        history,
     } = ends;
     let mut regions: Vec<Region> = Vec::new();
     if *cluster_vpcs != Err(Trouble::Absent) {
@@ -66,7 +69,7 @@ pub(super) async fn look(config: impl Fn(&str) -> SdkConfig, ends: Ends<'_>) -> 
     let looked: Vec<String> = stacks.iter().map(|(_, name)| name.clone()).collect();
     let networks = regions.iter().map(|(region, vpcs, groups)| {
         let client = aws_sdk_ec2::Client::new(&config(region));
-        async move { ((*region).to_owned(), ec2::network(&client, vpcs, groups, claims).await) }
+        async move { ((*region).to_owned(), ec2::network(&client, vpcs, groups, claims, history).await) }
     });
     let paced = Paced::new(CLOUDFORMATION);
     let (networks, seen) = tokio::join!(

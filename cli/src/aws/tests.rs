@@ -323,7 +323,7 @@ async fn groups_and_rules_come_from_every_page_with_their_owners() {
     let stack = Fact::<Stack>::Absent;
     let claims = Claims::new("k2m-orders", &stack);
     let groups = ["sg-1".to_owned()];
-    let network = ec2::network(&client!(aws_sdk_ec2, script), &Ok(Vec::new()), &groups, &claims).await;
+    let network = ec2::network(&client!(aws_sdk_ec2, script), &Ok(Vec::new()), &groups, &claims, false).await;
     let group = &network.security_groups.found().unwrap()[0];
     let rules: Vec<_> = group
         .rules
@@ -405,7 +405,7 @@ async fn a_missing_right_is_named() {
     let (subnets, groups) = (["subnet-1".to_owned()], ["sg-1".to_owned()]);
     let ec2 = client!(aws_sdk_ec2, Script::always(403, answer));
     let vpcs = ec2::vpcs_of(&ec2, &subnets).await;
-    let network = ec2::network(&ec2, &vpcs, &groups, &Claims::new("k2m-orders", &stack)).await;
+    let network = ec2::network(&ec2, &vpcs, &groups, &Claims::new("k2m-orders", &stack), false).await;
     let actions = [
         network.subnets.unreadable(),
         network.vpcs.unreadable(),

@@ -8,7 +8,7 @@ use k2m_handler::probe::creation::Became;
 
 use super::attended::Attended;
 use super::chosen::chosen;
-use super::look::{connect, look};
+use super::look::{Depth, connect, look};
 use super::networks::{self, Regions};
 use super::{CommandError, health, output, rendered};
 use crate::args::DeployArgs;
@@ -83,7 +83,7 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
         machine.make_room(name, stack).await?;
     }
 
-    let facts = attended.unless_stopped(name, look(&aws, &settings)).await?;
+    let facts = attended.unless_stopped(name, look(&aws, &settings, Depth::Plan)).await?;
     let mut plan = crate::plan::plan(&settings, &facts)?;
     let template = rendered(&plan)?;
     tell_decisions(attended, &plan);

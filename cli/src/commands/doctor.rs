@@ -22,7 +22,7 @@ pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, Comm
         look::facts(&settings, &access, args.facts.as_deref()).await?
     } else {
         let aws = look::connect(&settings, &access).await?;
-        let mut facts = look::look(&aws, &settings).await?;
+        let mut facts = look::look(&aws, &settings, look::Depth::Doctor).await?;
         if !no_probe {
             probe(&mut facts, &settings.home.region, &aws).await;
         }

@@ -3,6 +3,7 @@
 mod digest;
 
 use super::chosen::chosen;
+use super::look::Depth;
 use super::{CommandError, look, output};
 use crate::args::InspectArgs;
 use crate::exit::Exit;
@@ -13,8 +14,9 @@ use digest::Digest;
 /// Runs the command.
 pub async fn run(args: InspectArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
     let (settings, access) = chosen(&args.settings)?;
-    let facts = look::facts(&settings, &access, None).await?;
-    let question = look::question(&settings);
+    let aws = look::connect(&settings, &access).await?;
+    let facts = look::look(&aws, &settings, Depth::Doctor).await?;
+    let question = look::question(&settings, Depth::Doctor);
     let exit = exit(&facts);
     output(reporter.result(&Digest {
         question: &question,
@@ -37,16 +39,30 @@ fn exit(facts: &Facts) -> Exit {
 
 /// Not every cluster tells of its topics through AWS, the ARNs name the account too, a secret can be named, what the account has room for is only
 /// compared, what is given is used as it is, an account may not see the policies of another's streams, where servers are that this machine can't resolve
-/// `broker_cidrs` say, and what joins a VPC to others or is shared with others matters where the way leads there, which plan and doctor tell: none stands in
-/// the way.
+/// `broker_cidrs` say, what joins a VPC to others or is shared with others matters where the way leads there, which plan and doctor tell, and what has
+/// happened only doctor judges: none stands in the way.
 fn needed(name: &str) -> bool {
     let lists = [".peerings", ".transitGatewayAttachments", ".endpoints"];
     let joint = name.starts_with("networks.") && lists.iter().any(|list| name.ends_with(list));
-    let consumer = name.starts_with("pipelines.") && name.ends_with(".consumer");
+    let parts = [
+        ".consumer",
+        ".function.reservedConcurrency",
+        ".metrics",
+        ".log",
+        ".rights",
+        ".waiting",
+        ".secret",
+    ];
+    let beside = name.starts_with("pipelines.") && parts.iter().any(|part| name.ends_with(part));
+    let resolution = name.starts_with("networks.") && name.ends_with(".vpcs.dns");
     let others = ["topics.", "destinations.", "streamPolicies.", "servers."];
     !joint
-        && !consumer
-        && !matches!(name, "account" | "concurrency" | "cluster.scramSecrets")
+        && !beside
+        && !resolution
+        && !matches!(
+            name,
+            "account" | "concurrency" | "cluster.scramSecrets" | "cluster.policy"
+        )
         && !others.iter().any(|list| name.starts_with(list))
         && !name.starts_with("networkStacks.")
 }

@@ -10,8 +10,17 @@ use crate::plan::same_pipelines;
 use crate::resolver::resolve;
 use crate::settings::{Access, PipelineSettings, Settings};
 
+/// How much is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// All that a plan needs.
+    Plan,
+    /// What has happened too, and rights, and all else that doctor needs.
+    Doctor,
+}
+
 /// What the settings ask about.
-pub(super) fn question(settings: &Settings) -> Question {
+pub(super) fn question(settings: &Settings, depth: Depth) -> Question {
     let topics = settings.pipelines.iter().flat_map(PipelineSettings::topics);
     let cluster = settings.cluster().map(|cluster| cluster.value.clone());
     Question {
@@ -45,6 +54,15 @@ pub(super) fn question(settings: &Settings) -> Question {
             .as_ref()
             .map(|subnets| subnets.value.clone())
             .unwrap_or_default(),
+        writes: {
+            let writes = settings.pipelines.iter().map(|one| {
+                let topics = one.topics().into_iter().map(str::to_owned).collect();
+                (one.stream.value.to_string(), topics)
+            });
+            writes.collect()
+        },
+        authentication: settings.authentication.as_ref().map(|way| way.value.name().to_owned()),
+        history: depth == Depth::Doctor,
     }
 }
 
@@ -56,7 +74,7 @@ pub(super) async fn facts(settings: &Settings, access: &Access, path: Option<&Pa
             same_pipelines(settings, &facts)?;
             Ok(facts)
         }
-        None => look(&connect(settings, access).await?, settings).await,
+        None => look(&connect(settings, access).await?, settings, Depth::Plan).await,
     }
 }
 
@@ -66,15 +84,15 @@ pub(super) async fn connect(settings: &Settings, access: &Access) -> Result<Aws,
 }
 
 /// Looks at AWS, and asks this machine where the servers are that the settings name.
-pub(super) async fn look(aws: &Aws, settings: &Settings) -> Result<Facts, CommandError> {
-    let question = question(settings);
+pub(super) async fn look(aws: &Aws, settings: &Settings, depth: Depth) -> Result<Facts, CommandError> {
+    let question = question(settings, depth);
     let servers = async {
         match settings.servers() {
             Some(servers) => resolve(&servers.value).await,
             None => Vec::new(),
         }
     };
-    let (facts, servers) = tokio::join!(aws.look(&question, jiff::Timestamp::now().to_string()), servers);
+    let (facts, servers) = tokio::join!(aws.look(&question, jiff::Timestamp::now()), servers);
     let facts = Facts { servers, ..facts? };
     let account = &settings.home.account;
     match facts.account.found().filter(|caller| *caller != account) {

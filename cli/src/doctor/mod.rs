@@ -6,6 +6,7 @@ mod case;
 mod destination;
 mod drift;
 mod function;
+pub(crate) mod needs;
 mod network;
 mod pages;
 mod probe;

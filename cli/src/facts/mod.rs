@@ -283,6 +283,7 @@ impl Facts {
         for (region, network) in &self.networks {
             found.extend([
                 (format!("networks.{region}.vpcs"), network.vpcs.unreadable()),
+                (format!("networks.{region}.vpcs.dns"), network.dns_unreadable()),
                 (format!("networks.{region}.subnets"), network.subnets.unreadable()),
                 (
                     format!("networks.{region}.routeTables"),

@@ -31,6 +31,13 @@ pub struct Network {
     pub endpoints: Fact<Vec<Endpoint>>,
 }
 
+impl Network {
+    /// Why it could not be read whether names are resolved in a VPC, where that is so of one.
+    pub fn dns_unreadable(&self) -> Option<&Unreadable> {
+        self.vpcs.found()?.iter().find_map(|vpc| vpc.dns_unreadable.as_ref())
+    }
+}
+
 /// What a document says of a list that the k2m which wrote it did not ask for.
 fn unasked<T>() -> Fact<Vec<T>> {
     Fact::Unreadable(Unreadable {
@@ -59,6 +66,9 @@ pub struct Vpc {
     /// Whether private names of its own endpoints are resolved in it (`enableDnsHostnames`); left out likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns_hostnames: Option<bool>,
+    /// Why one of these two is not there though somebody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_unreadable: Option<Unreadable>,
 }
 
 /// A subnet.

@@ -43,6 +43,7 @@ pub use model::{
     Plan, PlannedCluster, PlannedConnection, PlannedEndpoint, PlannedFunction, PlannedMapping, PlannedNetwork,
     PlannedPeer, PlannedSecrets, Removed, Statement, TopicShape,
 };
+pub(crate) use rights::is_managed as is_managed_key;
 pub(crate) use seen::{same_pipelines, stands};
 
 use std::collections::{BTreeMap, BTreeSet};

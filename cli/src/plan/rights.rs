@@ -160,7 +160,7 @@ fn allow(sid: &str, actions: &[&str], resource: Value) -> Statement {
 }
 
 /// Whether AWS manages this key, as its aliases say: every role of the account may use one, through the service that it is for.
-pub(super) fn is_managed(key: &str) -> bool {
+pub(crate) fn is_managed(key: &str) -> bool {
     let resource = key.rsplit_once(':').map_or(key, |(_, resource)| resource);
     resource.starts_with("alias/aws/")
 }

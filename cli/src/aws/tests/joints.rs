@@ -26,7 +26,7 @@ async fn network(script: &Script) -> Network {
     let stack = Fact::<Stack>::Absent;
     let subnets = Ok(vec!["subnet-1".to_owned()]);
     let claims = Claims::new("k2m-orders", &stack);
-    ec2::network(&client!(aws_sdk_ec2, script), &subnets, &[], &claims).await
+    ec2::network(&client!(aws_sdk_ec2, script), &subnets, &[], &claims, false).await
 }
 
 /// The second page where that is asked for, else the first.

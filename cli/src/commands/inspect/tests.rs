@@ -38,6 +38,9 @@ fn question() -> Question {
         vpc: None,
         subnets: Vec::new(),
         security_group: None,
+        writes: BTreeMap::new(),
+        authentication: None,
+        history: true,
     }
 }
 

@@ -1,0 +1,163 @@
+//! What has happened to pipelines, for doctor: asked once their functions are known, all at the same time.
+
+pub(super) mod log;
+pub(super) mod metrics;
+pub(super) mod rights;
+pub(super) mod waiting;
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::primitives::DateTime;
+use jiff::Timestamp;
+
+use super::answer::{Answer, fact, trouble};
+use super::pace::{IAM, LEFT, LOGS, Paced};
+use super::{Given, Question, lambda};
+use crate::arn::{Arn, SecretArn};
+use crate::doctor::needs::{self, needs};
+use crate::facts::{Fact, Function, Mapping, Metrics, Right, Secret, Sighting, Stack, Stream, Waiting};
+
+/// How far back doctor looks, in minutes.
+const MINUTES: u32 = 180;
+
+/// A pipeline of which something happened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ran<'a> {
+    pub(super) stream: &'a Arn,
+    /// Where it is known.
+    pub(super) seen: Option<&'a Stream>,
+    pub(super) function: &'a Function,
+    pub(super) mapping: Option<&'a Mapping>,
+}
+
+/// What was seen of it.
+#[derive(Debug)]
+pub(super) struct Happened {
+    pub(super) reserved_concurrency: Fact<u32>,
+    pub(super) metrics: Fact<Metrics>,
+    pub(super) log: Fact<Vec<Sighting>>,
+    pub(super) rights: Fact<Vec<Right>>,
+    /// Where the mapping is known.
+    pub(super) waiting: Option<Fact<Waiting>>,
+    /// Where the function has a secret.
+    pub(super) secret: Option<Fact<Secret>>,
+}
+
+/// Looks at what happened to these, in their order.
+pub(super) async fn look(
+    config: impl Fn(&str) -> SdkConfig + Sync,
+    question: &Question,
+    now: Timestamp,
+    stack: &Fact<Stack>,
+    given: &Given,
+    ran: &[Ran<'_>],
+    paced_lambda: &Paced,
+) -> Vec<Happened> {
+    let config = &config;
+    let here = config(&question.region);
+    let lambda = aws_sdk_lambda::Client::new(&here);
+    let logs = aws_sdk_cloudwatchlogs::Client::new(&here);
+    let iam = aws_sdk_iam::Client::new(&here);
+    let (paced_logs, paced_iam, paced_left) = (Paced::new(LOGS), Paced::new(IAM), Paced::new(LEFT));
+    let (paced_logs, paced_iam, paced_left) = (&paced_logs, &paced_iam, &paced_left);
+    let (lambda, logs, iam) = (&lambda, &logs, &iam);
+    let each = ran.iter().map(|one| async move {
+        let function = one.function;
+        let name = needs::function_name(&function.arn);
+        let group = needs::log_group(function);
+        tokio::join!(
+            paced_lambda.one(lambda::reserved_concurrency(lambda, name)),
+            log::sightings(logs, &group, now, paced_logs),
+            async {
+                let secrets = secrets(config, function, paced_left).await;
+                let known: Vec<Secret> = secrets.iter().filter_map(|(_, answer)| answer.clone().ok()).collect();
+                let rights = rights_of(question, given, *one, &known, iam, paced_iam).await;
+                let own = function.variables.get("K2M_SECRET_ARN");
+                let secret = secrets.into_iter().find(|(arn, _)| Some(arn) == own);
+                (rights, secret.map(|(_, answer)| fact(answer)))
+            },
+            async {
+                let left = waiting::Left::of(one.mapping?, one.stream, stack);
+                Some(fact(waiting::waiting(config, left, paced_left).await))
+            },
+        )
+    });
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(&here);
+    let (metrics, each) = tokio::join!(
+        metrics::metrics(&cloudwatch, ran, now),
+        futures_util::future::join_all(each),
+    );
+    let both = metrics.into_iter().zip(each);
+    both.map(
+        |(metrics, (reserved_concurrency, log, (rights, secret), waiting))| Happened {
+            reserved_concurrency: fact(reserved_concurrency),
+            metrics: fact(metrics),
+            log: fact(log),
+            rights: fact(rights),
+            waiting,
+            secret,
+        },
+    )
+    .collect()
+}
+
+async fn rights_of(
+    question: &Question,
+    given: &Given,
+    ran: Ran<'_>,
+    secrets: &[Secret],
+    client: &aws_sdk_iam::Client,
+    paced: &Paced,
+) -> Answer<Vec<Right>> {
+    let Some(role) = &ran.function.role else {
+        return Err(super::incomplete("lambda:GetFunctionConfiguration"));
+    };
+    let destination = ran.mapping.and_then(|mapping| mapping.destination.as_deref());
+    let written = question.writes.get(ran.stream.as_str());
+    let needed = needs(&needs::Pipeline {
+        stream: ran.stream,
+        stream_key: ran.seen.and_then(|stream| stream.kms_key.as_deref()),
+        consumer: question.consumers.get(ran.stream.as_str()).map(String::as_str),
+        function: ran.function,
+        cluster: question.cluster.as_ref(),
+        authentication: question.authentication.as_deref(),
+        topics: written.map(Vec::as_slice).unwrap_or_default(),
+        destination,
+        given: destination.and_then(|arn| given.destinations.get(arn)?.found()),
+        secrets,
+    });
+    rights::rights(client, role, ran.stream, &needed, paced).await
+}
+
+/// What there is to know of the function's secrets without reading them, each by the ARN that the function has of it.
+async fn secrets(
+    config: &(impl Fn(&str) -> SdkConfig + Sync),
+    function: &Function,
+    paced: &Paced,
+) -> Vec<(String, Answer<Secret>)> {
+    let arns = needs::secrets(function);
+    let each = arns.iter().map(|arn| async move {
+        let client = aws_sdk_secretsmanager::Client::new(&config(&arn.region));
+        (arn.as_str().to_owned(), paced.one(secret(&client, arn)).await)
+    });
+    futures_util::future::join_all(each).await
+}
+
+/// Looks at a secret, not at what is secret in it.
+pub(super) async fn secret(client: &aws_sdk_secretsmanager::Client, arn: &SecretArn) -> Answer<Secret> {
+    const ACTION: &str = "secretsmanager:DescribeSecret";
+    let answer = client.describe_secret().secret_id(arn.as_str()).send().await;
+    let found = answer.map_err(|error| trouble(&error, ACTION, &["ResourceNotFoundException"]))?;
+    Ok(Secret {
+        arn: found.arn.unwrap_or_else(|| arn.as_str().to_owned()),
+        name: found.name.unwrap_or_else(|| arn.name.clone()),
+        kms_key: found.kms_key_id.filter(|key| !key.is_empty()),
+        rotates: found.rotation_enabled.unwrap_or_default(),
+        changed: found.last_changed_date.as_ref().and_then(at),
+        deleted: found.deleted_date.as_ref().and_then(at),
+    })
+}
+
+/// A time of AWS's, RFC 3339.
+fn at(time: &DateTime) -> Option<String> {
+    Some(Timestamp::from_second(time.secs()).ok()?.to_string())
+}

@@ -1,0 +1,158 @@
+//! Figures of CloudWatch for all pipelines at once: one question holds many.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
+use jiff::Timestamp;
+
+use super::{MINUTES, Ran};
+use crate::aws::answer::{Answer, trouble};
+use crate::aws::pace::{METRICS, Paced};
+use crate::doctor::needs::function_name;
+use crate::facts::{Metrics, Point};
+
+/// AWS's most in one question.
+const MOST: usize = 500;
+/// The figures are of so many seconds each.
+const PERIOD: i32 = 300;
+
+/// What a figure is of.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    Stream,
+    Function,
+    Mapping,
+}
+
+/// A figure: of what it is, its name, and what becomes of many.
+type Figure = (Of, &'static str, &'static str);
+
+const IN_ALL: &str = "Sum";
+const THE_MOST: &str = "Maximum";
+const FIGURES: [Figure; 12] = [
+    (Of::Function, "IteratorAge", THE_MOST),
+    (Of::Stream, "IncomingRecords", IN_ALL),
+    (Of::Stream, "ReadProvisionedThroughputExceeded", IN_ALL),
+    (Of::Function, "Invocations", IN_ALL),
+    (Of::Function, "Errors", IN_ALL),
+    (Of::Function, "Throttles", IN_ALL),
+    (Of::Function, "Duration", THE_MOST),
+    (Of::Function, "ConcurrentExecutions", THE_MOST),
+    (Of::Mapping, "PolledEventCount", IN_ALL),
+    (Of::Mapping, "FilteredOutEventCount", IN_ALL),
+    (Of::Mapping, "DroppedEventCount", IN_ALL),
+    (Of::Mapping, "OnFailureDestinationDeliveredEventCount", IN_ALL),
+];
+
+/// The figures of each, in their order.
+pub(in crate::aws) async fn metrics(client: &Client, ran: &[Ran<'_>], now: Timestamp) -> Vec<Answer<Metrics>> {
+    let some: Vec<&[Ran<'_>]> = ran.chunks(MOST / FIGURES.len()).collect();
+    let paced = Paced::new(METRICS);
+    let answers = paced.all(&some, |some| of_some(client, some, now)).await;
+    let each = some.iter().zip(answers).flat_map(|(some, answer)| match answer {
+        Ok(metrics) => metrics.into_iter().map(Ok).collect::<Vec<_>>(),
+        Err(trouble) => some.iter().map(|_| Err(trouble.clone())).collect(),
+    });
+    each.collect()
+}
+
+/// Values by their time, in seconds since 1970.
+type Series = BTreeMap<i64, f64>;
+
+async fn of_some(client: &Client, ran: &[Ran<'_>], now: Timestamp) -> Answer<Vec<Metrics>> {
+    let end = now.as_second();
+    let start = (now - Duration::from_secs(u64::from(MINUTES) * 60)).as_second();
+    let period = i64::from(PERIOD);
+    let queries: Vec<MetricDataQuery> = ran
+        .iter()
+        .enumerate()
+        .flat_map(|(number, one)| {
+            let figures = FIGURES.iter().enumerate();
+            figures.filter_map(move |(figure, kind)| query(one, *kind, &id(number, figure)))
+        })
+        .collect();
+    let mut pages = client
+        .get_metric_data()
+        .set_metric_data_queries(Some(queries))
+        // Whole periods: the first begins a little earlier, rather than later.
+        .start_time(DateTime::from_secs(start - start.rem_euclid(period)))
+        .end_time(DateTime::from_secs(end))
+        .scan_by(ScanBy::TimestampAscending)
+        .into_paginator()
+        .send();
+    let mut found: BTreeMap<String, Series> = BTreeMap::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| trouble(&error, "cloudwatch:GetMetricData", &[]))?;
+        for result in page.metric_data_results.unwrap_or_default() {
+            let points = result.timestamps().iter().zip(result.values());
+            let points = points.map(|(at, value)| (at.secs(), *value)).collect::<Vec<_>>();
+            found.entry(result.id.unwrap_or_default()).or_default().extend(points);
+        }
+    }
+    let none = Series::new();
+    let of = |number: usize, figure: usize| found.get(&id(number, figure)).unwrap_or(&none);
+    Ok((0..ran.len()).map(|number| told(|figure| of(number, figure))).collect())
+}
+
+/// The answer names its question so: a small letter first.
+fn id(number: usize, figure: usize) -> String {
+    format!("m{number}_{figure}")
+}
+
+fn query(ran: &Ran<'_>, (of, name, statistic): Figure, id: &str) -> Option<MetricDataQuery> {
+    let (namespace, dimension, value) = match of {
+        Of::Stream => ("AWS/Kinesis", "StreamName", ran.stream.name()),
+        Of::Function => ("AWS/Lambda", "FunctionName", function_name(&ran.function.arn)),
+        Of::Mapping => ("AWS/Lambda", "EventSourceMappingUUID", ran.mapping?.uuid.as_str()),
+    };
+    let metric = Metric::builder()
+        .namespace(namespace)
+        .metric_name(name)
+        .dimensions(Dimension::builder().name(dimension).value(value).build())
+        .build();
+    let statistic = MetricStat::builder().metric(metric).period(PERIOD).stat(statistic).build();
+    Some(MetricDataQuery::builder().id(id).metric_stat(statistic).build())
+}
+
+/// The figures by their places in [`FIGURES`].
+fn told<'a>(series: impl Fn(usize) -> &'a Series) -> Metrics {
+    let sum = |figure| {
+        let series = series(figure);
+        (!series.is_empty()).then(|| whole(series.values().sum()))
+    };
+    let most = |figure| series(figure).values().copied().map(whole).max();
+    let ages = series(0).iter().filter_map(|(at, value)| {
+        Some(Point {
+            at: Timestamp::from_second(*at).ok()?.to_string(),
+            value: whole(*value),
+        })
+    });
+    Metrics {
+        minutes: MINUTES,
+        iterator_age_ms: ages.collect(),
+        incoming_records: sum(1),
+        throttled_reads: sum(2),
+        invocations: sum(3),
+        errors: sum(4),
+        throttles: sum(5),
+        longest_ms: most(6),
+        most_at_once: most(7),
+        polled: sum(8),
+        filtered_out: sum(9),
+        dropped: sum(10),
+        given_up: sum(11),
+    }
+}
+
+/// CloudWatch gives counts and milliseconds as floating-point numbers.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, and none of these figures is negative"
+)]
+fn whole(value: f64) -> u64 {
+    value.round() as u64
+}
