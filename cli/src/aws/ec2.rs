@@ -152,7 +152,10 @@ async fn vpcs(client: &Client, ids: &[String], history: bool) -> Answer<Vec<Vpc>
     let mut vpcs = vpcs?;
     for vpc in &mut vpcs {
         if let Some((support, hostnames)) = resolution.remove(&vpc.id) {
-            (vpc.dns_support, vpc.dns_hostnames) = (support.clone().unwrap_or_default(), hostnames.clone().unwrap_or_default());
+            (vpc.dns_support, vpc.dns_hostnames) = (
+                support.clone().unwrap_or_default(),
+                hostnames.clone().unwrap_or_default(),
+            );
             vpc.dns_unreadable = support.err().or(hostnames.err()).map(Into::into);
         }
     }

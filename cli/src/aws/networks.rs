@@ -69,7 +69,12 @@ pub(super) async fn look(config: impl Fn(&str) -> SdkConfig, ends: Ends<'_>) -> 
     let looked: Vec<String> = stacks.iter().map(|(_, name)| name.clone()).collect();
     let networks = regions.iter().map(|(region, vpcs, groups)| {
         let client = aws_sdk_ec2::Client::new(&config(region));
-        async move { ((*region).to_owned(), ec2::network(&client, vpcs, groups, claims, history).await) }
+        async move {
+            (
+                (*region).to_owned(),
+                ec2::network(&client, vpcs, groups, claims, history).await,
+            )
+        }
     });
     let paced = Paced::new(CLOUDFORMATION);
     let (networks, seen) = tokio::join!(

@@ -83,7 +83,9 @@ async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed,
         machine.make_room(name, stack).await?;
     }
 
-    let facts = attended.unless_stopped(name, look(&aws, &settings, Depth::Plan)).await?;
+    let facts = attended
+        .unless_stopped(name, look(&aws, &settings, Depth::Plan))
+        .await?;
     let mut plan = crate::plan::plan(&settings, &facts)?;
     let template = rendered(&plan)?;
     tell_decisions(attended, &plan);

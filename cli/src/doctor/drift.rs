@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde_json::json;
 use serde_yaml::Value;
 
+use super::rights::told;
 use super::{Case, Outcome, given};
 use crate::facts::{Fact, Function, Mapping, PipelineFacts, Stack};
 use crate::plan::FunctionTopics;
@@ -119,7 +120,7 @@ pub(super) fn read(stack: &Fact<Stack>) -> Read<'_> {
             Err(error) => Err(Outcome::skip(format!("the stack's template is no YAML: {error}"))),
         },
         (None, Some(why)) => Err(Outcome::Unknown {
-            why: format!("the stack's template could not be read: {}", why.message),
+            why: format!("the stack's template could not be read: {}", told(why)),
             missing_action: why.missing_action.clone(),
         }),
         (None, None) => Err(Outcome::skip("the facts have no template of the stack; inspect again")),
@@ -219,6 +220,11 @@ impl Known {
             differs(Property::Destination(said), mapping.destination.clone());
         }
         self.differences.extend(found);
+    }
+
+    /// The stack's template.
+    pub(super) fn template(&self) -> &Value {
+        &self.template
     }
 
     /// Which differences are of the function's variables.

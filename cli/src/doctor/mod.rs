@@ -1,17 +1,30 @@
 //! Says which hop, right or topic is broken, and how to mend it: a list of checks over facts. Pure: no check calls AWS. A check is one line of
 //! [`CHECKS`] and one function; a check that can't be made is shown with its reason.
 
+mod acls;
 mod authentication;
 mod case;
+mod certificate;
+mod creation;
 mod destination;
 mod drift;
 mod function;
+mod manager;
+mod names;
 pub(crate) mod needs;
 mod network;
 mod pages;
 mod probe;
+mod regions;
+mod replicas;
 mod report;
+mod rights;
+mod role;
+mod rules;
+mod secret;
+mod size;
 mod source;
+mod subnets;
 mod table;
 mod topic;
 
@@ -103,7 +116,7 @@ impl Outcome {
 
     fn unreadable(why: &Unreadable) -> Self {
         Self::Unknown {
-            why: format!("it could not be read: {}", why.message),
+            why: format!("it could not be read: {}", rights::told(why)),
             missing_action: why.missing_action.clone(),
         }
     }

@@ -285,7 +285,10 @@ fn to_destination(pipeline: &Pipeline<'_>, here: Place<'_>) -> Vec<Need> {
             "kms:EncryptionContext:aws:sqs:arn",
         ),
         "s3" => {
-            let owner = [("s3:ResourceAccount", here.account), ("aws:ResourceAccount", here.account)];
+            let owner = [
+                ("s3:ResourceAccount", here.account),
+                ("aws:ResourceAccount", here.account),
+            ];
             let objects = Thing::within(arn, "/*", "/aws/lambda/k2m");
             let needs = vec![
                 need(&["s3:PutObject"], vec![objects], &owner),
@@ -303,7 +306,13 @@ fn to_destination(pipeline: &Pipeline<'_>, here: Place<'_>) -> Vec<Need> {
     let key = given.and_then(|given| Some((given, given.kms_key.found()?)));
     needs.extend(key.and_then(|(given, key)| {
         let region = given.region.as_deref().unwrap_or(here.region);
-        use_key(actions, Place { region, ..here }, kms_service(service), key, (encrypted, arn))
+        use_key(
+            actions,
+            Place { region, ..here },
+            kms_service(service),
+            key,
+            (encrypted, arn),
+        )
     }));
     needs
 }
@@ -341,5 +350,9 @@ fn use_key(
     };
     let suffix = Region::new("region", region).map_or("amazonaws.com", |region| region.dns_suffix());
     let through = format!("{service}.{region}.{suffix}");
-    Some(need(actions, vec![Thing::whole(arn)], &[("kms:ViaService", &through), encrypted]))
+    Some(need(
+        actions,
+        vec![Thing::whole(arn)],
+        &[("kms:ViaService", &through), encrypted],
+    ))
 }

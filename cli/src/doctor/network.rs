@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Case, NOT_MSK, Outcome, Server, given, probe};
 use crate::facts::server::{MOST_PLACES, NoPlace, places};
-use crate::facts::{Fact, Function};
+use crate::facts::{Fact, Function, Network};
 use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove, prove_block};
 use crate::plan::private::{is_over, is_port, rank, word};
 use crate::settings::Authentication;
@@ -56,27 +56,53 @@ pub(super) fn reach(case: &Case<'_>) -> Outcome {
     if case.settings.servers().is_some() {
         return outside(case, function);
     }
+    let Ways {
+        proofs,
+        groups,
+        what,
+        ports,
+    } = given!(ways(case));
+    let to = format!("{what} on {}", joined(&ports));
+    judge(case, function, groups, &proofs, &to)
+}
+
+/// Every way from the function's subnets to what it speaks to of the cluster, proven.
+pub(super) struct Ways<'a> {
+    pub(super) proofs: Vec<Proof>,
+    /// Security groups at the far end.
+    pub(super) groups: &'a [String],
+    /// The far end, for people.
+    what: String,
+    /// The ports that the function is told.
+    pub(super) ports: BTreeSet<u16>,
+}
+
+/// The ways to the cluster, else the outcome where there is none to prove.
+pub(super) fn ways<'a>(case: &Case<'a>) -> Result<Ways<'a>, Outcome> {
+    let function = case.function()?;
     let ports: BTreeSet<u16> = case.servers().iter().map(|server: &Server<'_>| server.port).collect();
     if ports.is_empty() {
-        return Outcome::skip("the function is told of no brokers");
+        return Err(Outcome::skip("the function is told of no brokers"));
     }
     if ports.iter().all(|port| PUBLIC_PORTS.contains(port)) || case.servers().iter().all(|server| public(case, server))
     {
-        return Outcome::skip("the brokers are reached over the internet, which the facts say nothing of");
+        return Err(Outcome::skip(
+            "the brokers are reached over the internet, which the facts say nothing of",
+        ));
     }
     if function.subnets.is_empty() {
-        given!(ends(case));
-        return Outcome::fail(
+        ends(case)?;
+        return Err(Outcome::fail(
             "the function is in no VPC: nothing leads from there to the brokers' private addresses",
             case.deploy(&[]),
-        );
+        ));
     }
     let ends = if ports.iter().copied().all(is_port) {
-        given!(connection(case, function))
+        connection(case, function)?
     } else {
-        given!(ends(case))
+        ends(case)?
     };
-    given!(sighted(case));
+    sighted(case)?;
     let view = View::new(&case.facts.networks);
     let mut proofs = Vec::new();
     for from in sources(function) {
@@ -84,8 +110,12 @@ pub(super) fn reach(case: &Case<'_>) -> Outcome {
             proofs.extend(ports.iter().map(|port| prove(&view, &from, to, *port)));
         }
     }
-    let to = format!("{} on {}", ends.what, joined(&ports));
-    judge(case, function, ends.groups, &proofs, &to)
+    Ok(Ways {
+        proofs,
+        groups: ends.groups,
+        what: ends.what,
+        ports,
+    })
 }
 
 /// The same of a Kafka that is not MSK: as far as the gateway that leads there.
@@ -142,7 +172,7 @@ fn outside(case: &Case<'_>, function: &Function) -> Outcome {
 }
 
 /// Whether the networks of both ends are among the facts.
-fn sighted(case: &Case<'_>) -> Result<(), Outcome> {
+pub(super) fn sighted(case: &Case<'_>) -> Result<(), Outcome> {
     for region in [case.settings.brokers_region(), &case.settings.home.region] {
         if !case.facts.networks.contains_key(region) {
             return Err(Outcome::Unknown {
@@ -291,7 +321,7 @@ fn judge(case: &Case<'_>, function: &Function, cluster_groups: &[String], proofs
 }
 
 /// Each pair once, in the order in which they first appear.
-fn distinct<'a, T: PartialEq>(all: impl Iterator<Item = (Hop, &'a T)>) -> Vec<(Hop, &'a T)> {
+pub(super) fn distinct<'a, T: PartialEq>(all: impl Iterator<Item = (Hop, &'a T)>) -> Vec<(Hop, &'a T)> {
     all.fold(Vec::new(), |mut seen, one| {
         if !seen.contains(&one) {
             seen.push(one);
@@ -321,7 +351,7 @@ fn refused(
     let lost: Vec<String> = lost.collect();
     for (hop, refusal) in refusals {
         evidence.push(format!("{hop}: {refusal}"));
-        for step in mend(case, function, cluster_groups, *hop, refusal, refusals) {
+        for step in mend(case, (function, cluster_groups), *hop, refusal, refusals) {
             if !fix.contains(&step) {
                 fix.push(step);
             }
@@ -341,16 +371,14 @@ fn refused(
     Outcome::Fail { evidence, fix }
 }
 
-/// Steps that let pass what is refused.
-fn mend(
+/// Steps that let pass what is refused between the function and what has these groups.
+pub(super) fn mend(
     case: &Case<'_>,
-    function: &Function,
-    cluster_groups: &[String],
+    (function, far_groups): (&Function, &[String]),
     hop: Hop,
     refusal: &Refusal,
     all: &[(Hop, &Refusal)],
 ) -> Vec<String> {
-    let region = case.settings.brokers_region();
     match refusal {
         Refusal::NoRule {
             groups,
@@ -359,16 +387,13 @@ fn mend(
             unhonoured,
             ..
         } => {
-            let other = if *egress {
-                cluster_groups
-            } else {
-                &function.security_groups
-            };
+            let other = if *egress { far_groups } else { &function.security_groups };
             // Of a Kafka that is not MSK nobody knows the group.
             let other = other.first().filter(|_| unhonoured.is_empty());
             let Some(group) = groups.first() else {
                 return vec![refusal.to_string()];
             };
+            let region = region_of(case, group);
             let direction = if *egress { "egress" } else { "ingress" };
             let ports: BTreeSet<_> = blocked.iter().map(|flow| (flow.ports.first, flow.ports.last)).collect();
             let commands = ports.iter().map(|(first, last)| {
@@ -422,9 +447,21 @@ fn mend(
     }
 }
 
+/// The region of a security group or a network ACL.
+pub(super) fn region_of<'a>(case: &Case<'a>, id: &str) -> &'a str {
+    let has = |network: &Network| {
+        let mut groups = network.security_groups.found().into_iter().flatten();
+        let mut acls = network.network_acls.found().into_iter().flatten();
+        groups.any(|group| group.id == id) || acls.any(|acl| acl.id == id)
+    };
+    let mut networks = case.facts.networks.iter();
+    let there = networks.find(|(_, network)| has(network));
+    there.map_or(case.settings.brokers_region(), |(region, _)| region)
+}
+
 /// Entries that let pass what a network ACL denies, each with a number that is free and lower than that of what denies.
 fn entries(case: &Case<'_>, acl: &str, egress: bool, denials: &[&Denial]) -> Vec<String> {
-    let region = case.settings.brokers_region();
+    let region = region_of(case, acl);
     let flows: BTreeSet<(String, String)> = denials
         .iter()
         .flat_map(|denial| &denial.blocked)
@@ -486,7 +523,7 @@ fn lost_rules<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a String, &'a Stri
     resources.filter(move |(_, id)| id.starts_with("sgr-") && !there.contains(id.as_str()))
 }
 
-fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+pub(super) fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     items.join(", ")
 }

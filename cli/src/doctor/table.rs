@@ -1,6 +1,9 @@
 //! Every check, declared: its code, what should be so, and what it explains.
 
-use super::{Case, Outcome, authentication, destination, drift, function, network, probe, source, topic};
+use super::{
+    Case, Outcome, acls, authentication, certificate, creation, destination, drift, function, manager, names, network,
+    probe, regions, replicas, rights, rules, secret, size, source, subnets, topic,
+};
 
 /// A check, declared.
 #[derive(Debug)]
@@ -42,11 +45,19 @@ pub(super) const CHECKS: &[Check] = &[
         judge: source::stream,
     },
     Check {
+        code: "K2M-A04",
+        title: "the function's role may do all else that the pipeline needs",
+        page: include_str!("../../../docs/checks/K2M-A04.md"),
+        seen_as: "`PROBLEM: …` at the mapping, `Failed` at the function, or nothing where records are given up",
+        after: &["K2M-L01"],
+        judge: rights::outside_kafka,
+    },
+    Check {
         code: "K2M-E02",
         title: "the event source mapping reads the stream",
         page: include_str!("../../../docs/checks/K2M-E02.md"),
         seen_as: "the iterator age grows and nothing is invoked",
-        after: &["K2M-L01", "K2M-E01"],
+        after: &["K2M-L01", "K2M-E01", "K2M-A04"],
         judge: source::mapping,
     },
     Check {
@@ -66,11 +77,19 @@ pub(super) const CHECKS: &[Check] = &[
         judge: source::batch_size,
     },
     Check {
+        code: "K2M-N05",
+        title: "the function's subnets have room, and are in two zones",
+        page: include_str!("../../../docs/checks/K2M-N05.md"),
+        seen_as: "the function stays `Pending` or becomes `Failed`; under load, invocations fail with `EC2ThrottledException` or `SubnetIPAddressLimitReachedException`",
+        after: &["K2M-L01"],
+        judge: subnets::room,
+    },
+    Check {
         code: "K2M-L02",
         title: "the function is ready",
         page: include_str!("../../../docs/checks/K2M-L02.md"),
         seen_as: "",
-        after: &["K2M-L01"],
+        after: &["K2M-L01", "K2M-A04", "K2M-N05"],
         judge: function::ready,
     },
     Check {
@@ -82,11 +101,27 @@ pub(super) const CHECKS: &[Check] = &[
         judge: network::cluster,
     },
     Check {
+        code: "K2M-N08",
+        title: "stream, function and cluster are in the regions and accounts that they are taken to be in",
+        page: include_str!("../../../docs/checks/K2M-N08.md"),
+        seen_as: NO_METADATA,
+        after: &["K2M-L01"],
+        judge: regions::agree,
+    },
+    Check {
+        code: "K2M-A05",
+        title: "the function's secret can be read, and MSK takes users from it",
+        page: include_str!("../../../docs/checks/K2M-A05.md"),
+        seen_as: "`Local: Authentication failure` (librdkafka)",
+        after: &["K2M-N01"],
+        judge: secret::usable,
+    },
+    Check {
         code: "K2M-A01",
         title: "the cluster has the function's authentication switched on",
         page: include_str!("../../../docs/checks/K2M-A01.md"),
         seen_as: NO_METADATA,
-        after: &["K2M-N01"],
+        after: &["K2M-N01", "K2M-A05"],
         judge: authentication::switched_on,
     },
     Check {
@@ -94,8 +129,16 @@ pub(super) const CHECKS: &[Check] = &[
         title: "the function speaks to the cluster's brokers, on the port of its authentication",
         page: include_str!("../../../docs/checks/K2M-A02.md"),
         seen_as: NO_METADATA,
-        after: &["K2M-N01", "K2M-A01"],
+        after: &["K2M-N01", "K2M-A01", "K2M-N08"],
         judge: authentication::brokers,
+    },
+    Check {
+        code: "K2M-N06",
+        title: "the brokers' names are resolved where the function is",
+        page: include_str!("../../../docs/checks/K2M-N06.md"),
+        seen_as: "`Failed to resolve 'HOST:PORT'`, `Local: Host resolution failure` (librdkafka)",
+        after: &["K2M-N01"],
+        judge: names::resolved,
     },
     Check {
         code: "K2M-N02",
@@ -104,6 +147,38 @@ pub(super) const CHECKS: &[Check] = &[
         seen_as: NO_METADATA,
         after: &["K2M-N01", "K2M-A01", "K2M-A02"],
         judge: network::reach,
+    },
+    Check {
+        code: "K2M-N03",
+        title: "no rule is for ports that no broker has",
+        page: include_str!("../../../docs/checks/K2M-N03.md"),
+        seen_as: "",
+        after: &[],
+        judge: rules::ports,
+    },
+    Check {
+        code: "K2M-N04",
+        title: "rules name groups that are there",
+        page: include_str!("../../../docs/checks/K2M-N04.md"),
+        seen_as: "",
+        after: &[],
+        judge: rules::references,
+    },
+    Check {
+        code: "K2M-N07",
+        title: "the function's secrets are reached from its subnets",
+        page: include_str!("../../../docs/checks/K2M-N07.md"),
+        seen_as: "`Secrets Manager can't be reached` in the function's log, or `Task timed out`",
+        after: &["K2M-L01"],
+        judge: manager::reached,
+    },
+    Check {
+        code: "K2M-A03",
+        title: "the function's role may do in Kafka what the function does there",
+        page: include_str!("../../../docs/checks/K2M-A03.md"),
+        seen_as: "`[...]: Access denied` (librdkafka), `Broker: Topic authorization failed`, `Broker: Cluster authorization failed`",
+        after: &["K2M-N01", "K2M-A04"],
+        judge: rights::in_cluster,
     },
     Check {
         code: "K2M-T01",
@@ -130,6 +205,30 @@ pub(super) const CHECKS: &[Check] = &[
         judge: topic::dead_letter,
     },
     Check {
+        code: "K2M-T04",
+        title: "no topic is left to be made by its first record",
+        page: include_str!("../../../docs/checks/K2M-T04.md"),
+        seen_as: "",
+        after: &[],
+        judge: creation::chosen,
+    },
+    Check {
+        code: "K2M-T05",
+        title: "the topics keep records safely, and can be written while a broker restarts",
+        page: include_str!("../../../docs/checks/K2M-T05.md"),
+        seen_as: "`Broker: Not enough in-sync replicas` (librdkafka)",
+        after: &["K2M-N01"],
+        judge: replicas::safe,
+    },
+    Check {
+        code: "K2M-T06",
+        title: "the topic takes the stream's largest record",
+        page: include_str!("../../../docs/checks/K2M-T06.md"),
+        seen_as: "`Broker: Message size too large` (librdkafka)",
+        after: &[],
+        judge: size::fits,
+    },
+    Check {
         code: "K2M-L03",
         title: "the function's time-out leaves time to deliver",
         page: include_str!("../../../docs/checks/K2M-L03.md"),
@@ -146,11 +245,22 @@ pub(super) const CHECKS: &[Check] = &[
         judge: function::memory,
     },
     Check {
+        code: "K2M-A06",
+        title: "the brokers' certificates are valid for long enough",
+        page: include_str!("../../../docs/checks/K2M-A06.md"),
+        seen_as: "`broker certificate could not be verified`, `SSL handshake failed` (librdkafka)",
+        after: &[],
+        judge: certificate::valid,
+    },
+    Check {
         code: "K2M-P01",
         title: "the function itself reaches the brokers",
         page: include_str!("../../../docs/checks/K2M-P01.md"),
         seen_as: NO_METADATA,
-        after: &["K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T02"],
+        after: &[
+            "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T02", "K2M-N05", "K2M-N06", "K2M-N08",
+            "K2M-A06",
+        ],
         judge: probe::way,
     },
     Check {
@@ -158,15 +268,28 @@ pub(super) const CHECKS: &[Check] = &[
         title: "the brokers let the function in",
         page: include_str!("../../../docs/checks/K2M-P02.md"),
         seen_as: "`Local: Authentication failure` (librdkafka), or `Task timed out` where the function's time is short",
-        after: &["K2M-N01", "K2M-A01", "K2M-A02", "K2M-P01"],
+        after: &[
+            "K2M-N01", "K2M-A01", "K2M-A02", "K2M-P01", "K2M-N07", "K2M-N08", "K2M-A03", "K2M-A04", "K2M-A05",
+            "K2M-A06",
+        ],
         judge: probe::identity,
+    },
+    Check {
+        code: "K2M-A07",
+        title: "Kafka's own rules let the function do what it does",
+        page: include_str!("../../../docs/checks/K2M-A07.md"),
+        seen_as: "`Broker: Topic authorization failed`, `Broker: Cluster authorization failed` (librdkafka)",
+        after: &["K2M-A01", "K2M-A02"],
+        judge: acls::allowed,
     },
     Check {
         code: "K2M-P03",
         title: "the function finds its topics and may write to them",
         page: include_str!("../../../docs/checks/K2M-P03.md"),
         seen_as: "`Broker: Topic authorization failed`, `Broker: Cluster authorization failed`, `Broker: Unknown topic or partition` (librdkafka)",
-        after: &["K2M-A01", "K2M-A02", "K2M-T01", "K2M-T03", "K2M-P01", "K2M-P02"],
+        after: &[
+            "K2M-A01", "K2M-A02", "K2M-T01", "K2M-T03", "K2M-P01", "K2M-P02", "K2M-T05", "K2M-A03", "K2M-A07",
+        ],
         judge: probe::rights,
     },
     Check {
@@ -176,7 +299,8 @@ pub(super) const CHECKS: &[Check] = &[
         seen_as: "`PROBLEM: Function call failed` at the mapping",
         after: &[
             "K2M-E01", "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-T03", "K2M-L03",
-            "K2M-P01", "K2M-P02", "K2M-P03",
+            "K2M-P01", "K2M-P02", "K2M-P03", "K2M-A04", "K2M-N05", "K2M-N06", "K2M-N07", "K2M-N08", "K2M-A03",
+            "K2M-A05", "K2M-A06", "K2M-A07", "K2M-T05", "K2M-T06",
         ],
         judge: source::last_result,
     },
@@ -185,7 +309,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "what is given up is kept",
         page: include_str!("../../../docs/checks/K2M-D01.md"),
         seen_as: "",
-        after: &[],
+        after: &["K2M-A04"],
         judge: destination::present,
     },
     Check {

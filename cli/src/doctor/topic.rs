@@ -1,6 +1,7 @@
 //! T: the topic.
 
 use super::authentication::servers;
+use super::rights::told;
 use super::{Case, NOT_MSK, Outcome};
 use crate::facts::{Fact, Probe, Topic, Unreadable};
 use crate::plan::topic::{
@@ -11,7 +12,7 @@ use crate::settings::{Authentication, Preset, Source};
 use crate::shell::Command;
 
 /// MSK's default where a cluster has no configuration of its own.
-const AUTO_CREATE_DEFAULT: &str = "false";
+pub(super) const AUTO_CREATE_DEFAULT: &str = "false";
 
 /// A topic that should be there.
 struct Wanted<'a> {
@@ -91,7 +92,7 @@ fn wanted<'a>(case: &Case<'_>, name: &'a str) -> Wanted<'a> {
 
 fn unreadable(name: &str, why: &Unreadable) -> Outcome {
     Outcome::Unknown {
-        why: format!("{name} could not be read: {}", why.message),
+        why: format!("{name} could not be read: {}", told(why)),
         missing_action: why.missing_action.clone(),
     }
 }
@@ -200,12 +201,12 @@ fn shape(name: &str, topic: &Topic) -> String {
     )
 }
 
-fn brokers(case: &Case<'_>) -> u32 {
+pub(super) fn brokers(case: &Case<'_>) -> u32 {
     let brokers = case.facts.brokers.found().map_or(1, Vec::len);
     u32::try_from(brokers).unwrap_or(u32::MAX).max(1)
 }
 
-fn serverless(case: &Case<'_>) -> bool {
+pub(super) fn serverless(case: &Case<'_>) -> bool {
     is_serverless(case.facts.cluster.found())
 }
 
@@ -215,14 +216,14 @@ fn unseen(case: &Case<'_>) -> bool {
 }
 
 /// The function's authentication.
-fn way(case: &Case<'_>) -> Authentication {
+pub(super) fn way(case: &Case<'_>) -> Authentication {
     let name = case.authentication();
     let way = Authentication::ALL.into_iter().find(|way| way.name() == name);
     way.unwrap_or(Authentication::Tls)
 }
 
 /// The brokers as Kafka's commands are told them.
-fn reached_at(case: &Case<'_>) -> String {
+pub(super) fn reached_at(case: &Case<'_>) -> String {
     let cluster = case.facts.cluster.found();
     let servers = cluster
         .map(|cluster| servers(cluster, way(case).name()))
@@ -230,7 +231,7 @@ fn reached_at(case: &Case<'_>) -> String {
     servers.unwrap_or_else(|| "HOST:PORT".to_owned())
 }
 
-fn from_a_machine(or: &str, file: Option<&str>) -> String {
+pub(super) fn from_a_machine(or: &str, file: Option<&str>) -> String {
     let file = file
         .map(|file| format!(", with {file} in client.properties"))
         .unwrap_or_default();

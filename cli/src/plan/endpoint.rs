@@ -11,8 +11,8 @@ use super::seen::Seen;
 use super::shared::{NeededEndpoint, of_network_stack};
 use super::{PlannedEndpoint, PlannedNetwork, PlannedSecrets};
 use crate::facts::network::{Endpoint, Route, RouteTable, Rule, RulePeer, SecurityGroup, Subnet};
-use crate::facts::{Fact, Network, Owner};
-use crate::network::{Change, Destination, Source, Verdict, View, prove};
+use crate::facts::{Fact, Network, Owner, Unreadable};
+use crate::network::{Change, Destination, Proof, Source, Verdict, View, prove};
 
 /// Everywhere that no other route leads to.
 const ANYWHERE: &str = "0.0.0.0/0";
@@ -75,9 +75,9 @@ pub(super) fn reach(
         return Ok(None);
     }
     let service = service(region);
-    let ground = Ground { network, facts };
+    let ground = Ground::planned(network, facts);
     if let Some(there) = foreign(facts, &network.vpc, &service) {
-        ground.by_endpoint(there, &service, notes)?;
+        ground.use_endpoint(there, &service, notes)?;
         let choice = format!("by {}, the interface endpoint that is there", there.id);
         notes.decide("way to the secrets", choice, once);
         return Ok(None);
@@ -252,63 +252,159 @@ fn out(tables: &[RouteTable], vpc: &str, subnet: &str) -> Out {
     }
 }
 
-/// Where the functions are.
-struct Ground<'a> {
-    network: &'a PlannedNetwork,
-    facts: &'a Network,
+/// Where functions are.
+pub(crate) struct Ground<'a> {
+    /// Their VPC.
+    pub(crate) vpc: &'a str,
+    /// Their subnets.
+    pub(crate) subnets: &'a [String],
+    /// Their security groups; none where they get one that lets all out.
+    pub(crate) groups: Option<&'a [String]>,
+    /// What there is in their region.
+    pub(crate) facts: &'a Network,
 }
 
-impl Ground<'_> {
-    /// Whether an endpoint that is there does: its state, its groups, and the network ACLs between.
-    fn by_endpoint(&self, there: &Endpoint, service: &str, notes: &mut Notes) -> Result<(), PlanError> {
-        let refuse = |reason: String| PlanError::SecretsEndpoint {
-            endpoint: there.id.clone(),
-            vpc: self.network.vpc.clone(),
-            service: service.to_owned(),
-            reason,
-        };
-        if !there.state.eq_ignore_ascii_case("available") {
-            return Err(refuse(format!("it is {}, and has to be available", there.state)));
+/// How functions that are there get at Secrets Manager.
+#[derive(Debug)]
+pub(crate) enum Way<'a> {
+    /// By NAT gateways.
+    Nat,
+    /// By this interface endpoint.
+    Endpoint(&'a Endpoint),
+    /// Nobody knows, for this reason; where rights are it, with the action to allow.
+    Unknown(Unreadable),
+    /// Not by this endpoint, which its name leads to: the reason, and the ways that are blocked where some are.
+    Blocked(&'a Endpoint, String, Vec<Proof>),
+    /// Not at all: the subnets that nothing leads out of, each with the reason.
+    Nowhere(String),
+}
+
+/// Whether an endpoint that is there does.
+enum By {
+    Yes,
+    Unknown(String),
+    No(String, Vec<Proof>),
+}
+
+/// How functions get at the secrets of these regions from where they are, in `region`: the worst of the ways.
+pub(crate) fn way<'a>(ground: &Ground<'a>, region: &str, regions: &BTreeSet<&str>) -> Way<'a> {
+    let facts = ground.facts;
+    let tables = match &facts.route_tables {
+        Fact::Found { value } => value.as_slice(),
+        Fact::Absent => &[],
+        Fact::Unreadable(why) => return Way::Unknown(why.clone()),
+    };
+    let subnets = ground.subnets.iter();
+    let outs: Vec<(&str, Out)> = subnets
+        .map(|subnet| (subnet.as_str(), out(tables, ground.vpc, subnet)))
+        .collect();
+    let nowhere = outs.iter().any(|(_, out)| matches!(out, Out::Nowhere(_)));
+    let elsewhere = regions.iter().any(|one| *one != region);
+    let endpoint = leading(facts, ground.vpc, &service(region)).next();
+    if let Some(there) = endpoint.filter(|_| regions.contains(region)) {
+        match ground.by_endpoint(there) {
+            By::No(reason, proofs) => return Way::Blocked(there, reason, proofs),
+            By::Unknown(message) => {
+                let missing_action = None;
+                return Way::Unknown(Unreadable {
+                    missing_action,
+                    message,
+                });
+            }
+            By::Yes if !elsewhere => return Way::Endpoint(there),
+            By::Yes => {}
         }
-        for (from, to, verdict) in self.proofs(&there.subnets, &there.security_groups, None) {
-            match verdict {
-                Verdict::Refused { .. } => {
-                    return Err(refuse(format!(
-                        "{from} does not reach its network interface in {to} on port {PORT}: {verdict}"
-                    )));
-                }
-                Verdict::Unknown { .. } => {
-                    notes.warn(format!(
-                        "whether {from} reaches Secrets Manager by {}, the interface endpoint of {}, can't be told: {verdict}",
-                        there.id, self.network.vpc
-                    ));
-                    return Ok(());
-                }
-                _ => {}
+    }
+    if nowhere {
+        return match &facts.endpoints {
+            Fact::Unreadable(why) if !elsewhere => Way::Unknown(why.clone()),
+            _ => Way::Nowhere(listed(&outs)),
+        };
+    }
+    if outs.iter().all(|(_, out)| matches!(out, Out::Nat)) {
+        return Way::Nat;
+    }
+    Way::Unknown(Unreadable {
+        missing_action: None,
+        message: format!("whether what lies behind them leads to the internet: {}", listed(&outs)),
+    })
+}
+
+/// An interface endpoint of the VPC for Secrets Manager that its name does not lead to.
+pub(crate) fn unnamed<'a>(facts: &'a Network, vpc: &str, region: &str) -> Option<&'a Endpoint> {
+    let service = service(region);
+    let mut there = facts.endpoints.found().into_iter().flatten();
+    there.find(|one| one.vpc == vpc && one.service == service && one.kind == "Interface" && !one.private_dns)
+}
+
+impl<'a> Ground<'a> {
+    fn planned(network: &'a PlannedNetwork, facts: &'a Network) -> Self {
+        Self {
+            vpc: &network.vpc,
+            subnets: &network.subnets,
+            groups: network.function_group.as_ref().map(std::slice::from_ref),
+            facts,
+        }
+    }
+
+    /// Refuses an endpoint that is there and doesn't do.
+    fn use_endpoint(&self, there: &Endpoint, service: &str, notes: &mut Notes) -> Result<(), PlanError> {
+        match self.by_endpoint(there) {
+            By::Yes => Ok(()),
+            By::No(reason, _) => Err(PlanError::SecretsEndpoint {
+                endpoint: there.id.clone(),
+                vpc: self.vpc.to_owned(),
+                service: service.to_owned(),
+                reason,
+            }),
+            By::Unknown(reason) => {
+                notes.warn(reason);
+                Ok(())
             }
         }
-        Ok(())
+    }
+
+    /// Whether an endpoint that is there does: its state, its groups, and the network ACLs between.
+    fn by_endpoint(&self, there: &Endpoint) -> By {
+        if !there.state.eq_ignore_ascii_case("available") {
+            let reason = format!("it is {}, and has to be available", there.state);
+            return By::No(reason, Vec::new());
+        }
+        let proofs = self.proofs(&there.subnets, &there.security_groups, None);
+        let decides = |(_, _, proof): &&(String, String, Proof)| {
+            matches!(proof.verdict, Verdict::Refused { .. } | Verdict::Unknown { .. })
+        };
+        let reason = match proofs.iter().find(decides) {
+            None => return By::Yes,
+            Some((from, _, proof)) if matches!(proof.verdict, Verdict::Unknown { .. }) => {
+                return By::Unknown(format!(
+                    "whether {from} reaches Secrets Manager by {}, the interface endpoint of {}, can't be told: {}",
+                    there.id, self.vpc, proof.verdict
+                ));
+            }
+            Some((from, to, proof)) => format!(
+                "{from} does not reach its network interface in {to} on port {PORT}: {}",
+                proof.verdict
+            ),
+        };
+        By::No(reason, proofs.into_iter().map(|(.., proof)| proof).collect())
     }
 
     /// Each of the function's subnets to each of the endpoint's.
-    fn proofs(&self, to: &[String], groups: &[String], new: Option<SecurityGroup>) -> Vec<(String, String, Verdict)> {
-        let own = group(FUNCTION_GROUP, &self.network.vpc, vec![rule(ANYWHERE, true)]);
-        let function_group = self.network.function_group.clone();
-        let from_group = function_group.clone().unwrap_or_else(|| FUNCTION_GROUP.to_owned());
-        let made = [Some(own).filter(|_| function_group.is_none()), new];
+    fn proofs(&self, to: &[String], groups: &[String], new: Option<SecurityGroup>) -> Vec<(String, String, Proof)> {
+        let own = group(FUNCTION_GROUP, self.vpc, vec![rule(ANYWHERE, true)]);
+        let own_group = [FUNCTION_GROUP.to_owned()];
+        let from_groups = self.groups.unwrap_or(&own_group);
+        let made = [Some(own).filter(|_| self.groups.is_none()), new];
         let networks = BTreeMap::from([(String::new(), self.facts.clone())]);
         let view = View::new(&networks).with(made.into_iter().flatten().map(Change::Group));
-        let pairs = self
-            .network
-            .subnets
-            .iter()
-            .flat_map(|from| to.iter().map(move |to| (from, to)));
+        let pairs = self.subnets.iter().flat_map(|from| to.iter().map(move |to| (from, to)));
         pairs
             .map(|(from, to)| {
                 let source = Source {
                     subnet: from.clone(),
                     address: None,
-                    security_groups: vec![from_group.clone()],
+                    security_groups: from_groups.to_vec(),
                 };
                 let destination = Destination {
                     subnet: to.clone(),
@@ -316,7 +412,7 @@ impl Ground<'_> {
                     security_groups: groups.to_vec(),
                 };
                 let proof = prove(&view, &source, &destination, PORT);
-                (from.clone(), to.clone(), proof.verdict)
+                (from.clone(), to.clone(), proof)
             })
             .collect()
     }
@@ -325,13 +421,13 @@ impl Ground<'_> {
     /// another one that they reach. The service's name leads to all of them from everywhere, so a zone without such a subnet gets none.
     fn needed(&self, region: &str, service: &str) -> Result<NeededEndpoint, PlanError> {
         let vpcs = self.facts.vpcs.found().map_or(&[][..], Vec::as_slice);
-        let vpc = vpcs.iter().find(|vpc| vpc.id == self.network.vpc);
+        let vpc = vpcs.iter().find(|vpc| vpc.id == self.vpc);
         let vpc = vpc.ok_or_else(|| PlanError::Missing {
-            what: format!("the VPC {}", self.network.vpc),
+            what: format!("the VPC {}", self.vpc),
         })?;
         let cidrs: BTreeSet<String> = vpc.cidrs.iter().cloned().collect();
         let subnets = self.facts.subnets.found().map_or(&[][..], Vec::as_slice);
-        let is_functions = |subnet: &Subnet| self.network.subnets.contains(&subnet.id);
+        let is_functions = |subnet: &Subnet| self.subnets.contains(&subnet.id);
         let zones: BTreeSet<&str> = subnets
             .iter()
             .filter(|subnet| is_functions(subnet))
@@ -339,7 +435,7 @@ impl Ground<'_> {
             .collect();
         let mut candidates: Vec<&Subnet> = subnets
             .iter()
-            .filter(|subnet| subnet.vpc == self.network.vpc && zones.contains(subnet.zone.as_str()))
+            .filter(|subnet| subnet.vpc == self.vpc && zones.contains(subnet.zone.as_str()))
             .collect();
         candidates.sort_by_key(|subnet| (!is_functions(subnet), subnet.id.as_str()));
         let mut by_zone: BTreeMap<String, String> = BTreeMap::new();
@@ -350,13 +446,13 @@ impl Ground<'_> {
             }
             let group = group(
                 ENDPOINT_GROUP,
-                &self.network.vpc,
+                self.vpc,
                 cidrs.iter().map(|cidr| rule(cidr, false)).collect(),
             );
             let proofs = self.proofs(std::slice::from_ref(id), &[ENDPOINT_GROUP.to_owned()], Some(group));
             let wall = proofs
                 .into_iter()
-                .find(|(.., verdict)| matches!(verdict, Verdict::Refused { .. }));
+                .find(|(.., proof)| matches!(proof.verdict, Verdict::Refused { .. }));
             match wall {
                 Some(wall) => refused = refused.or(Some(wall)),
                 None => {
@@ -364,12 +460,13 @@ impl Ground<'_> {
                 }
             }
         }
-        if let (true, Some((from, to, verdict))) = (by_zone.is_empty(), refused) {
+        if let (true, Some((from, to, proof))) = (by_zone.is_empty(), refused) {
             return Err(PlanError::NoWayToSecrets {
                 region: region.to_owned(),
                 subnets: from,
                 next: format!(
-                    "nor would an interface endpoint be reached, such as one in {to}: {verdict}; or name other subnets for the function with --subnets"
+                    "nor would an interface endpoint be reached, such as one in {to}: {}; or name other subnets for the function with --subnets",
+                    proof.verdict
                 ),
             });
         }

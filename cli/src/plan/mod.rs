@@ -9,7 +9,7 @@ mod capacity;
 pub mod change;
 pub mod creation;
 pub(crate) mod destination;
-mod endpoint;
+pub(crate) mod endpoint;
 mod error;
 mod function;
 pub mod limits;
@@ -21,7 +21,7 @@ mod place;
 pub(crate) mod policy;
 pub(crate) mod private;
 pub(crate) mod public;
-mod rights;
+pub(crate) mod rights;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod secret;

@@ -14,9 +14,9 @@ pub(crate) struct Caller<'a> {
 
 /// What the request is: an action, and the ARN of what it is on.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub(super) action: &'static str,
-    pub(super) resource: String,
+pub(crate) struct Request {
+    pub(crate) action: &'static str,
+    pub(crate) resource: String,
 }
 
 /// What a policy says of requests.
@@ -45,7 +45,7 @@ impl From<bool> for Sure {
 }
 
 /// Looks for statements that deny one of the requests.
-pub(super) fn judge(policy: &str, caller: Caller<'_>, requests: &[Request]) -> Verdict {
+pub(crate) fn judge(policy: &str, caller: Caller<'_>, requests: &[Request]) -> Verdict {
     let statements = match serde_json::from_str::<Value>(policy) {
         Ok(Value::Object(mut policy)) => policy.remove("Statement").unwrap_or_default(),
         _ => return Verdict::Perhaps("it is no JSON document that k2m can read".to_owned()),
@@ -70,7 +70,7 @@ pub(super) fn judge(policy: &str, caller: Caller<'_>, requests: &[Request]) -> V
 
 /// What a policy gives to a caller of another account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Access {
+pub(crate) enum Access {
     /// All of it.
     Given,
     /// These actions only under conditions that can't be judged here.
@@ -80,7 +80,7 @@ pub(super) enum Access {
 }
 
 /// Looks for statements that allow all requests. A policy that can't be read allows nothing.
-pub(super) fn access(policy: &str, caller: Caller<'_>, requests: &[Request]) -> Access {
+pub(crate) fn access(policy: &str, caller: Caller<'_>, requests: &[Request]) -> Access {
     let policy = serde_json::from_str::<Value>(policy).unwrap_or_default();
     let surest = |effect: &str, request: &Request| {
         let statements = list(&policy["Statement"]).filter(|statement| statement["Effect"] == effect);
@@ -216,7 +216,7 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Whether a text is like a pattern of IAM's: `*` is for any characters, `?` for one.
-fn like(pattern: &str, text: &str) -> bool {
+pub(crate) fn like(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut from) = (0, 0);
     // Where the last `*` was, and how much of the text it takes in.

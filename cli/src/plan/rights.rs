@@ -4,6 +4,7 @@ use k2m_handler::config::Region;
 use serde_json::{Value, json};
 
 use super::error::PlanError;
+use super::policy::Request;
 use super::seen::{One, Seen};
 use super::{Destination, PlannedCluster, Statement};
 use crate::arn::{Arn, SecretArn};
@@ -206,6 +207,25 @@ fn write(sid: &str, cluster: &Arn, topics: &[&str]) -> Statement {
             Value::Null,
         )
     }
+}
+
+/// What a function does in Kafka over IAM, with these topics.
+pub(crate) fn in_kafka(cluster: &Arn, topics: &[&str]) -> Vec<Request> {
+    let of_cluster = ["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"];
+    let of_topic = ["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"];
+    let of_cluster = of_cluster.map(|action| Request {
+        action,
+        resource: cluster.to_string(),
+    });
+    let arns = topic_arns(cluster, topics);
+    let arns = arns.iter().filter_map(Value::as_str);
+    let of_topics = arns.flat_map(|arn| {
+        of_topic.map(|action| Request {
+            action,
+            resource: arn.to_owned(),
+        })
+    });
+    of_cluster.into_iter().chain(of_topics).collect()
 }
 
 fn topic_arns(cluster: &Arn, topics: &[&str]) -> Vec<Value> {

@@ -10,7 +10,7 @@ use crate::settings::{Authentication, Home, Setting};
 use crate::shell::Command;
 
 /// What MSK demands of the names of secrets for SASL/SCRAM.
-const SCRAM_PREFIX: &str = "AmazonMSK_";
+pub(crate) const SCRAM_PREFIX: &str = "AmazonMSK_";
 
 /// The way that a secret is for, where nobody chose a way and the cluster takes only those that need one.
 pub(super) fn way(seen: &Seen, possible: &[Authentication]) -> Result<Authentication, PlanError> {

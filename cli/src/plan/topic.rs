@@ -17,17 +17,17 @@ use crate::settings::{Authentication, OnPoison, PipelineSettings, Setting, Start
 use crate::shell::Command;
 
 /// Kafka's own default of `max.message.bytes`: 1 MiB and the batch header.
-const MAX_MESSAGE_BYTES: u64 = 1_048_588;
+pub(crate) const MAX_MESSAGE_BYTES: u64 = 1_048_588;
 /// `max.message.bytes` of a dead-letter topic that is made: room for 10 MiB, the largest record of Kinesis, with its key and its headers.
 pub(crate) const DEAD_LETTER_BYTES: u64 = 11 * 1024 * 1024;
 /// Kafka's own default of `retention.ms`: seven days.
 const RETENTION_HOURS: u64 = 168;
 /// Kinesis's own largest record, where AWS names no other.
-const MAX_RECORD_KIB: u32 = 1024;
+pub(crate) const MAX_RECORD_KIB: u32 = 1024;
 /// Express brokers keep so many replicas, and take no other number.
 const EXPRESS_REPLICAS: u32 = 3;
 /// The largest `max.message.bytes` that MSK Serverless takes.
-const SERVERLESS_BYTES: u64 = 8 * 1024 * 1024;
+pub(crate) const SERVERLESS_BYTES: u64 = 8 * 1024 * 1024;
 /// MSK makes topics of clusters with this version or later.
 const FIRST_VERSION: (u32, u32) = (3, 6);
 
@@ -757,7 +757,7 @@ fn topics_command(servers: &str, authentication: Authentication) -> (Command, Op
 }
 
 /// What client.properties hold, where Kafka's commands need some.
-fn client_properties(authentication: Authentication) -> Option<&'static str> {
+pub(crate) fn client_properties(authentication: Authentication) -> Option<&'static str> {
     match authentication {
         Authentication::Plaintext => None,
         Authentication::Tls => Some("security.protocol=SSL"),
@@ -775,6 +775,21 @@ pub(crate) fn raise_command(
     authentication: Authentication,
     topic: &str,
 ) -> (Command, Option<&'static str>) {
+    configure_command(
+        servers,
+        authentication,
+        topic,
+        &format!("max.message.bytes={DEAD_LETTER_BYTES}"),
+    )
+}
+
+/// Kafka's own command that gives a topic a setting, `name=value`, and leaves its others; and what its client.properties hold where it needs some.
+pub(crate) fn configure_command(
+    servers: &str,
+    authentication: Authentication,
+    topic: &str,
+    setting: &str,
+) -> (Command, Option<&'static str>) {
     let file = client_properties(authentication);
     let mut command = Command::new("kafka-configs.sh").option("--bootstrap-server", servers);
     if file.is_some() {
@@ -784,7 +799,7 @@ pub(crate) fn raise_command(
         .flag("--alter")
         .option("--entity-type", "topics")
         .option("--entity-name", topic)
-        .option("--add-config", &format!("max.message.bytes={DEAD_LETTER_BYTES}"));
+        .option("--add-config", setting);
     (command, file)
 }
 

@@ -43,7 +43,9 @@ pub(in crate::aws) async fn sightings(
     paced: &Paced,
 ) -> Answer<Vec<Sighting>> {
     let patterns = patterns(SIGNATURES.iter().map(|signature| signature.words));
-    let searches = patterns.iter().map(|pattern| search(client, group, pattern, now, paced));
+    let searches = patterns
+        .iter()
+        .map(|pattern| search(client, group, pattern, now, paced));
     let found = futures_util::future::join_all(searches).await;
     // One line may match several patterns.
     let mut events = BTreeSet::new();

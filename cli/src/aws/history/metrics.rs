@@ -113,7 +113,11 @@ fn query(ran: &Ran<'_>, (of, name, statistic): Figure, id: &str) -> Option<Metri
         .metric_name(name)
         .dimensions(Dimension::builder().name(dimension).value(value).build())
         .build();
-    let statistic = MetricStat::builder().metric(metric).period(PERIOD).stat(statistic).build();
+    let statistic = MetricStat::builder()
+        .metric(metric)
+        .period(PERIOD)
+        .stat(statistic)
+        .build();
     Some(MetricDataQuery::builder().id(id).metric_stat(statistic).build())
 }
 

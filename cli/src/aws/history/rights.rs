@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_iam::Client;
-use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType as Decision};
+use aws_sdk_iam::types::{
+    ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType as Decision,
+};
 
 use crate::arn::Arn;
 use crate::aws::answer::{Answer, Trouble, trouble};
@@ -53,7 +55,10 @@ async fn simulated(
     // All things are what the simulator takes where none is named.
     let named: Vec<String> = named.filter(|arn| arn != "*").collect();
     // What is the same of each of the function's requests, so that a policy with such a condition is judged by it.
-    let always = [("aws:SecureTransport", "true"), ("aws:RequestedRegion", stream.region.as_str())];
+    let always = [
+        ("aws:SecureTransport", "true"),
+        ("aws:RequestedRegion", stream.region.as_str()),
+    ];
     let context = context.iter().map(|(key, value)| (*key, value.as_str()));
     let entries = always.into_iter().chain(context).map(|(key, value)| {
         let kind = match value {
@@ -123,7 +128,9 @@ fn judged<'a>(results: &[&'a EvaluationResult], thing: &Thing) -> Option<Judged<
         });
     }
     // As the simulator answered before: a result for each thing.
-    let own = results.iter().find(|result| result.eval_resource_name() == Some(&thing.asked));
+    let own = results
+        .iter()
+        .find(|result| result.eval_resource_name() == Some(&thing.asked));
     let own = own.unwrap_or(whole);
     let boundary = own.permissions_boundary_decision_detail();
     Some(Judged {

@@ -91,9 +91,18 @@ pub(in crate::aws) async fn waiting(
 
 /// The queue that is subscribed to a topic; the first of several.
 pub(in crate::aws) async fn subscribed(client: &aws_sdk_sns::Client, topic: &str) -> Answer<String> {
-    let items = client.list_subscriptions_by_topic().topic_arn(topic).into_paginator().items().send();
+    let items = client
+        .list_subscriptions_by_topic()
+        .topic_arn(topic)
+        .into_paginator()
+        .items()
+        .send();
     let found: Vec<_> = items.try_collect().await.map_err(|error| {
-        trouble(&error, "sns:ListSubscriptionsByTopic", &["NotFound", "NotFoundException"])
+        trouble(
+            &error,
+            "sns:ListSubscriptionsByTopic",
+            &["NotFound", "NotFoundException"],
+        )
     })?;
     let queues = found.into_iter().filter(|one| one.protocol() == Some("sqs"));
     queues.filter_map(|one| one.endpoint).min().ok_or(Trouble::Absent)

@@ -1,0 +1,145 @@
+//! N: the function's subnets: room for its network interfaces, and zones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Case, Outcome, given};
+use crate::facts::network::Subnet;
+use crate::facts::{Fact, Function};
+
+/// With fewer free addresses a subnet is soon full: Lambda takes another while it replaces a network interface, and when there are many connections.
+const FEW: u32 = 3;
+
+/// Whether each subnet has free addresses, and they are in two zones.
+pub(super) fn room(case: &Case<'_>) -> Outcome {
+    let function = given!(case.function());
+    if function.subnets.is_empty() {
+        return Outcome::skip("the function is in no VPC");
+    }
+    let region = &case.settings.home.region;
+    let known = match case.facts.networks.get(region).map(|network| &network.subnets) {
+        Some(Fact::Found { value }) => value,
+        Some(Fact::Unreadable(why)) => return Outcome::unreadable(why),
+        Some(Fact::Absent) | None => {
+            return Outcome::Unknown {
+                why: format!("the facts have no subnets of {region}; inspect again"),
+                missing_action: None,
+            };
+        }
+    };
+    let own: Vec<&Subnet> = known
+        .iter()
+        .filter(|subnet| function.subnets.contains(&subnet.id))
+        .collect();
+    let gone: Vec<&str> = function
+        .subnets
+        .iter()
+        .map(String::as_str)
+        .filter(|id| !own.iter().any(|subnet| subnet.id == *id))
+        .collect();
+    if !gone.is_empty() {
+        return Outcome::Unknown {
+            why: format!("the facts say nothing of {}; inspect again", gone.join(", ")),
+            missing_action: None,
+        };
+    }
+    let zones: BTreeSet<&str> = own.iter().map(|subnet| subnet.zone.as_str()).collect();
+    let shown = |subnet: &Subnet| {
+        format!(
+            "{} ({}): {} free addresses",
+            subnet.id, subnet.zone, subnet.free_addresses
+        )
+    };
+    let full: Vec<String> = own
+        .iter()
+        .filter(|subnet| subnet.free_addresses == 0)
+        .map(|subnet| shown(subnet))
+        .collect();
+    let tight: Vec<String> = own
+        .iter()
+        .filter(|subnet| (1..FEW).contains(&subnet.free_addresses))
+        .map(|subnet| shown(subnet))
+        .collect();
+    if let Some(stuck) = stuck(function).filter(|_| !full.is_empty()) {
+        let evidence = full.into_iter().map(|subnet| {
+            format!("{subnet}, and the function {stuck}: Lambda can't give it a network interface there")
+        });
+        return Outcome::Fail {
+            evidence: evidence.collect(),
+            fix: elsewhere(case, function, known),
+        };
+    }
+    let mut evidence: Vec<String> = full
+        .into_iter()
+        .map(|subnet| {
+            format!("{subnet}: Lambda can neither replace the function's network interface there nor add one")
+        })
+        .chain(tight.into_iter().map(|subnet| {
+            format!("{subnet}: Lambda needs one more while it replaces the function's network interface")
+        }))
+        .collect();
+    if zones.len() < 2 {
+        evidence.push(format!(
+            "the function is in {} alone: records wait whenever that zone fails",
+            zones.iter().copied().collect::<Vec<_>>().join(", ")
+        ));
+    }
+    if evidence.is_empty() {
+        return Outcome::Pass {
+            evidence: own.into_iter().map(shown).collect(),
+        };
+    }
+    Outcome::Warn {
+        evidence,
+        fix: elsewhere(case, function, known),
+    }
+}
+
+/// What keeps the function from being invoked, where its network interfaces may be the reason.
+fn stuck(function: &Function) -> Option<String> {
+    let reason = |reason: &Option<String>| {
+        let reason = reason
+            .as_ref()
+            .map(|reason| format!(" ({})", reason.trim_end_matches('.')));
+        reason.unwrap_or_default()
+    };
+    match (function.state.as_str(), function.last_update.as_deref()) {
+        ("Active", Some("Failed")) => Some(format!("could not be updated{}", reason(&function.last_update_reason))),
+        ("Active", _) => None,
+        (state, _) => Some(format!("is {state}{}", reason(&function.state_reason))),
+    }
+}
+
+/// To be in other subnets of the VPC: of each zone the roomiest.
+fn elsewhere(case: &Case<'_>, function: &Function, known: &[Subnet]) -> Vec<String> {
+    let vpc = function.vpc.as_deref();
+    let vpc = vpc.or_else(|| {
+        let own = known.iter().find(|subnet| function.subnets.contains(&subnet.id));
+        own.map(|subnet| subnet.vpc.as_str())
+    });
+    let mut by_zone: BTreeMap<&str, &Subnet> = BTreeMap::new();
+    for subnet in known
+        .iter()
+        .filter(|subnet| Some(subnet.vpc.as_str()) == vpc && subnet.free_addresses >= FEW)
+    {
+        let own = |subnet: &Subnet| (function.subnets.contains(&subnet.id), subnet.free_addresses);
+        let best = by_zone.entry(&subnet.zone).or_insert(subnet);
+        if own(subnet) > own(best) {
+            *best = subnet;
+        }
+    }
+    let chosen: Vec<&str> = by_zone.values().map(|subnet| subnet.id.as_str()).collect();
+    let same =
+        chosen.len() == function.subnets.len() && function.subnets.iter().all(|id| chosen.contains(&id.as_str()));
+    let vpc = vpc.unwrap_or("the VPC");
+    if chosen.len() < 2 || same {
+        return vec![
+            format!(
+                "give {vpc} a subnet in another zone, with free addresses and the routes of the others; or free addresses in those that are there"
+            ),
+            "k2m deploy takes it with --subnets".to_owned(),
+        ];
+    }
+    let mut steps: Vec<String> = case.setting("subnets", &chosen.join(",")).into();
+    steps.push(format!("it proves first that {} reach the brokers", chosen.join(", ")));
+    steps
+}
