@@ -53,7 +53,62 @@ enum Property {
     BatchSize(u32),
     PartialFailures(bool),
     Destination(String),
+    Number(&'static Number, i32),
+    Bisect(bool),
+    /// No template of k2m's has filters.
+    NoFilters,
 }
+
+/// A number of the mapping's.
+#[derive(Debug)]
+struct Number {
+    /// In the template.
+    name: &'static str,
+    /// On AWS's command line.
+    option: &'static str,
+    /// What holds where the template doesn't say.
+    otherwise: Option<i32>,
+    get: fn(&Mapping) -> Option<i32>,
+    set: fn(&mut Mapping, i32),
+}
+
+const NUMBERS: [Number; 5] = [
+    Number {
+        name: "MaximumRetryAttempts",
+        option: "--maximum-retry-attempts",
+        otherwise: None,
+        get: |mapping| mapping.retries,
+        set: |mapping, retries| mapping.retries = Some(retries),
+    },
+    Number {
+        name: "MaximumRecordAgeInSeconds",
+        option: "--maximum-record-age-in-seconds",
+        otherwise: None,
+        get: |mapping| mapping.maximum_record_age,
+        set: |mapping, age| mapping.maximum_record_age = Some(age),
+    },
+    Number {
+        name: "MaximumBatchingWindowInSeconds",
+        option: "--maximum-batching-window-in-seconds",
+        otherwise: None,
+        get: |mapping| i32::try_from(mapping.batching_window?).ok(),
+        set: |mapping, window| mapping.batching_window = u32::try_from(window).ok(),
+    },
+    Number {
+        name: "ParallelizationFactor",
+        option: "--parallelization-factor",
+        otherwise: None,
+        get: |mapping| i32::try_from(mapping.parallelization_factor?).ok(),
+        set: |mapping, factor| mapping.parallelization_factor = u32::try_from(factor).ok(),
+    },
+    Number {
+        name: "TumblingWindowInSeconds",
+        option: "--tumbling-window-in-seconds",
+        otherwise: Some(0),
+        get: |mapping| i32::try_from(mapping.tumbling_window?).ok(),
+        set: |mapping, window| mapping.tumbling_window = u32::try_from(window).ok(),
+    },
+];
 
 /// Whether nothing was changed outside the stack.
 pub(super) fn none(case: &Case<'_>) -> Outcome {
@@ -219,6 +274,24 @@ impl Known {
         if let Some(said) = destination.filter(|said| mapping.destination.as_ref() != Some(said)) {
             differs(Property::Destination(said), mapping.destination.clone());
         }
+        for setting in &NUMBERS {
+            let said = signed(properties.get(setting.name)).or(setting.otherwise);
+            if let (Some(said), Some(is)) = (said, (setting.get)(mapping))
+                && said != is
+            {
+                differs(Property::Number(setting, said), Some(is.to_string()));
+            }
+        }
+        if let (Some(said), Some(is)) = (
+            properties.get("BisectBatchOnFunctionError").and_then(Value::as_bool),
+            mapping.bisect,
+        ) && said != is
+        {
+            differs(Property::Bisect(said), Some(is.to_string()));
+        }
+        if !mapping.filters.is_empty() && properties.get("FilterCriteria").is_none() {
+            differs(Property::NoFilters, Some(mapping.filters.join(", ")));
+        }
         self.differences.extend(found);
     }
 
@@ -320,7 +393,10 @@ impl Known {
                 Property::Enabled(_)
                 | Property::BatchSize(_)
                 | Property::PartialFailures(_)
-                | Property::Destination(_) => {}
+                | Property::Destination(_)
+                | Property::Number(..)
+                | Property::Bisect(_)
+                | Property::NoFilters => {}
             }
         }
         // Both are replaced whole.
@@ -355,6 +431,11 @@ impl Known {
         remembered.any(|topics| topics.cluster == cluster && topics.made.contains_key(name))
     }
 
+    /// What the template says of a property of the mapping; nothing where the mapping is not the template's.
+    pub(super) fn of_mapping(&self, stack: &Stack, uuid: &str, name: &str) -> Option<&Value> {
+        properties(&self.template, stack, "AWS::Lambda::EventSourceMapping", uuid)?.get(name)
+    }
+
     /// Partitions and replicas of the topic of this name, where it is the stack's.
     pub(super) fn topic(&self, name: &str) -> Option<(Option<u32>, Option<u32>)> {
         let resources = self.template.get("Resources")?.as_mapping()?;
@@ -377,7 +458,13 @@ impl Property {
             Self::Timeout(_) | Self::Memory(_) | Self::Variable(..) | Self::Subnets(_) | Self::SecurityGroups(_) => {
                 true
             }
-            Self::Enabled(_) | Self::BatchSize(_) | Self::PartialFailures(_) | Self::Destination(_) => false,
+            Self::Enabled(_)
+            | Self::BatchSize(_)
+            | Self::PartialFailures(_)
+            | Self::Destination(_)
+            | Self::Number(..)
+            | Self::Bisect(_)
+            | Self::NoFilters => false,
         }
     }
 
@@ -389,7 +476,13 @@ impl Property {
             Self::Variable(name, None) => drop(function.variables.remove(name)),
             Self::Subnets(subnets) => function.subnets.clone_from(subnets),
             Self::SecurityGroups(groups) => function.security_groups.clone_from(groups),
-            Self::Enabled(_) | Self::BatchSize(_) | Self::PartialFailures(_) | Self::Destination(_) => {}
+            Self::Enabled(_)
+            | Self::BatchSize(_)
+            | Self::PartialFailures(_)
+            | Self::Destination(_)
+            | Self::Number(..)
+            | Self::Bisect(_)
+            | Self::NoFilters => {}
         }
     }
 
@@ -400,6 +493,9 @@ impl Property {
             Self::BatchSize(size) => mapping.batch_size = *size,
             Self::PartialFailures(on) => mapping.partial_failures = *on,
             Self::Destination(arn) => mapping.destination = Some(arn.clone()),
+            Self::Number(setting, said) => (setting.set)(mapping, *said),
+            Self::Bisect(on) => mapping.bisect = Some(*on),
+            Self::NoFilters => mapping.filters.clear(),
             Self::Timeout(_) | Self::Memory(_) | Self::Variable(..) | Self::Subnets(_) | Self::SecurityGroups(_) => {}
         }
     }
@@ -421,6 +517,15 @@ impl Display for Difference {
             Property::BatchSize(size) => ("BatchSize", size.to_string()),
             Property::PartialFailures(on) => ("ReportBatchItemFailures", if *on { "on" } else { "off" }.to_owned()),
             Property::Destination(arn) => ("the failure destination", arn.clone()),
+            Property::Number(setting, said) => (setting.name, said.to_string()),
+            Property::Bisect(on) => ("BisectBatchOnFunctionError", on.to_string()),
+            Property::NoFilters => {
+                let deployed = self.deployed.as_deref().unwrap_or_default();
+                return write!(
+                    f,
+                    "the mapping filters by {deployed}, and the template does not have it"
+                );
+            }
         };
         match &self.deployed {
             Some(deployed) => write!(f, "{name} is {deployed}, the template says {said}"),
@@ -443,6 +548,10 @@ fn mapping_s<'a>(mut command: Command, properties: impl Iterator<Item = &'a Prop
                 let destination = json!({"OnFailure": {"Destination": arn}});
                 command.option("--destination-config", &destination.to_string())
             }
+            Property::Number(setting, said) => command.option(setting.option, &said.to_string()),
+            Property::Bisect(true) => command.flag("--bisect-batch-on-function-error"),
+            Property::Bisect(false) => command.flag("--no-bisect-batch-on-function-error"),
+            Property::NoFilters => command.option("--filter-criteria", "{}"),
             Property::Timeout(_)
             | Property::Memory(_)
             | Property::Variable(..)
@@ -472,6 +581,13 @@ fn number(value: Option<&Value>) -> Option<u32> {
     match value? {
         Value::String(text) => text.parse().ok(),
         value => u32::try_from(value.as_u64()?).ok(),
+    }
+}
+
+fn signed(value: Option<&Value>) -> Option<i32> {
+    match value? {
+        Value::String(text) => text.parse().ok(),
+        value => i32::try_from(value.as_i64()?).ok(),
     }
 }
 

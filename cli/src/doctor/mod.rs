@@ -2,19 +2,25 @@
 //! [`CHECKS`] and one function; a check that can't be made is shown with its reason.
 
 mod acls;
+mod artifact;
 mod authentication;
+mod backlog;
 mod case;
 mod certificate;
 mod creation;
 mod destination;
 mod drift;
 mod function;
+mod history;
+mod load;
+mod log;
 mod manager;
 mod names;
 pub(crate) mod needs;
 mod network;
 mod pages;
 mod probe;
+mod reading;
 mod regions;
 mod replicas;
 mod report;
@@ -27,6 +33,7 @@ mod source;
 mod subnets;
 mod table;
 mod topic;
+mod waiting;
 
 use serde::Serialize;
 
@@ -169,7 +176,8 @@ fn examine_one(
         seen,
         drift: &drift,
     };
-    PipelineReport::new(CHECKS.iter().map(|check| judged(check, &case)).collect())
+    let judged: Vec<Judged> = CHECKS.iter().map(|check| judged(check, &case)).collect();
+    PipelineReport::new(&judged)
 }
 
 /// Makes a check. Where all was well if the stack's template still held, what was changed outside the stack is what is said, and the fix takes

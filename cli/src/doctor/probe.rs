@@ -8,7 +8,7 @@ use crate::facts::{Fact, Probe, Unreadable};
 use crate::shell::Command;
 
 /// The error by which a function that doesn't know the probe refuses it.
-const OLDER: &str = "K2m.NotAKinesisEvent";
+pub(super) const OLDER: &str = "K2m.NotAKinesisEvent";
 /// The error by which it says that it was told something that can't be.
 const MISLED: &str = "K2m.Configuration";
 /// Lambda's words where it has no room for an invocation, and where that is the function's own share.

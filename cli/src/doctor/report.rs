@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 
 use serde::{Serialize, Serializer};
 
+use super::table::SYMPTOMS;
 use super::{Check, Outcome};
 use crate::exit::Exit;
 
@@ -199,7 +200,7 @@ impl Display for Report {
 }
 
 impl PipelineReport {
-    pub(super) fn new(judged: Vec<Judged>) -> Self {
+    pub(super) fn new(judged: &[Judged]) -> Self {
         let failed: Vec<&Check> = judged
             .iter()
             .filter(|judged| matches!(judged.outcome, Outcome::Fail { .. }))
@@ -215,7 +216,13 @@ impl PipelineReport {
             Outcome::Fail { .. } => roots().any(|root| root.code == judged.check.code),
             _ => true,
         };
-        let said_by = said_by(&judged, shown);
+        let said_by = said_by(judged, shown);
+        // What warns of nothing but what a failure before it brings.
+        let told_by = |judged: &Judged| -> Vec<&'static str> {
+            let symptom = matches!(judged.outcome, Outcome::Warn { .. }) && SYMPTOMS.contains(&judged.check.code);
+            let by = failed.iter().filter(|check| symptom && follows(judged.check, check));
+            by.map(|check| check.code).collect()
+        };
         let causes: Vec<Cause> = roots()
             .map(|cause| Cause {
                 code: cause.code,
@@ -224,6 +231,12 @@ impl PipelineReport {
                     .iter()
                     .filter(|check| follows(check, cause))
                     .map(|check| check.code)
+                    .chain(
+                        judged
+                            .iter()
+                            .filter(|judged| told_by(judged).contains(&cause.code))
+                            .map(|judged| judged.check.code),
+                    )
                     .chain(said_by.contains(&cause.code).then_some(DRIFT))
                     .collect(),
             })
@@ -239,15 +252,15 @@ impl PipelineReport {
             },
             causes,
             checks: judged
-                .into_iter()
-                .map(|Judged { check, outcome, .. }| Checked {
-                    code: check.code,
-                    title: check.title,
-                    outcome,
-                    said_by: if check.code == DRIFT {
+                .iter()
+                .map(|judged| Checked {
+                    code: judged.check.code,
+                    title: judged.check.title,
+                    outcome: judged.outcome.clone(),
+                    said_by: if judged.check.code == DRIFT {
                         said_by.clone()
                     } else {
-                        Vec::new()
+                        told_by(judged)
                     },
                 })
                 .collect(),

@@ -1,7 +1,8 @@
 //! E: the stream and the event source mapping that reads it.
 
-use super::{Case, Outcome, given};
+use super::{Case, Outcome, given, log};
 use crate::facts::deployed::pipeline_id;
+use crate::facts::log::seen_in;
 use crate::facts::{Fact, Mapping};
 use crate::shell::Command;
 
@@ -135,10 +136,12 @@ pub(super) fn last_result(case: &Case<'_>) -> Outcome {
             Outcome::pass(format!("{result}: nothing came since the mapping began to read"))
         }
         Some(result) => Outcome::Fail {
-            evidence: vec![format!("{result}: {}", explained(result))],
+            evidence: std::iter::once(format!("{result}: {}", explained(result)))
+                .chain(log::says(case))
+                .collect(),
             fix: vec![
                 "mend what is broken; where no other check fails, read `reason` in the function's log:".to_owned(),
-                log_command(case),
+                log::in_log(case, "reason"),
                 "the result stays until the next batch: put a record, then ask again".to_owned(),
             ],
         },
@@ -147,25 +150,14 @@ pub(super) fn last_result(case: &Case<'_>) -> Outcome {
 
 /// Lambda's words for a result, in ours.
 fn explained(result: &str) -> &'static str {
-    if result.contains("Function call failed") {
+    if let Some(known) = seen_in(result) {
+        known.means
+    } else if result.contains("Function call failed") {
         "the function ended with an error, ran out of time, or named records that it could not deliver"
     } else if result.contains("permission") || result.contains("role") || result.contains("ccess") {
         "the function's role may not read the stream, or may not tell the failure destination"
     } else {
         "Lambda could not deliver the batch to the function"
-    }
-}
-
-/// The command that shows the reasons that the handler logs.
-fn log_command(case: &Case<'_>) -> String {
-    match case.resource("LogGroup") {
-        Some(group) => Command::new("aws logs tail")
-            .word(group)
-            .option("--since", "1h")
-            .option("--filter-pattern", "reason")
-            .option("--region", &case.settings.home.region)
-            .to_string(),
-        None => "CloudWatch Logs, the log group of the function".to_owned(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Every check, declared: its code, what should be so, and what it explains.
 
 use super::{
-    Case, Outcome, acls, authentication, certificate, creation, destination, drift, function, manager, names, network,
-    probe, regions, replicas, rights, rules, secret, size, source, subnets, topic,
+    Case, Outcome, acls, artifact, authentication, backlog, certificate, creation, destination, drift, function, load,
+    log, manager, names, network, probe, reading, regions, replicas, rights, rules, secret, size, source, subnets,
+    topic, waiting,
 };
 
 /// A check, declared.
@@ -25,6 +26,9 @@ pub(super) struct Check {
 /// What kafka-python and what Lambda say when the brokers can't be spoken to.
 const NO_METADATA: &str = "`Failed to update metadata after 60.0 secs` (kafka-python), `Local: Broker transport failure` (librdkafka), \
                            or `Task timed out` where the function's time is shorter";
+
+/// Checks that see only what came of something: what they warn of is said by what fails before them, where anything does.
+pub(super) const SYMPTOMS: [&str; 4] = ["K2M-E06", "K2M-L06", "K2M-L09", "K2M-L11"];
 
 /// Every check, in the order of the way: what is deployed, the stream, the mapping, the function, the brokers, the topic, the delivery.
 pub(super) const CHECKS: &[Check] = &[
@@ -85,12 +89,44 @@ pub(super) const CHECKS: &[Check] = &[
         judge: subnets::room,
     },
     Check {
+        code: "K2M-E07",
+        title: "what can't be delivered is given up in time, and nothing else is",
+        page: include_str!("../../../docs/checks/K2M-E07.md"),
+        seen_as: "one shard stands still while the others go on, or records are given up while a broker restarts",
+        after: &["K2M-L01"],
+        judge: reading::gives_up,
+    },
+    Check {
+        code: "K2M-E08",
+        title: "the filters let records through",
+        page: include_str!("../../../docs/checks/K2M-E08.md"),
+        seen_as: "records are read, and nothing is invoked",
+        after: &["K2M-L01"],
+        judge: reading::filters,
+    },
+    Check {
+        code: "K2M-E10",
+        title: "what is in the stream is read from where it should be",
+        page: include_str!("../../../docs/checks/K2M-E10.md"),
+        seen_as: "what was put before the deployment never arrives",
+        after: &["K2M-L01"],
+        judge: reading::position,
+    },
+    Check {
         code: "K2M-L02",
         title: "the function is ready",
         page: include_str!("../../../docs/checks/K2M-L02.md"),
         seen_as: "",
         after: &["K2M-L01", "K2M-A04", "K2M-N05"],
         judge: function::ready,
+    },
+    Check {
+        code: "K2M-L08",
+        title: "the function can run its binary",
+        page: include_str!("../../../docs/checks/K2M-L08.md"),
+        seen_as: "`Runtime.InvalidEntrypoint`, `exec format error`",
+        after: &["K2M-L01", "K2M-L02"],
+        judge: artifact::runs,
     },
     Check {
         code: "K2M-N01",
@@ -253,13 +289,21 @@ pub(super) const CHECKS: &[Check] = &[
         judge: certificate::valid,
     },
     Check {
+        code: "K2M-L07",
+        title: "Lambda has room for the function",
+        page: include_str!("../../../docs/checks/K2M-L07.md"),
+        seen_as: "`Rate exceeded`, `TooManyRequestsException`; the iterator age grows and little is invoked",
+        after: &["K2M-L01"],
+        judge: load::room,
+    },
+    Check {
         code: "K2M-P01",
         title: "the function itself reaches the brokers",
         page: include_str!("../../../docs/checks/K2M-P01.md"),
         seen_as: NO_METADATA,
         after: &[
             "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T02", "K2M-N05", "K2M-N06", "K2M-N08",
-            "K2M-A06",
+            "K2M-A06", "K2M-L08", "K2M-L07",
         ],
         judge: probe::way,
     },
@@ -293,6 +337,26 @@ pub(super) const CHECKS: &[Check] = &[
         judge: probe::rights,
     },
     Check {
+        code: "K2M-L10",
+        title: "the handler is as new as this k2m",
+        page: include_str!("../../../docs/checks/K2M-L10.md"),
+        seen_as: "",
+        after: &["K2M-L01"],
+        judge: artifact::as_new,
+    },
+    Check {
+        code: "K2M-L06",
+        title: "an invocation ends before its time is over",
+        page: include_str!("../../../docs/checks/K2M-L06.md"),
+        seen_as: "`Task timed out after N seconds`",
+        after: &[
+            "K2M-A03", "K2M-A04", "K2M-A05", "K2M-A07", "K2M-N06", "K2M-N07", "K2M-N08", "K2M-T05", "K2M-T06",
+            "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-T03", "K2M-L03", "K2M-P01",
+            "K2M-P02", "K2M-P03",
+        ],
+        judge: load::in_time,
+    },
+    Check {
         code: "K2M-E05",
         title: "the last batch was delivered",
         page: include_str!("../../../docs/checks/K2M-E05.md"),
@@ -300,9 +364,42 @@ pub(super) const CHECKS: &[Check] = &[
         after: &[
             "K2M-E01", "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-T03", "K2M-L03",
             "K2M-P01", "K2M-P02", "K2M-P03", "K2M-A04", "K2M-N05", "K2M-N06", "K2M-N07", "K2M-N08", "K2M-A03",
-            "K2M-A05", "K2M-A06", "K2M-A07", "K2M-T05", "K2M-T06",
+            "K2M-A05", "K2M-A06", "K2M-A07", "K2M-T05", "K2M-T06", "K2M-L08", "K2M-L07", "K2M-L06",
         ],
         judge: source::last_result,
+    },
+    Check {
+        code: "K2M-L11",
+        title: "invocations end well",
+        page: include_str!("../../../docs/checks/K2M-L11.md"),
+        seen_as: "",
+        after: &[
+            "K2M-A03", "K2M-A04", "K2M-A05", "K2M-A07", "K2M-N06", "K2M-N07", "K2M-N08", "K2M-T05", "K2M-T06",
+            "K2M-E01", "K2M-L02", "K2M-L08", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-T03",
+            "K2M-L03", "K2M-L07", "K2M-P01", "K2M-P02", "K2M-P03", "K2M-L06", "K2M-E05",
+        ],
+        judge: load::succeeds,
+    },
+    Check {
+        code: "K2M-E09",
+        title: "reads of the stream are answered",
+        page: include_str!("../../../docs/checks/K2M-E09.md"),
+        seen_as: "`ProvisionedThroughputExceededException`",
+        after: &[],
+        judge: backlog::throttled,
+    },
+    Check {
+        code: "K2M-E06",
+        title: "the stream is read as fast as it is written",
+        page: include_str!("../../../docs/checks/K2M-E06.md"),
+        seen_as: "the iterator age grows",
+        after: &[
+            "K2M-A03", "K2M-A04", "K2M-A05", "K2M-A07", "K2M-N06", "K2M-N07", "K2M-N08", "K2M-T05", "K2M-T06",
+            "K2M-E01", "K2M-E02", "K2M-E07", "K2M-E08", "K2M-L02", "K2M-L08", "K2M-N01", "K2M-A01", "K2M-A02",
+            "K2M-N02", "K2M-T01", "K2M-T03", "K2M-L03", "K2M-L07", "K2M-P01", "K2M-P02", "K2M-P03", "K2M-L06",
+            "K2M-E05", "K2M-L11", "K2M-E09",
+        ],
+        judge: backlog::keeps_up,
     },
     Check {
         code: "K2M-D01",
@@ -313,11 +410,37 @@ pub(super) const CHECKS: &[Check] = &[
         judge: destination::present,
     },
     Check {
+        code: "K2M-D02",
+        title: "nothing was given up that somebody has to look at",
+        page: include_str!("../../../docs/checks/K2M-D02.md"),
+        seen_as: "messages in the failure queue",
+        after: &[
+            "K2M-A03", "K2M-A04", "K2M-A05", "K2M-A07", "K2M-N06", "K2M-N07", "K2M-N08", "K2M-T05", "K2M-T06",
+            "K2M-E01", "K2M-L02", "K2M-L08", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-T03",
+            "K2M-L03", "K2M-L07", "K2M-P01", "K2M-P02", "K2M-P03", "K2M-L06", "K2M-E05", "K2M-L11", "K2M-E06",
+            "K2M-D01",
+        ],
+        judge: waiting::nothing,
+    },
+    Check {
         code: "K2M-L05",
         title: "nothing was changed outside the stack",
         page: include_str!("../../../docs/checks/K2M-L05.md"),
         seen_as: "",
         after: &[],
         judge: drift::none,
+    },
+    Check {
+        code: "K2M-L09",
+        title: "the log says nothing that means trouble",
+        page: include_str!("../../../docs/checks/K2M-L09.md"),
+        seen_as: "",
+        after: &[
+            "K2M-A03", "K2M-A04", "K2M-A05", "K2M-A06", "K2M-A07", "K2M-N05", "K2M-N06", "K2M-N07", "K2M-N08",
+            "K2M-T05", "K2M-T06", "K2M-E02", "K2M-L02", "K2M-L08", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02",
+            "K2M-T01", "K2M-T02", "K2M-T03", "K2M-L03", "K2M-L04", "K2M-L07", "K2M-P01", "K2M-P02", "K2M-P03",
+            "K2M-L10", "K2M-L06", "K2M-E05", "K2M-E09", "K2M-D02", "K2M-L05",
+        ],
+        judge: log::quiet,
     },
 ];
