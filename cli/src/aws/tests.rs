@@ -32,7 +32,7 @@ type Wire = (u16, String);
 /// Answers each request, given as its path and body, and counts them.
 #[derive(Clone)]
 struct Script {
-    answer: Arc<dyn Fn(&str) -> Wire + Send + Sync>,
+    answer: Arc<dyn Fn(&str) -> (u16, Vec<u8>) + Send + Sync>,
     header: Option<(&'static str, &'static str)>,
     requests: Arc<AtomicUsize>,
 }
@@ -58,6 +58,14 @@ impl HttpConnector for Script {
 
 impl Script {
     fn new(answer: impl Fn(&str) -> Wire + Send + Sync + 'static) -> Self {
+        Self::binary(move |request| {
+            let (status, body) = answer(request);
+            (status, body.into_bytes())
+        })
+    }
+
+    /// The same of a service whose answers are no text.
+    fn binary(answer: impl Fn(&str) -> (u16, Vec<u8>) + Send + Sync + 'static) -> Self {
         Self {
             answer: Arc::new(answer),
             header: None,
@@ -84,6 +92,12 @@ impl Script {
         http_client_fn(move |_, _| connector.clone())
     }
 
+    /// What it answers to a request, without counting it.
+    fn text(&self, request: &str) -> Wire {
+        let (status, body) = (self.answer)(request);
+        (status, String::from_utf8(body).unwrap())
+    }
+
     fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }
@@ -106,6 +120,7 @@ macro_rules! client {
 
 // Below the macro that they use.
 mod gifts;
+mod happened;
 mod joints;
 
 /// An error of a service that speaks JSON.

@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import sys
+import time
 import zipfile
 from contextlib import contextmanager
 
@@ -35,6 +36,11 @@ def seed_without_topic_api(*streams):
 def seed_over_scram(*streams):
     """The same with a cluster that takes users with passwords alone."""
     return seeded({"Sasl": {"Scram": {"Enabled": True}}}, "TLS", streams)
+
+
+def seed_over_iam(*streams):
+    """The same with a cluster that takes IAM's word alone."""
+    return seeded({"Sasl": {"Iam": {"Enabled": True}}}, "TLS", streams)
 
 
 def seed_across(*streams):
@@ -227,7 +233,8 @@ def networks():
 
 def stand(cluster, vpc, stack, *streams):
     """A stack as k2m deploys one for these streams, as far as k2m looks at it: functions in the VPC and their mappings; its network stack; the topics. The
-    first two mappings invoke functions of somebody else's. Answers how many functions there are."""
+    first two mappings invoke functions of somebody else's. Where a secret is there, all of them have it. What is given up goes to a topic that a queue hears,
+    in which a message waits. Answers how many functions there are."""
     ec2, cloudformation = client("ec2"), client("cloudformation")
     subnets = [each["SubnetId"] for each in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]]
     bucket = f"code-{stack}"
@@ -246,6 +253,12 @@ def stand(cluster, vpc, stack, *streams):
         "Code": {"S3Bucket": bucket, "S3Key": "code"},
         "VpcConfig": {"SubnetIds": subnets, "SecurityGroupIds": [{"Fn::GetAtt": ["FunctionSecurityGroup", "GroupId"]}]},
     }
+    secrets = client("secretsmanager").list_secrets()["SecretList"]
+    variables = {"Variables": {"K2M_SECRET_ARN": secrets[0]["ARN"]}} if secrets else {"Variables": {}}
+    function["Environment"] = variables
+    failed = make_topic(f"failed-{stack}")
+    subscribe_queue(failed, f"failed-{stack}")
+    client("sns").publish(TopicArn=failed, Message="somebody's")
     group = {"GroupDescription": "functions", "VpcId": vpc}
     resources = {"FunctionSecurityGroup": {"Type": "AWS::EC2::SecurityGroup", "Properties": group}}
     outputs = {}
@@ -259,9 +272,20 @@ def stand(cluster, vpc, stack, *streams):
         if number < 2:
             invoked = f"{stack}-stranger-{number}"
             client("lambda").create_function(
-                FunctionName=invoked, Runtime="provided.al2023", Handler="bootstrap", Role=role, Code={"ZipFile": code.getvalue()}
+                FunctionName=invoked,
+                Runtime="provided.al2023",
+                Handler="bootstrap",
+                Role=role,
+                Code={"ZipFile": code.getvalue()},
+                Environment=variables,
             )
-        mapping = {"EventSourceArn": stream, "FunctionName": invoked, "StartingPosition": "TRIM_HORIZON", "Enabled": False}
+        mapping = {
+            "EventSourceArn": stream,
+            "FunctionName": invoked,
+            "StartingPosition": "TRIM_HORIZON",
+            "Enabled": False,
+            "DestinationConfig": {"OnFailure": {"Destination": failed}},
+        }
         resources[f"{pipeline}Mapping"] = {"Type": "AWS::Lambda::EventSourceMapping", "Properties": mapping}
     user = {"user": "here/other", "needs": {}}
     handle = {"User": {"Type": "AWS::CloudFormation::WaitConditionHandle", "Metadata": {"k2m": user}}}
@@ -578,6 +602,26 @@ def set_enabled(stack, on):
 def delete_mapping(stack):
     client("lambda").delete_event_source_mapping(UUID=mapping_of(stack))
     return {}
+
+
+def now():
+    """The emulator's time, in milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+def log_stream(arguments):
+    """A stream of a log group, unless it is there."""
+    logs = client("logs")
+    try:
+        logs.create_log_stream(**json.loads(arguments))
+    except logs.exceptions.ResourceAlreadyExistsException:
+        pass
+    return {}
+
+
+def call(service, operation, arguments):
+    """Any call of boto3's, with its arguments as JSON."""
+    return getattr(client(service), operation)(**json.loads(arguments))
 
 
 def words(command):

@@ -1,5 +1,6 @@
-//! How much AWS is asked, and how: `k2m plan` behind a proxy that gives each answer late, so that what waits for an answer shows. However many streams
-//! there are, at most five calls follow from one another, no service is asked faster than it takes, and one that throttles is asked again.
+//! How much AWS is asked, and how: `k2m plan` and `k2m doctor` behind a proxy that gives each answer late, so that what waits for an answer shows. However
+//! many streams there are, at most five calls of a plan and six of doctor follow from one another, no service is asked faster than it takes, and one that
+//! throttles is asked again.
 //!
 //! What can be known from outside is when a call began and when its answer was given. A call that needs an answer begins after it, so the longest chain of
 //! calls, each of which begins after the answer to the one before, is never shorter than the chain of those that need one another. It may be longer: a
@@ -23,6 +24,8 @@ const LATE: Duration = Duration::from_millis(900);
 /// after one of the next.
 const UNEVEN: Duration = Duration::from_millis(40);
 const LEVELS: usize = 5;
+/// The same of doctor, which asks what has happened once it knows what is deployed.
+const LEVELS_OF_DOCTOR: usize = 6;
 const HERE: &str = "us-east-1";
 
 /// Calls a second that each service takes, of one operation; Lambda counts all of them together.
@@ -35,7 +38,8 @@ fn rate(call: &Call) -> (String, usize) {
     } = call;
     match service.as_str() {
         "lambda" => (format!("{service} {region}"), 15),
-        "kinesis" | "ec2" => (format!("{service} {region} {operation}"), 20),
+        "logs" => (format!("{service} {region} {operation}"), 5),
+        "kinesis" | "ec2" | "sqs" | "sns" | "secretsmanager" => (format!("{service} {region} {operation}"), 20),
         _ => (format!("{service} {region} {}", kind(call)), 10),
     }
 }
@@ -54,6 +58,8 @@ fn kind(call: &Call) -> String {
         "revisions",
         "functions",
         "configuration",
+        "concurrency",
+        "policy",
         "event-source-mappings",
         "account-settings",
         "api",
@@ -253,8 +259,8 @@ impl Ground {
         *self.weather.lock().unwrap() = weather;
         self.proxy.take_answered();
         let stack = format!("k2m-of-{size}");
-        let mut arguments = vec![
-            command,
+        let mut arguments: Vec<&str> = command.split(' ').collect();
+        arguments.extend([
             "--cluster",
             &self.account.cluster,
             "--stack",
@@ -263,7 +269,7 @@ impl Ground {
             &self.queue,
             "-o",
             "json",
-        ];
+        ]);
         // It is of one stream.
         if size == 1 {
             arguments.extend(["--consumer", &self.consumer]);
@@ -321,6 +327,7 @@ fn each_plan_asks_little(across: bool) {
             assert_eq!(count, expected, "{size}: {what}");
         }
     }
+    doctor_asks_little(&ground);
     let size = 80;
     let (calm, calls) = ground.ask("inspect", size, Weather::Fair);
     for (what, most, rate) in busiest(&calls) {
@@ -337,6 +344,71 @@ fn each_plan_asks_little(across: bool) {
         facts
     };
     assert_eq!(without_time(throttled), without_time(calm));
+}
+
+/// Beside what a plan asks: what has happened to each pipeline, and what only doctor needs of the cluster and the networks.
+fn doctor_asks_little(ground: &Ground) {
+    let command = "doctor --no-probe";
+    let (_, one) = ground.ask(command, 1, Weather::Late);
+    let chain = longest(single(&one));
+    assert!(chain.len() <= LEVELS_OF_DOCTOR, "{chain:#?}");
+    let of_one = counts(&one);
+    for what in [
+        "GetMetricData",
+        "FilterLogEvents",
+        "SimulatePrincipalPolicy",
+        "concurrency",
+        "DescribeSecret",
+        "ListSubscriptionsByTopic",
+        "ReceiveMessage",
+        "/policy",
+        "DescribeVpcAttribute",
+    ] {
+        assert!(of_one.keys().any(|kind| kind.contains(what)), "{what}: {of_one:#?}");
+    }
+    let size = 20;
+    let (_, calls) = ground.ask(command, size, Weather::Uneven);
+    let chain = longest(rows(&calls));
+    assert!(chain.len() <= LEVELS_OF_DOCTOR, "{size}: {chain:#?}");
+    let of_many = counts(&calls);
+    for (what, count) in &of_many {
+        let of_one = of_one.get(what).copied().unwrap_or_default();
+        // All figures are asked for at once, and the cluster and its networks are the same.
+        let for_all = ["GetMetricData", "/policy", "DescribeVpcAttribute"];
+        let expected = if for_all.iter().any(|kind| what.contains(kind)) {
+            of_one
+        } else if ["FilterLogEvents", "SimulatePrincipalPolicy"]
+            .iter()
+            .any(|kind| what.contains(kind))
+        {
+            // The consumer is of one stream alone.
+            assert!(
+                (of_one - 1) * size <= *count && *count <= of_one * size,
+                "{what}: {count}"
+            );
+            *count
+        } else if [
+            "concurrency",
+            "DescribeSecret",
+            "ListSubscriptionsByTopic",
+            "ReceiveMessage",
+        ]
+        .iter()
+        .any(|kind| what.contains(kind))
+        {
+            size
+        } else {
+            continue;
+        };
+        assert_eq!(*count, expected, "{size}: {what}");
+    }
+    let (_, calls) = ground.ask(command, size, Weather::Fair);
+    for (what, most, rate) in busiest(&calls) {
+        assert!(
+            most <= rate,
+            "{what} was asked {most} times in a second, and takes {rate}"
+        );
+    }
 }
 
 #[test]

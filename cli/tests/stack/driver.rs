@@ -102,6 +102,17 @@ impl Account {
         Self::of(AwsEmulator::start_with(&brokers).unwrap(), None, seed, streams)
     }
 
+    /// The same with a cluster that takes IAM's word alone, and without Kafka.
+    pub(crate) fn over_iam_to_look_at(streams: &[&str]) -> Self {
+        let brokers = [("MINISTACK_MSK_BOOTSTRAP_SASL_IAM", "127.0.0.1:9098")];
+        Self::of(
+            AwsEmulator::start_with(&brokers).unwrap(),
+            None,
+            "seed_over_iam",
+            streams,
+        )
+    }
+
     /// The same with streams in another region than the cluster, and a VPC there.
     pub(crate) fn across(streams: &[&str]) -> Self {
         Self::with_kafka("seed_across", streams)
@@ -159,6 +170,11 @@ impl Account {
     /// One of the functions of account.py.
     pub(crate) fn ask(&self, arguments: &[&str]) -> Value {
         self.emulator.python(SCRIPT, arguments).unwrap()
+    }
+
+    /// Any call of boto3's.
+    pub(crate) fn call(&self, service: &str, operation: &str, arguments: &Value) -> Value {
+        self.ask(&["call", service, operation, &arguments.to_string()])
     }
 
     /// `k2m` with these arguments, in a folder of its own.

@@ -4,9 +4,11 @@
 
 mod asked;
 mod bad_input;
+mod denied;
 mod diagnosis;
 mod doors;
 mod driver;
+mod evidence;
 mod given;
 mod networks;
 mod outside;

@@ -58,7 +58,8 @@ pub(crate) enum Verdict {
 pub(crate) fn denied(call: &Call, action: &str) -> Verdict {
     let code = match call.service.as_str() {
         "ec2" => "UnauthorizedOperation",
-        "kinesis" | "kafka" | "lambda" => "AccessDeniedException",
+        "kinesis" | "kafka" | "lambda" | "logs" | "secretsmanager" | "sqs" => "AccessDeniedException",
+        "sns" => "AuthorizationError",
         _ => "AccessDenied",
     };
     let words = format!("User: arn:aws:iam::123456789012:user/ops is not authorized to perform: {action}");
@@ -81,6 +82,7 @@ pub(crate) fn throttled(call: &Call) -> Verdict {
         "ec2" => "RequestLimitExceeded",
         "kinesis" => "LimitExceededException",
         "kafka" | "lambda" => "TooManyRequestsException",
+        "logs" | "secretsmanager" => "ThrottlingException",
         _ => "Throttling",
     };
     Verdict::Refuse(code, "Rate exceeded".to_owned())
@@ -294,6 +296,9 @@ impl Request {
         // …Kinesis_20131202.DescribeStreamSummary
         let target = header(&self.head, "x-amz-target").and_then(|target| target.rsplit('.').next());
         let line: Vec<&str> = self.head.split(' ').take(2).collect();
+        // …/service/GraniteServiceVersion20100801/operation/GetMetricData
+        let path = line.get(1).copied().unwrap_or_default();
+        let form = form.or_else(|| Some(path.split_once("/operation/")?.1));
         Call {
             service: named(3),
             region: named(2),
@@ -339,8 +344,11 @@ fn changed(answer: &[u8], from: &str, to: &str) -> Vec<u8> {
 }
 
 fn error(service: &str, code: &str, words: &str) -> Vec<u8> {
+    if service == "monitoring" {
+        return cbor_error(code, words);
+    }
     let (status, kind) = match service {
-        "sqs" => ("400 Bad Request", "application/json"),
+        "sqs" | "logs" | "secretsmanager" => ("400 Bad Request", "application/json"),
         "kafka" | "lambda" if code == "TooManyRequestsException" => ("429 Too Many Requests", "application/json"),
         "kinesis" | "lambda" if code != "AccessDeniedException" => ("400 Bad Request", "application/json"),
         "kinesis" | "kafka" | "lambda" => ("403 Forbidden", "application/json"),
@@ -350,7 +358,9 @@ fn error(service: &str, code: &str, words: &str) -> Vec<u8> {
     };
     let inner = format!("<Error><Code>{code}</Code><Message>{words}</Message></Error>");
     let body = match service {
-        "kinesis" | "kafka" | "lambda" | "sqs" => serde_json::json!({"__type": code, "message": words}).to_string(),
+        "kinesis" | "kafka" | "lambda" | "sqs" | "logs" | "secretsmanager" => {
+            serde_json::json!({"__type": code, "message": words}).to_string()
+        }
         "ec2" => format!("<Response><Errors>{inner}</Errors><RequestID>0</RequestID></Response>"),
         "s3" => inner,
         _ => format!("<ErrorResponse>{inner}<RequestId>0</RequestId></ErrorResponse>"),
@@ -360,4 +370,25 @@ fn error(service: &str, code: &str, words: &str) -> Vec<u8> {
         body.len()
     )
     .into_bytes()
+}
+
+/// An error of a service that speaks CBOR.
+fn cbor_error(code: &str, words: &str) -> Vec<u8> {
+    let text = |text: &str| {
+        [
+            &[0x79][..],
+            &u16::try_from(text.len()).unwrap().to_be_bytes(),
+            text.as_bytes(),
+        ]
+        .concat()
+    };
+    let mut body = vec![0xa2];
+    for part in ["__type", code, "message", words] {
+        body.extend(text(part));
+    }
+    let head = format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: application/cbor\r\nsmithy-protocol: rpc-v2-cbor\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), &body].concat()
 }

@@ -171,7 +171,7 @@ async fn the_right_to_see_each_list_is_named() {
                     format!("<Response><Errors><Error>{error}</Error></Errors><RequestID>r</RequestID></Response>");
                 (403, errors)
             } else {
-                (rest.answer)(request)
+                rest.text(request)
             }
         });
         let network = network(&script).await;
