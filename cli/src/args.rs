@@ -498,10 +498,19 @@ pub struct RenderArgs {
 
 /// `k2m doctor`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  k2m doctor                                         the pipelines of k2m.yaml
+  k2m doctor --stack k2m-orders --region eu-west-1   those of a stack that k2m deployed
+  k2m doctor --function kinesis2msk --cluster ARN    a function that k2m did not deploy; it is not invoked
+  k2m doctor --stream ARN --cluster ARN              what stands in the way, before anything is deployed")]
 pub struct DoctorArgs {
     /// What is looked at.
     #[command(flatten)]
     pub plan: PlanArgs,
+    /// A function that k2m did not deploy, to be judged in place of a stack's [default: none]
+    #[arg(long, value_name = "NAME|ARN", conflicts_with = "stack")]
+    pub function: Option<String>,
     /// Do not invoke the function to ask it how its way to the brokers is
     #[arg(long)]
     pub no_probe: bool,
@@ -572,6 +581,9 @@ pub struct InspectArgs {
     /// The settings.
     #[command(flatten)]
     pub settings: SettingsArgs,
+    /// A function that k2m did not deploy, to be looked at in place of a stack's [default: none]
+    #[arg(long, value_name = "NAME|ARN", conflicts_with = "stack")]
+    pub function: Option<String>,
     /// How the facts are shown: a digest, or the document itself
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,

@@ -10,6 +10,7 @@ pub mod destroy;
 pub mod doctor;
 pub mod explain;
 mod file;
+mod function;
 mod health;
 pub mod init;
 pub mod inspect;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use k2m_handler::secret::SecretError;
 use thiserror::Error;
 
+pub use self::function::FunctionError;
 use self::init::InitError;
 use crate::arn::PlaceError;
 use crate::aws::LookError;
@@ -79,6 +81,9 @@ pub enum CommandError {
     /// The settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// A function that was named by itself.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
     /// No settings were written.
     #[error(transparent)]
     Init(#[from] InitError),
@@ -170,6 +175,7 @@ impl CommandError {
             Self::Usage(_) | Self::Place(_) => Exit::Usage,
             Self::Look(_) => Exit::CouldNotTell,
             Self::Settings(error) => error.exit(),
+            Self::Function(error) => error.exit(),
             Self::Init(error) => error.exit(),
             Self::Facts(error) => error.exit(),
             Self::Plan(error) => error.exit(),

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod probe;
 pub mod report;
 mod resolver;
+pub mod sample;
 pub mod settings;
 mod shell;
 pub mod template;

@@ -410,6 +410,8 @@ def list_nodes(arn):
     nodes = json.loads(response[2])
     subnets = (msk._clusters[arn].get("BrokerNodeGroupInfo") or {}).get("clientSubnets") or []
     for number, node in enumerate(nodes["nodeInfoList"]):
+        # Each has a name of its own.
+        node["brokerNodeInfo"]["endpoints"] = [re.sub(r"^b-1\.", f"b-{number + 1}.", each) for each in node["brokerNodeInfo"]["endpoints"]]
         node["nodeARN"] = f"{arn.replace(':cluster/', ':broker/', 1)}/{number + 1}"
         if subnets:
             subnet = subnets[number % len(subnets)]

@@ -6,6 +6,7 @@ mod answer;
 pub mod artifacts;
 mod cloudformation;
 mod ec2;
+mod foreign;
 mod given;
 mod history;
 mod kafka;
@@ -38,12 +39,13 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use self::answer::{Answer, Trouble, chain, fact};
+pub use self::foreign::{Named, Reading};
 pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
 use self::pace::{GIVEN, KINESIS, LAMBDA, MSK, POLICIES, Paced};
 use crate::arn::Arn;
 use crate::facts::deployed::pipeline_id;
-use crate::facts::{Consumer, Fact, Facts, Function, GivenDestination, Mapping, PipelineFacts, Probe, SCHEMA};
+use crate::facts::{Consumer, Fact, Facts, Foreign, Function, GivenDestination, Mapping, PipelineFacts, Probe, SCHEMA};
 
 /// How often a call is tried: enough for a service that throttles to take it in the end.
 const ATTEMPTS: u32 = 5;
@@ -83,6 +85,17 @@ pub struct Question {
     pub authentication: Option<String>,
     /// Whether to look at what has happened to the pipelines too, at their rights, and at all else that only doctor needs.
     pub history: bool,
+    /// The function, where one was named in place of a stack's.
+    pub function: Option<NamedFunction>,
+}
+
+/// A function to look at in place of a stack's.
+#[derive(Debug, Clone)]
+pub struct NamedFunction {
+    /// What is known of it already.
+    pub foreign: Foreign,
+    /// By the stream's ARN, UUIDs of the mappings by which it reads.
+    pub mappings: Fact<BTreeMap<String, String>>,
 }
 
 /// Why nothing at all could be seen.
@@ -231,6 +244,15 @@ impl Aws {
         })
     }
 
+    /// A function by its name or ARN: whose it is, what it reads, and where it writes to.
+    pub fn named<'a>(&'a self, region: &'a str, function: &'a str) -> Looking<'a, Fact<Named>> {
+        Box::pin(async move {
+            let config = self.in_region(region);
+            let client = aws_sdk_lambda::Client::new(&config);
+            fact(foreign::look(&client, function, config.endpoint_url()).await)
+        })
+    }
+
     /// Asks a function how its way to the brokers is. It changes nothing, and takes nine seconds at the most.
     pub fn probe<'a>(&'a self, region: &'a str, function: &'a str) -> Looking<'a, Fact<Probe>> {
         Box::pin(async move {
@@ -370,7 +392,13 @@ impl Aws {
             networks,
             network_stacks,
             stack: deployed.stack,
-            pipelines: pipelines(&question.streams, streams_seen, given.consumers, deployed.pipelines),
+            pipelines: {
+                let mut seen = pipelines(&question.streams, streams_seen, given.consumers, deployed.pipelines);
+                for pipeline in seen.values_mut() {
+                    pipeline.foreign = question.function.as_ref().map(|function| function.foreign.clone());
+                }
+                seen
+            },
         })
     }
 
@@ -390,7 +418,12 @@ impl Aws {
                 let paced = Paced::new(KINESIS);
                 paced.all(arns, |arn| kinesis::stream(&kinesis, arn.as_str())).await
             },
-            deployed(&here, stack, arns, paced_lambda),
+            async {
+                match &question.function {
+                    Some(function) => named(&here, stack, function, arns, paced_lambda).await,
+                    None => deployed(&here, stack, arns, paced_lambda).await,
+                }
+            },
             self.given(question),
         );
         if *history {
@@ -601,6 +634,40 @@ async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn], paced: &Pace
     Deployed {
         stack: Fact::Found { value: seen.stack },
         pipelines,
+    }
+}
+
+/// The stack of the settings' name, as it is, and in place of its functions and mappings the one that was named with its own.
+async fn named(config: &SdkConfig, stack: &str, named: &NamedFunction, streams: &[Arn], paced: &Paced) -> Deployed {
+    let cloudformation = aws_sdk_cloudformation::Client::new(config);
+    let client = aws_sdk_lambda::Client::new(config);
+    let uuids = named.mappings.found();
+    let uuids: Vec<Option<&String>> = streams
+        .iter()
+        .map(|stream| uuids.and_then(|uuids| uuids.get(stream.as_str())))
+        .collect();
+    let (stack, function, mappings) = tokio::join!(
+        cloudformation::whole(&cloudformation, stack),
+        paced.one(lambda::function(&client, &named.foreign.function)),
+        paced.all(&uuids, async |uuid| match uuid {
+            Some(uuid) => fact(lambda::mapping(&client, uuid).await.map(|(mapping, _)| mapping)),
+            None => named
+                .mappings
+                .unreadable()
+                .map_or(Fact::Absent, |why| Fact::Unreadable(why.clone())),
+        }),
+    );
+    let function = fact(function);
+    Deployed {
+        stack: fact(stack),
+        pipelines: mappings
+            .into_iter()
+            .map(|mapping| DeployedPipeline {
+                function: function.clone(),
+                mapping,
+                happened: None,
+            })
+            .collect(),
     }
 }
 

@@ -119,6 +119,7 @@ macro_rules! client {
 }
 
 // Below the macro that they use.
+mod foreign;
 mod gifts;
 mod happened;
 mod joints;

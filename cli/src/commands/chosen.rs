@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::CommandError;
 use crate::args::SettingsArgs;
 use crate::settings::{
-    Access, ChosenStack, Environment, File, SIZE_LIMIT, Settings, SettingsError, Sources, StackOutputs, resolve,
-    resolve_deployed, resolve_stack,
+    Access, ChosenStack, Environment, File, FunctionEnds, SIZE_LIMIT, Settings, SettingsError, Sources, StackOutputs,
+    resolve, resolve_deployed, resolve_function, resolve_stack,
 };
 
 /// The file of settings that is read where none is named.
@@ -23,6 +23,24 @@ pub(super) fn chosen(args: &SettingsArgs) -> Result<(Settings, Access), CommandE
 pub(super) fn completed(args: &SettingsArgs, stack: &StackOutputs) -> Result<(Settings, Access), CommandError> {
     let (environment, file) = (environment(), given_file(args)?);
     Ok(resolve_deployed(sources(args, &environment, file.as_ref()), stack)?)
+}
+
+/// Resolves the settings of pipelines that a function has which k2m did not make.
+pub(super) fn chosen_function(args: &SettingsArgs, ends: &FunctionEnds) -> Result<(Settings, Access), CommandError> {
+    let (environment, file) = (environment(), given_file(args)?);
+    Ok(resolve_function(sources(args, &environment, file.as_ref()), ends)?)
+}
+
+/// The profile, and the region that a stream's ARN or `--region` says, to look with where not all has to be chosen yet.
+pub(super) fn looking(args: &SettingsArgs) -> Result<Access, CommandError> {
+    let (environment, file) = (environment(), given_file(args)?);
+    let sources = sources(args, &environment, file.as_ref());
+    let access = sources.looking()?;
+    let stream = sources.stream()?.map(|stream| stream.value.region);
+    Ok(Access {
+        region: access.region.or(stream),
+        ..access
+    })
 }
 
 /// Resolves which stack is meant, where its name and a region are enough: no region means that the SDK's own rules decide.

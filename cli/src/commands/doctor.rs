@@ -3,7 +3,7 @@
 use futures_util::StreamExt as _;
 
 use super::chosen::{chosen, chosen_stack, completed};
-use super::{CommandError, look, output};
+use super::{CommandError, function, look, output};
 use crate::args::{DoctorArgs, PlanArgs};
 use crate::aws::{Aws, default_region};
 use crate::deploy::DeployError;
@@ -16,8 +16,19 @@ use crate::settings::{Access, ChosenStack, Settings, SettingsError, StackOutputs
 
 /// Runs the command.
 pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
-    let DoctorArgs { plan: args, no_probe } = args;
-    let (settings, access) = settings(&args).await?;
+    let DoctorArgs {
+        plan: args,
+        function,
+        no_probe,
+    } = args;
+    if let (Some(function), None) = (&function, &args.facts) {
+        let chosen = function::choose(&args.settings, function).await?;
+        let aws = look::connect(&chosen.settings, &chosen.access).await?;
+        let report = doctor::examine(&chosen.settings, &chosen.look(&aws).await?);
+        output(reporter.result(&report))?;
+        return Ok(report.exit());
+    }
+    let (settings, access) = settings(&args, function.as_deref()).await?;
     let facts = if args.facts.is_some() {
         look::facts(&settings, &access, args.facts.as_deref()).await?
     } else {
@@ -55,7 +66,7 @@ async fn probe(facts: &mut Facts, region: &str, aws: &impl Ask) {
     }
     // An inactive one is made ready by being invoked.
     let ready = facts.pipelines.values_mut().filter_map(|pipeline| {
-        let function = pipeline.function.found()?;
+        let function = pipeline.function.found().filter(|_| pipeline.foreign.is_none())?;
         let ready = matches!(function.state.as_str(), "Active" | "Inactive");
         ready.then_some((&function.arn, &mut pipeline.probe))
     });
@@ -66,8 +77,13 @@ async fn probe(facts: &mut Facts, region: &str, aws: &impl Ask) {
         .await;
 }
 
-/// The settings. The ends of the pipeline that nobody names are those of its stack.
-async fn settings(args: &PlanArgs) -> Result<(Settings, Access), CommandError> {
+/// The settings. The ends of the pipeline that nobody names are those of its stack, or of the function that the facts are of.
+async fn settings(args: &PlanArgs, function: Option<&str>) -> Result<(Settings, Access), CommandError> {
+    if let Some(path) = &args.facts
+        && let Some(of_function) = function::of_facts(&args.settings, function, &file::read(path)?)?
+    {
+        return Ok(of_function);
+    }
     match chosen(&args.settings) {
         Err(CommandError::Settings(missing @ SettingsError::Missing { .. })) => match outputs(args).await? {
             Some(outputs) => completed(&args.settings, &outputs),
@@ -120,6 +136,7 @@ mod tests {
 
     use super::*;
     use crate::doctor::tests::facts;
+    use crate::doctor::tests::foreign::foreign;
 
     /// Answers nothing, and remembers whom it was to ask.
     #[derive(Default)]
@@ -159,6 +176,7 @@ mod tests {
         }
         assert!(asked(|facts| facts.one().function = Fact::Absent).await.is_empty());
         assert!(asked(|facts| facts.stack = Fact::Absent).await.is_empty());
+        assert!(asked(|facts| facts.one().foreign = Some(foreign())).await.is_empty());
         let of_another = |facts: &mut Facts| match &mut facts.stack {
             Fact::Found { value } => value.made_by_k2m = false,
             _ => panic!("a healthy pipeline has it"),

@@ -4,7 +4,7 @@ mod digest;
 
 use super::chosen::chosen;
 use super::look::Depth;
-use super::{CommandError, look, output};
+use super::{CommandError, function, look, output};
 use crate::args::InspectArgs;
 use crate::exit::Exit;
 use crate::facts::{Fact, Facts};
@@ -13,9 +13,17 @@ use digest::Digest;
 
 /// Runs the command.
 pub async fn run(args: InspectArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
-    let (settings, access) = chosen(&args.settings)?;
-    let aws = look::connect(&settings, &access).await?;
-    let facts = look::look(&aws, &settings, Depth::Doctor).await?;
+    let (settings, facts) = if let Some(function) = &args.function {
+        let chosen = function::choose(&args.settings, function).await?;
+        let aws = look::connect(&chosen.settings, &chosen.access).await?;
+        let facts = chosen.look(&aws).await?;
+        (chosen.settings, facts)
+    } else {
+        let (settings, access) = chosen(&args.settings)?;
+        let aws = look::connect(&settings, &access).await?;
+        let facts = look::look(&aws, &settings, Depth::Doctor).await?;
+        (settings, facts)
+    };
     let question = look::question(&settings, Depth::Doctor);
     let exit = exit(&facts);
     output(reporter.result(&Digest {
@@ -52,6 +60,8 @@ fn needed(name: &str) -> bool {
         ".rights",
         ".waiting",
         ".secret",
+        ".foreign.servers",
+        ".foreign.topic",
     ];
     let beside = name.starts_with("pipelines.") && parts.iter().any(|part| name.ends_with(part));
     let resolution = name.starts_with("networks.") && name.ends_with(".vpcs.dns");

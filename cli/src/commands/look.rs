@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::CommandError;
 use crate::arn::PlaceError;
-use crate::aws::{Aws, Question};
+use crate::aws::{Aws, NamedFunction, Question};
 use crate::facts::{Facts, file};
 use crate::plan::same_pipelines;
 use crate::resolver::resolve;
@@ -63,6 +63,7 @@ pub(super) fn question(settings: &Settings, depth: Depth) -> Question {
         },
         authentication: settings.authentication.as_ref().map(|way| way.value.name().to_owned()),
         history: depth == Depth::Doctor,
+        function: None,
     }
 }
 
@@ -85,7 +86,23 @@ pub(super) async fn connect(settings: &Settings, access: &Access) -> Result<Aws,
 
 /// Looks at AWS, and asks this machine where the servers are that the settings name.
 pub(super) async fn look(aws: &Aws, settings: &Settings, depth: Depth) -> Result<Facts, CommandError> {
-    let question = question(settings, depth);
+    ask(aws, settings, question(settings, depth)).await
+}
+
+/// The same with a function that was named in place of a stack's, and what is told of what its mappings give up.
+pub(super) async fn look_at(
+    aws: &Aws,
+    settings: &Settings,
+    function: NamedFunction,
+    destinations: impl Iterator<Item = String>,
+) -> Result<Facts, CommandError> {
+    let mut question = question(settings, Depth::Doctor);
+    question.destinations.extend(destinations);
+    question.function = Some(function);
+    ask(aws, settings, question).await
+}
+
+async fn ask(aws: &Aws, settings: &Settings, question: Question) -> Result<Facts, CommandError> {
     let servers = async {
         match settings.servers() {
             Some(servers) => resolve(&servers.value).await,

@@ -1,7 +1,9 @@
 //! A: how the function proves itself, against what the cluster takes and where.
 
-use super::{Case, Outcome, Server, given};
-use crate::facts::{Cluster, Fact};
+use super::case::UNKNOWN_WAY;
+use super::foreign::speak_to;
+use super::{Case, Outcome, Server, given, planned};
+use crate::facts::{Cluster, Fact, Foreign};
 use crate::plan::private::{is_port, plain};
 use crate::plan::secret::associate;
 use crate::settings::{ServerName, Servers};
@@ -28,15 +30,26 @@ const LISTS: [(&str, &[&str]); 5] = [
 
 /// Whether the cluster takes the function's way at all.
 pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
-    given!(case.function());
+    if case.planned.is_none() {
+        given!(case.function());
+    }
     let cluster = given!(case.cluster());
     let way = case.authentication();
     let ways = cluster.authentication;
     // A cluster that was never told any way takes all comers.
     let open = ways.unauthenticated || !(ways.iam || ways.scram || ways.mutual_tls);
     let encryption = cluster.client_encryption.as_deref();
+    let offer = offer(cluster, open);
+    if let Some(outcome) = planned::authentication(case, &offer) {
+        return outcome;
+    }
+    if let Some(foreign) = case.foreign().filter(|_| way == UNKNOWN_WAY) {
+        return no_way(case, foreign);
+    }
     let taken = match way {
         "iam" => ways.iam,
+        // Whether it shows a certificate its port doesn't say.
+        "tls" if case.foreign().is_some() && ways.mutual_tls => true,
         "tls" => open && encryption != Some("PLAINTEXT"),
         "plaintext" => open && matches!(encryption, Some("PLAINTEXT" | "TLS_PLAINTEXT")),
         "scram" => ways.scram,
@@ -48,20 +61,6 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
             );
         }
     };
-    let has = [
-        (ways.iam, "IAM"),
-        (ways.scram, "SCRAM"),
-        (ways.mutual_tls, "mutual TLS"),
-        (open, "unauthenticated access"),
-    ];
-    let has: Vec<&str> = has.into_iter().filter_map(|(on, name)| on.then_some(name)).collect();
-    let offer = format!(
-        "the cluster takes {}{}",
-        has.join(", "),
-        encryption
-            .map(|encryption| format!("; encryption in transit {encryption}"))
-            .unwrap_or_default()
-    );
     let secret = case.variable("K2M_SECRET_ARN").filter(|_| way == "scram");
     let associated = cluster.scram_secrets.as_ref().and_then(Fact::found);
     let unknown = secret.filter(|secret| associated.is_some_and(|all| !all.iter().any(|one| one == secret)));
@@ -93,6 +92,17 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
             ),
         ];
         let other = others.into_iter().find_map(|(on, name)| on.then_some(name));
+        if let Some(foreign) = case.foreign() {
+            let other = other.unwrap_or(if ways.scram { "scram" } else { "mutual_tls" });
+            let servers: Vec<Server<'_>> = lists(cluster, |name| name == other).collect();
+            return Outcome::Fail {
+                evidence: vec![format!(
+                    "the function speaks {way}, by the port of {}, and {offer}",
+                    case.told_by()
+                )],
+                fix: speak_to(foreign, &servers, other),
+            };
+        }
         Outcome::fail(
             format!("the function uses {way}, and {offer}"),
             other.map_or_else(
@@ -110,6 +120,43 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
     }
 }
 
+/// What the cluster takes, for people.
+fn offer(cluster: &Cluster, open: bool) -> String {
+    let ways = cluster.authentication;
+    let has = [
+        (ways.iam, "IAM"),
+        (ways.scram, "SCRAM"),
+        (ways.mutual_tls, "mutual TLS"),
+        (open, "unauthenticated access"),
+    ];
+    let has: Vec<&str> = has.into_iter().filter_map(|(on, name)| on.then_some(name)).collect();
+    let encryption = cluster.client_encryption.as_deref();
+    let encryption = encryption.map(|encryption| format!("; encryption in transit {encryption}"));
+    format!("the cluster takes {}{}", has.join(", "), encryption.unwrap_or_default())
+}
+
+/// That nobody knows how a function speaks to the brokers that k2m did not deploy.
+fn no_way(case: &Case<'_>, foreign: &Foreign) -> Outcome {
+    let servers = case.servers();
+    if servers.is_empty() {
+        return case.no_servers(foreign);
+    }
+    Outcome::Unknown {
+        why: format!(
+            "how the function speaks to {} ({}) is not known: none of the cluster's lists has all of them, and their ports are not those of one way",
+            servers_text(&servers),
+            case.told_by()
+        ),
+        missing_action: None,
+    }
+}
+
+/// The way by which a server of the cluster's lists is spoken to; of TLS that without a certificate.
+pub(super) fn way_of(cluster: &Cluster, server: &Server<'_>) -> Option<&'static str> {
+    let has = |way: &str| lists(cluster, |name| name == way).any(|one| one == *server);
+    LISTS.iter().map(|(way, _)| *way).find(|way| has(way))
+}
+
 /// To deploy with a way that needs a secret.
 fn with_secret(case: &Case<'_>, way: &str) -> [String; 2] {
     [
@@ -123,6 +170,9 @@ fn with_secret(case: &Case<'_>, way: &str) -> [String; 2] {
 pub(super) fn brokers(case: &Case<'_>) -> Outcome {
     given!(case.function());
     let servers = case.servers();
+    if let Some(foreign) = case.foreign().filter(|_| servers.is_empty()) {
+        return case.no_servers(foreign);
+    }
     if servers.is_empty() {
         return Outcome::fail(
             "K2M_BOOTSTRAP_SERVERS is not set, or names no host:port: the handler stops at its start",
@@ -134,16 +184,28 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
     }
     let cluster = given!(case.cluster());
     let way = case.authentication();
+    let told_by = case.told_by();
+    // By its port nobody can tell how it speaks to a server that isn't the cluster's.
+    let way = match (way, case.foreign()) {
+        (UNKNOWN_WAY, Some(foreign)) if servers.iter().any(|server| known(case, cluster, server)) => {
+            return no_way(case, foreign);
+        }
+        (UNKNOWN_WAY, Some(_)) => best_way(cluster),
+        (way, _) => way,
+    };
     let right: Vec<Server<'_>> = lists(cluster, |name| name == way).collect();
-    let told = case.variable("K2M_BOOTSTRAP_SERVERS").unwrap_or_default();
-    let redeploy = || {
+    let told = servers_text(&servers);
+    let redeploy = || -> Vec<String> {
+        if let Some(foreign) = case.foreign() {
+            return speak_to(foreign, &right, way);
+        }
         let right = servers_text(&right);
         let brokers = if right.is_empty() {
             String::new()
         } else {
             format!(": {right}")
         };
-        [
+        vec![
             case.deploy(&[]),
             format!("it gives the function the cluster's brokers for {way}{brokers}"),
         ]
@@ -160,14 +222,14 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
     if wrong.iter().all(|server| !known(case, cluster, server)) {
         return if wrong.len() == servers.len() {
             Outcome::fail(
-                format!("K2M_BOOTSTRAP_SERVERS is {told}: none of these is a broker of the cluster"),
+                format!("{told_by} is {told}: none of these is a broker of the cluster"),
                 redeploy(),
             )
         } else {
             let wrong: Vec<&str> = wrong.iter().map(|server| server.text).collect();
             Outcome::warn(
                 format!(
-                    "K2M_BOOTSTRAP_SERVERS is stale: {} is no broker of the cluster any more",
+                    "{told_by} is stale: {} is no broker of the cluster any more",
                     wrong.join(", ")
                 ),
                 redeploy(),
@@ -191,7 +253,7 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
     });
     Outcome::Fail {
         evidence: evidence.collect(),
-        fix: redeploy().into(),
+        fix: redeploy(),
     }
 }
 
@@ -207,8 +269,15 @@ fn same_servers(case: &Case<'_>, told: &[Server<'_>], wanted: &Servers) -> Outco
             case.authentication()
         ));
     }
+    let differs = format!("{} is {told}, the settings say {wanted}", case.told_by());
+    if case.foreign().is_some() {
+        return Outcome::warn(
+            differs,
+            "to judge the servers of the function, give them with --bootstrap-servers",
+        );
+    }
     Outcome::warn(
-        format!("K2M_BOOTSTRAP_SERVERS is {told}, the settings say {wanted}"),
+        differs,
         [
             case.deploy(&[]),
             "that speaks to the servers of the settings; --bootstrap-servers judges the function's".to_owned(),
@@ -245,6 +314,13 @@ fn lists(cluster: &Cluster, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item
             let port = port.parse().ok()?;
             Some(Server { text, host, port })
         })
+}
+
+/// The best way that the cluster has a list for.
+fn best_way(cluster: &Cluster) -> &'static str {
+    let mut ways = ["iam", "tls", "plaintext", "scram"].into_iter();
+    ways.find(|way| lists(cluster, |name| name == *way).next().is_some())
+        .unwrap_or("tls")
 }
 
 /// Whether a host is one of the cluster's, on whatever port. `GetBootstrapBrokers` names three of them at most; `ListNodes` all.

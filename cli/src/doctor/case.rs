@@ -6,12 +6,16 @@ use super::Outcome;
 use super::drift::Drift;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::{Cluster, Fact, Facts, Function, Mapping, PipelineFacts, Stack, Topic};
+use crate::plan::{Plan, PlanError};
 use crate::settings::{Authentication, Kafka, Payload, PipelineSettings, Setting, Settings, Source, TABLE};
 use crate::shell::Command;
 
 /// Why what MSK would tell can't be judged.
 pub(super) const NOT_MSK: &str =
     "the Kafka is not MSK, so that nothing of AWS tells of it: the function is asked, see K2M-P01 to K2M-P03";
+
+/// The authentication of a function that k2m did not deploy, where its servers don't say it.
+pub(super) const UNKNOWN_WAY: &str = "unknown";
 
 /// What the checks look at.
 #[derive(Clone, Copy)]
@@ -22,11 +26,14 @@ pub(super) struct Case<'a> {
     /// What of the facts is the pipeline's.
     pub(super) seen: &'a PipelineFacts,
     pub(super) drift: &'a Drift,
+    /// What a deployment would come to, where nothing is deployed yet.
+    pub(super) planned: Option<&'a Result<Plan, PlanError>>,
 }
 
 impl<'a> Case<'a> {
     /// The stack, where it is one of k2m's; else why what belongs to it can't be judged.
     pub(super) fn stack(&self) -> Result<&'a Stack, Outcome> {
+        self.not_foreign(": there is no stack of k2m's to judge it by")?;
         match &self.facts.stack {
             Fact::Found { value } if value.made_by_k2m => Ok(value),
             Fact::Found { .. } => Err(Outcome::skip("the stack of this name is not of k2m")),
@@ -35,11 +42,20 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Why neither function nor mapping can be judged, where that is so: nothing of k2m's is deployed, and no function was named.
+    pub(super) fn deployed(&self) -> Result<(), Outcome> {
+        if self.foreign().is_some() {
+            return Ok(());
+        }
+        self.stack().map(drop)
+    }
+
     /// The function, else why nothing of it can be judged.
     pub(super) fn function(&self) -> Result<&'a Function, Outcome> {
-        self.stack()?;
+        self.deployed()?;
         match &self.seen.function {
             Fact::Found { value } => Ok(value),
+            Fact::Absent if self.foreign().is_some() => Err(Outcome::skip("the function is not there")),
             Fact::Absent => Err(Outcome::skip("the stack has no function")),
             Fact::Unreadable(_) => Err(Outcome::skip("the function could not be read, see K2M-L02")),
         }
@@ -47,9 +63,12 @@ impl<'a> Case<'a> {
 
     /// The mapping, else why nothing of it can be judged.
     pub(super) fn mapping(&self) -> Result<&'a Mapping, Outcome> {
-        self.stack()?;
+        self.deployed()?;
         match &self.seen.mapping {
             Fact::Found { value } => Ok(value),
+            Fact::Absent if self.foreign().is_some() => Err(Outcome::skip(
+                "no event source mapping lets the function read this stream",
+            )),
             Fact::Absent => Err(Outcome::skip("the stack has no event source mapping")),
             Fact::Unreadable(_) => Err(Outcome::skip("the event source mapping could not be read, see K2M-E02")),
         }
@@ -78,7 +97,11 @@ impl<'a> Case<'a> {
 
     /// The brokers that the function begins with.
     pub(super) fn servers(&self) -> Vec<Server<'a>> {
-        let list = self.variable("K2M_BOOTSTRAP_SERVERS").unwrap_or_default();
+        let said = self.foreign().and_then(|foreign| foreign.servers.found());
+        let list = said.map(|said| said.value.as_str());
+        let list = list
+            .or_else(|| self.variable("K2M_BOOTSTRAP_SERVERS"))
+            .unwrap_or_default();
         let servers = list.split(',').map(str::trim);
         servers
             .filter_map(|text| {
@@ -102,6 +125,9 @@ impl<'a> Case<'a> {
             if on { "true" } else { "false" }
         }
         let (settings, pipeline) = (self.settings, self.pipeline);
+        if let Some(foreign) = self.foreign() {
+            return self.redeploy(foreign, more);
+        }
         if settings.pipelines.len() > 1 {
             return self.deploy_several(more);
         }
@@ -258,6 +284,9 @@ impl<'a> Case<'a> {
 
     /// The deployment that gives a setting another value, and how to make that last.
     pub(super) fn setting(&self, name: &str, value: &str) -> [String; 2] {
+        if let Some(foreign) = self.foreign() {
+            return self.setting_of_foreign(foreign, name, value);
+        }
         let flag = format!("--{}", name.replace('_', "-"));
         let of_stack = TABLE.iter().any(|row| row.of_stack() && row.name == name);
         let lasting = if of_stack || self.settings.pipelines.len() == 1 {
@@ -313,7 +342,7 @@ impl<'a> Case<'a> {
 
     /// The physical id of a resource of this pipeline, by the end of its logical id; where it is the stack's only pipeline, whatever that begins with.
     pub(super) fn resource(&self, end: &str) -> Option<&'a String> {
-        let resources = &self.facts.stack.found()?.resources;
+        let resources = &self.stack().ok()?.resources;
         let own = resources.get(&format!("{}{end}", pipeline_id(&self.pipeline.stream.value)));
         let only = self.settings.pipelines.len() == 1;
         own.or_else(|| {
@@ -331,8 +360,16 @@ impl<'a> Case<'a> {
     }
 
     /// The function's authentication, as [`crate::settings::Authentication`] names it; the handler's default where it isn't told.
+    /// Of a function that k2m did not deploy what its ports say, or [`UNKNOWN_WAY`].
     pub(super) fn authentication(&self) -> &'a str {
-        self.variable("K2M_AUTHENTICATION").unwrap_or("tls")
+        let told = self.variable("K2M_AUTHENTICATION");
+        match self.foreign() {
+            Some(_) => told.or_else(|| self.way_by_port()).unwrap_or(UNKNOWN_WAY),
+            None => match self.planned {
+                Some(Ok(plan)) => plan.cluster.authentication.name(),
+                _ => told.unwrap_or("tls"),
+            },
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! D: where what is given up goes.
 
+use super::foreign::lasting;
 use super::{Case, Outcome, given};
 use crate::facts::{Fact, GivenDestination};
 use crate::plan::destination::verdict;
@@ -9,18 +10,30 @@ use crate::plan::policy::{Caller, Verdict};
 pub(super) fn present(case: &Case<'_>) -> Outcome {
     let mapping = given!(case.mapping());
     let Some(destination) = &mapping.destination else {
-        return Outcome::warn(
-            "the mapping has no failure destination: a batch that is given up is gone without a word",
-            case.deploy(&[]),
-        );
+        let none = "the mapping has no failure destination: a batch that is given up is gone without a word";
+        return match case.foreign() {
+            Some(foreign) => Outcome::warn(
+                none,
+                [
+                    "make a queue, allow the function's role sqs:SendMessage to it, and give its ARN in place of ARN:"
+                        .to_owned(),
+                    case.direct("failure_destination", "ARN").unwrap_or_default(),
+                    lasting(foreign),
+                ],
+            ),
+            None => Outcome::warn(none, case.deploy(&[])),
+        };
     };
     match case.facts.destinations.get(destination) {
+        None if case.foreign().is_some() => {
+            Outcome::skip(format!("the facts say nothing of {destination}; inspect again"))
+        }
         // The stack's own.
         None => Outcome::pass(destination),
         Some(Fact::Found { value }) => takes(case, value),
         Some(Fact::Absent) => Outcome::fail(
             format!("{destination} is not there: a batch that is given up is gone without a word"),
-            "make it again, or name another with --failure-destination (`failure_destination` in k2m.yaml), then `k2m deploy`",
+            format!("make it again, or {}", name_another(case)),
         ),
         Some(Fact::Unreadable(why)) => Outcome::unreadable(why),
     }
@@ -31,7 +44,10 @@ fn takes(case: &Case<'_>, found: &GivenDestination) -> Outcome {
     let arn = &found.arn;
     let caller = Caller {
         account: &case.settings.home.account,
-        role: case.resource("Role").map(String::as_str),
+        role: match case.foreign() {
+            Some(_) => role_of(case),
+            None => case.resource("Role").map(String::as_str),
+        },
     };
     let verdict = found.policy.found().map(|policy| verdict(arn, policy, caller));
     match verdict {
@@ -39,7 +55,7 @@ fn takes(case: &Case<'_>, found: &GivenDestination) -> Outcome {
             format!(
                 "the policy of {arn} denies it to the function's role: {how}; a batch that is given up is gone without a word"
             ),
-            "change that policy, or name another with --failure-destination (`failure_destination` in k2m.yaml), then `k2m deploy`",
+            format!("change that policy, or {}", name_another(case)),
         ),
         Some(Verdict::Perhaps(how)) => Outcome::warn(
             format!("the policy of {arn} may deny it to the function's role: {how}"),
@@ -53,4 +69,23 @@ fn takes(case: &Case<'_>, found: &GivenDestination) -> Outcome {
         ),
         Some(Verdict::Passes) | None => Outcome::pass(arn),
     }
+}
+
+/// How the mapping is given another destination.
+fn name_another(case: &Case<'_>) -> String {
+    match case.foreign() {
+        Some(foreign) => format!(
+            "name another, in place of ARN: `{}`; {}",
+            case.direct("failure_destination", "ARN").unwrap_or_default(),
+            lasting(foreign)
+        ),
+        None => {
+            "name another with --failure-destination (`failure_destination` in k2m.yaml), then `k2m deploy`".to_owned()
+        }
+    }
+}
+
+/// The name of the function's role, where its ARN is known.
+fn role_of<'a>(case: &Case<'a>) -> Option<&'a str> {
+    case.seen.function.found()?.role.as_deref()?.rsplit('/').next()
 }

@@ -1,6 +1,7 @@
 //! L: the stack and its function.
 
-use super::{Case, Outcome, given};
+use super::foreign::FOREIGN;
+use super::{Case, Outcome, given, planned};
 use crate::facts::Fact;
 use crate::plan::fitting_memory;
 use crate::shell::Command;
@@ -14,14 +15,16 @@ const GOOD_SECONDS: u32 = 30;
 /// Whether the stack is there, whole, and k2m's.
 pub(super) fn deployed(case: &Case<'_>) -> Outcome {
     let name = &case.settings.stack.value;
+    if let Some(foreign) = case.foreign() {
+        let of = foreign
+            .stack
+            .as_ref()
+            .map(|stack| format!(": it is of the stack {stack}"));
+        return Outcome::skip(format!("{FOREIGN}{}", of.unwrap_or_default()));
+    }
     let stack = match &case.facts.stack {
         Fact::Found { value } => value,
-        Fact::Absent => {
-            return Outcome::fail(
-                format!("nothing is deployed: there is no stack {name}"),
-                case.deploy(&[]),
-            );
-        }
+        Fact::Absent => return planned::nothing(case),
         Fact::Unreadable(why) => return Outcome::unreadable(why),
     };
     if !stack.made_by_k2m {
@@ -100,9 +103,12 @@ fn of_stack(case: &Case<'_>, action: &str) -> String {
 
 /// Whether the function can be invoked, with what was last deployed.
 pub(super) fn ready(case: &Case<'_>) -> Outcome {
-    given!(case.stack());
+    given!(case.deployed());
     let function = match &case.seen.function {
         Fact::Found { value } => value,
+        Fact::Absent if case.foreign().is_some() => {
+            return Outcome::fail("the function is gone", "name another with --function");
+        }
         Fact::Absent if case.resource("Function").is_some() => {
             return case.anew("the stack's function is gone".to_owned());
         }
@@ -115,7 +121,13 @@ pub(super) fn ready(case: &Case<'_>) -> Outcome {
             .map(|reason| format!(": {}", reason.trim_end_matches('.')))
             .unwrap_or_default()
     };
-    let mend = || ["mend what it names, then deploy again:".to_owned(), case.deploy(&[])];
+    let mend = || {
+        let how = match case.foreign() {
+            Some(foreign) => format!("its settings are kept {}", foreign.home()),
+            None => case.deploy(&[]),
+        };
+        ["mend what it names, then deploy again:".to_owned(), how]
+    };
     let state = &function.state;
     let is = format!("its state is {state}{}", because(&function.state_reason));
     match (state.as_str(), function.last_update.as_deref()) {
@@ -152,6 +164,9 @@ pub(super) fn time_out(case: &Case<'_>) -> Outcome {
     let leaves =
         format!("{seconds} s: the handler answers {margin} ms before its end, so {left} ms are left to deliver");
     let raise = || case.setting("timeout", "60");
+    if case.foreign().is_some() {
+        return time_out_of_foreign(case, seconds);
+    }
     if left == 0 {
         Outcome::fail(
             format!("{leaves}: K2M_DEADLINE_MARGIN_MS is as long as the time-out"),
@@ -182,6 +197,27 @@ pub(super) fn time_out(case: &Case<'_>) -> Outcome {
         )
     } else {
         Outcome::pass(leaves)
+    }
+}
+
+/// The same of a function that need not answer before Lambda ends it. What it was copied from waits a minute for the brokers before it says why.
+fn time_out_of_foreign(case: &Case<'_>, seconds: u32) -> Outcome {
+    let raise = || case.setting("timeout", "90");
+    if seconds < LEAST_SECONDS {
+        Outcome::fail(
+            format!(
+                "{seconds} s: connecting, metadata and one retry take longer, and Lambda ends the function before its client says why (kafka-python waits 60 s): \
+                 every trouble, a missing topic too, looks like a time-out"
+            ),
+            raise(),
+        )
+    } else if seconds < GOOD_SECONDS {
+        Outcome::warn(
+            format!("{seconds} s: not enough to wait for a broker that restarts"),
+            raise(),
+        )
+    } else {
+        Outcome::pass(format!("{seconds} s"))
     }
 }
 

@@ -93,14 +93,21 @@ pub(super) fn recent(case: &Case<'_>, words: &str) -> Option<String> {
 /// The command that shows lines of the function's log.
 pub(super) fn in_log(case: &Case<'_>, pattern: &str) -> String {
     let function = case.seen.function.found();
-    let own = function.and_then(|function| function.log_group.as_ref());
-    match own.or_else(|| case.resource("LogGroup")) {
-        Some(group) => Command::new("aws logs tail")
-            .word(group)
-            .option("--since", "1h")
-            .option("--filter-pattern", pattern)
-            .option("--region", &case.settings.home.region)
-            .to_string(),
-        None => "CloudWatch Logs, the log group of the function".to_owned(),
-    }
+    let own = function.and_then(|function| function.log_group.clone());
+    // Lambda's own name for it, where nobody gave another.
+    let usual = || {
+        let foreign = case.foreign()?;
+        Some(format!("/aws/lambda/{}", foreign.name()))
+    };
+    let group = own.or_else(|| case.resource("LogGroup").cloned()).or_else(usual);
+    let Some(group) = group else {
+        return "CloudWatch Logs, the log group of the function".to_owned();
+    };
+    let tail = Command::new("aws logs tail").word(&group).option("--since", "1h");
+    // What the handler says has these words; another's may say anything.
+    let tail = match case.foreign() {
+        Some(_) => tail,
+        None => tail.option("--filter-pattern", pattern),
+    };
+    tail.option("--region", &case.settings.home.region).to_string()
 }

@@ -10,6 +10,7 @@ mod certificate;
 mod creation;
 mod destination;
 mod drift;
+mod foreign;
 mod function;
 mod history;
 mod load;
@@ -19,6 +20,7 @@ mod names;
 pub(crate) mod needs;
 mod network;
 mod pages;
+mod planned;
 mod probe;
 mod reading;
 mod regions;
@@ -39,12 +41,14 @@ use serde::Serialize;
 
 use self::case::{Case, NOT_MSK, Server};
 use self::drift::Drift;
+use self::foreign::FOREIGN;
 pub use self::pages::{Contents, Entry, Page};
 pub(crate) use self::report::DRIFT;
 use self::report::Judged;
 pub use self::report::{Cause, Checked, Examined, Health, PipelineReport, Report};
 use self::table::{CHECKS, Check};
 use crate::facts::{Facts, PipelineFacts, Unreadable};
+use crate::plan::{Plan, PlanError, plan};
 use crate::settings::{PipelineSettings, Settings};
 
 /// What a check says.
@@ -144,6 +148,12 @@ impl From<String> for Steps {
     }
 }
 
+impl From<Vec<String>> for Steps {
+    fn from(steps: Vec<String>) -> Self {
+        Self(steps)
+    }
+}
+
 impl<const N: usize> From<[String; N]> for Steps {
     fn from(steps: [String; N]) -> Self {
         Self(steps.into())
@@ -153,9 +163,11 @@ impl<const N: usize> From<[String; N]> for Steps {
 /// Judges each pipeline by the facts that were taken of it.
 pub fn examine(settings: &Settings, facts: &Facts) -> Report {
     let read = drift::read(&facts.stack);
+    // What is there before anything is deployed is what a deployment would find.
+    let planned = (facts.stack.is_absent()).then(|| plan(settings, facts));
     let pipelines = settings.pipelines.iter().map(|pipeline| Examined {
         stream: pipeline.stream.value.name().to_owned(),
-        report: examine_one(settings, pipeline, facts, &read),
+        report: examine_one(settings, pipeline, facts, &read, planned.as_ref()),
     });
     Report::new(pipelines.collect())
 }
@@ -165,16 +177,23 @@ fn examine_one(
     pipeline: &PipelineSettings,
     facts: &Facts,
     read: &drift::Read<'_>,
+    planned: Option<&Result<Plan, PlanError>>,
 ) -> PipelineReport {
     let seen = facts.pipelines.get(pipeline.stream.value.as_str());
     let seen = seen.unwrap_or(&PipelineFacts::NOTHING);
-    let drift = Drift::of(read, seen);
+    let drift = match seen.foreign {
+        Some(_) => Drift::Unknown(Outcome::skip(format!(
+            "{FOREIGN}: it has no template of k2m's to compare with"
+        ))),
+        None => Drift::of(read, seen),
+    };
     let case = Case {
         settings,
         pipeline,
         facts,
         seen,
         drift: &drift,
+        planned: planned.filter(|_| seen.foreign.is_none()),
     };
     let judged: Vec<Judged> = CHECKS.iter().map(|check| judged(check, &case)).collect();
     PipelineReport::new(&judged)
@@ -186,12 +205,14 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
     let judge = |seen: &PipelineFacts| (check.judge)(&Case { seen, ..*case });
     let mut outcome = judge(case.seen);
     let mut changes = Vec::new();
+    let stopped_by = planned::stopped_by(case);
     let trouble = outcome.trouble();
     let (Outcome::Warn { evidence, fix } | Outcome::Fail { evidence, fix }) = &mut outcome else {
         return Judged {
             check,
             outcome,
             changes,
+            stopped_by,
         };
     };
     match case.drift {
@@ -227,6 +248,7 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
         check,
         outcome,
         changes,
+        stopped_by,
     }
 }
 

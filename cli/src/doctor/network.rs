@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Case, NOT_MSK, Outcome, Server, given, probe};
+use super::case::UNKNOWN_WAY;
+use super::foreign::lasting;
+use super::{Case, NOT_MSK, Outcome, Server, given, planned, probe};
 use crate::facts::server::{MOST_PLACES, NoPlace, places};
-use crate::facts::{Fact, Function, Network};
+use crate::facts::{Fact, Foreign, Function, Network};
 use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove, prove_block};
 use crate::plan::private::{is_over, is_port, rank, word};
 use crate::settings::Authentication;
@@ -52,6 +54,9 @@ fn public(case: &Case<'_>, server: &Server<'_>) -> bool {
 
 /// Whether packets get from each of the function's subnets to each broker, and back.
 pub(super) fn reach(case: &Case<'_>) -> Outcome {
+    if let Some(outcome) = planned::reach(case) {
+        return outcome;
+    }
     let function = given!(case.function());
     if case.settings.servers().is_some() {
         return outside(case, function);
@@ -80,22 +85,31 @@ pub(super) struct Ways<'a> {
 /// The ways to the cluster, else the outcome where there is none to prove.
 pub(super) fn ways<'a>(case: &Case<'a>) -> Result<Ways<'a>, Outcome> {
     let function = case.function()?;
-    let ports: BTreeSet<u16> = case.servers().iter().map(|server: &Server<'_>| server.port).collect();
+    let mut ports: BTreeSet<u16> = case.servers().iter().map(|server: &Server<'_>| server.port).collect();
+    if let Some(foreign) = case.foreign().filter(|_| ports.is_empty()) {
+        // Whatever it begins with, a cluster with one door is reached by that.
+        ports.extend(case.ports_of_cluster());
+        if ports.is_empty() {
+            return Err(case.no_servers(foreign));
+        }
+    }
     if ports.is_empty() {
         return Err(Outcome::skip("the function is told of no brokers"));
     }
-    if ports.iter().all(|port| PUBLIC_PORTS.contains(port)) || case.servers().iter().all(|server| public(case, server))
-    {
+    let servers = case.servers();
+    let by_name = !servers.is_empty() && servers.iter().all(|server| public(case, server));
+    if by_name || ports.iter().all(|port| PUBLIC_PORTS.contains(port)) {
         return Err(Outcome::skip(
             "the brokers are reached over the internet, which the facts say nothing of",
         ));
     }
     if function.subnets.is_empty() {
         ends(case)?;
-        return Err(Outcome::fail(
-            "the function is in no VPC: nothing leads from there to the brokers' private addresses",
-            case.deploy(&[]),
-        ));
+        let none = "the function is in no VPC: nothing leads from there to the brokers' private addresses";
+        return Err(match case.foreign() {
+            Some(foreign) => Outcome::fail(none, into_vpc(case, foreign)),
+            None => Outcome::fail(none, case.deploy(&[])),
+        });
     }
     let ends = if ports.iter().copied().all(is_port) {
         connection(case, function)?
@@ -121,7 +135,7 @@ pub(super) fn ways<'a>(case: &Case<'a>) -> Result<Ways<'a>, Outcome> {
 /// The same of a Kafka that is not MSK: as far as the gateway that leads there.
 fn outside(case: &Case<'_>, function: &Function) -> Outcome {
     if function.subnets.is_empty() {
-        return if case.settings.public_access.value {
+        return if case.settings.public_access.value || case.foreign().is_some() {
             Outcome::skip("the brokers are reached over the internet, which the facts say nothing of")
         } else {
             Outcome::fail(
@@ -238,6 +252,11 @@ fn connection<'a>(case: &Case<'a>, function: &Function) -> Result<Ends<'a>, Outc
     };
     let vpc = function.vpc.as_deref().unwrap_or("an unknown VPC");
     let way = case.authentication();
+    if way == UNKNOWN_WAY {
+        return Err(Outcome::skip(
+            "how the function speaks to the brokers is not known, see K2M-A01",
+        ));
+    }
     let way = Authentication::ALL.into_iter().find(|known| known.name() == way);
     let way = way.map(word).unwrap_or_default();
     let there = known
@@ -248,7 +267,13 @@ fn connection<'a>(case: &Case<'a>, function: &Function) -> Result<Ends<'a>, Outc
             "the function is told of the cluster's private connectivity, and its VPC {vpc} has no VPC connection to the cluster for {}",
             case.authentication()
         );
-        return Err(Outcome::fail(evidence, case.deploy(&[])));
+        let fix = match case.foreign() {
+            Some(_) => format!(
+                "make one in {vpc}: aws kafka create-vpc-connection; or put the function into the cluster's own VPC"
+            ),
+            None => case.deploy(&[]),
+        };
+        return Err(Outcome::fail(evidence, fix));
     };
     if connection.state != "AVAILABLE" {
         let evidence = format!("the VPC connection {} is {}", connection.arn, connection.state);
@@ -268,6 +293,29 @@ fn connection<'a>(case: &Case<'a>, function: &Function) -> Result<Ends<'a>, Outc
         each: each.collect(),
         groups: &connection.security_groups,
     })
+}
+
+/// What puts a function into the cluster's VPC that k2m did not deploy.
+fn into_vpc(case: &Case<'_>, foreign: &Foreign) -> Vec<String> {
+    let (here, there) = (&case.settings.home.region, case.settings.brokers_region());
+    if here != there {
+        return vec![
+            format!(
+                "put it into a VPC in {here} that leads to the cluster's in {there}, by peering or a transit gateway"
+            ),
+            lasting(foreign),
+        ];
+    }
+    let subnets = case.facts.cluster.found().map(|cluster| cluster.subnets.clone());
+    let both = json!({"SubnetIds": subnets.unwrap_or_default(), "SecurityGroupIds": ["GROUP"]});
+    let command = Command::new("aws lambda update-function-configuration")
+        .option("--function-name", foreign.name())
+        .option("--vpc-config", &both.to_string());
+    vec![
+        "put it into the cluster's VPC, with a security group in place of GROUP that the brokers' lets in; its role needs AWSLambdaVPCAccessExecutionRole:".to_owned(),
+        command.option("--region", here).to_string(),
+        lasting(foreign),
+    ]
 }
 
 fn judge(case: &Case<'_>, function: &Function, cluster_groups: &[String], proofs: &[Proof], to: &str) -> Outcome {
@@ -348,7 +396,7 @@ fn refused(
             "changed outside the stack: its {logical} ({id}) is gone; CloudFormation does not look, so k2m deploy does not put it back"
         )
     });
-    let lost: Vec<String> = lost.collect();
+    let lost: Vec<String> = lost.filter(|_| case.foreign().is_none()).collect();
     for (hop, refusal) in refusals {
         evidence.push(format!("{hop}: {refusal}"));
         for step in mend(case, (function, cluster_groups), *hop, refusal, refusals) {
@@ -414,14 +462,14 @@ pub(super) fn mend(
                     .to_string()
             });
             let mut steps: Vec<String> = commands.collect();
-            if *egress && case.settings.servers().is_some() {
+            if *egress && case.settings.servers().is_some() && case.foreign().is_none() {
                 // Their addresses change, and a deployment looks where they are now.
                 steps.splice(
                     0..0,
                     [case.deploy(&[]), "or, until the next deployment, by hand:".to_owned()],
                 );
             }
-            if lost_rules(case).next().is_some() {
+            if case.foreign().is_none() && lost_rules(case).next().is_some() {
                 steps.push(
                     "revoke the rule that you add before k2m destroy: a group that a rule names can't be deleted"
                         .to_owned(),

@@ -134,6 +134,7 @@ fn changed_variables(case: &Case<'_>) -> Option<Vec<String>> {
 
 /// What the function answered, or why there is nothing to judge. Nobody has to let doctor invoke, but who does is told where that fails.
 fn answer<'a>(case: &Case<'a>) -> Result<&'a Probe, Outcome> {
+    case.not_foreign(", so it is not invoked: what it would do then, nobody knows")?;
     case.function()?;
     match &case.seen.probe {
         Some(Fact::Found {

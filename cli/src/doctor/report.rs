@@ -99,6 +99,8 @@ pub(super) struct Judged {
     pub(super) outcome: Outcome,
     /// Their numbers.
     pub(super) changes: Vec<usize>,
+    /// The check that says why nothing can be deployed, where nothing is and nothing can be.
+    pub(super) stopped_by: Option<&'static str>,
 }
 
 impl Report {
@@ -206,7 +208,11 @@ impl PipelineReport {
             .filter(|judged| matches!(judged.outcome, Outcome::Fail { .. }))
             .map(|judged| judged.check)
             .collect();
-        let follows = |check: &Check, from: &Check| check.after.contains(&from.code);
+        let stopped_by = judged.iter().find_map(|judged| judged.stopped_by);
+        let follows = |check: &Check, from: &Check| {
+            let stopped = check.code == STACK && stopped_by == Some(from.code);
+            check.after.contains(&from.code) || stopped
+        };
         let roots = || {
             failed
                 .iter()
@@ -267,10 +273,13 @@ impl PipelineReport {
         }
     }
 
-    fn check(&self, code: &str) -> Option<&Checked> {
+    pub(super) fn check(&self, code: &str) -> Option<&Checked> {
         self.checks.iter().find(|check| check.code == code)
     }
 }
+
+/// The check that says that nothing is deployed.
+const STACK: &str = "K2M-L01";
 
 /// The check that lists every change outside the stack.
 pub(crate) const DRIFT: &str = "K2M-L05";
@@ -306,8 +315,32 @@ impl Outcome {
     }
 }
 
+/// Most causes that are told ahead of the checks.
+const AHEAD: usize = 3;
+
+impl PipelineReport {
+    /// What is broken of itself, in a sentence each: ahead of the checks, so that whoever sees only the beginning knows it.
+    fn ahead(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, cause) in self.causes.iter().take(AHEAD).enumerate() {
+            let begins = if number == 0 { "Broken" } else { "Also broken" };
+            let Some(check) = self.check(cause.code) else { continue };
+            let (_, evidence, _) = check.outcome.parts();
+            let first = evidence.first().map(String::as_str).unwrap_or_default();
+            writeln!(f, "{begins}: {first} ({})", cause.code)?;
+            if !cause.seen_as.is_empty() {
+                writeln!(f, "  seen as   {}", cause.seen_as)?;
+            }
+        }
+        match self.causes.len().saturating_sub(AHEAD) {
+            0 => Ok(()),
+            more => writeln!(f, "and {more} more, below"),
+        }
+    }
+}
+
 impl Display for PipelineReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ahead(f)?;
         for check in &self.checks {
             check.fmt(f)?;
         }

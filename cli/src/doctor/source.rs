@@ -3,7 +3,7 @@
 use super::{Case, Outcome, given, log};
 use crate::facts::deployed::pipeline_id;
 use crate::facts::log::seen_in;
-use crate::facts::{Fact, Mapping};
+use crate::facts::{Fact, Foreign, Mapping};
 use crate::shell::Command;
 
 /// Below this, most of an invocation is spent on what does not depend on the number of records.
@@ -12,17 +12,22 @@ const SMALL_BATCH: u32 = 100;
 /// Whether the stream is there and can be read.
 pub(super) fn stream(case: &Case<'_>) -> Outcome {
     let name = case.pipeline.stream.value.name();
+    let then = if case.foreign().is_some() {
+        ""
+    } else {
+        ", then `k2m deploy`"
+    };
     match (&case.pipeline.consumer, &case.seen.consumer) {
         (Some(consumer), Some(Fact::Absent)) => {
             return Outcome::fail(
                 format!("there is no consumer {} ({}) of it", consumer.value, consumer.source),
-                "register it again, or leave `consumer` out, so that shards are polled, then `k2m deploy`",
+                format!("register it again, or leave `consumer` out, so that shards are polled{then}"),
             );
         }
         (Some(_), Some(Fact::Found { value })) if value.status != "ACTIVE" => {
             return Outcome::fail(
                 format!("the consumer {} is {}", value.arn, value.status),
-                "wait until it is ACTIVE, or name another with `consumer`, then `k2m deploy`",
+                format!("wait until it is ACTIVE, or name another with `consumer`{then}"),
             );
         }
         _ => {}
@@ -46,9 +51,10 @@ pub(super) fn stream(case: &Case<'_>) -> Outcome {
 
 /// Whether the mapping is there and switched on.
 pub(super) fn mapping(case: &Case<'_>) -> Outcome {
-    given!(case.stack());
+    given!(case.deployed());
     let mapping = match &case.seen.mapping {
         Fact::Found { value } => value,
+        Fact::Absent if case.foreign().is_some() => return unread(case),
         Fact::Absent if case.resource("Mapping").is_some() => {
             return case.anew("the stack's event source mapping is gone: nobody reads the stream".to_owned());
         }
@@ -66,6 +72,11 @@ pub(super) fn mapping(case: &Case<'_>) -> Outcome {
         "Creating" | "Enabling" | "Updating" => {
             Outcome::warn(format!("{uuid} is {state}"), "wait a minute, then ask again")
         }
+        "Disabled" | "Disabling" if case.foreign().is_some() => Outcome::fail(
+            format!("{uuid} is {state}: nobody reads the stream for the function"),
+            case.setting("enabled", "true"),
+        ),
+        "Deleting" if case.foreign().is_some() => unread(case),
         "Disabled" | "Disabling" if !case.pipeline.enabled.value => Outcome::warn(
             format!(
                 "{uuid} is {state}, as the settings say ({})",
@@ -98,10 +109,36 @@ pub(super) fn mapping(case: &Case<'_>) -> Outcome {
     }
 }
 
+/// That nothing lets a function that k2m did not deploy read the stream, and what would.
+fn unread(case: &Case<'_>) -> Outcome {
+    let function = case.foreign().map(Foreign::name).unwrap_or_default();
+    let create = Command::new("aws lambda create-event-source-mapping")
+        .option("--function-name", function)
+        .option("--event-source-arn", case.pipeline.stream.value.as_str())
+        .option("--starting-position", "TRIM_HORIZON")
+        .option("--batch-size", "1000")
+        .flag("--bisect-batch-on-function-error")
+        .option("--region", &case.settings.home.region);
+    Outcome::fail(
+        format!(
+            "no event source mapping lets the function read {}",
+            case.pipeline.stream.value
+        ),
+        [
+            create.to_string(),
+            "it begins with the oldest record that the stream has; its role has to be allowed to read the stream"
+                .to_owned(),
+        ],
+    )
+}
+
 /// Whether Lambda reads what the handler answers about single records.
 pub(super) fn partial_failures(case: &Case<'_>) -> Outcome {
     if given!(case.mapping()).partial_failures {
         Outcome::pass("ReportBatchItemFailures is on")
+    } else if case.foreign().is_some() {
+        // Another's handler need not name single records.
+        Outcome::pass("ReportBatchItemFailures is off: a batch succeeds or fails as a whole")
     } else {
         Outcome::fail(
             "ReportBatchItemFailures is off: Lambda takes an answer that names failed records for success, and they are lost",
@@ -140,7 +177,10 @@ pub(super) fn last_result(case: &Case<'_>) -> Outcome {
                 .chain(log::says(case))
                 .collect(),
             fix: vec![
-                "mend what is broken; where no other check fails, read `reason` in the function's log:".to_owned(),
+                format!(
+                    "mend what is broken; where no other check fails, read {}the function's log:",
+                    if case.foreign().is_some() { "" } else { "`reason` in " }
+                ),
                 log::in_log(case, "reason"),
                 "the result stays until the next batch: put a record, then ask again".to_owned(),
             ],

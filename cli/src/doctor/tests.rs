@@ -1,8 +1,10 @@
 //! A healthy pipeline, and what each check says when one thing about it is changed.
 
 mod eld;
+pub(crate) mod foreign;
 mod nat;
 mod outside;
+mod planned;
 mod signatures;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -868,7 +870,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "pass",
         "the cluster's brokers for mutual_tls",
     ),
-    ("K2M-A01", not_deployed, "skip", "nothing is deployed"),
+    ("K2M-A01", not_deployed, "pass", "planned: iam: the cluster takes IAM"),
     ("K2M-A01", |_, f| f.cluster = denied("kafka:DescribeClusterV2"), "skip", "see K2M-N01"),
     ("K2M-A02", |_, _| {}, "pass", "the cluster's brokers for iam"),
     ("K2M-A02", wrong_port, "fail", "b-1.events:9092 is the cluster's port for plaintext"),
@@ -1841,7 +1843,8 @@ fn the_documentation_s_example_of_a_probe_is_what_is_printed() {
     report.failures[0].detail.clear();
     let text = examine(&settings, &facts).to_string();
     let (lines, cause) = text.split_once("\n\n").unwrap();
-    let lines: Vec<&str> = lines.lines().filter(|line| line.contains("K2M-P")).collect();
+    let of_probe = |line: &&str| line.contains("  K2M-P");
+    let lines: Vec<&str> = lines.lines().filter(of_probe).collect();
     let wanted = format!("```text\n{}\n\n{}\n```\n", lines.join("\n"), cause.trim_end());
     let documented = include_str!("../../../docs/doctor.md");
     assert!(documented.contains(&wanted), "docs/doctor.md lacks\n{wanted}");

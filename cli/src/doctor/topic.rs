@@ -2,7 +2,7 @@
 
 use super::authentication::servers;
 use super::rights::told;
-use super::{Case, NOT_MSK, Outcome};
+use super::{Case, NOT_MSK, Outcome, given};
 use crate::facts::{Fact, Probe, Topic, Unreadable};
 use crate::plan::topic::{
     Shape, busy, configs_of, create_command, dead_letter_bytes, dead_letter_shape, is_serverless, lacking, limit_of,
@@ -27,6 +27,9 @@ struct Wanted<'a> {
 pub(super) fn exists(case: &Case<'_>) -> Outcome {
     if case.settings.cluster().is_none() {
         return Outcome::skip(NOT_MSK);
+    }
+    if let Some(unknown) = case.no_topic() {
+        return unknown;
     }
     let mapped = case.pipeline.mapped_topics().into_iter();
     let mapped = mapped.map(|name| match case.topic(name) {
@@ -150,6 +153,7 @@ fn of_probe(case: &Case<'_>, wanted: &Wanted<'_>, why: &Unreadable) -> Outcome {
 
 /// Whether the dead-letter topic of the settings is there, and takes what the topic can't.
 pub(super) fn dead_letter(case: &Case<'_>) -> Outcome {
+    given!(case.not_foreign(": it diverts nothing as k2m's handler does"));
     let Some(topic) = &case.pipeline.dead_letter_topic else {
         return Outcome::pass("on_poison is block: what the topic can never take goes to the failure destination");
     };
@@ -228,7 +232,11 @@ pub(super) fn reached_at(case: &Case<'_>) -> String {
     let servers = cluster
         .map(|cluster| servers(cluster, way(case).name()))
         .filter(|servers| !servers.is_empty());
-    servers.unwrap_or_else(|| "HOST:PORT".to_owned())
+    let told = || {
+        let said = case.foreign()?.servers.found()?;
+        Some(said.value.clone())
+    };
+    servers.or_else(told).unwrap_or_else(|| "HOST:PORT".to_owned())
 }
 
 pub(super) fn from_a_machine(or: &str, file: Option<&str>) -> String {
@@ -246,12 +254,14 @@ fn absent(case: &Case<'_>, wanted: &Wanted<'_>) -> Outcome {
         Fact::Absent => Some(AUTO_CREATE_DEFAULT),
         Fact::Unreadable(_) => None,
     };
-    let iam = case.authentication() == "iam" && case.seen.function.found().is_some();
+    // Of another's role nobody says here what it has.
+    let own = case.seen.function.found().is_some() && case.foreign().is_none();
+    let iam = case.authentication() == "iam" && own;
     let (deploys, create) = creation(case, wanted);
     let steps = |evidence: String| Outcome::Fail {
         evidence: match &deploys {
             Ok(_) => vec![evidence],
-            Err(why) => vec![evidence, why.clone()],
+            Err(why) => std::iter::once(evidence).chain(why.clone()).collect(),
         },
         fix: deploys.clone().into_iter().chain(create.clone()).collect(),
     };
@@ -275,8 +285,8 @@ fn absent(case: &Case<'_>, wanted: &Wanted<'_>) -> Outcome {
     }
 }
 
-/// The deployment that creates the topic, or why none does; and the commands that create it without.
-fn creation(case: &Case<'_>, wanted: &Wanted<'_>) -> (Result<String, String>, Vec<String>) {
+/// The deployment that creates the topic, or why none does where that is worth a word; and the commands that create it without.
+fn creation(case: &Case<'_>, wanted: &Wanted<'_>) -> (Result<String, Option<String>>, Vec<String>) {
     let name = wanted.name;
     let cluster = case.facts.cluster.found();
     let (partitions, replicas) = wanted.shape;
@@ -290,22 +300,28 @@ fn creation(case: &Case<'_>, wanted: &Wanted<'_>) -> (Result<String, String>, Ve
     };
     let busy = cluster.and_then(busy);
     let known = case.drift.known();
-    let deploys = if known.is_some_and(|known| known.made_by_function(name, &case.settings.identity())) {
-        Err("the stack remembers that the function made it, so k2m deploy does not have it made again".to_owned())
+    let foreign = case.foreign().is_some();
+    let deploys = if foreign {
+        Err(None)
+    } else if known.is_some_and(|known| known.made_by_function(name, &case.settings.identity())) {
+        Err(Some(
+            "the stack remembers that the function made it, so k2m deploy does not have it made again".to_owned(),
+        ))
     } else if own.is_some() {
-        Err(
+        Err(Some(
             "changed outside the stack: its topic is gone; CloudFormation takes it to be there, so k2m deploy does not create it again"
                 .to_owned(),
-        )
+        ))
     } else if let (None, Some(why)) = (&lacking, &busy) {
-        Err(format!("CloudFormation can't create it: {why}"))
+        Err(Some(format!("CloudFormation can't create it: {why}")))
     } else {
         // Where MSK makes no topics the function does.
         Ok(case.deploy(&[("--create-topic", "true")]))
     };
     let mut commands = Vec::new();
     let msk = case.settings.cluster();
-    if let (None, None, Some(_), Some(replicas), Some(arn)) = (&lacking, &busy, own, replicas, msk) {
+    let made_here = own.map(drop).or(foreign.then_some(()));
+    if let (None, None, Some(()), Some(replicas), Some(arn)) = (&lacking, &busy, made_here, replicas, msk) {
         let command = Command::new("aws kafka create-topic")
             .option("--cluster-arn", arn.value.as_str())
             .option("--topic-name", name)
@@ -346,6 +362,7 @@ fn own(case: &Case<'_>, name: &str) -> Option<(Option<u32>, Option<u32>)> {
 
 /// Whether the function is told the topics of the settings.
 pub(super) fn same(case: &Case<'_>) -> Outcome {
+    given!(case.not_foreign(": there are no settings of k2m's to compare it with"));
     if let Err(outcome) = case.function() {
         return outcome;
     }

@@ -4,6 +4,7 @@
 pub mod cluster;
 pub mod deployed;
 pub mod file;
+pub mod foreign;
 pub mod given;
 pub mod history;
 pub mod log;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cluster::{Broker, Cluster, Topic};
 pub use deployed::{Function, Mapping, Owner, Stack};
+pub use foreign::{Foreign, Origin, Said};
 pub use given::{Consumer, GivenDestination};
 pub use history::{Denier, GivenUp, Metrics, Point, Right, Secret, Sighting, Waiting};
 pub use network::Network;
@@ -127,6 +129,9 @@ pub struct PipelineFacts {
     /// The consumer by which it is read, where one is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer: Option<Fact<Consumer>>,
+    /// What is known of the function where it was named by itself and is not of a stack of k2m: then `function` and `mapping` are that one and its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<Foreign>,
     /// The stack's function for it.
     pub function: Fact<Function>,
     /// The stack's event source mapping that reads it.
@@ -156,6 +161,7 @@ impl PipelineFacts {
     pub const NOTHING: Self = Self {
         stream: Fact::Absent,
         consumer: None,
+        foreign: None,
         function: Fact::Absent,
         mapping: Fact::Absent,
         probe: None,
@@ -174,6 +180,14 @@ impl PipelineFacts {
         [
             ("stream", self.stream.unreadable()),
             ("consumer", why(self.consumer.as_ref())),
+            (
+                "foreign.servers",
+                self.foreign.as_ref().and_then(|foreign| foreign.servers.unreadable()),
+            ),
+            (
+                "foreign.topic",
+                self.foreign.as_ref().and_then(|foreign| foreign.topic.unreadable()),
+            ),
             ("function", self.function.unreadable()),
             (
                 "function.reservedConcurrency",

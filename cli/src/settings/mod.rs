@@ -17,8 +17,8 @@ use serde::Serialize;
 pub use file::{Entry, File, FileError, FilePipeline, SIZE_LIMIT};
 pub use payload::{Payload, Told};
 pub use resolve::{
-    ChosenStack, Environment, LocalSettings, SettingsError, Sources, StackOutputs, resolve, resolve_deployed,
-    resolve_local, resolve_stack,
+    ChosenStack, Environment, FunctionEnds, LocalSettings, SettingsError, Sources, StackOutputs, resolve,
+    resolve_deployed, resolve_function, resolve_local, resolve_stack,
 };
 pub use servers::{ServerName, Servers};
 pub use table::{Preset, Row, Shape, TABLE};

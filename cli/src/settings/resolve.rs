@@ -53,6 +53,20 @@ struct Of<'a> {
 struct Deployed {
     topic: Option<String>,
     dead_letter_topic: Option<String>,
+    consumer: Option<String>,
+}
+
+/// What a function that k2m did not make says of its ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FunctionEnds {
+    /// By the ARN of each stream that it reads, that of the consumer by which it does, where there is one.
+    pub streams: BTreeMap<String, Option<String>>,
+    /// The topic that it writes to, where that is known.
+    pub topic: Option<String>,
+    /// The ARN of the cluster, where what is known of the function already says it.
+    pub cluster: Option<String>,
+    /// The servers of a Kafka that is not MSK, likewise.
+    pub bootstrap_servers: Option<String>,
 }
 
 /// A stack to look for, where no more is needed.
@@ -337,6 +351,11 @@ pub enum SettingsError {
 }
 
 impl SettingsError {
+    /// Whether it says that no stream is chosen.
+    pub fn lacks_stream(&self) -> bool {
+        matches!(self, Self::Missing { rows } if rows.iter().any(|row| row.name == table::STREAM.row.name))
+    }
+
     /// The exit code that it ends with.
     pub const fn exit(&self) -> Exit {
         match self {
@@ -835,13 +854,14 @@ fn default<T>(value: T) -> Setting<T> {
 
 /// Resolves the settings of a stack.
 pub fn resolve(sources: Sources<'_>) -> Result<(Settings, Access), SettingsError> {
-    of_stack(sources, &|_| None)
+    of_stack(sources, &|_| None, true)
 }
 
 /// Resolves the settings of a stack whose pipelines may be deployed already.
 fn of_stack<'a>(
     sources: Sources<'a>,
     deployed: &dyn Fn(&Arn) -> Option<&'a Deployed>,
+    one_topic: bool,
 ) -> Result<(Settings, Access), SettingsError> {
     let all = sources.all();
     let chosen = sources.streams()?;
@@ -899,7 +919,9 @@ fn of_stack<'a>(
         of.pipeline(stream.clone(), &home)
     });
     let pipelines = pipelines.collect::<Result<Vec<PipelineSettings>, SettingsError>>()?;
-    one_topic_each(&pipelines)?;
+    if one_topic {
+        one_topic_each(&pipelines)?;
+    }
     let in_file = sources.file.into_iter().flat_map(|file| {
         let parts = file.pipelines.iter().map(|part| &part.entries);
         parts
@@ -1097,6 +1119,8 @@ impl Deployed {
             self.dead_letter_topic.as_deref()
         } else if row.name == table::ON_POISON.row.name && self.dead_letter_topic.is_some() {
             Some(OnPoison::Divert.name())
+        } else if row.name == table::CONSUMER.row.name {
+            self.consumer.as_deref()
         } else {
             None
         }
@@ -1118,6 +1142,7 @@ pub fn resolve_deployed(sources: Sources<'_>, stack: &StackOutputs) -> Result<(S
                 // Where it is the stream's name nobody has to say it.
                 topic: output(&format!("{id}Topic")).filter(|topic| topic != stream_name(stream)),
                 dead_letter_topic: output(&format!("{id}DeadLetterTopic")),
+                consumer: None,
             };
             (stream.as_str(), deployed)
         })
@@ -1154,7 +1179,54 @@ pub fn resolve_deployed(sources: Sources<'_>, stack: &StackOutputs) -> Result<(S
         flags: &flags,
         ..sources
     };
-    of_stack(sources, &|stream| known.get(stream.as_str()))
+    of_stack(sources, &|stream| known.get(stream.as_str()), true)
+}
+
+/// Resolves the settings of pipelines that a function has which k2m did not make: streams, consumers and topic are its own where nothing else names them.
+/// It may well write all that it reads into one topic.
+pub fn resolve_function(sources: Sources<'_>, ends: &FunctionEnds) -> Result<(Settings, Access), SettingsError> {
+    let known: BTreeMap<&str, Deployed> = ends
+        .streams
+        .iter()
+        .map(|(stream, consumer)| {
+            let deployed = Deployed {
+                topic: ends.topic.clone(),
+                consumer: consumer.clone(),
+                ..Deployed::default()
+            };
+            (stream.as_str(), deployed)
+        })
+        .collect();
+    // A stream that it doesn't read yet would be written to the same topic.
+    let other = Deployed {
+        topic: ends.topic.clone(),
+        ..Deployed::default()
+    };
+    let mut flags = sources.flags.clone();
+    let all = sources.all();
+    if all.given(&table::CLUSTER.row).is_none() && all.given(&table::BOOTSTRAP_SERVERS.row).is_none() {
+        flags.cluster.clone_from(&ends.cluster);
+        flags.bootstrap_servers.clone_from(&ends.bootstrap_servers);
+    }
+    if sources.streams()?.is_empty() {
+        flags.stream = ends.streams.keys().cloned().collect();
+    }
+    if all.given(&table::STACK.row).is_none() && flags.stream.len() > 1 {
+        // None is looked for, but a name has to be there.
+        flags.stack = flags
+            .stream
+            .first()
+            .map(|stream| default_stack_name(stream_name(stream)));
+    }
+    let sources = Sources {
+        flags: &flags,
+        ..sources
+    };
+    of_stack(
+        sources,
+        &|stream| Some(known.get(stream.as_str()).unwrap_or(&other)),
+        false,
+    )
 }
 
 /// Resolves which stack is meant, for commands that need no more than that. A stream is not needed where the stack is named.

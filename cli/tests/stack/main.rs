@@ -13,6 +13,7 @@ mod given;
 mod networks;
 mod outside;
 mod proxy;
+mod sample;
 mod secrets;
 mod story;
 mod topics;

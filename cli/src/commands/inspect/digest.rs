@@ -10,7 +10,7 @@ use crate::arn::Arn;
 use crate::aws::Question;
 use crate::facts::{
     Broker, Cluster, Concurrency, Fact, Facts, Function, GivenDestination, Mapping, Network, Owner, PipelineFacts,
-    Stack, Stream, Topic,
+    Said, Stack, Stream, Topic,
 };
 
 /// Facts with the question that they answer.
@@ -66,6 +66,11 @@ impl fmt::Display for Digest<'_> {
             let name = if several { arn.name() } else { "" };
             row(f, "function", name, &seen.function, function)?;
             row(f, "mapping", name, &seen.mapping, mapping)?;
+            if let Some(foreign) = &seen.foreign {
+                let said = |said: &Said| format!("{} ({})", said.value, said.by);
+                row(f, "its servers", name, &foreign.servers, said)?;
+                row(f, "its topic", name, &foreign.topic, said)?;
+            }
         }
         if let Some(concurrency) = &facts.concurrency {
             row(

@@ -41,6 +41,7 @@ fn question() -> Question {
         writes: BTreeMap::new(),
         authentication: None,
         history: true,
+        function: None,
     }
 }
 
