@@ -392,13 +392,7 @@ impl Aws {
             networks,
             network_stacks,
             stack: deployed.stack,
-            pipelines: {
-                let mut seen = pipelines(&question.streams, streams_seen, given.consumers, deployed.pipelines);
-                for pipeline in seen.values_mut() {
-                    pipeline.foreign = question.function.as_ref().map(|function| function.foreign.clone());
-                }
-                seen
-            },
+            pipelines: pipelines(question, streams_seen, given.consumers, deployed.pipelines),
         })
     }
 
@@ -407,7 +401,6 @@ impl Aws {
         let Question {
             region,
             streams: arns,
-            stack,
             history,
             ..
         } = question;
@@ -418,12 +411,7 @@ impl Aws {
                 let paced = Paced::new(KINESIS);
                 paced.all(arns, |arn| kinesis::stream(&kinesis, arn.as_str())).await
             },
-            async {
-                match &question.function {
-                    Some(function) => named(&here, stack, function, arns, paced_lambda).await,
-                    None => deployed(&here, stack, arns, paced_lambda).await,
-                }
-            },
+            deployed(&here, question, paced_lambda),
             self.given(question),
         );
         if *history {
@@ -558,7 +546,15 @@ struct DeployedPipeline {
     happened: Option<history::Happened>,
 }
 
-async fn deployed(config: &SdkConfig, stack: &str, streams: &[Arn], paced: &Paced) -> Deployed {
+async fn deployed(config: &SdkConfig, question: &Question, paced: &Paced) -> Deployed {
+    let Question { stack, streams, .. } = question;
+    match &question.function {
+        Some(function) => named(config, stack, function, streams, paced).await,
+        None => of_stack(config, stack, streams, paced).await,
+    }
+}
+
+async fn of_stack(config: &SdkConfig, stack: &str, streams: &[Arn], paced: &Paced) -> Deployed {
     let cloudformation = aws_sdk_cloudformation::Client::new(config);
     let mut seen = match cloudformation::stack(&cloudformation, stack).await {
         Ok(seen) => seen,
@@ -806,16 +802,17 @@ fn each_once(ids: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 fn pipelines(
-    streams: &[Arn],
+    question: &Question,
     seen: Vec<Answer<crate::facts::Stream>>,
     mut consumers: BTreeMap<String, Fact<Consumer>>,
     deployed: Vec<DeployedPipeline>,
 ) -> BTreeMap<String, PipelineFacts> {
-    let each = streams.iter().zip(seen).zip(deployed);
+    let each = question.streams.iter().zip(seen).zip(deployed);
     let facts = each.map(|((arn, stream), one)| {
         let mut pipeline = PipelineFacts {
             stream: fact(stream),
             consumer: consumers.remove(arn.as_str()),
+            foreign: question.function.as_ref().map(|function| function.foreign.clone()),
             function: one.function,
             mapping: one.mapping,
             ..PipelineFacts::NOTHING

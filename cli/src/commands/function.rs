@@ -237,7 +237,7 @@ pub(super) fn of_facts(
     if let Some(function) = function {
         region_of(function)?;
         let same = |foreign: &&Foreign| foreign.function == function || foreign.name() == function_name(function);
-        if foreign.filter(same).is_none() {
+        if !foreign.as_ref().is_some_and(same) {
             return Err(FunctionError::OtherFacts {
                 facts: foreign.map(|foreign| foreign.function.clone()),
                 function: function.to_owned(),

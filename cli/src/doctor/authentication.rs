@@ -1,7 +1,7 @@
 //! A: how the function proves itself, against what the cluster takes and where.
 
 use super::case::UNKNOWN_WAY;
-use super::foreign::speak_to;
+use super::foreign::{no_servers, speak_to};
 use super::{Case, Outcome, Server, given, planned};
 use crate::facts::{Cluster, Fact, Foreign};
 use crate::plan::private::{is_port, plain};
@@ -139,7 +139,7 @@ fn offer(cluster: &Cluster, open: bool) -> String {
 fn no_way(case: &Case<'_>, foreign: &Foreign) -> Outcome {
     let servers = case.servers();
     if servers.is_empty() {
-        return case.no_servers(foreign);
+        return no_servers(foreign);
     }
     Outcome::Unknown {
         why: format!(
@@ -171,7 +171,7 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
     given!(case.function());
     let servers = case.servers();
     if let Some(foreign) = case.foreign().filter(|_| servers.is_empty()) {
-        return case.no_servers(foreign);
+        return no_servers(foreign);
     }
     if servers.is_empty() {
         return Outcome::fail(

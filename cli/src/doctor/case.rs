@@ -115,6 +115,14 @@ impl<'a> Case<'a> {
     /// `k2m deploy` of the stack with these options more, which stand for what was said before: what was said with flags has to be said again,
     /// what k2m.yaml and the environment say is heard by itself. Where the pipeline was found without them, what its function is told stands for them.
     pub(super) fn deploy(&self, more: &[(&str, &str)]) -> String {
+        match self.foreign() {
+            Some(foreign) => self.redeploy(foreign, more),
+            None if self.settings.pipelines.len() > 1 => self.deploy_several(more),
+            None => self.deploy_one(more),
+        }
+    }
+
+    fn deploy_one(&self, more: &[(&str, &str)]) -> String {
         fn heard<T>(setting: &Setting<T>) -> bool {
             matches!(setting.source, Source::File { .. } | Source::Environment(_))
         }
@@ -125,12 +133,6 @@ impl<'a> Case<'a> {
             if on { "true" } else { "false" }
         }
         let (settings, pipeline) = (self.settings, self.pipeline);
-        if let Some(foreign) = self.foreign() {
-            return self.redeploy(foreign, more);
-        }
-        if settings.pipelines.len() > 1 {
-            return self.deploy_several(more);
-        }
         let mut command = Command::new("k2m deploy");
         let (kafka, kafka_flag, kafka_value) = match &settings.kafka {
             Kafka::Cluster(cluster) => (&cluster.source, "--cluster", cluster.value.to_string()),

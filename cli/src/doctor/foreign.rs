@@ -70,21 +70,6 @@ impl<'a> Case<'a> {
         if ports.len() == 1 { ports } else { Vec::new() }
     }
 
-    /// What isn't known of such a function: its servers.
-    pub(super) fn no_servers(&self, foreign: &Foreign) -> Outcome {
-        let next = "which servers it begins with is not known";
-        match &foreign.servers {
-            Fact::Unreadable(why) => Outcome::Unknown {
-                why: format!("{next}: {}", why.message),
-                missing_action: why.missing_action.clone(),
-            },
-            Fact::Absent | Fact::Found { .. } => Outcome::Unknown {
-                why: format!("{next}: no variable of it and no constant in its code is a list of HOST:PORT"),
-                missing_action: None,
-            },
-        }
-    }
-
     /// What isn't known of such a function: its topic, where nobody names it.
     pub(super) fn no_topic(&self) -> Option<Outcome> {
         let foreign = self.foreign()?;
@@ -170,6 +155,21 @@ impl<'a> Case<'a> {
             [command] if more.len() == 1 => command.clone(),
             _ => format!("mend it {}, and deploy that: {FOREIGN}", foreign.home()),
         }
+    }
+}
+
+/// What isn't known of such a function: its servers.
+pub(super) fn no_servers(foreign: &Foreign) -> Outcome {
+    let next = "which servers it begins with is not known";
+    match &foreign.servers {
+        Fact::Unreadable(why) => Outcome::Unknown {
+            why: format!("{next}: {}", why.message),
+            missing_action: why.missing_action.clone(),
+        },
+        Fact::Absent | Fact::Found { .. } => Outcome::Unknown {
+            why: format!("{next}: no variable of it and no constant in its code is a list of HOST:PORT"),
+            missing_action: None,
+        },
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::case::UNKNOWN_WAY;
-use super::foreign::lasting;
+use super::foreign::{lasting, no_servers};
 use super::{Case, NOT_MSK, Outcome, Server, given, planned, probe};
 use crate::facts::server::{MOST_PLACES, NoPlace, places};
 use crate::facts::{Fact, Foreign, Function, Network};
@@ -90,7 +90,7 @@ pub(super) fn ways<'a>(case: &Case<'a>) -> Result<Ways<'a>, Outcome> {
         // Whatever it begins with, a cluster with one door is reached by that.
         ports.extend(case.ports_of_cluster());
         if ports.is_empty() {
-            return Err(case.no_servers(foreign));
+            return Err(no_servers(foreign));
         }
     }
     if ports.is_empty() {

@@ -66,21 +66,16 @@ pub(super) fn nothing(case: &Case<'_>) -> Outcome {
     let Some(Err(error)) = case.planned else {
         return Outcome::fail(nothing, deploy);
     };
-    match said_by(case, error) {
-        Some(code) => Outcome::Fail {
+    if let Some(code) = said_by(case, error) {
+        return Outcome::Fail {
             evidence: vec![nothing, format!("and a deployment can't be planned, see {code}")],
             fix: vec![format!("mend what {code} says, then:"), deploy],
-        },
-        None => {
-            let lines = lines(error);
-            Outcome::Fail {
-                evidence: std::iter::once(nothing)
-                    .chain(std::iter::once("and a deployment can't be planned:".to_owned()))
-                    .chain(lines)
-                    .collect(),
-                fix: vec!["mend that, then:".to_owned(), deploy],
-            }
-        }
+        };
+    }
+    let why = "and a deployment can't be planned:".to_owned();
+    Outcome::Fail {
+        evidence: [nothing, why].into_iter().chain(lines(error)).collect(),
+        fix: vec!["mend that, then:".to_owned(), deploy],
     }
 }
 

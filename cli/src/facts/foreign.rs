@@ -1,4 +1,4 @@
-//! A function that k2m did not make, such as one of a Kinesis2MSK stack: what it speaks to, as far as its variables and its code say.
+//! A function that k2m did not make, such as one of a `Kinesis2MSK` stack: what it speaks to, as far as its variables and its code say.
 
 use std::fmt;
 

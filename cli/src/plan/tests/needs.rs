@@ -9,8 +9,9 @@ use super::table::open_acls;
 use super::topologies::{TOPOLOGIES, example};
 use super::*;
 use crate::arn::SecretArn;
-use crate::facts::GivenDestination;
+use crate::doctor::needs;
 use crate::facts::cluster::PrivateConnectivity;
+use crate::facts::{Function, GivenDestination, Secret};
 use crate::settings::Authentication;
 
 const SECRET: &str = "secret:AmazonMSK_orders-Ab12Cd";
@@ -173,6 +174,90 @@ fn granted(pipeline: &Pipeline) -> BTreeSet<Right> {
         }
     }
     granted
+}
+
+/// What doctor asks IAM about such a pipeline, once it is deployed, is what its role was granted: nothing else, and nothing less.
+fn is_asked_about(of: &str, plan: &Plan, pipeline: &Pipeline, settings: &Settings, facts: &Facts) {
+    let Plan {
+        partition,
+        account,
+        region,
+        ..
+    } = plan;
+    let one = settings
+        .pipelines
+        .iter()
+        .find(|one| one.stream.value.as_str() == pipeline.stream);
+    let one = one.unwrap();
+    let (group, topic) = ("/orders", format!("arn:{partition}:sns:{region}:{account}:own"));
+    let function = Function {
+        arn: format!("arn:{partition}:lambda:{region}:{account}:function:orders"),
+        log_group: Some(group.to_owned()),
+        vpc: plan.network.as_ref().map(|_| "vpc-1".to_owned()),
+        variables: pipeline.function.variables.clone(),
+        ..Function::default()
+    };
+    let key = |secret: &SecretArn| format!("arn:{partition}:kms:{}:{}:key/{KEY}", secret.region, secret.account);
+    let described: Vec<Secret> = needs::secrets(&function)
+        .iter()
+        .map(|secret| Secret {
+            arn: secret.as_str().to_owned(),
+            name: secret.name.clone(),
+            kms_key: Some(KEY.to_owned()),
+            rotates: false,
+            changed: None,
+            deleted: None,
+        })
+        .collect();
+    let destination = match &pipeline.destination {
+        Destination::Own => &topic,
+        Destination::Sns(arn) | Destination::Sqs(arn) | Destination::S3(arn) => arn,
+    };
+    let needed = needs::needs(&needs::Pipeline {
+        stream: &one.stream.value,
+        stream_key: Some(KEY),
+        consumer: one.consumer.as_ref().map(|consumer| consumer.value.as_str()),
+        function: &function,
+        cluster: settings.cluster().map(|cluster| &cluster.value),
+        authentication: None,
+        topics: &[],
+        destination: Some(destination),
+        given: facts.destinations.get(destination).and_then(Fact::found),
+        secrets: &described,
+    });
+    let mut asked: BTreeSet<(String, String)> = BTreeSet::new();
+    for need in &needed {
+        for (action, thing) in need
+            .actions
+            .iter()
+            .flat_map(|action| need.things.iter().map(move |thing| (action, thing)))
+        {
+            assert_eq!(thing.granted == "*", WITHOUT_ARN.contains(action), "{of}: {action}");
+            let beginning = thing.granted.trim_end_matches('*');
+            assert!(thing.asked.starts_with(beginning), "{of}: {thing:?}");
+            asked.insert(((*action).to_owned(), thing.granted.clone()));
+        }
+    }
+    let mut expected: BTreeSet<(String, String)> = BTreeSet::new();
+    for statement in &pipeline.statements {
+        let secret = statement.condition.as_ref().and_then(|condition| {
+            let arn = condition["StringEquals"]["kms:EncryptionContext:SecretARN"].as_str()?;
+            SecretArn::parse(arn).ok()
+        });
+        for resource in &statement.resource {
+            let resource = match (resource.as_str(), &secret) {
+                // Which key it is, the secret says once it is described.
+                (Some(_), Some(secret)) => key(secret),
+                (Some(resource), None) => resource.to_owned(),
+                (None, _) if resource.to_string().contains("LogGroup") => {
+                    format!("arn:{partition}:logs:{region}:{account}:log-group:{group}:*")
+                }
+                (None, _) => topic.clone(),
+            };
+            expected.extend(statement.action.iter().map(|action| (action.clone(), resource.clone())));
+        }
+    }
+    assert_eq!(asked, expected, "{of}");
 }
 
 /// The cluster takes this way alone, and the settings have the secrets that it needs.
@@ -351,6 +436,10 @@ fn every_right_is_needed_and_every_need_is_granted() {
             let before = plan.before_topics();
             assert_eq!(before.is_some(), by_function, "{name} over {}", way.name());
             creating += usize::from(before.is_some());
+            for pipeline in &plan.pipelines {
+                let of = format!("{name} over {}, {}", way.name(), pipeline.stream_name);
+                is_asked_about(&of, &plan, pipeline, &settings, &facts);
+            }
             let plans = before.iter().chain([&plan]);
             for (plan, pipeline) in plans.flat_map(|plan| plan.pipelines.iter().map(move |pipeline| (plan, pipeline))) {
                 let of = format!("{name} over {}, {}", way.name(), pipeline.stream_name);
