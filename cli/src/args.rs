@@ -503,7 +503,11 @@ Examples:
   k2m doctor                                         the pipelines of k2m.yaml
   k2m doctor --stack k2m-orders --region eu-west-1   those of a stack that k2m deployed
   k2m doctor --function kinesis2msk --cluster ARN    a function that k2m did not deploy; it is not invoked
-  k2m doctor --stream ARN --cluster ARN              what stands in the way, before anything is deployed")]
+  k2m doctor --stream ARN --cluster ARN              what stands in the way, before anything is deployed
+  k2m doctor --report orders.html --mask             a page to send along, without ids of accounts
+  k2m doctor --facts facts.json -o json              what k2m inspect -o json saw, without AWS
+
+Exit codes: 0 healthy, 1 something is broken, 2 usage, 4 not all could be judged.")]
 pub struct DoctorArgs {
     /// What is looked at.
     #[command(flatten)]
@@ -514,6 +518,12 @@ pub struct DoctorArgs {
     /// Do not invoke the function to ask it how its way to the brokers is
     #[arg(long)]
     pub no_probe: bool,
+    /// Write all that was found into this file too, as one page of HTML to send along with a question; a file that is there is replaced
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Leave ids of accounts out of that page: each has a stand-in such as 111111111111
+    #[arg(long, requires = "report")]
+    pub mask: bool,
 }
 
 /// `k2m explain`.

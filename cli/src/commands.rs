@@ -32,6 +32,7 @@ use self::init::InitError;
 use crate::arn::PlaceError;
 use crate::aws::LookError;
 use crate::deploy::DeployError;
+use crate::doctor::html::PageError;
 use crate::exit::Exit;
 use crate::facts::file::FactsError;
 use crate::local::broker::BrokerError;
@@ -96,6 +97,9 @@ pub enum CommandError {
     /// The template.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// The page of a report.
+    #[error(transparent)]
+    Page(#[from] PageError),
     /// The deployment.
     #[error(transparent)]
     Deploy(#[from] DeployError),
@@ -180,6 +184,7 @@ impl CommandError {
             Self::Facts(error) => error.exit(),
             Self::Plan(error) => error.exit(),
             Self::Template(error) => error.exit(),
+            Self::Page(error) => error.exit(),
             Self::Deploy(error) => error.exit(),
             Self::Embedded(_) | Self::Machine { .. } | Self::NoProbe(_) | Self::Unverified(_) => Exit::Failed,
         }

@@ -63,6 +63,23 @@ impl Reporter {
         self.bar = Some(bar);
     }
 
+    /// Shows what is waited for, if stderr is a terminal, until the next thing is, or [`Self::finish`].
+    pub fn wait(&mut self, what: &str) {
+        if !io::stderr().is_terminal() {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+            // What doesn't fit into the line is left out of it.
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>3}  {wide_msg}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        bar.set_message(printable(what).replace('\n', " "));
+    }
+
     /// Shows how far it is.
     pub fn progress(&self, tally: &Tally) {
         let Some(bar) = &self.bar else { return };
@@ -161,6 +178,23 @@ impl Reporter {
         stdout.flush()
     }
 
+    /// The result, to stdout; for people laid out for what stdout is.
+    pub fn laid_out<T: Display + Serialize>(
+        &self,
+        result: &T,
+        layout: impl FnOnce(&str, Screen) -> String,
+    ) -> io::Result<()> {
+        match self.output {
+            Output::Human => {
+                let text = layout(&printable(&result.to_string()), screen());
+                let mut stdout = io::stdout().lock();
+                write!(stdout, "{text}")?;
+                stdout.flush()
+            }
+            Output::Json => self.result(result),
+        }
+    }
+
     /// A picture, for people: to stdout, as wide as the terminal. Its texts are harmless, and only it knows its colours.
     pub fn picture(&self, scene: &Scene) -> io::Result<()> {
         match self.output {
@@ -178,6 +212,23 @@ impl Reporter {
             Some(bar) => bar.suspend(write),
             None => write(),
         }
+    }
+}
+
+/// What stdout is, for a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Screen {
+    /// Its columns; none where nobody looks on, as in a pipe: lines are whole there, for `grep` and its like.
+    pub columns: Option<usize>,
+    /// Whether it has colours.
+    pub colour: bool,
+}
+
+fn screen() -> Screen {
+    let Canvas { columns, colour } = canvas();
+    Screen {
+        columns: io::stdout().is_terminal().then_some(columns),
+        colour,
     }
 }
 

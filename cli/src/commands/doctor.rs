@@ -1,8 +1,11 @@
 //! `k2m doctor`: says which hop, right or topic is broken, and how to mend it.
 
+use std::path::Path;
+
 use futures_util::StreamExt as _;
 
 use super::chosen::{chosen, chosen_stack, completed};
+use super::file::{can_replace, replace};
 use super::{CommandError, function, look, output};
 use crate::args::{DoctorArgs, PlanArgs};
 use crate::aws::{Aws, default_region};
@@ -20,28 +23,69 @@ pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, Comm
         plan: args,
         function,
         no_probe,
+        report: path,
+        mask,
     } = args;
-    if let (Some(function), None) = (&function, &args.facts) {
+    let path = path.as_deref();
+    if let Some(path) = path {
+        can_replace(path).map_err(|source| unwritable(path, source))?;
+    }
+    if args.facts.is_none() {
+        reporter.wait("looking at AWS: credentials, and what is deployed");
+    }
+    let (settings, facts) = if let (Some(function), None) = (&function, &args.facts) {
         let chosen = function::choose(&args.settings, function).await?;
         let aws = look::connect(&chosen.settings, &chosen.access).await?;
-        let report = doctor::examine(&chosen.settings, &chosen.look(&aws).await?);
-        output(reporter.result(&report))?;
-        return Ok(report.exit());
-    }
-    let (settings, access) = settings(&args, function.as_deref()).await?;
-    let facts = if args.facts.is_some() {
-        look::facts(&settings, &access, args.facts.as_deref()).await?
+        reporter.wait("looking at AWS: the function, the brokers, and what is between them");
+        let facts = chosen.look(&aws).await?;
+        (chosen.settings, facts)
     } else {
-        let aws = look::connect(&settings, &access).await?;
-        let mut facts = look::look(&aws, &settings, look::Depth::Doctor).await?;
-        if !no_probe {
-            probe(&mut facts, &settings.home.region, &aws).await;
-        }
-        facts
+        let (settings, access) = settings(&args, function.as_deref()).await?;
+        let facts = seen(&settings, &access, args.facts.as_deref(), no_probe, reporter).await?;
+        (settings, facts)
     };
     let report = doctor::examine(&settings, &facts);
-    output(reporter.result(&report))?;
+    reporter.finish();
+    output(reporter.laid_out(&report, doctor::text::laid_out))?;
+    if let Some(path) = path {
+        let page = doctor::html::page(&settings, &facts, &report, mask)?;
+        replace(path, &page).map_err(|source| unwritable(path, source))?;
+        reporter.note(&format!("wrote {}", path.display()));
+    }
     Ok(report.exit())
+}
+
+fn unwritable(path: &Path, source: std::io::Error) -> CommandError {
+    CommandError::Write {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Facts of a file where one is given; else AWS's, and what the functions say of themselves.
+async fn seen(
+    settings: &Settings,
+    access: &Access,
+    file: Option<&Path>,
+    no_probe: bool,
+    reporter: &mut Reporter,
+) -> Result<Facts, CommandError> {
+    if file.is_some() {
+        return look::facts(settings, access, file).await;
+    }
+    let aws = look::connect(settings, access).await?;
+    reporter.wait(&format!(
+        "looking at AWS: {}, the brokers, and what is between them",
+        settings.stack.value
+    ));
+    let mut facts = look::look(&aws, settings, look::Depth::Doctor).await?;
+    if !no_probe {
+        if let Some(names) = asked(&mut facts) {
+            reporter.wait(&format!("asking {names}: the way to the brokers, and the topics"));
+        }
+        probe(&mut facts, &settings.home.region, &aws).await;
+    }
+    Ok(facts)
 }
 
 /// Who asks a deployed function how its way to the brokers is.
@@ -56,21 +100,34 @@ impl Ask for Aws {
     }
 }
 
+/// What is asked, for people.
+fn asked(facts: &mut Facts) -> Option<String> {
+    let functions: Vec<&String> = ready(facts).map(|(function, _)| function).collect();
+    match functions.as_slice() {
+        [] => None,
+        [one] => Some(format!("the function {}", one.rsplit(':').next().unwrap_or(one))),
+        many => Some(format!("{} functions", many.len())),
+    }
+}
+
 /// How many functions are asked at once.
 const ASKED_AT_ONCE: usize = 8;
 
-/// Adds what the pipelines' functions say. Another's is not invoked, nor one that is not ready.
-async fn probe(facts: &mut Facts, region: &str, aws: &impl Ask) {
-    if facts.stack.found().is_none_or(|stack| !stack.made_by_k2m) {
-        return;
-    }
-    // An inactive one is made ready by being invoked.
-    let ready = facts.pipelines.values_mut().filter_map(|pipeline| {
+/// Functions that can be asked, with where their answer belongs. Another's is not invoked, nor one that is not ready.
+fn ready(facts: &mut Facts) -> impl Iterator<Item = (&String, &mut Option<Fact<Probe>>)> {
+    let ours = facts.stack.found().is_some_and(|stack| stack.made_by_k2m);
+    let pipelines = facts.pipelines.values_mut().filter(move |_| ours);
+    pipelines.filter_map(|pipeline| {
         let function = pipeline.function.found().filter(|_| pipeline.foreign.is_none())?;
+        // An inactive one is made ready by being invoked.
         let ready = matches!(function.state.as_str(), "Active" | "Inactive");
         ready.then_some((&function.arn, &mut pipeline.probe))
-    });
-    let asked = ready.map(async |(function, probe)| *probe = Some(aws.ask(region, function).await));
+    })
+}
+
+/// Adds what the pipelines' functions say.
+async fn probe(facts: &mut Facts, region: &str, aws: &impl Ask) {
+    let asked = ready(facts).map(async |(function, probe)| *probe = Some(aws.ask(region, function).await));
     futures_util::stream::iter(asked)
         .buffer_unordered(ASKED_AT_ONCE)
         .collect::<()>()

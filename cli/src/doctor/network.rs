@@ -7,6 +7,7 @@ use serde_json::json;
 use super::case::UNKNOWN_WAY;
 use super::foreign::{lasting, no_servers};
 use super::{Case, NOT_MSK, Outcome, Server, given, planned, probe};
+use crate::facts::cluster::VpcConnection;
 use crate::facts::server::{MOST_PLACES, NoPlace, places};
 use crate::facts::{Fact, Foreign, Function, Network};
 use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove, prove_block};
@@ -52,39 +53,35 @@ fn public(case: &Case<'_>, server: &Server<'_>) -> bool {
     lists.any(|(_, list)| list.split(',').any(|known| known == server.text))
 }
 
+/// Every way from the function to the brokers, as the engine sees it.
+pub(super) struct Ways<'a> {
+    pub(super) function: &'a Function,
+    pub(super) proofs: Vec<Proof>,
+    /// The VPC connection that they end at, where the function comes in by private connectivity.
+    pub(super) connection: Option<&'a VpcConnection>,
+    /// Security groups at their end.
+    pub(super) groups: &'a [String],
+    /// The ports that the function is told.
+    pub(super) ports: BTreeSet<u16>,
+    /// Their end, for people.
+    to: String,
+}
+
 /// Whether packets get from each of the function's subnets to each broker, and back.
 pub(super) fn reach(case: &Case<'_>) -> Outcome {
     if let Some(outcome) = planned::reach(case) {
         return outcome;
     }
-    let function = given!(case.function());
+    let ways = given!(ways(case));
+    judge(case, ways.function, ways.groups, &ways.proofs, &ways.to)
+}
+
+/// The ways, or what the check says where they can't be judged.
+pub(super) fn ways<'a>(case: &Case<'a>) -> Result<Ways<'a>, Outcome> {
+    let function = case.function()?;
     if case.settings.servers().is_some() {
         return outside(case, function);
     }
-    let Ways {
-        proofs,
-        groups,
-        what,
-        ports,
-    } = given!(ways(case));
-    let to = format!("{what} on {}", joined(&ports));
-    judge(case, function, groups, &proofs, &to)
-}
-
-/// Every way from the function's subnets to what it speaks to of the cluster, proven.
-pub(super) struct Ways<'a> {
-    pub(super) proofs: Vec<Proof>,
-    /// Security groups at the far end.
-    pub(super) groups: &'a [String],
-    /// The far end, for people.
-    what: String,
-    /// The ports that the function is told.
-    pub(super) ports: BTreeSet<u16>,
-}
-
-/// The ways to the cluster, else the outcome where there is none to prove.
-pub(super) fn ways<'a>(case: &Case<'a>) -> Result<Ways<'a>, Outcome> {
-    let function = case.function()?;
     let mut ports: BTreeSet<u16> = case.servers().iter().map(|server: &Server<'_>| server.port).collect();
     if let Some(foreign) = case.foreign().filter(|_| ports.is_empty()) {
         // Whatever it begins with, a cluster with one door is reached by that.
@@ -125,26 +122,28 @@ pub(super) fn ways<'a>(case: &Case<'a>) -> Result<Ways<'a>, Outcome> {
         }
     }
     Ok(Ways {
+        function,
         proofs,
+        connection: ends.connection,
         groups: ends.groups,
-        what: ends.what,
+        to: format!("{} on {}", ends.what, joined(&ports)),
         ports,
     })
 }
 
 /// The same of a Kafka that is not MSK: as far as the gateway that leads there.
-fn outside(case: &Case<'_>, function: &Function) -> Outcome {
+fn outside<'a>(case: &Case<'a>, function: &'a Function) -> Result<Ways<'a>, Outcome> {
     if function.subnets.is_empty() {
-        return if case.settings.public_access.value || case.foreign().is_some() {
+        return Err(if case.settings.public_access.value || case.foreign().is_some() {
             Outcome::skip("the brokers are reached over the internet, which the facts say nothing of")
         } else {
             Outcome::fail(
                 "the function is in no VPC, and public_access is not true: no rule and no route of a VPC is for it",
                 case.deploy(&[]),
             )
-        };
+        });
     }
-    given!(sighted(case));
+    sighted(case)?;
     let blocks = case.settings.broker_cidrs.as_ref();
     let places = match places(&case.facts.servers, blocks.map(|blocks| blocks.value.as_slice())) {
         Ok(places) => places,
@@ -168,12 +167,12 @@ fn outside(case: &Case<'_>, function: &Function) -> Outcome {
                     )
                 }
             };
-            return Outcome::Unknown {
+            return Err(Outcome::Unknown {
                 why: format!(
                     "this machine doesn't know where the brokers are ({why}): give the blocks that they are in, with --broker-cidrs"
                 ),
                 missing_action: None,
-            };
+            });
         }
     };
     let view = View::new(&case.facts.networks);
@@ -182,7 +181,14 @@ fn outside(case: &Case<'_>, function: &Function) -> Outcome {
         proofs.extend(places.iter().map(|(net, port)| prove_block(&view, &from, *net, *port)));
     }
     let to = joined(places.iter().map(|(net, port)| format!("{net} on {port}")));
-    judge(case, function, &[], &proofs, &to)
+    Ok(Ways {
+        function,
+        proofs,
+        connection: None,
+        groups: &[],
+        ports: places.iter().map(|(_, port)| *port).collect(),
+        to,
+    })
 }
 
 /// Whether the networks of both ends are among the facts.
@@ -214,6 +220,8 @@ struct Ends<'a> {
     each: Vec<Destination>,
     /// Their security groups.
     groups: &'a [String],
+    /// The VPC connection that they are the interfaces of.
+    connection: Option<&'a VpcConnection>,
 }
 
 /// The brokers' own network interfaces.
@@ -227,6 +235,7 @@ fn ends<'a>(case: &Case<'a>) -> Result<Ends<'a>, Outcome> {
                 .map(|broker| Destination::broker(broker, &cluster.security_groups))
                 .collect(),
             groups: &cluster.security_groups,
+            connection: None,
         }),
         Fact::Found { .. } | Fact::Absent => Err(Outcome::skip(
             "MSK shows no brokers of this cluster, so the way to them can't be judged",
@@ -292,6 +301,7 @@ fn connection<'a>(case: &Case<'a>, function: &Function) -> Result<Ends<'a>, Outc
         what: format!("the VPC connection in {}", connection.subnets.join(", ")),
         each: each.collect(),
         groups: &connection.security_groups,
+        connection: Some(connection),
     })
 }
 

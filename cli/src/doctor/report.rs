@@ -134,6 +134,32 @@ impl Report {
     pub const fn exit(&self) -> Exit {
         self.health.exit()
     }
+
+    /// How many there are of each health.
+    pub(super) fn counts(&self) -> String {
+        let count = |health| {
+            let of_it = self
+                .pipelines
+                .iter()
+                .filter(|examined| examined.report.health == health);
+            of_it.count()
+        };
+        let each = [
+            (Health::Healthy, "healthy"),
+            (Health::Broken, "broken"),
+            (Health::Unknown, "not known to be broken, but not all could be judged"),
+        ];
+        let each = each.map(|(health, word)| (count(health), word));
+        let each = each
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}"));
+        format!(
+            "{} pipelines: {}.",
+            self.pipelines.len(),
+            each.collect::<Vec<_>>().join(", ")
+        )
+    }
 }
 
 /// One pipeline alone is told as if there could be no other.
@@ -175,29 +201,7 @@ impl Display for Report {
             report.fmt(f)?;
             writeln!(f)?;
         }
-        let count = |health| {
-            let of_it = self
-                .pipelines
-                .iter()
-                .filter(|examined| examined.report.health == health);
-            of_it.count()
-        };
-        let each = [
-            (Health::Healthy, "healthy"),
-            (Health::Broken, "broken"),
-            (Health::Unknown, "not known to be broken, but not all could be judged"),
-        ];
-        let each = each.map(|(health, word)| (count(health), word));
-        let each = each
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, word)| format!("{count} {word}"));
-        writeln!(
-            f,
-            "{} pipelines: {}.",
-            self.pipelines.len(),
-            each.collect::<Vec<_>>().join(", ")
-        )
+        writeln!(f, "{}", self.counts())
     }
 }
 
@@ -304,7 +308,7 @@ fn said_by(judged: &[Judged], shown: impl Fn(&Judged) -> bool) -> Vec<&'static s
 
 impl Outcome {
     /// The word, what was seen (a line each), and the steps that mend it.
-    fn parts(&self) -> (&'static str, &[String], &[String]) {
+    pub(super) fn parts(&self) -> (&'static str, &[String], &[String]) {
         match self {
             Self::Pass { evidence } => ("pass", evidence, &[]),
             Self::Warn { evidence, fix } => ("WARN", evidence, fix),

@@ -2,9 +2,11 @@
 
 mod eld;
 pub(crate) mod foreign;
+mod html;
 mod nat;
 mod outside;
 mod planned;
+mod schema;
 mod signatures;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,7 +5,7 @@
 pub mod scene;
 pub mod svg;
 pub mod terminal;
-mod text;
+pub(crate) mod text;
 
 #[cfg(test)]
 mod tests;

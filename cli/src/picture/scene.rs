@@ -1,8 +1,11 @@
 //! What a picture shows, as plain data from top to bottom: parts, the hops between them with their verdicts, what is new, and why a hop is broken. Every text
 //! is harmless already, wherever it came from.
 
+mod deployed;
+
 use std::collections::BTreeSet;
 
+pub use self::deployed::{Deployed, Place, Trouble};
 use super::text::{clean, count};
 use crate::facts::network::{Subnet, Vpc};
 use crate::facts::{Fact, Facts, Owner, Stack, stream_name};

@@ -28,7 +28,7 @@ const BODY: usize = 13;
 const NAME: usize = 15;
 
 /// Colours by name, for light and for dark. Each text has a contrast of 4.5 or more on what is behind it, each outline one of 3 or more; a test computes them.
-pub(super) const COLOURS: [(&str, &str, &str); 11] = [
+pub(crate) const COLOURS: [(&str, &str, &str); 11] = [
     ("page", "#ffffff", "#0f1419"),
     ("area", "#f2f5f8", "#171e26"),
     ("card", "#ffffff", "#212a35"),
@@ -219,13 +219,12 @@ fn head(page: &mut Page, scene: &Scene) {
     // What the outlines mean.
     let y = page.y + LINE + 8;
     let mut x = MARGIN;
-    let broken = scene.mark == Mark::Broken;
     let meanings = [
-        ("card", "is there"),
-        ("card k2m-made", "new"),
-        ("card k2m-wrong", "broken"),
+        (true, "card", "is there"),
+        (scene.has_new(), "card k2m-made", "new"),
+        (scene.mark == Mark::Broken, "card k2m-wrong", "broken"),
     ];
-    for (class, word) in meanings.into_iter().take(if broken { 3 } else { 2 }) {
+    for (_, class, word) in meanings.into_iter().filter(|(shown, ..)| *shown) {
         let _ = writeln!(
             page.parts,
             "<rect class=\"k2m-{class}\" x=\"{x}\" y=\"{}\" width=\"22\" height=\"12\" rx=\"3\"/>",

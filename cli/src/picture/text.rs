@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthChar as _;
 /// The text with everything written out that steers a terminal, has no width of its own, or is drawn differently from one terminal to the next: control
 /// characters, line ends, joiners, combining marks, what changes the direction, what nobody has a sign for. What is left has the sum of its characters'
 /// widths.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     for c in text.chars() {
         // The standard library knows what has a sign; quotes and backslashes it would write out as well.
@@ -30,7 +30,7 @@ fn joins(c: char) -> bool {
 }
 
 /// Columns that a cleaned text takes in a terminal.
-pub(super) fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(column).sum()
 }
 

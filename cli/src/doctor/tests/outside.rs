@@ -9,7 +9,7 @@ use crate::settings::Servers;
 const SERVERS: &str = "10.9.0.5:9092,10.9.0.6:9092";
 
 /// Deployed, and delivering, into a data centre behind a virtual private gateway.
-fn outside() -> (Settings, Facts) {
+pub(super) fn outside() -> (Settings, Facts) {
     let (mut settings, mut facts) = (settings(), facts());
     let servers = Servers::parse(SERVERS).unwrap();
     facts.servers = servers

@@ -40,7 +40,7 @@ pub(crate) fn example(name: &str) -> (Settings, Facts) {
 }
 
 /// The account after the plan was deployed, by this stack or by another of that name that shares the network.
-pub(super) fn deployed(plan: &Plan, before: &Facts) -> Facts {
+pub(crate) fn deployed(plan: &Plan, before: &Facts) -> Facts {
     let mut facts = before.clone();
     for stack in &plan.network_stacks {
         put(&mut facts, plan, stack);

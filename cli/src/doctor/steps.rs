@@ -1,0 +1,243 @@
+//! Which pieces of a text are there to be copied: commands, and what stands in backticks. Such a piece is never broken by a line of ours, and a page shows it
+//! as code.
+
+use std::ops::Range;
+
+/// A piece of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    /// Words, for people.
+    Words(&'a str),
+    /// Something to copy, without its backticks.
+    Code(&'a str),
+}
+
+/// Whether the whole of it is a command, to be run as it stands.
+pub(super) fn is_command(step: &str) -> bool {
+    command(step).is_some_and(|end| end == step.len())
+}
+
+/// Its pieces, in order.
+pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    for Copied { whole, code } in copied(text) {
+        pieces.push(Piece::Words(&text[at..whole.start]));
+        pieces.push(Piece::Code(&text[code]));
+        at = whole.end;
+    }
+    pieces.push(Piece::Words(&text[at..]));
+    pieces.retain(|piece| *piece != Piece::Words(""));
+    pieces
+}
+
+/// Where something stands that is there to be copied.
+pub(super) struct Copied {
+    /// With its backticks.
+    pub(super) whole: Range<usize>,
+    /// Without them.
+    pub(super) code: Range<usize>,
+}
+
+/// All that is there to be copied, in order.
+pub(super) fn copied(text: &str) -> Vec<Copied> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let quoted = rest.strip_prefix('`').and_then(|rest| rest.split_once('`'));
+        let begins = text[..at].chars().next_back().is_none_or(|c| c == ' ' || c == '(');
+        if let Some((code, _)) = quoted.filter(|(code, _)| !code.is_empty()) {
+            let end = at + code.len() + 2;
+            found.push(Copied {
+                whole: at..end,
+                code: at + 1..end - 1,
+            });
+            at = end;
+        } else if let Some(length) = Some(rest).filter(|_| begins).and_then(command) {
+            let end = at + length;
+            found.push(Copied {
+                whole: at..end,
+                code: at..end,
+            });
+            at = end;
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    found
+}
+
+/// Where the command ends that the text begins with.
+fn command(text: &str) -> Option<usize> {
+    let lower = |word: &str| {
+        !word.is_empty()
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    let mut words = Words { text, at: 0 };
+    let (program, mut end) = words.next()?;
+    let subcommands = match program {
+        "aws" => 2,
+        "k2m" => 1,
+        script if script.strip_suffix(".sh").is_some() => 0,
+        _ => return None,
+    };
+    for _ in 0..subcommands {
+        let (word, after) = words.next()?;
+        let bare = word.trim_end_matches(PUNCTUATION);
+        if !lower(bare) {
+            return None;
+        }
+        end = after - (word.len() - bare.len());
+        if bare != word {
+            // A sentence goes on.
+            return Some(end);
+        }
+    }
+    let mut option = false;
+    loop {
+        let mut ahead = words.clone();
+        let Some((word, after)) = ahead.next() else {
+            return Some(end);
+        };
+        let bare = if word.ends_with(['\'', '"']) {
+            word
+        } else {
+            word.trim_end_matches(PUNCTUATION)
+        };
+        let is_option = word.starts_with("--") && word.len() > 2;
+        // A value, or a word of the sentence that the command stands in.
+        let is_value = option
+            || bare.contains(|c: char| !c.is_ascii_lowercase())
+            || ahead.next().is_some_and(|(next, _)| next.starts_with("--"));
+        if bare.is_empty() || !(is_option || is_value) {
+            return Some(end);
+        }
+        end = after - (word.len() - bare.len());
+        if bare != word {
+            return Some(end);
+        }
+        option = is_option && !word.contains('=');
+        words.at = after;
+    }
+}
+
+/// What may stand behind a command in a sentence.
+const PUNCTUATION: [char; 6] = [',', ';', ':', '.', ')', '`'];
+
+/// Words as a shell sees them, each with where it ends.
+#[derive(Debug, Clone)]
+struct Words<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = (&'a str, usize);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = &self.text[self.at..];
+        let begin = self.at + rest.len() - rest.trim_start_matches(' ').len();
+        // Where each kind of quote ends; a backslash takes what follows it along.
+        let mut quote = None;
+        let mut before = ' ';
+        let mut escaped = false;
+        let mut end = self.text.len();
+        for (at, c) in self.text[begin..].char_indices() {
+            match quote {
+                _ if escaped => escaped = false,
+                None | Some('$') if c == '\\' => escaped = true,
+                None if c == ' ' => {
+                    end = begin + at;
+                    break;
+                }
+                None if c == '\'' => quote = Some(if before == '$' { '$' } else { '\'' }),
+                Some('\'' | '$') if c == '\'' => quote = None,
+                _ => {}
+            }
+            before = c;
+        }
+        self.at = end;
+        Some((&self.text[begin..end], end)).filter(|(word, _)| !word.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Piece, is_command, pieces};
+
+    #[test]
+    fn commands_are_told_from_words() {
+        for command in [
+            "k2m deploy",
+            "k2m deploy --stream arn:aws:kinesis:eu-west-1:123456789012:stream/orders --timeout 60",
+            "aws lambda update-function-configuration --function-name orders --environment '{\"Variables\":{\"A\":\"it'\\''s b\"}}' --region eu-west-1",
+            "aws logs tail orders --since 1h --region eu-west-1",
+            "aws logs tail /k2m/orders --since 1h",
+            "aws lambda update-function-configuration --subnet-ids subnet-1 subnet-2 --region eu-west-1",
+            "k2m destroy --stack $'a\\033[2J \\' b' --region eu-west-1",
+            "kafka-topics.sh --bootstrap-server b-1:9098,b-2:9098 --create --topic orders --partitions 7",
+        ] {
+            assert!(is_command(command), "{command}");
+            assert_eq!(pieces(command), [Piece::Code(command)]);
+        }
+        for words in [
+            "wait until it is ACTIVE",
+            "k2m deploy makes one",
+            "aws kafka update-connectivity --cluster-arn ARN switches it on; without, k2m deploy looks for another way",
+            "to make it last: `timeout: 60` in k2m.yaml",
+            "aws",
+            "k2m",
+            "k2m: what",
+            "it's",
+            "",
+        ] {
+            assert!(!is_command(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_command_in_a_sentence_is_one_piece() {
+        use Piece::{Code, Words};
+        for (text, wanted) in [
+            (
+                "aws kafka update-connectivity --cluster-arn ARN switches it on; without, k2m deploy looks for another way",
+                &[
+                    Code("aws kafka update-connectivity --cluster-arn ARN"),
+                    Words(" switches it on; without, "),
+                    Code("k2m deploy"),
+                    Words(" looks for another way"),
+                ][..],
+            ),
+            (
+                "set `topic: a b` in the pipeline of orders in k2m.yaml, then k2m deploy --config 'my k2m.yaml'",
+                &[
+                    Words("set "),
+                    Code("topic: a b"),
+                    Words(" in the pipeline of orders in k2m.yaml, then "),
+                    Code("k2m deploy --config 'my k2m.yaml'"),
+                ],
+            ),
+            (
+                "put it back (k2m deploy --timeout 60), and wait",
+                &[
+                    Words("put it back ("),
+                    Code("k2m deploy --timeout 60"),
+                    Words("), and wait"),
+                ],
+            ),
+            (
+                "a ` alone, or `` with nothing",
+                &[Words("a "), Code(" alone, or "), Words("` with nothing")],
+            ),
+            ("naïve 注文 `ü`", &[Words("naïve 注文 "), Code("ü")]),
+            (
+                "ask k2m deploy, then wait",
+                &[Words("ask "), Code("k2m deploy"), Words(", then wait")],
+            ),
+        ] {
+            assert_eq!(pieces(text), wanted, "{text}");
+        }
+    }
+}
