@@ -1,6 +1,7 @@
 //! The command line: clap structs and value parsers only.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use k2m_handler::probe::CreateTopic;
@@ -504,6 +505,8 @@ Examples:
   k2m doctor --stack k2m-orders --region eu-west-1   those of a stack that k2m deployed
   k2m doctor --function kinesis2msk --cluster ARN    a function that k2m did not deploy; it is not invoked
   k2m doctor --stream ARN --cluster ARN              what stands in the way, before anything is deployed
+  k2m doctor --fix                                   mend what k2m can, after a question
+  k2m doctor --fix --yes --wait 5m                   in a script: mend, then look until it is healthy
   k2m doctor --report orders.html --mask             a page to send along, without ids of accounts
   k2m doctor --facts facts.json -o json              what k2m inspect -o json saw, without AWS
 
@@ -524,6 +527,18 @@ pub struct DoctorArgs {
     /// Leave ids of accounts out of that page: each has a stand-in such as 111111111111
     #[arg(long, requires = "report")]
     pub mask: bool,
+    /// Show what would be done about what is broken, ask, do it, and look again
+    #[arg(long, conflicts_with = "facts")]
+    pub fix: bool,
+    /// With --fix, answer every question with yes
+    #[arg(short, long, requires = "fix")]
+    pub yes: bool,
+    /// With --fix, the handler to deploy in place of k2m's own, where mending takes a deployment
+    #[arg(long, value_name = "PATH", requires = "fix")]
+    pub handler: Option<PathBuf>,
+    /// Look again until all is healthy, for so long: 30s, 5m or 1h; 24h at most
+    #[arg(long, value_name = "TIME", conflicts_with = "facts", value_parser = waiting_time)]
+    pub wait: Option<Duration>,
 }
 
 /// `k2m explain`.
@@ -631,6 +646,32 @@ fn bootstrap_servers(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Longest that is waited for something.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
+fn waiting_time(text: &str) -> Result<Duration, String> {
+    let number = |digits: &str, seconds: u64| {
+        let whole = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+        let count = digits.parse::<u64>().ok().filter(|_| whole)?;
+        Some(Duration::from_secs(count.saturating_mul(seconds)))
+    };
+    let units = [('s', 1), ('m', 60), ('h', 3600)];
+    let read = units
+        .into_iter()
+        .find_map(|(unit, seconds)| number(text.strip_suffix(unit)?, seconds));
+    match read {
+        Some(Duration::ZERO) => Err(format!(
+            "`{text}` leaves no time: say 30s, 5m or 1h, or leave --wait out to look once"
+        )),
+        Some(time) if time > LONGEST_WAIT => Err(format!("`{text}` is longer than 24h")),
+        Some(time) => Ok(time),
+        None if number(text, 1).is_some() => Err(format!("`{text}` has no unit: say {text}s, {text}m or {text}h")),
+        None => Err(format!(
+            "`{text}` is no time: say a whole number with a unit, as 30s, 5m or 1h"
+        )),
+    }
+}
+
 fn reshard(text: &str) -> Result<Reshard, String> {
     let read = text
         .split_once(':')
@@ -717,6 +758,32 @@ mod tests {
         assert_eq!(reshard("5000:8"), Ok(good));
         for bad in ["", "8", "0:8", "5:0", "5:1001", "5:8:9", "-5:8", "x:8", "5: 8"] {
             assert!(reshard(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_to_wait_is_checked() {
+        for (text, seconds) in [("30s", 30), ("5m", 300), ("1h", 3600), ("24h", 86_400), ("1s", 1)] {
+            assert_eq!(waiting_time(text), Ok(Duration::from_secs(seconds)));
+        }
+        for (text, words) in [
+            ("5", "no unit: say 5s, 5m or 5h"),
+            ("0s", "leaves no time"),
+            ("25h", "longer than 24h"),
+            ("99999999999999999999s", "is no time"),
+            ("9999999999999999999h", "longer than 24h"),
+            ("", "is no time"),
+            ("m", "is no time"),
+            ("-5m", "is no time"),
+            ("+5m", "is no time"),
+            ("1.5h", "is no time"),
+            ("5 m", "is no time"),
+            ("5min", "is no time"),
+            ("1h30m", "is no time"),
+            ("5M", "is no time"),
+        ] {
+            let error = waiting_time(text).unwrap_err();
+            assert!(error.contains(words), "{error}");
         }
     }
 

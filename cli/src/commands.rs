@@ -125,6 +125,9 @@ pub enum CommandError {
     /// Ctrl-C or SIGTERM before anything was done.
     #[error("stopped by a signal before anything was sent or changed")]
     Interrupted,
+    /// Ctrl-C or SIGTERM while doctor looked.
+    #[error("stopped by a signal while looking, which changes nothing")]
+    InterruptedLook,
     /// Ctrl-C or SIGTERM while the function was at what it was asked to do.
     #[error("stopped by a signal while the probe was under way: {0}")]
     InterruptedProbe(&'static str),
@@ -175,7 +178,7 @@ impl CommandError {
             },
             Self::Destination(error) => destination(error),
             Self::Output(_) | Self::Write { .. } => Exit::Io,
-            Self::Interrupted | Self::InterruptedProbe(_) => Exit::Interrupted,
+            Self::Interrupted | Self::InterruptedLook | Self::InterruptedProbe(_) => Exit::Interrupted,
             Self::Usage(_) | Self::Place(_) => Exit::Usage,
             Self::Look(_) => Exit::CouldNotTell,
             Self::Settings(error) => error.exit(),

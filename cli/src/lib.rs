@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod exit;
 pub mod facts;
 pub mod local;
+pub mod mend;
 pub mod network;
 pub mod picture;
 pub mod plan;

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         }
         Command::Doctor(args) => {
             let mut reporter = Reporter::new(args.plan.output);
-            let result = block_on(looking(doctor::run(*args, &mut reporter)));
+            let result = block_on(doctor::run(*args, &mut reporter));
             finish(result, &mut reporter)
         }
         Command::Explain(args) => {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -30,7 +31,8 @@ pub enum Total {
 pub struct Reporter {
     output: Output,
     total: Total,
-    bar: Option<ProgressBar>,
+    /// What is shown while something is waited for.
+    bar: Mutex<Option<ProgressBar>>,
 }
 
 impl Reporter {
@@ -39,8 +41,13 @@ impl Reporter {
         Self {
             output,
             total: Total::Unknown,
-            bar: None,
+            bar: Mutex::default(),
         }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Option<ProgressBar>> {
+        // Nothing that holds it can fail half-way.
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins to show progress, if stderr is a terminal.
@@ -60,15 +67,16 @@ impl Reporter {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        self.bar = Some(bar);
+        *self.shown() = Some(bar);
     }
 
     /// Shows what is waited for, if stderr is a terminal, until the next thing is, or [`Self::finish`].
-    pub fn wait(&mut self, what: &str) {
+    pub fn wait(&self, what: &str) {
         if !io::stderr().is_terminal() {
             return;
         }
-        let bar = self.bar.get_or_insert_with(|| {
+        let mut shown = self.shown();
+        let bar = shown.get_or_insert_with(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
             // What doesn't fit into the line is left out of it.
             if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>3}  {wide_msg}") {
@@ -82,7 +90,7 @@ impl Reporter {
 
     /// Shows how far it is.
     pub fn progress(&self, tally: &Tally) {
-        let Some(bar) = &self.bar else { return };
+        let Some(bar) = self.shown().clone() else { return };
         bar.set_position(match self.total {
             Total::Bytes(_) => tally.position(),
             Total::Records(_) | Total::Unknown => tally.accepted(),
@@ -107,8 +115,8 @@ impl Reporter {
     }
 
     /// Takes the progress away.
-    pub fn finish(&mut self) {
-        if let Some(bar) = self.bar.take() {
+    pub fn finish(&self) {
+        if let Some(bar) = self.shown().take() {
             bar.finish_and_clear();
         }
     }
@@ -208,7 +216,8 @@ impl Reporter {
     }
 
     fn suspended<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &self.bar {
+        let bar = self.shown().clone();
+        match &bar {
             Some(bar) => bar.suspend(write),
             None => write(),
         }

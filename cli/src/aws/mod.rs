@@ -16,6 +16,7 @@ mod list;
 mod networks;
 mod owner;
 mod pace;
+mod settle;
 mod shared;
 pub mod stacks;
 mod sts;

@@ -45,7 +45,7 @@ pub async fn run(args: DeployArgs, reporter: &mut Reporter) -> Result<Exit, Comm
     Ok(exit)
 }
 
-async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed, Exit), CommandError> {
+pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed, Exit), CommandError> {
     let (settings, access) = chosen(&args.settings)?;
     let name = settings.stack.value.as_str();
     // First what needs no AWS.
@@ -233,7 +233,7 @@ impl Work<'_> {
             place,
             regions.chain(former.iter().map(|(region, _)| region.as_str())),
         );
-        let machines = regions.machines(attended);
+        let machines = regions.machines(*attended, *attended);
         let networks = Networks {
             machines: &machines,
             peerings: *aws,
@@ -351,7 +351,7 @@ async fn agree_to_networks(
 }
 
 /// What the confirmation is asked for beside the changes themselves.
-fn conditions(plan: &Plan) -> Vec<String> {
+pub(super) fn conditions(plan: &Plan) -> Vec<String> {
     let removed = plan.removed.iter().map(ToString::to_string);
     let topics = plan.pipelines.iter().flat_map(Pipeline::topics);
     let topics = topics.filter_map(|(name, topic)| {

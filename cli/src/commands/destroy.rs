@@ -92,7 +92,7 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
     }
     let everywhere = needed.iter().map(|(region, _)| region.as_str());
     let all = Regions::new(&aws, &place, everywhere);
-    let machines = all.machines(attended);
+    let machines = all.machines(attended, attended);
     let networks = Networks {
         machines: &machines,
         peerings: &aws,

@@ -1,16 +1,27 @@
 //! `k2m doctor`: says which hop, right or topic is broken, and how to mend it.
 
+mod bedside;
+mod fix;
+#[cfg(test)]
+mod scripted;
+mod wait;
+
+use std::cell::RefCell;
 use std::path::Path;
 
 use futures_util::StreamExt as _;
 
+use self::bedside::Room;
+use self::fix::{Bedside as _, Fixed, fix};
+use self::wait::until_healthy;
+use super::attended::Attended;
 use super::chosen::{chosen, chosen_stack, completed};
 use super::file::{can_replace, replace};
 use super::{CommandError, function, look, output};
 use crate::args::{DoctorArgs, PlanArgs};
 use crate::aws::{Aws, default_region};
 use crate::deploy::DeployError;
-use crate::deploy::port::Stacks as _;
+use crate::deploy::port::{Stacks as _, User as _};
 use crate::doctor;
 use crate::exit::Exit;
 use crate::facts::{Fact, Facts, Probe, file};
@@ -19,40 +30,86 @@ use crate::settings::{Access, ChosenStack, Settings, SettingsError, StackOutputs
 
 /// Runs the command.
 pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
-    let DoctorArgs {
-        plan: args,
-        function,
-        no_probe,
-        report: path,
-        mask,
-    } = args;
-    let path = path.as_deref();
-    if let Some(path) = path {
+    if let Some(path) = &args.report {
         can_replace(path).map_err(|source| unwritable(path, source))?;
     }
-    if args.facts.is_none() {
-        reporter.wait("looking at AWS: credentials, and what is deployed");
+    let attended = Attended::new(reporter, args.yes)?;
+    if let Some(path) = args.plan.facts.as_deref() {
+        let (settings, access) = looking(&attended, settings(&args.plan, args.function.as_deref())).await?;
+        let facts = looking(&attended, look::facts(&settings, &access, Some(path))).await?;
+        let report = doctor::examine(&settings, &facts);
+        output(reporter.laid_out(&report, doctor::text::laid_out))?;
+        written(&args, &settings, &facts, &report, reporter)?;
+        return Ok(report.exit());
     }
-    let (settings, facts) = if let (Some(function), None) = (&function, &args.facts) {
-        let chosen = function::choose(&args.settings, function).await?;
-        let aws = look::connect(&chosen.settings, &chosen.access).await?;
-        reporter.wait("looking at AWS: the function, the brokers, and what is between them");
-        let facts = chosen.look(&aws).await?;
-        (chosen.settings, facts)
-    } else {
-        let (settings, access) = settings(&args, function.as_deref()).await?;
-        let facts = seen(&settings, &access, args.facts.as_deref(), no_probe, reporter).await?;
-        (settings, facts)
+    reporter.wait("looking at AWS: credentials, and what is deployed");
+    let foreign = match &args.function {
+        Some(function) => Some(looking(&attended, function::choose(&args.plan.settings, function)).await?),
+        None => None,
     };
-    let report = doctor::examine(&settings, &facts);
-    reporter.finish();
-    output(reporter.laid_out(&report, doctor::text::laid_out))?;
-    if let Some(path) = path {
-        let page = doctor::html::page(&settings, &facts, &report, mask)?;
-        replace(path, &page).map_err(|source| unwritable(path, source))?;
-        reporter.note(&format!("wrote {}", path.display()));
+    let (settings, access) = match &foreign {
+        Some(chosen) => (chosen.settings.clone(), chosen.access.clone()),
+        None => looking(&attended, settings(&args.plan, None)).await?,
+    };
+    let aws = looking(&attended, look::connect(&settings, &access)).await?;
+    let room = Room {
+        args: &args,
+        settings: &settings,
+        foreign: foreign.as_ref(),
+        aws: &aws,
+        reporter,
+        attended: &attended,
+    };
+    let stack = &settings.stack.value;
+    let (mut fixed, facts) = if args.fix {
+        fix(&room, &attended, stack).await?
+    } else {
+        let (report, facts) = looking(&attended, room.examine()).await?;
+        (Fixed::from(report), facts)
+    };
+    let facts = RefCell::new(facts);
+    if let Some(limit) = args.wait {
+        let wait = until_healthy(fixed.report.clone(), limit, &attended, &attended, async || {
+            let (report, seen) = room.examine().await?;
+            facts.replace(seen);
+            Ok(report)
+        });
+        fixed.look_again(looking(&attended, wait).await?);
     }
-    Ok(report.exit())
+    output(if args.fix {
+        reporter.laid_out(&fixed, doctor::text::laid_out)
+    } else {
+        reporter.laid_out(&fixed.report, doctor::text::laid_out)
+    })?;
+    written(&args, &settings, &facts.into_inner(), &fixed.report, reporter)?;
+    Ok(fixed.report.exit())
+}
+
+/// Writes the page, where one is asked for.
+fn written(
+    args: &DoctorArgs,
+    settings: &Settings,
+    facts: &Facts,
+    report: &doctor::Report,
+    reporter: &Reporter,
+) -> Result<(), CommandError> {
+    let Some(path) = &args.report else { return Ok(()) };
+    let page = doctor::html::page(settings, facts, report, args.mask)?;
+    replace(path, &page).map_err(|source| unwritable(path, source))?;
+    reporter.note(&format!("wrote {}", path.display()));
+    Ok(())
+}
+
+/// What the work comes to, unless a signal comes first: nothing is changed by looking.
+async fn looking<T>(
+    attended: &Attended<'_>,
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    tokio::select! {
+        biased;
+        () = attended.stopped(1) => Err(CommandError::InterruptedLook),
+        done = work => done,
+    }
 }
 
 fn unwritable(path: &Path, source: std::io::Error) -> CommandError {
@@ -60,32 +117,6 @@ fn unwritable(path: &Path, source: std::io::Error) -> CommandError {
         path: path.to_owned(),
         source,
     }
-}
-
-/// Facts of a file where one is given; else AWS's, and what the functions say of themselves.
-async fn seen(
-    settings: &Settings,
-    access: &Access,
-    file: Option<&Path>,
-    no_probe: bool,
-    reporter: &mut Reporter,
-) -> Result<Facts, CommandError> {
-    if file.is_some() {
-        return look::facts(settings, access, file).await;
-    }
-    let aws = look::connect(settings, access).await?;
-    reporter.wait(&format!(
-        "looking at AWS: {}, the brokers, and what is between them",
-        settings.stack.value
-    ));
-    let mut facts = look::look(&aws, settings, look::Depth::Doctor).await?;
-    if !no_probe {
-        if let Some(names) = asked(&mut facts) {
-            reporter.wait(&format!("asking {names}: the way to the brokers, and the topics"));
-        }
-        probe(&mut facts, &settings.home.region, &aws).await;
-    }
-    Ok(facts)
 }
 
 /// Who asks a deployed function how its way to the brokers is.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::CommandError;
-use super::attended::Attended;
 use crate::aws::Aws;
 use crate::aws::artifacts::S3;
 use crate::aws::stacks::CloudFormation;
 use crate::deploy::artifacts::Place;
 use crate::deploy::machine::Machine;
+use crate::deploy::port::{User, World};
 use crate::facts::{Fact, Facts};
 use crate::plan::Plan;
 use crate::plan::change::{Change, NetworkChange};
@@ -46,13 +46,13 @@ impl Regions {
     }
 
     /// A machine for each.
-    pub(super) fn machines<'a>(&'a self, attended: &'a Attended<'_>) -> BTreeMap<String, Machine<'a>> {
+    pub(super) fn machines<'a>(&'a self, world: &'a dyn World, user: &'a dyn User) -> BTreeMap<String, Machine<'a>> {
         let machines = self.0.iter().map(|(region, (stacks, artifacts, place))| {
             let machine = Machine {
                 stacks,
                 artifacts,
-                world: attended,
-                user: attended,
+                world,
+                user,
                 place,
             };
             (region.clone(), machine)

@@ -10,6 +10,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::state::Status;
+use crate::facts::Unreadable;
 
 /// What a port will have to say.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
@@ -39,6 +40,16 @@ pub enum FaultKind {
     Credentials,
     /// All else.
     Refused,
+}
+
+/// Why something could not be read, as the fault of the call that was to read it.
+impl From<&Unreadable> for Fault {
+    fn from(why: &Unreadable) -> Self {
+        Self {
+            kind: why.missing_action.clone().map_or(FaultKind::Refused, FaultKind::Denied),
+            message: why.message.clone(),
+        }
+    }
 }
 
 impl Fault {

@@ -1,11 +1,11 @@
 //! A: how the function proves itself, against what the cluster takes and where.
 
-use super::case::UNKNOWN_WAY;
+use super::case::{OPEN, UNKNOWN_WAY};
 use super::foreign::{no_servers, speak_to};
+use super::mend::Mend;
 use super::{Case, Outcome, Server, given, planned};
 use crate::facts::{Cluster, Fact, Foreign};
 use crate::plan::private::{is_port, plain};
-use crate::plan::secret::associate;
 use crate::settings::{ServerName, Servers};
 
 /// Each way of authentication with the lists of bootstrap brokers that speak it.
@@ -69,7 +69,10 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
             format!(
                 "the function's secret {secret} is not associated with the cluster: its brokers don't know the user"
             ),
-            associate(&arn.value, secret).to_string(),
+            case.offer(Mend::AssociateSecret {
+                cluster: arn.value.clone(),
+                secret: secret.to_owned(),
+            }),
         )
     } else if taken {
         let mut evidence = vec![format!("{way}: {offer}")];
@@ -162,7 +165,7 @@ fn with_secret(case: &Case<'_>, way: &str) -> [String; 2] {
     [
         "deploy with a way that the cluster takes, and the secret for it (docs/settings.md says what is in it):"
             .to_owned(),
-        case.deploy(&[("--authentication", way), ("--secret", "ARN")]),
+        case.deploy(&[("--authentication", way), ("--secret", OPEN)]),
     ]
 }
 

@@ -1,9 +1,11 @@
 //! What the checks look at of one pipeline, and the commands that they name.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::Outcome;
 use super::drift::Drift;
+use super::mend::{Deployment, Mend};
 use crate::facts::deployed::pipeline_id;
 use crate::facts::{Cluster, Fact, Facts, Function, Mapping, PipelineFacts, Stack, Topic};
 use crate::plan::{Plan, PlanError};
@@ -16,6 +18,8 @@ pub(super) const NOT_MSK: &str =
 
 /// The authentication of a function that k2m did not deploy, where its servers don't say it.
 pub(super) const UNKNOWN_WAY: &str = "unknown";
+/// Stands where the person puts an ARN in.
+pub(super) const OPEN: &str = "ARN";
 
 /// What the checks look at.
 #[derive(Clone, Copy)]
@@ -28,6 +32,8 @@ pub(super) struct Case<'a> {
     pub(super) drift: &'a Drift,
     /// What a deployment would come to, where nothing is deployed yet.
     pub(super) planned: Option<&'a Result<Plan, PlanError>>,
+    /// What k2m can do itself of the steps that are said.
+    pub(super) offered: &'a RefCell<Vec<Mend>>,
 }
 
 impl<'a> Case<'a> {
@@ -86,6 +92,13 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The step of a fix that this is. Said as a step of its own, it is what `k2m doctor --fix` does.
+    pub(super) fn offer(&self, mend: Mend) -> String {
+        let step = mend.to_string();
+        self.offered.borrow_mut().push(mend);
+        step
+    }
+
     /// A variable of the function that holds something.
     pub(super) fn variable(&self, name: &str) -> Option<&'a str> {
         let variables: &BTreeMap<String, String> = &self.seen.function.found()?.variables;
@@ -133,7 +146,7 @@ impl<'a> Case<'a> {
             if on { "true" } else { "false" }
         }
         let (settings, pipeline) = (self.settings, self.pipeline);
-        let mut command = Command::new("k2m deploy");
+        let mut said = Vec::new();
         let (kafka, kafka_flag, kafka_value) = match &settings.kafka {
             Kafka::Cluster(cluster) => (&cluster.source, "--cluster", cluster.value.to_string()),
             Kafka::BootstrapServers(servers) => (&servers.source, "--bootstrap-servers", servers.value.to_string()),
@@ -152,7 +165,7 @@ impl<'a> Case<'a> {
                 _ => None,
             });
         if let Some(path) = file {
-            command = command.option("--config", path);
+            said.push(("--config".to_owned(), path.clone()));
         }
         let mut options = vec![
             (!heard(&pipeline.stream), "--stream", pipeline.stream.value.as_str()),
@@ -207,41 +220,62 @@ impl<'a> Case<'a> {
         );
         let shown = [("--authentication", way), ("--secret", secret), ("--ca-secret", ca)];
         options.extend(shown.map(|(name, value)| (value.is_some(), name, value.unwrap_or_default())));
-        for (given, name, value) in options {
-            if given && !replaced(name) {
-                command = command.option(name, value);
-            }
-        }
-        for (name, value) in self.payload(found) {
-            if !replaced(&name) {
-                command = command.option(&name, &value);
-            }
-        }
-        for (name, value) in more {
-            command = command.option(name, value);
-        }
-        command.to_string()
+        let given = options.into_iter().filter(|(given, ..)| *given);
+        said.extend(given.map(|(_, name, value)| (name.to_owned(), value.to_owned())));
+        said.extend(self.payload(found));
+        said.retain(|(name, _)| !replaced(name));
+        self.offer_deployment(said, more)
+    }
+
+    /// A deployment as a step, which k2m can do itself unless something is still to be put in or decided.
+    fn offer_deployment(&self, said: Vec<(String, String)>, more: &[(&str, &str)]) -> String {
+        // How the function proves itself is for a person to decide.
+        let open = more
+            .iter()
+            .any(|(name, value)| *value == OPEN || *name == "--authentication");
+        let more = more
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let deploy = Mend::Deploy(Deployment {
+            said,
+            more: more.collect(),
+            adds: false,
+        });
+        if open { deploy.to_string() } else { self.offer(deploy) }
+    }
+
+    /// The deployment that changes no setting, for what it adds.
+    pub(super) fn deployment(&self) -> Option<Mend> {
+        let step = self.deploy(&[]);
+        let offered = self.offered.borrow();
+        offered.iter().find_map(|mend| match mend {
+            Mend::Deploy(deployment) if mend.to_string() == step => Some(Mend::Deploy(Deployment {
+                adds: true,
+                ..deployment.clone()
+            })),
+            _ => None,
+        })
     }
 
     /// The same of a stack with several pipelines: what is of one of them has its place in the list of k2m.yaml, since a flag would be for all, and a
     /// stream that is not said again would be taken away.
     pub(super) fn deploy_several(&self, more: &[(&str, &str)]) -> String {
         let (settings, pipeline) = (self.settings, self.pipeline);
-        let mut command = Command::new("k2m deploy");
+        let mut said = Vec::new();
         match &pipeline.stream.source {
-            Source::File { path, .. } if path != "k2m.yaml" => command = command.option("--config", path),
+            Source::File { path, .. } if path != "k2m.yaml" => said.push(("--config".to_owned(), path.clone())),
             Source::File { .. } | Source::Environment(_) => {}
-            Source::Flag(_) | Source::Default => command = command.option("--config", "k2m.yaml"),
+            Source::Flag(_) | Source::Default => said.push(("--config".to_owned(), "k2m.yaml".to_owned())),
         }
         if matches!(settings.stack.source, Source::Flag(_)) && matches!(pipeline.stream.source, Source::File { .. }) {
-            command = command.option("--stack", &settings.stack.value);
+            said.push(("--stack".to_owned(), settings.stack.value.clone()));
         }
         let of_stack = |name: &str| TABLE.iter().any(|row| row.of_stack() && row.flag() == name);
-        let mut own = Vec::new();
+        let (mut own, mut of_all) = (Vec::new(), Vec::new());
         for (name, value) in more {
             // A topic that is missing is missing whoever asks.
             if of_stack(name) || *name == "--create-topic" {
-                command = command.option(name, value);
+                of_all.push((*name, *value));
             } else {
                 own.push(format!(
                     "`{}: {value}`",
@@ -249,8 +283,9 @@ impl<'a> Case<'a> {
                 ));
             }
         }
+        let command = self.offer_deployment(said, &of_all);
         if own.is_empty() {
-            return command.to_string();
+            return command;
         }
         format!(
             "set {} in the pipeline of {} in k2m.yaml, then {command}",
@@ -308,8 +343,12 @@ impl<'a> Case<'a> {
     }
 
     /// What brings back a resource of the stack that was deleted by another hand, and with it the mapping.
-    pub(super) fn anew(&self, evidence: String) -> Outcome {
-        let mut fix = if self.settings.pipelines.len() == 1 {
+    pub(super) fn anew(&self, evidence: String, lost: Option<Mend>) -> Outcome {
+        let again = lost.map(|mend| {
+            let words = format!("to {}", mend.deed());
+            [self.offer(mend), words, "or with another starting position:".to_owned()]
+        });
+        let steps = if self.settings.pipelines.len() == 1 {
             vec![self.destroy(), self.deploy(&[])]
         } else {
             // The other pipelines work on.
@@ -323,6 +362,7 @@ impl<'a> Case<'a> {
                 deploy,
             ]
         };
+        let mut fix: Vec<String> = again.into_iter().flatten().chain(steps).collect();
         fix.push(if self.settings.pipelines.len() == 1 {
             "the new mapping begins at the starting position: to begin where the old one ended, add --starting-position AT_TIMESTAMP and \
              --starting-timestamp with a time before the last record that arrived"

@@ -1,5 +1,7 @@
 //! The picture of what was examined: the way of each pipeline as it is, with what is wrong where it is wrong; of what is not deployed, the plan's.
 
+use std::cell::RefCell;
+
 use super::case::Case;
 use super::drift::{self, Drift};
 use super::network::{Ways, ways};
@@ -48,6 +50,7 @@ pub(super) fn pipeline(
     let seen = seen.filter(|seen| is_deployed(Some(seen)))?;
     let read = drift::read(&facts.stack);
     let drift = Drift::of(&read, seen);
+    let offered = RefCell::default();
     let case = Case {
         settings,
         pipeline,
@@ -55,6 +58,7 @@ pub(super) fn pipeline(
         seen,
         drift: &drift,
         planned: None,
+        offered: &offered,
     };
     let ways = ways(&case).ok();
     let (proofs, connection) = match &ways {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::rc::Rc;
 
-use serde_json::json;
 use serde_yaml::Value;
 
+use super::mend::{FunctionChange, MappingChange, Mend, OutwardRule};
 use super::rights::told;
 use super::{Case, Outcome, given};
+use crate::facts::network::RulePeer;
 use crate::facts::{Fact, Function, Mapping, PipelineFacts, Stack};
 use crate::plan::FunctionTopics;
-use crate::shell::Command;
 
 /// What is known of changes outside the stack.
 #[derive(Debug)]
@@ -64,8 +64,6 @@ enum Property {
 struct Number {
     /// In the template.
     name: &'static str,
-    /// On AWS's command line.
-    option: &'static str,
     /// What holds where the template doesn't say.
     otherwise: Option<i32>,
     get: fn(&Mapping) -> Option<i32>,
@@ -75,35 +73,30 @@ struct Number {
 const NUMBERS: [Number; 5] = [
     Number {
         name: "MaximumRetryAttempts",
-        option: "--maximum-retry-attempts",
         otherwise: None,
         get: |mapping| mapping.retries,
         set: |mapping, retries| mapping.retries = Some(retries),
     },
     Number {
         name: "MaximumRecordAgeInSeconds",
-        option: "--maximum-record-age-in-seconds",
         otherwise: None,
         get: |mapping| mapping.maximum_record_age,
         set: |mapping, age| mapping.maximum_record_age = Some(age),
     },
     Number {
         name: "MaximumBatchingWindowInSeconds",
-        option: "--maximum-batching-window-in-seconds",
         otherwise: None,
         get: |mapping| i32::try_from(mapping.batching_window?).ok(),
         set: |mapping, window| mapping.batching_window = u32::try_from(window).ok(),
     },
     Number {
         name: "ParallelizationFactor",
-        option: "--parallelization-factor",
         otherwise: None,
         get: |mapping| i32::try_from(mapping.parallelization_factor?).ok(),
         set: |mapping, factor| mapping.parallelization_factor = u32::try_from(factor).ok(),
     },
     Number {
         name: "TumblingWindowInSeconds",
-        option: "--tumbling-window-in-seconds",
         otherwise: Some(0),
         get: |mapping| i32::try_from(mapping.tumbling_window?).ok(),
         set: |mapping, window| mapping.tumbling_window = u32::try_from(window).ok(),
@@ -342,53 +335,36 @@ impl Known {
     /// Commands that take these differences back: one for the function, since Lambda refuses a second while the first is under way, and one for
     /// the mapping.
     pub(super) fn commands(&self, case: &Case<'_>, which: &[usize]) -> Vec<String> {
-        let region = &case.settings.home.region;
-        let these = || {
-            which
-                .iter()
-                .filter_map(|index| self.differences.get(*index))
-                .map(|difference| &difference.template)
-        };
-        let mut commands = Vec::new();
-        if let Some(function) = case.seen.function.found()
-            && these().any(Property::is_function_s)
-        {
-            let command = Command::new("aws lambda update-function-configuration")
-                .option("--function-name", function_name(function));
-            commands.push(
-                self.function_s(command, function, these())
-                    .option("--region", region)
-                    .to_string(),
-            );
-        }
-        if let Some(mapping) = case.seen.mapping.found()
-            && these().any(|property| !property.is_function_s())
-        {
-            let command = Command::new("aws lambda update-event-source-mapping").option("--uuid", &mapping.uuid);
-            commands.push(mapping_s(command, these()).option("--region", region).to_string());
-        }
-        commands
+        let mends = self
+            .function_s(case, which)
+            .into_iter()
+            .chain(self.mapping_s(case, which));
+        mends.map(|mend| case.offer(mend)).collect()
     }
 
-    fn function_s<'a>(
-        &self,
-        mut command: Command,
-        function: &Function,
-        properties: impl Iterator<Item = &'a Property>,
-    ) -> Command {
-        let (mut environment, mut network) = (false, None);
-        for property in properties {
-            match property {
-                Property::Timeout(seconds) => command = command.option("--timeout", &seconds.to_string()),
-                Property::Memory(memory) => command = command.option("--memory-size", &memory.to_string()),
-                Property::Variable(..) => environment = true,
+    fn these<'a>(&'a self, which: &'a [usize]) -> impl Iterator<Item = &'a Difference> {
+        which.iter().filter_map(|index| self.differences.get(*index))
+    }
+
+    fn function_s(&self, case: &Case<'_>, which: &[usize]) -> Option<Mend> {
+        let function = case.seen.function.found()?;
+        let mut change = FunctionChange {
+            region: case.settings.home.region.clone(),
+            function: function_name(function).to_owned(),
+            ..FunctionChange::default()
+        };
+        // Both are replaced whole.
+        let whole = || (function.subnets.clone(), function.security_groups.clone());
+        for difference in self.these(which) {
+            match &difference.template {
+                Property::Timeout(seconds) => change.timeout = Some(*seconds),
+                Property::Memory(memory) => change.memory = Some(*memory),
+                Property::Variable(..) => change.variables.clone_from(&self.variables),
                 Property::Subnets(subnets) => {
-                    let (whole, _) = network.get_or_insert((&function.subnets, &function.security_groups));
-                    *whole = subnets;
+                    change.network.get_or_insert_with(whole).0.clone_from(subnets);
                 }
                 Property::SecurityGroups(groups) => {
-                    let (_, whole) = network.get_or_insert((&function.subnets, &function.security_groups));
-                    *whole = groups;
+                    change.network.get_or_insert_with(whole).1.clone_from(groups);
                 }
                 Property::Enabled(_)
                 | Property::BatchSize(_)
@@ -396,18 +372,65 @@ impl Known {
                 | Property::Destination(_)
                 | Property::Number(..)
                 | Property::Bisect(_)
-                | Property::NoFilters => {}
+                | Property::NoFilters => continue,
             }
+            change.told.push(difference.to_string());
         }
-        // Both are replaced whole.
-        if let Some((subnets, groups)) = network {
-            let both = json!({"SubnetIds": subnets, "SecurityGroupIds": groups});
-            command = command.option("--vpc-config", &both.to_string());
+        change.is_any().then_some(Mend::RestoreFunction(change))
+    }
+
+    fn mapping_s(&self, case: &Case<'_>, which: &[usize]) -> Option<Mend> {
+        let mapping = case.seen.mapping.found()?;
+        let mut change = MappingChange {
+            region: case.settings.home.region.clone(),
+            uuid: mapping.uuid.clone(),
+            ..MappingChange::default()
+        };
+        for difference in self.these(which) {
+            match &difference.template {
+                Property::Enabled(on) => change.enabled = Some(*on),
+                Property::BatchSize(size) => change.batch_size = Some(*size),
+                Property::PartialFailures(on) => change.partial_failures = Some(*on),
+                Property::Destination(arn) => change.destination = Some(arn.clone()),
+                Property::Number(setting, said) => {
+                    change.numbers.insert(setting.name, *said);
+                }
+                Property::Bisect(on) => change.bisect = Some(*on),
+                Property::NoFilters => change.no_filters = true,
+                Property::Timeout(_)
+                | Property::Memory(_)
+                | Property::Variable(..)
+                | Property::Subnets(_)
+                | Property::SecurityGroups(_) => continue,
+            }
+            change.told.push(difference.to_string());
         }
-        if let Some(variables) = self.variables.as_ref().filter(|_| environment) {
-            command = command.option("--environment", &json!({"Variables": variables}).to_string());
-        }
-        command
+        (!change.told.is_empty()).then_some(Mend::RestoreMapping(change))
+    }
+
+    /// The rules for what leaves that the template gives to this security group of the stack; none where the group is not the stack's.
+    pub(super) fn lets_out(&self, stack: &Stack, group: &str) -> Vec<OutwardRule> {
+        let properties = properties(&self.template, stack, "AWS::EC2::SecurityGroup", group);
+        let rules = properties.and_then(|properties| properties.get("SecurityGroupEgress")?.as_sequence());
+        let rules = rules.into_iter().flatten();
+        let rules = rules.filter_map(|rule| {
+            let port = |name| {
+                rule.get(name)
+                    .and_then(Value::as_u64)
+                    .and_then(|port| u16::try_from(port).ok())
+            };
+            let id = |name| rule.get(name).and_then(|value| text(stack, value));
+            let tcp = rule.get("IpProtocol")?.as_str()? == "tcp";
+            let peer = id("CidrIp")
+                .map(RulePeer::Cidr)
+                .or_else(|| id("DestinationSecurityGroupId").map(RulePeer::Group))?;
+            tcp.then_some(OutwardRule {
+                ports: (port("FromPort")?, port("ToPort")?),
+                peer,
+                description: rule.get("Description").and_then(Value::as_str).map(str::to_owned),
+            })
+        });
+        rules.collect()
     }
 
     /// The topics that the mapping of a pipeline is kept from reading for, until its function has made them.
@@ -453,21 +476,6 @@ impl Known {
 }
 
 impl Property {
-    const fn is_function_s(&self) -> bool {
-        match self {
-            Self::Timeout(_) | Self::Memory(_) | Self::Variable(..) | Self::Subnets(_) | Self::SecurityGroups(_) => {
-                true
-            }
-            Self::Enabled(_)
-            | Self::BatchSize(_)
-            | Self::PartialFailures(_)
-            | Self::Destination(_)
-            | Self::Number(..)
-            | Self::Bisect(_)
-            | Self::NoFilters => false,
-        }
-    }
-
     fn give_function(&self, function: &mut Function) {
         match self {
             Self::Timeout(seconds) => function.timeout_seconds = *seconds,
@@ -534,34 +542,6 @@ impl Display for Difference {
     }
 }
 
-fn mapping_s<'a>(mut command: Command, properties: impl Iterator<Item = &'a Property>) -> Command {
-    for property in properties {
-        command = match property {
-            Property::Enabled(true) => command.flag("--enabled"),
-            Property::Enabled(false) => command.flag("--no-enabled"),
-            Property::BatchSize(size) => command.option("--batch-size", &size.to_string()),
-            Property::PartialFailures(on) => {
-                let types: &[&str] = if *on { &["ReportBatchItemFailures"] } else { &[] };
-                command.option("--function-response-types", &json!(types).to_string())
-            }
-            Property::Destination(arn) => {
-                let destination = json!({"OnFailure": {"Destination": arn}});
-                command.option("--destination-config", &destination.to_string())
-            }
-            Property::Number(setting, said) => command.option(setting.option, &said.to_string()),
-            Property::Bisect(true) => command.flag("--bisect-batch-on-function-error"),
-            Property::Bisect(false) => command.flag("--no-bisect-batch-on-function-error"),
-            Property::NoFilters => command.option("--filter-criteria", "{}"),
-            Property::Timeout(_)
-            | Property::Memory(_)
-            | Property::Variable(..)
-            | Property::Subnets(_)
-            | Property::SecurityGroups(_) => command,
-        };
-    }
-    command
-}
-
 /// The function's name, which is what its ARN ends with.
 fn function_name(function: &Function) -> &str {
     function.arn.rsplit(':').next().unwrap_or_default()
@@ -574,6 +554,24 @@ fn properties<'a>(template: &'a Value, stack: &Stack, kind: &str, physical: &str
         let fits = resource.get("Type")?.as_str()? == kind
             && stack.resources.get(logical.as_str()?).map(String::as_str) == Some(physical);
         fits.then(|| resource.get("Properties")).flatten()
+    })
+}
+
+/// What a template has of a stack: of each resource its logical id, type, properties and physical id.
+pub(super) fn ids_of<'a>(
+    template: &'a Value,
+    stack: &'a Stack,
+) -> impl Iterator<Item = (&'a str, &'a str, &'a Value, &'a str)> {
+    let resources = template.get("Resources").and_then(Value::as_mapping);
+    resources.into_iter().flatten().filter_map(|(logical_id, resource)| {
+        let logical_id = logical_id.as_str()?;
+        let id = stack.resources.get(logical_id)?;
+        Some((
+            logical_id,
+            resource.get("Type")?.as_str()?,
+            resource.get("Properties")?,
+            id.as_str(),
+        ))
     })
 }
 
@@ -592,7 +590,7 @@ fn signed(value: Option<&Value>) -> Option<i32> {
 }
 
 /// What a value comes to: a text, or a reference whose end is known.
-fn text(stack: &Stack, value: &Value) -> Option<String> {
+pub(super) fn text(stack: &Stack, value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

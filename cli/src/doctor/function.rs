@@ -110,7 +110,7 @@ pub(super) fn ready(case: &Case<'_>) -> Outcome {
             return Outcome::fail("the function is gone", "name another with --function");
         }
         Fact::Absent if case.resource("Function").is_some() => {
-            return case.anew("the stack's function is gone".to_owned());
+            return case.anew("the stack's function is gone".to_owned(), None);
         }
         Fact::Absent => return Outcome::fail("the stack has no function", case.deploy(&[])),
         Fact::Unreadable(why) => return Outcome::unreadable(why),

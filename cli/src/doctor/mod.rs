@@ -17,9 +17,11 @@ mod history;
 pub mod html;
 mod load;
 mod log;
+mod lost;
 mod manager;
 mod markdown;
 mod mask;
+pub mod mend;
 mod names;
 pub(crate) mod needs;
 mod network;
@@ -43,6 +45,8 @@ pub mod text;
 mod topic;
 mod waiting;
 
+use std::cell::RefCell;
+
 use serde::Serialize;
 
 use self::case::{Case, NOT_MSK, Server};
@@ -51,7 +55,7 @@ use self::foreign::FOREIGN;
 pub use self::pages::{Contents, Entry, Page};
 pub(crate) use self::report::DRIFT;
 use self::report::Judged;
-pub use self::report::{Cause, Checked, Examined, Health, PipelineReport, Report};
+pub use self::report::{Cause, Checked, Examined, Health, Left, PipelineReport, Report};
 use self::table::{CHECKS, Check};
 use crate::facts::{Facts, PipelineFacts, Unreadable};
 use crate::plan::{Plan, PlanError, plan};
@@ -193,6 +197,7 @@ fn examine_one(
         ))),
         None => Drift::of(read, seen),
     };
+    let offered = RefCell::default();
     let case = Case {
         settings,
         pipeline,
@@ -200,14 +205,21 @@ fn examine_one(
         seen,
         drift: &drift,
         planned: planned.filter(|_| seen.foreign.is_none()),
+        offered: &offered,
     };
     let judged: Vec<Judged> = CHECKS.iter().map(|check| judged(check, &case)).collect();
-    PipelineReport::new(&judged)
+    PipelineReport::new(&judged, case.deployment())
 }
 
 /// Makes a check. Where all was well if the stack's template still held, what was changed outside the stack is what is said, and the fix takes
 /// that back: a deployment would not.
 fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
+    // Each check offers what its own steps say.
+    let offered = RefCell::default();
+    let case = &Case {
+        offered: &offered,
+        ..*case
+    };
     let judge = |seen: &PipelineFacts| (check.judge)(&Case { seen, ..*case });
     let mut outcome = judge(case.seen);
     let mut changes = Vec::new();
@@ -219,6 +231,8 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
             outcome,
             changes,
             stopped_by,
+            mends: Vec::new(),
+            all_done: false,
         };
     };
     match case.drift {
@@ -250,11 +264,14 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
         }
         _ => {}
     }
+    let (mends, all_done) = mend::done_by_k2m(fix, &case.offered.borrow());
     Judged {
         check,
         outcome,
         changes,
         stopped_by,
+        mends,
+        all_done,
     }
 }
 

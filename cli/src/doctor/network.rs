@@ -6,8 +6,10 @@ use serde_json::json;
 
 use super::case::UNKNOWN_WAY;
 use super::foreign::{lasting, no_servers};
-use super::{Case, NOT_MSK, Outcome, Server, given, planned, probe};
+use super::mend::{GroupChange, Mend, OutwardRule};
+use super::{Case, NOT_MSK, Outcome, Server, given, lost, planned, probe};
 use crate::facts::cluster::VpcConnection;
+use crate::facts::network::Rule;
 use crate::facts::server::{MOST_PLACES, NoPlace, places};
 use crate::facts::{Fact, Foreign, Function, Network};
 use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove, prove_block};
@@ -400,7 +402,27 @@ fn refused(
         "{blocked} of {} ways from the function to the brokers are blocked",
         proofs.len()
     )];
+    let is_rule = |refusal: &Refusal| matches!(refusal, Refusal::NoRule { .. });
+    let is_route = |refusal: &Refusal| !is_rule(refusal) && !matches!(refusal, Refusal::AclDenies { .. });
+    let mut gone = Vec::new();
+    if refusals.iter().any(|(_, refusal)| is_rule(refusal)) {
+        gone.extend(lost::rules(case));
+    }
+    if refusals.iter().any(|(_, refusal)| is_route(refusal)) {
+        gone.extend(lost::routes(case));
+    }
+    let beside = gone
+        .iter()
+        .filter(|gone| gone.stack != case.settings.stack.value || gone.kind == lost::ROUTE);
+    let beside: Vec<String> = beside
+        .map(|gone| format!("changed outside the stack: {gone} is gone; CloudFormation does not look, so k2m deploy does not put it back"))
+        .collect();
     let mut fix = Vec::new();
+    if let Some(mend) = lost::remake(case, gone, None) {
+        let words = format!("to {}", mend.deed());
+        fix.extend([case.offer(mend), words]);
+    }
+    let through_stack = fix.len();
     let lost = lost_rules(case).map(|(logical, id)| {
         format!(
             "changed outside the stack: its {logical} ({id}) is gone; CloudFormation does not look, so k2m deploy does not put it back"
@@ -415,6 +437,9 @@ fn refused(
             }
         }
     }
+    if through_stack > 0 {
+        fix.insert(through_stack, "or by hand:".to_owned());
+    }
     // Of one way of failing the engine's words say it all.
     if refusals.len() == 1 {
         let words = evidence.swap_remove(1);
@@ -426,6 +451,7 @@ fn refused(
     {
         evidence.extend(lost);
     }
+    evidence.extend(beside);
     Outcome::Fail { evidence, fix }
 }
 
@@ -451,6 +477,9 @@ pub(super) fn mend(
             let Some(group) = groups.first() else {
                 return vec![refusal.to_string()];
             };
+            if let Some(back) = back(case, groups).filter(|_| *egress) {
+                return vec![case.offer(Mend::RestoreGroup(back))];
+            }
             let region = region_of(case, group);
             let direction = if *egress { "egress" } else { "ingress" };
             let ports: BTreeSet<_> = blocked.iter().map(|flow| (flow.ports.first, flow.ports.last)).collect();
@@ -515,6 +544,24 @@ pub(super) fn region_of<'a>(case: &Case<'a>, id: &str) -> &'a str {
     let mut networks = case.facts.networks.iter();
     let there = networks.find(|(_, network)| has(network));
     there.map_or(case.settings.brokers_region(), |(region, _)| region)
+}
+
+/// What the stack's own group lacks of what its template lets out, where it is one of these.
+fn back(case: &Case<'_>, groups: &[String]) -> Option<GroupChange> {
+    let (stack, known) = (case.stack().ok()?, case.drift.known()?);
+    groups.iter().find_map(|id| {
+        let group = lost::group(case, id)?;
+        let same = |rule: &Rule, wanted: &OutwardRule| {
+            rule.egress && rule.protocol == "tcp" && rule.ports == Some(wanted.ports) && rule.peer == wanted.peer
+        };
+        let mut rules = known.lets_out(stack, id);
+        rules.retain(|wanted| !group.rules.iter().any(|rule| same(rule, wanted)));
+        (!rules.is_empty()).then(|| GroupChange {
+            region: case.settings.home.region.clone(),
+            group: id.clone(),
+            rules,
+        })
+    })
 }
 
 /// Entries that let pass what a network ACL denies, each with a number that is free and lower than that of what denies.

@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 
 use serde::{Serialize, Serializer};
 
+use super::mend::{self, Mend};
 use super::table::SYMPTOMS;
 use super::{Check, Outcome};
 use crate::exit::Exit;
@@ -39,6 +40,9 @@ pub struct PipelineReport {
     pub causes: Vec<Cause>,
     /// Every check, in the order of the way.
     pub checks: Vec<Checked>,
+    /// A deployment as it is, which adds to the stack what is missing in it.
+    #[serde(skip)]
+    pub deployment: Option<Mend>,
 }
 
 /// The whole in a word.
@@ -91,6 +95,12 @@ pub struct Checked {
     /// Codes of checks that already say all that this one warns of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub said_by: Vec<&'static str>,
+    /// The steps of its fix that k2m can do itself.
+    #[serde(skip)]
+    pub mends: Vec<Mend>,
+    /// Whether these are all that it takes.
+    #[serde(skip)]
+    pub all_done: bool,
 }
 
 /// A check with its outcome, and which changes outside the stack are at its root.
@@ -101,6 +111,26 @@ pub(super) struct Judged {
     pub(super) changes: Vec<usize>,
     /// The check that says why nothing can be deployed, where nothing is and nothing can be.
     pub(super) stopped_by: Option<&'static str>,
+    /// The steps of its fix that k2m can do itself.
+    pub(super) mends: Vec<Mend>,
+    /// Whether these are all that it takes.
+    pub(super) all_done: bool,
+}
+
+/// A cause that k2m does not mend, or not in all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Left {
+    /// The stream's name.
+    pub stream: String,
+    /// The check's code.
+    pub code: &'static str,
+    /// What is broken.
+    pub says: String,
+    /// Why k2m does not mend it.
+    pub why: &'static str,
+    /// How a person does, a step each.
+    pub fix: Vec<String>,
 }
 
 impl Report {
@@ -160,6 +190,63 @@ impl Report {
             each.collect::<Vec<_>>().join(", ")
         )
     }
+
+    /// What k2m can mend, in the order in which it is to be done: what is broken of itself, the first cause first, then all that was changed outside the
+    /// stack.
+    pub fn mends(&self) -> Vec<Mend> {
+        let of_pipeline = |examined: &Examined| {
+            let report = &examined.report;
+            let causes = report.causes.iter().filter_map(|cause| report.check(cause.code));
+            let causes = causes.flat_map(|check| {
+                // What a stack lacks on the way to the brokers a deployment adds, if it has something to add.
+                let adds = report
+                    .deployment
+                    .clone()
+                    .filter(|_| check.code == WAY && check.mends.is_empty());
+                check.mends.clone().into_iter().chain(adds).collect::<Vec<_>>()
+            });
+            let drift = report.check(DRIFT).map(|check| check.mends.clone());
+            causes.chain(drift.into_iter().flatten()).collect::<Vec<_>>()
+        };
+        mend::gathered(self.pipelines.iter().flat_map(of_pipeline))
+    }
+
+    /// What is broken and k2m does not mend, or not in all; once it was `tried` to mend it, all that is still broken.
+    pub fn left(&self, tried: bool) -> Vec<Left> {
+        let of_pipeline = |examined: &Examined| {
+            let Examined { stream, report } = examined;
+            let causes = report.causes.iter().filter_map(|cause| report.check(cause.code));
+            let left = causes.filter_map(|check| {
+                let (_, evidence, fix) = check.outcome.parts();
+                let any = |program: &str| fix.iter().any(|step| step.starts_with(program));
+                let why = match (check.all_done, check.mends.is_empty()) {
+                    (true, _) if tried => "what k2m can do about it was not enough, or would change nothing",
+                    (true, _) => return None,
+                    (false, false) => "k2m does a part of it, and the rest is not its stack's to change",
+                    (false, true) if any("k2m destroy") || any("take the pipeline") => {
+                        "making it again loses the position in the stream, and where to begin nobody but you can say"
+                    }
+                    (false, true) if check.code == WAY => {
+                        "k2m changes nothing that is not of its stack; it deploys where a deployment would add something to that"
+                    }
+                    (false, true) if any("aws ") || any("kafka-") => {
+                        "it is not of k2m's stack, so k2m does not change it"
+                    }
+                    (false, true) if any("k2m ") => "something has to be done or decided first that k2m leaves to you",
+                    (false, true) => "no command mends it",
+                };
+                Some(Left {
+                    stream: stream.clone(),
+                    code: check.code,
+                    says: evidence.first().cloned().unwrap_or_default(),
+                    why,
+                    fix: fix.to_vec(),
+                })
+            });
+            left.collect::<Vec<_>>()
+        };
+        self.pipelines.iter().flat_map(of_pipeline).collect()
+    }
 }
 
 /// One pipeline alone is told as if there could be no other.
@@ -206,7 +293,7 @@ impl Display for Report {
 }
 
 impl PipelineReport {
-    pub(super) fn new(judged: &[Judged]) -> Self {
+    pub(super) fn new(judged: &[Judged], deployment: Option<Mend>) -> Self {
         let failed: Vec<&Check> = judged
             .iter()
             .filter(|judged| matches!(judged.outcome, Outcome::Fail { .. }))
@@ -264,6 +351,8 @@ impl PipelineReport {
             checks: judged
                 .iter()
                 .map(|judged| Checked {
+                    mends: judged.mends.clone(),
+                    all_done: judged.all_done,
                     code: judged.check.code,
                     title: judged.check.title,
                     outcome: judged.outcome.clone(),
@@ -274,6 +363,7 @@ impl PipelineReport {
                     },
                 })
                 .collect(),
+            deployment,
         }
     }
 
@@ -287,6 +377,8 @@ const STACK: &str = "K2M-L01";
 
 /// The check that lists every change outside the stack.
 pub(crate) const DRIFT: &str = "K2M-L05";
+/// The check of the way to the brokers.
+const WAY: &str = "K2M-N02";
 
 /// Checks, of those that are shown in full, that say of every change outside the stack what it does; none where the list has more.
 fn said_by(judged: &[Judged], shown: impl Fn(&Judged) -> bool) -> Vec<&'static str> {
@@ -307,6 +399,16 @@ fn said_by(judged: &[Judged], shown: impl Fn(&Judged) -> bool) -> Vec<&'static s
 }
 
 impl Outcome {
+    /// Its word for people.
+    pub fn word(&self) -> &'static str {
+        self.parts().0
+    }
+
+    /// The first that was seen, or why there is nothing to see.
+    pub fn says(&self) -> &str {
+        self.parts().1.first().map(String::as_str).unwrap_or_default()
+    }
+
     /// The word, what was seen (a line each), and the steps that mend it.
     pub(super) fn parts(&self) -> (&'static str, &[String], &[String]) {
         match self {

@@ -115,7 +115,7 @@ fn rights<'a>(case: &Case<'a>) -> Result<&'a [Right], Outcome> {
         Some(Fact::Unreadable(why)) => Err(Outcome::unreadable(why)),
         Some(Fact::Absent) => {
             let name = role(case).map(|name| format!(", {name},")).unwrap_or_default();
-            Err(case.anew(format!("the function's role{name} is gone")))
+            Err(case.anew(format!("the function's role{name} is gone"), None))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! E: the stream and the event source mapping that reads it.
 
-use super::{Case, Outcome, given, log};
+use super::{Case, Outcome, given, log, lost};
 use crate::facts::deployed::pipeline_id;
 use crate::facts::log::seen_in;
 use crate::facts::{Fact, Foreign, Mapping};
@@ -8,6 +8,9 @@ use crate::shell::Command;
 
 /// Below this, most of an invocation is spent on what does not depend on the number of records.
 const SMALL_BATCH: u32 = 100;
+
+/// What a new mapping does that begins where the old one once began.
+const REREADS: &str = "it begins at the starting position of the stack, and delivers again what the stream still holds from there: duplicates, and nothing lost";
 
 /// Whether the stream is there and can be read.
 pub(super) fn stream(case: &Case<'_>) -> Outcome {
@@ -56,7 +59,12 @@ pub(super) fn mapping(case: &Case<'_>) -> Outcome {
         Fact::Found { value } => value,
         Fact::Absent if case.foreign().is_some() => return unread(case),
         Fact::Absent if case.resource("Mapping").is_some() => {
-            return case.anew("the stack's event source mapping is gone: nobody reads the stream".to_owned());
+            let lost = case.resource("Mapping").and_then(|uuid| lost::mapping(case, uuid));
+            let again = lost.and_then(|lost| lost::remake(case, vec![lost], Some(REREADS)));
+            return case.anew(
+                "the stack's event source mapping is gone: nobody reads the stream".to_owned(),
+                again,
+            );
         }
         Fact::Absent => {
             return Outcome::fail(
@@ -95,7 +103,7 @@ pub(super) fn mapping(case: &Case<'_>) -> Outcome {
             format!("{uuid} is {state}, though the settings have it enabled"),
             case.deploy(&[("--enabled", "true")]),
         ),
-        "Deleting" => case.anew(format!("{uuid} is {state}: nobody will read the stream")),
+        "Deleting" => case.anew(format!("{uuid} is {state}: nobody will read the stream"), None),
         _ => Outcome::fail(
             format!("{uuid} is {state}"),
             [

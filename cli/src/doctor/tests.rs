@@ -3,6 +3,7 @@
 mod eld;
 pub(crate) mod foreign;
 mod html;
+mod mends;
 mod nat;
 mod outside;
 mod planned;
@@ -44,7 +45,7 @@ fn default<T>(value: T) -> Setting<T> {
     }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
         home: Home::of(&stream.value),

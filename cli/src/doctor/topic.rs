@@ -2,7 +2,7 @@
 
 use super::authentication::servers;
 use super::rights::told;
-use super::{Case, NOT_MSK, Outcome, given};
+use super::{Case, NOT_MSK, Outcome, given, lost};
 use crate::facts::{Fact, Probe, Topic, Unreadable};
 use crate::plan::topic::{
     Shape, busy, configs_of, create_command, dead_letter_bytes, dead_letter_shape, is_serverless, lacking, limit_of,
@@ -290,7 +290,8 @@ fn creation(case: &Case<'_>, wanted: &Wanted<'_>) -> (Result<String, Option<Stri
     let name = wanted.name;
     let cluster = case.facts.cluster.found();
     let (partitions, replicas) = wanted.shape;
-    let own = own(case, name);
+    let gone = lost::topic(case, name);
+    let own = own(case, name).or_else(|| gone.as_ref().map(|_| (None, None)));
     let (partitions, replicas) = own.map_or((partitions, replicas), |(own_partitions, own_replicas)| {
         (own_partitions.unwrap_or(partitions), own_replicas.or(replicas))
     });
@@ -319,6 +320,11 @@ fn creation(case: &Case<'_>, wanted: &Wanted<'_>) -> (Result<String, Option<Stri
         Ok(case.deploy(&[("--create-topic", "true")]))
     };
     let mut commands = Vec::new();
+    let through_stack = gone.filter(|_| lacking.is_none() && busy.is_none());
+    if let Some(mend) = through_stack.and_then(|gone| lost::remake(case, vec![gone], None)) {
+        let words = format!("to {}", mend.deed());
+        commands.extend([case.offer(mend), words, "or by hand:".to_owned()]);
+    }
     let msk = case.settings.cluster();
     let made_here = own.map(drop).or(foreign.then_some(()));
     if let (None, None, Some(()), Some(replicas), Some(arn)) = (&lacking, &busy, made_here, replicas, msk) {

@@ -130,6 +130,15 @@ impl Change {
         }
     }
 
+    /// Whether a deployment would make anything that is not there.
+    pub fn adds(&self) -> bool {
+        match self {
+            Self::Create { .. } => true,
+            Self::Update { added, .. } => !added.is_empty(),
+            Self::None | Self::Unknown { .. } => false,
+        }
+    }
+
     fn of(before: &Value, after: &Value) -> Self {
         if before == after {
             return Self::None;

@@ -588,6 +588,58 @@ def set_variable(stack, name, value):
     return {"before": variables[name]}
 
 
+def set_function(stack, settings):
+    """Changes the function by Lambda's own names."""
+    client("lambda").update_function_configuration(FunctionName=function_of(stack), **json.loads(settings))
+    return {}
+
+
+def set_mapping(stack, settings):
+    """Changes the event source mapping by Lambda's own names."""
+    client("lambda").update_event_source_mapping(UUID=mapping_of(stack), **json.loads(settings))
+    return {}
+
+
+def break_egress(stack):
+    """Takes away all that the stack's own group lets out."""
+    ec2 = client("ec2")
+    resources = client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    group = next(each["PhysicalResourceId"] for each in resources if each["ResourceType"] == "AWS::EC2::SecurityGroup")
+    all_rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+    ids = [rule["SecurityGroupRuleId"] for rule in all_rules if rule["IsEgress"]]
+    ec2.revoke_security_group_egress(GroupId=group, SecurityGroupRuleIds=ids)
+    return {"removed": len(ids)}
+
+
+def break_routes():
+    """Takes away each route over a peering connection."""
+    ec2 = client("ec2")
+    removed = 0
+    for table in ec2.describe_route_tables()["RouteTables"]:
+        for route in table["Routes"]:
+            if route.get("VpcPeeringConnectionId"):
+                ec2.delete_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock=route["DestinationCidrBlock"])
+                removed += 1
+    return {"removed": removed}
+
+
+def deny(on):
+    """Has every network ACL deny what comes in, or takes that back."""
+    ec2 = client("ec2")
+    for acl in ec2.describe_network_acls()["NetworkAcls"]:
+        entry = {"NetworkAclId": acl["NetworkAclId"], "RuleNumber": 7, "Egress": False}
+        if on == "true":
+            ec2.create_network_acl_entry(**entry, Protocol="-1", RuleAction="deny", CidrBlock="0.0.0.0/0")
+        else:
+            ec2.delete_network_acl_entry(**entry)
+    return {}
+
+
+def disassociate(cluster, secret):
+    """Has the cluster forget the user of the secret."""
+    return client("kafka").batch_disassociate_scram_secret(ClusterArn=cluster, SecretArnList=[secret])
+
+
 def mapping_of(stack):
     resources = client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
     kind = "AWS::Lambda::EventSourceMapping"

@@ -10,6 +10,7 @@ mod doors;
 mod driver;
 mod evidence;
 mod given;
+mod mended;
 mod networks;
 mod outside;
 mod proxy;
