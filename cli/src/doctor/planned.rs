@@ -130,7 +130,7 @@ fn lacking(case: &Case<'_>, error: &PlanError, code: &str) -> Outcome {
             _ => None,
         };
         return Outcome::Unknown {
-            why: lines(error).join("; "),
+            why: lines(error).join("; ").replace(":; ", ": "),
             missing_action: unread,
         };
     }
