@@ -324,18 +324,14 @@ impl Aws {
         let anywhere = *region != there_region && vpc.is_none() && subnets.is_empty();
         let (
             account,
-            Own {
-                streams: streams_seen,
-                deployed,
-                given,
-            },
+            own,
             concurrency,
             ((mut cluster_seen, cluster_vpcs, connections), brokers, topics_seen),
             named_vpcs,
             all_vpcs,
         ) = tokio::join!(
             async { sts::account(&aws_sdk_sts::Client::new(&here)).await },
-            self.own(question, now, &paced_lambda),
+            self.own(question, &paced_lambda),
             async {
                 let lambda = aws_sdk_lambda::Client::new(&here);
                 paced_lambda.one(lambda::concurrency(&lambda)).await
@@ -344,11 +340,12 @@ impl Aws {
             ec2::vpcs_of(&functions_ec2, subnets),
             all_vpcs(&functions_ec2, anywhere),
         );
-        let first = streams_seen.first().and_then(|seen| seen.as_ref().err());
+        let first = own.streams.first().and_then(|seen| seen.as_ref().err());
         self.reachable(region, &account, first)?;
+        let deployed = &own.deployed;
 
         let claims = Claims::new(stack, &deployed.stack);
-        let functions = || deployed.pipelines.iter().filter_map(|one| one.function.found());
+        let functions = || deployed.pipelines.iter().filter_map(|(function, _)| function.found());
         let deployed_groups = functions().flat_map(|function| function.security_groups.clone());
         let own_groups = claims.ids("sg-").map(str::to_owned).chain(security_group.clone());
         let deployed_vpcs = functions().filter_map(|function| function.vpc.clone());
@@ -368,14 +365,20 @@ impl Aws {
             claims: &claims,
             history: *history,
         };
-        let (configuration, (networks, network_stacks)) = tokio::join!(
+        let (configuration, (networks, network_stacks), happened) = tokio::join!(
             kafka::configuration(&kafka, &cluster_seen.configuration),
             networks::look(|region| self.in_region(region), ends),
+            self.happened(question, now, &own, &paced_lambda),
         );
         let connections = connections.map(|connections| owner::standing(connections, &networks, &network_stacks));
         if let Ok(found) = &mut cluster_seen.cluster {
             found.vpc_connections = connections.map(fact);
         }
+        let Own {
+            streams: streams_seen,
+            deployed,
+            given,
+        } = own;
         Ok(Facts {
             schema: SCHEMA,
             taken_at: now.to_string(),
@@ -393,20 +396,57 @@ impl Aws {
             networks,
             network_stacks,
             stack: deployed.stack,
-            pipelines: pipelines(question, streams_seen, given.consumers, deployed.pipelines),
+            pipelines: pipelines(
+                question,
+                streams_seen,
+                given.consumers,
+                deployed.pipelines,
+                happened,
+            ),
         })
     }
 
-    /// Looks at the streams, at what is deployed and given for them, and where that is asked for at what has happened, which needs no answer about the cluster.
-    async fn own(&self, question: &Question, now: Timestamp, paced_lambda: &Paced) -> Own {
+    /// Looks at what has happened to the pipelines whose function is there, where that is asked for. Of others nothing is said.
+    async fn happened(
+        &self,
+        question: &Question,
+        now: Timestamp,
+        own: &Own,
+        paced_lambda: &Paced,
+    ) -> BTreeMap<String, history::Happened> {
+        if !question.history {
+            return BTreeMap::new();
+        }
+        let Own {
+            streams,
+            deployed,
+            given,
+        } = own;
+        let each = question.streams.iter().zip(streams).zip(&deployed.pipelines);
+        let ran = each.filter_map(|((stream, seen), (function, mapping))| {
+            Some(history::Ran {
+                stream,
+                seen: seen.as_ref().ok(),
+                function: function.found()?,
+                mapping: mapping.found(),
+            })
+        });
+        let ran: Vec<history::Ran<'_>> = ran.collect();
+        let config = |region: &str| self.in_region(region);
+        let happened = history::look(config, question, now, &deployed.stack, given, &ran, paced_lambda).await;
+        let arns = ran.iter().map(|one| one.stream.to_string());
+        arns.zip(happened).collect()
+    }
+
+    /// Looks at the streams, and at what is deployed and given for them.
+    async fn own(&self, question: &Question, paced_lambda: &Paced) -> Own {
         let Question {
             region,
             streams: arns,
-            history,
             ..
         } = question;
         let here = self.in_region(region);
-        let (streams, mut deployed, given) = tokio::join!(
+        let (streams, deployed, given) = tokio::join!(
             async {
                 let kinesis = aws_sdk_kinesis::Client::new(&here);
                 let paced = Paced::new(KINESIS);
@@ -415,26 +455,6 @@ impl Aws {
             deployed(&here, question, paced_lambda),
             self.given(question),
         );
-        if *history {
-            let each = arns.iter().zip(&streams).zip(&deployed.pipelines).enumerate();
-            let ran = each.filter_map(|(number, ((stream, seen), one))| {
-                let ran = history::Ran {
-                    stream,
-                    seen: seen.as_ref().ok(),
-                    function: one.function.found()?,
-                    mapping: one.mapping.found(),
-                };
-                Some((number, ran))
-            });
-            let (numbers, ran): (Vec<usize>, Vec<history::Ran<'_>>) = ran.unzip();
-            let config = |region: &str| self.in_region(region);
-            let happened = history::look(config, question, now, &deployed.stack, &given, &ran, paced_lambda).await;
-            for (number, happened) in numbers.into_iter().zip(happened) {
-                if let Some(one) = deployed.pipelines.get_mut(number) {
-                    one.happened = Some(happened);
-                }
-            }
-        }
         Own {
             streams,
             deployed,
@@ -535,16 +555,7 @@ fn by_name<'a, T>(names: impl Iterator<Item = &'a String>, facts: impl Iterator<
 #[derive(Debug)]
 struct Deployed {
     stack: Fact<crate::facts::Stack>,
-    pipelines: Vec<DeployedPipeline>,
-}
-
-/// What is deployed for a stream.
-#[derive(Debug)]
-struct DeployedPipeline {
-    function: Fact<Function>,
-    mapping: Fact<Mapping>,
-    /// What has happened to it, where that was asked for and there is a function.
-    happened: Option<history::Happened>,
+    pipelines: Vec<(Fact<Function>, Fact<Mapping>)>,
 }
 
 async fn deployed(config: &SdkConfig, question: &Question, paced: &Paced) -> Deployed {
@@ -560,11 +571,7 @@ async fn of_stack(config: &SdkConfig, stack: &str, streams: &[Arn], paced: &Pace
     let mut seen = match cloudformation::stack(&cloudformation, stack).await {
         Ok(seen) => seen,
         Err(trouble) => {
-            let unknown = || DeployedPipeline {
-                function: fact(Err(trouble.clone())),
-                mapping: fact(Err(trouble.clone())),
-                happened: None,
-            };
+            let unknown = || (fact(Err(trouble.clone())), fact(Err(trouble.clone())));
             return Deployed {
                 pipelines: streams.iter().map(|_| unknown()).collect(),
                 stack: fact(Err(trouble)),
@@ -621,11 +628,7 @@ async fn of_stack(config: &SdkConfig, stack: &str, streams: &[Arn], paced: &Pace
         .iter()
         .map(|(mapping, meant)| {
             let function = meant.as_deref().map_or(Err(Trouble::Absent), function);
-            DeployedPipeline {
-                function: fact(function),
-                mapping: fact(mapping.clone()),
-                happened: None,
-            }
+            (fact(function), fact(mapping.clone()))
         })
         .collect();
     Deployed {
@@ -659,11 +662,7 @@ async fn named(config: &SdkConfig, stack: &str, named: &NamedFunction, streams: 
         stack: fact(stack),
         pipelines: mappings
             .into_iter()
-            .map(|mapping| DeployedPipeline {
-                function: function.clone(),
-                mapping,
-                happened: None,
-            })
+            .map(|mapping| (function.clone(), mapping))
             .collect(),
     }
 }
@@ -806,19 +805,20 @@ fn pipelines(
     question: &Question,
     seen: Vec<Answer<crate::facts::Stream>>,
     mut consumers: BTreeMap<String, Fact<Consumer>>,
-    deployed: Vec<DeployedPipeline>,
+    deployed: Vec<(Fact<Function>, Fact<Mapping>)>,
+    mut happened: BTreeMap<String, history::Happened>,
 ) -> BTreeMap<String, PipelineFacts> {
     let each = question.streams.iter().zip(seen).zip(deployed);
-    let facts = each.map(|((arn, stream), one)| {
+    let facts = each.map(|((arn, stream), (function, mapping))| {
         let mut pipeline = PipelineFacts {
             stream: fact(stream),
             consumer: consumers.remove(arn.as_str()),
             foreign: question.function.as_ref().map(|function| function.foreign.clone()),
-            function: one.function,
-            mapping: one.mapping,
+            function,
+            mapping,
             ..PipelineFacts::NOTHING
         };
-        if let Some(happened) = one.happened {
+        if let Some(happened) = happened.remove(arn.as_str()) {
             if let Fact::Found { value } = &mut pipeline.function {
                 value.reserved_concurrency = Some(happened.reserved_concurrency);
             }
