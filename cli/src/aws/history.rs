@@ -57,8 +57,9 @@ pub(super) async fn look(
     let lambda = aws_sdk_lambda::Client::new(&here);
     let logs = aws_sdk_cloudwatchlogs::Client::new(&here);
     let iam = aws_sdk_iam::Client::new(&here);
-    let (paced_logs, paced_iam, paced_left) = (Paced::new(LOGS), Paced::new(IAM), Paced::new(LEFT));
-    let (paced_logs, paced_iam, paced_left) = (&paced_logs, &paced_iam, &paced_left);
+    let (paced_logs, paced_iam, paced_secrets) = (Paced::new(LOGS), Paced::new(IAM), Paced::new(LEFT));
+    let paces = &waiting::Paces::new();
+    let (paced_logs, paced_iam, paced_secrets) = (&paced_logs, &paced_iam, &paced_secrets);
     let (lambda, logs, iam) = (&lambda, &logs, &iam);
     let each = ran.iter().map(|one| async move {
         let function = one.function;
@@ -68,7 +69,7 @@ pub(super) async fn look(
             paced_lambda.one(lambda::reserved_concurrency(lambda, name)),
             log::sightings(logs, &group, now, paced_logs),
             async {
-                let secrets = secrets(config, function, paced_left).await;
+                let secrets = secrets(config, function, paced_secrets).await;
                 let known: Vec<Secret> = secrets.iter().filter_map(|(_, answer)| answer.clone().ok()).collect();
                 let rights = rights_of(question, given, *one, &known, iam, paced_iam).await;
                 let own = function.variables.get("K2M_SECRET_ARN");
@@ -77,7 +78,7 @@ pub(super) async fn look(
             },
             async {
                 let left = waiting::Left::of(one.mapping?, one.stream, stack);
-                Some(fact(waiting::waiting(config, left, paced_left).await))
+                Some(fact(waiting::waiting(config, left, paces).await))
             },
         )
     });

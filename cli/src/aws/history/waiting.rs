@@ -7,11 +7,29 @@ use serde::Deserialize;
 
 use crate::arn::Arn;
 use crate::aws::answer::{Answer, Trouble, trouble};
-use crate::aws::pace::Paced;
+use crate::aws::pace::{LEFT, Paced};
 use crate::facts::deployed::pipeline_id;
 use crate::facts::{Fact, GivenUp, Mapping, Stack, Waiting};
 
 const NO_QUEUE: &[&str] = &["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"];
+
+/// How fast is asked: each operation has a rate of its own.
+#[derive(Debug)]
+pub(in crate::aws) struct Paces {
+    subscriptions: Paced,
+    attributes: Paced,
+    messages: Paced,
+}
+
+impl Paces {
+    pub(in crate::aws) const fn new() -> Self {
+        Self {
+            subscriptions: Paced::new(LEFT),
+            attributes: Paced::new(LEFT),
+            messages: Paced::new(LEFT),
+        }
+    }
+}
 
 /// Where a mapping's failure messages end up, as far as that is known without asking.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,14 +82,14 @@ fn url_of(arn: &str) -> Option<(String, &str)> {
 pub(in crate::aws) async fn waiting(
     config: &(impl Fn(&str) -> SdkConfig + Sync),
     left: Left,
-    paced: &Paced,
+    paces: &Paces,
 ) -> Answer<Waiting> {
     let queue = match left {
         Left::Queue(arn) => arn,
         Left::Topic(arn) => {
             let region = arn.split(':').nth(3).unwrap_or_default();
             let client = aws_sdk_sns::Client::new(&config(region));
-            paced.one(subscribed(&client, &arn)).await?
+            paces.subscriptions.one(subscribed(&client, &arn)).await?
         }
         Left::Elsewhere => return Err(Trouble::Absent),
     };
@@ -79,10 +97,10 @@ pub(in crate::aws) async fn waiting(
         return Err(Trouble::Absent);
     };
     let client = aws_sdk_sqs::Client::new(&config(region));
-    let (messages, moves) = paced.one(count(&client, &url)).await?;
+    let (messages, moves) = paces.attributes.one(count(&client, &url)).await?;
     // A message that was seen too often is moved away by a queue that has a queue for such: then none is looked at.
     let one = if messages > 0 && !moves {
-        paced.one(peek(&client, &url)).await?
+        paces.messages.one(peek(&client, &url)).await?
     } else {
         None
     };

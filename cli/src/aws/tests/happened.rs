@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::arn::SecretArn;
 use crate::aws::history::{self, Ran, log, metrics, rights, waiting};
-use crate::aws::pace::{IAM, LEFT, LOGS, Paced};
+use crate::aws::pace::{IAM, LOGS, Paced};
 use crate::doctor::needs::{Need, Thing};
 use crate::facts::log::SIGNATURES;
 use crate::facts::{Denier, Function, GivenUp, Mapping, Point, Sighting};
@@ -693,7 +693,7 @@ async fn what_waits_is_looked_at_and_left() {
                 .http_client(http.clone())
                 .build()
         };
-        waiting::waiting(&config, left, &Paced::new(LEFT)).await
+        waiting::waiting(&config, left, &waiting::Paces::new()).await
     };
     let failed = || waiting::Left::Queue(QUEUE.to_owned());
     let full = queue(3, false, message());
