@@ -5,6 +5,9 @@ pub(super) mod metrics;
 pub(super) mod rights;
 pub(super) mod waiting;
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::primitives::DateTime;
 use jiff::Timestamp;
@@ -18,6 +21,33 @@ use crate::facts::{Fact, Function, Mapping, Metrics, Right, Secret, Sighting, St
 
 /// How far back doctor looks, in minutes.
 const MINUTES: u32 = 180;
+
+/// A client's configuration, by its region.
+pub(super) type Config<'a> = &'a (dyn Fn(&str) -> SdkConfig + Send + Sync);
+
+/// Clients of a service, one a region: making one takes its time, and each pipeline may need it.
+pub(super) struct ByRegion<'a, C> {
+    config: Config<'a>,
+    make: fn(&SdkConfig) -> C,
+    made: Mutex<BTreeMap<String, C>>,
+}
+
+impl<'a, C: Clone> ByRegion<'a, C> {
+    fn new(config: Config<'a>, make: fn(&SdkConfig) -> C) -> Self {
+        Self {
+            config,
+            make,
+            made: Mutex::default(),
+        }
+    }
+
+    fn at(&self, region: &str) -> C {
+        // Nobody panics while holding it.
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || (self.make)(&(self.config)(region));
+        made.entry(region.to_owned()).or_insert_with(make).clone()
+    }
+}
 
 /// A pipeline of which something happened.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +74,7 @@ pub(super) struct Happened {
 
 /// Looks at what happened to these, in their order.
 pub(super) async fn look(
-    config: impl Fn(&str) -> SdkConfig + Sync,
+    config: Config<'_>,
     question: &Question,
     now: Timestamp,
     stack: &Fact<Stack>,
@@ -52,13 +82,13 @@ pub(super) async fn look(
     ran: &[Ran<'_>],
     paced_lambda: &Paced,
 ) -> Vec<Happened> {
-    let config = &config;
     let here = config(&question.region);
     let lambda = aws_sdk_lambda::Client::new(&here);
     let logs = aws_sdk_cloudwatchlogs::Client::new(&here);
     let iam = aws_sdk_iam::Client::new(&here);
     let (paced_logs, paced_iam, paced_secrets) = (Paced::new(LOGS), Paced::new(IAM), Paced::new(LEFT));
-    let paces = &waiting::Paces::new();
+    let asked = &waiting::Asked::new(config);
+    let manager = &ByRegion::new(config, aws_sdk_secretsmanager::Client::new);
     let (paced_logs, paced_iam, paced_secrets) = (&paced_logs, &paced_iam, &paced_secrets);
     let (lambda, logs, iam) = (&lambda, &logs, &iam);
     let each = ran.iter().map(|one| async move {
@@ -69,7 +99,7 @@ pub(super) async fn look(
             paced_lambda.one(lambda::reserved_concurrency(lambda, name)),
             log::sightings(logs, &group, now, paced_logs),
             async {
-                let secrets = secrets(config, function, paced_secrets).await;
+                let secrets = secrets(manager, function, paced_secrets).await;
                 let known: Vec<Secret> = secrets.iter().filter_map(|(_, answer)| answer.clone().ok()).collect();
                 let rights = rights_of(question, given, *one, &known, iam, paced_iam).await;
                 let own = function.variables.get("K2M_SECRET_ARN");
@@ -78,7 +108,7 @@ pub(super) async fn look(
             },
             async {
                 let left = waiting::Left::of(one.mapping?, one.stream, stack);
-                Some(fact(waiting::waiting(config, left, paces).await))
+                Some(fact(waiting::waiting(left, asked).await))
             },
         )
     });
@@ -131,13 +161,13 @@ async fn rights_of(
 
 /// What there is to know of the function's secrets without reading them, each by the ARN that the function has of it.
 async fn secrets(
-    config: &(impl Fn(&str) -> SdkConfig + Sync),
+    manager: &ByRegion<'_, aws_sdk_secretsmanager::Client>,
     function: &Function,
     paced: &Paced,
 ) -> Vec<(String, Answer<Secret>)> {
     let arns = needs::secrets(function);
     let each = arns.iter().map(|arn| async move {
-        let client = aws_sdk_secretsmanager::Client::new(&config(&arn.region));
+        let client = manager.at(&arn.region);
         (arn.as_str().to_owned(), paced.one(secret(&client, arn)).await)
     });
     futures_util::future::join_all(each).await

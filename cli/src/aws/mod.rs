@@ -433,7 +433,7 @@ impl Aws {
         });
         let ran: Vec<history::Ran<'_>> = ran.collect();
         let config = |region: &str| self.in_region(region);
-        let happened = history::look(config, question, now, &deployed.stack, given, &ran, paced_lambda).await;
+        let happened = history::look(&config, question, now, &deployed.stack, given, &ran, paced_lambda).await;
         let arns = ran.iter().map(|one| one.stream.to_string());
         arns.zip(happened).collect()
     }

@@ -1,10 +1,10 @@
 //! What waits in the queue that is told of batches that were given up.
 
-use aws_config::SdkConfig;
 use aws_sdk_sqs::types::QueueAttributeName;
 use k2m_handler::config::Region;
 use serde::Deserialize;
 
+use super::{ByRegion, Config};
 use crate::arn::Arn;
 use crate::aws::answer::{Answer, Trouble, trouble};
 use crate::aws::pace::{LEFT, Paced};
@@ -13,17 +13,20 @@ use crate::facts::{Fact, GivenUp, Mapping, Stack, Waiting};
 
 const NO_QUEUE: &[&str] = &["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"];
 
-/// How fast is asked: each operation has a rate of its own.
-#[derive(Debug)]
-pub(in crate::aws) struct Paces {
+/// Who is asked, and how fast: each operation has a rate of its own.
+pub(in crate::aws) struct Asked<'a> {
+    sns: ByRegion<'a, aws_sdk_sns::Client>,
+    sqs: ByRegion<'a, aws_sdk_sqs::Client>,
     subscriptions: Paced,
     attributes: Paced,
     messages: Paced,
 }
 
-impl Paces {
-    pub(in crate::aws) const fn new() -> Self {
+impl<'a> Asked<'a> {
+    pub(in crate::aws) fn new(config: Config<'a>) -> Self {
         Self {
+            sns: ByRegion::new(config, aws_sdk_sns::Client::new),
+            sqs: ByRegion::new(config, aws_sdk_sqs::Client::new),
             subscriptions: Paced::new(LEFT),
             attributes: Paced::new(LEFT),
             messages: Paced::new(LEFT),
@@ -79,28 +82,24 @@ fn url_of(arn: &str) -> Option<(String, &str)> {
 }
 
 /// Looks at what waits there; absent where no queue is known.
-pub(in crate::aws) async fn waiting(
-    config: &(impl Fn(&str) -> SdkConfig + Sync),
-    left: Left,
-    paces: &Paces,
-) -> Answer<Waiting> {
+pub(in crate::aws) async fn waiting(left: Left, asked: &Asked<'_>) -> Answer<Waiting> {
     let queue = match left {
         Left::Queue(arn) => arn,
         Left::Topic(arn) => {
             let region = arn.split(':').nth(3).unwrap_or_default();
-            let client = aws_sdk_sns::Client::new(&config(region));
-            paces.subscriptions.one(subscribed(&client, &arn)).await?
+            let client = asked.sns.at(region);
+            asked.subscriptions.one(subscribed(&client, &arn)).await?
         }
         Left::Elsewhere => return Err(Trouble::Absent),
     };
     let Some((url, region)) = url_of(&queue) else {
         return Err(Trouble::Absent);
     };
-    let client = aws_sdk_sqs::Client::new(&config(region));
-    let (messages, moves) = paces.attributes.one(count(&client, &url)).await?;
+    let client = asked.sqs.at(region);
+    let (messages, moves) = asked.attributes.one(count(&client, &url)).await?;
     // A message that was seen too often is moved away by a queue that has a queue for such: then none is looked at.
     let one = if messages > 0 && !moves {
-        paces.messages.one(peek(&client, &url)).await?
+        asked.messages.one(peek(&client, &url)).await?
     } else {
         None
     };

@@ -693,7 +693,7 @@ async fn what_waits_is_looked_at_and_left() {
                 .http_client(http.clone())
                 .build()
         };
-        waiting::waiting(&config, left, &waiting::Paces::new()).await
+        waiting::waiting(left, &waiting::Asked::new(&config)).await
     };
     let failed = || waiting::Left::Queue(QUEUE.to_owned());
     let full = queue(3, false, message());
