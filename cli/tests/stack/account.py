@@ -253,7 +253,8 @@ def stand(cluster, vpc, stack, *streams):
         "Code": {"S3Bucket": bucket, "S3Key": "code"},
         "VpcConfig": {"SubnetIds": subnets, "SecurityGroupIds": [{"Fn::GetAtt": ["FunctionSecurityGroup", "GroupId"]}]},
     }
-    secrets = client("secretsmanager").list_secrets()["SecretList"]
+    with region("eu-west-1"):
+        secrets = client("secretsmanager").list_secrets()["SecretList"]
     variables = {"Variables": {"K2M_SECRET_ARN": secrets[0]["ARN"]}} if secrets else {"Variables": {}}
     function["Environment"] = variables
     failed = make_topic(f"failed-{stack}")
