@@ -29,10 +29,13 @@ const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 /// Status and body.
 type Wire = (u16, String);
 
+/// What answers, in bytes.
+type Answers = dyn Fn(&str) -> (u16, Vec<u8>) + Send + Sync;
+
 /// Answers each request, given as its path and body, and counts them.
 #[derive(Clone)]
 struct Script {
-    answer: Arc<dyn Fn(&str) -> (u16, Vec<u8>) + Send + Sync>,
+    answer: Arc<Answers>,
     header: Option<(&'static str, &'static str)>,
     requests: Arc<AtomicUsize>,
 }

@@ -71,6 +71,7 @@ fn given_up() -> Value {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one account lives through all of it")]
 fn what_has_happened_is_seen_and_taken_away_by_nobody() {
     let account = Account::over_iam_to_look_at(&["orders"]);
     encrypted(&account);

@@ -189,7 +189,8 @@ struct Batch {
     start_sequence_number: String,
     end_sequence_number: String,
     approximate_arrival_of_last_record: String,
-    batch_size: u32,
+    #[serde(rename = "batchSize")]
+    records: u32,
 }
 
 /// What SNS puts around a message that it doesn't deliver as it is.
@@ -210,7 +211,7 @@ pub(in crate::aws) fn given_up(body: &str) -> Option<GivenUp> {
         start_sequence_number,
         end_sequence_number,
         approximate_arrival_of_last_record,
-        batch_size,
+        records,
     } = message.batch;
     Some(GivenUp {
         condition: message.request_context.condition,
@@ -218,7 +219,7 @@ pub(in crate::aws) fn given_up(body: &str) -> Option<GivenUp> {
         shard: shard_id,
         first: start_sequence_number,
         last: end_sequence_number,
-        records: batch_size,
+        records,
         arrived: approximate_arrival_of_last_record,
     })
 }

@@ -191,7 +191,7 @@ async fn a_secret_is_described() {
 fn cbor(value: &Value) -> Vec<u8> {
     let head = |kind: u8, length: usize| {
         let length = u32::try_from(length).unwrap().to_be_bytes();
-        [&[kind << 5 | 26][..], &length].concat()
+        [&[(kind << 5) + 26][..], &length].concat()
     };
     match value {
         Value::String(text) => [head(3, text.len()), text.clone().into_bytes()].concat(),
