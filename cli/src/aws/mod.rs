@@ -396,13 +396,7 @@ impl Aws {
             networks,
             network_stacks,
             stack: deployed.stack,
-            pipelines: pipelines(
-                question,
-                streams_seen,
-                given.consumers,
-                deployed.pipelines,
-                happened,
-            ),
+            pipelines: pipelines(question, streams_seen, given.consumers, deployed.pipelines, happened),
         })
     }
 
@@ -441,9 +435,7 @@ impl Aws {
     /// Looks at the streams, and at what is deployed and given for them.
     async fn own(&self, question: &Question, paced_lambda: &Paced) -> Own {
         let Question {
-            region,
-            streams: arns,
-            ..
+            region, streams: arns, ..
         } = question;
         let here = self.in_region(region);
         let (streams, deployed, given) = tokio::join!(

@@ -70,7 +70,7 @@ def seed_apart(*streams):
     connectivity = {"VpcConnectivity": {"ClientAuthentication": {"Sasl": {"Scram": {"Enabled": True}}}}}
     seeded_here = seeded({"Sasl": {"Scram": {"Enabled": True}}}, "TLS", streams, connectivity)
     ec2 = client("ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    vpc = made_vpc("10.0.0.0/16")
     for number, zone in enumerate("abc"):
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"eu-west-1{zone}")
     return {**seeded_here, "vpc": vpc}
@@ -173,10 +173,18 @@ def put_lent(stream, first, count):
         return put(stream, first, count)
 
 
+def made_vpc(block):
+    """A VPC whose endpoints have names in it, as the console makes one."""
+    ec2 = client("ec2")
+    vpc = ec2.create_vpc(CidrBlock=block)["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+    return vpc
+
+
 def vpc_for_functions():
     """A VPC that no broker is in, with two zones."""
     ec2 = client("ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.30.0.0/16")["Vpc"]["VpcId"]
+    vpc = made_vpc("10.30.0.0/16")
     zones = [zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]]
     for number, zone in enumerate(zones[:2]):
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.30.{number}.0/24", AvailabilityZone=zone)
@@ -332,7 +340,9 @@ def put_secret(name, file):
     with open(file, encoding="utf-8") as opened:
         text = opened.read()
     try:
-        return manager.create_secret(Name=name, SecretString=text)["ARN"]
+        # MSK takes users from secrets with a key of the account's own alone.
+        key = client("kms").create_key()["KeyMetadata"]["KeyId"]
+        return manager.create_secret(Name=name, SecretString=text, KmsKeyId=key)["ARN"]
     except manager.exceptions.ResourceExistsException:
         return manager.put_secret_value(SecretId=name, SecretString=text)["ARN"]
 
@@ -365,7 +375,7 @@ def seeded(authentication, encryption, streams, connectivity=None, kafka_version
 def brokers_network():
     """A VPC with a subnet in each of three zones, and a group with a rule of somebody else's. Answers the subnets' ids and the group's."""
     ec2 = client("ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    vpc = made_vpc("10.0.0.0/16")
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"eu-west-1{zone}")["Subnet"]["SubnetId"]
         for number, zone in enumerate("abc")

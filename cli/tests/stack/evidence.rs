@@ -211,8 +211,8 @@ fn what_has_happened_is_seen_and_taken_away_by_nobody() {
         assert_eq!(
             said,
             [
-                known("Failed to update metadata after", 1),
-                known("Task timed out after", 2)
+                known("Task timed out after", 2),
+                known("Failed to update metadata after", 1)
             ]
         );
         assert!(!facts.to_string().contains("hunter2"), "no line of a log is kept");

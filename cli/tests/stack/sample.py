@@ -72,6 +72,14 @@ def deploy(cluster, brokers, stream, topic):
     sns.subscribe(TopicArn=failures, Protocol="sqs", Endpoint=queue)
     trusted = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     managed = ("AWSLambdaExecute", "AmazonKinesisReadOnlyAccess", "service-role/AWSLambdaVPCAccessExecutionRole")
+    interfaces = ("Create", "Describe", "Delete")
+    network = [f"ec2:{verb}NetworkInterface{'s' if verb == 'Describe' else ''}" for verb in interfaces]
+    network += ["ec2:DescribeSubnets", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"]
+    reads = ["kinesis:Get*", "kinesis:List*", "kinesis:Describe*"]
+    rights = [
+        {"Effect": "Allow", "Action": ["logs:*", *network, *reads], "Resource": "*"},
+        {"Effect": "Allow", "Action": "sns:Publish", "Resource": failures},
+    ]
     resources = {
         "KafkaLayer": {
             "Type": "AWS::Lambda::LayerVersion",
@@ -82,6 +90,8 @@ def deploy(cluster, brokers, stream, topic):
             "Properties": {
                 "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trusted]},
                 "ManagedPolicyArns": [f"arn:aws:iam::aws:policy/{name}" for name in managed],
+                # What these hold, of which the emulator has only the names, and what SAM adds for the destination.
+                "Policies": [{"PolicyName": "rights", "PolicyDocument": {"Version": "2012-10-17", "Statement": rights}}],
             },
         },
         "KinesisToKafka": {
