@@ -3,6 +3,7 @@
 use super::case::{OPEN, UNKNOWN_WAY};
 use super::foreign::{no_servers, speak_to};
 use super::mend::Mend;
+use super::rights::told;
 use super::{Case, Outcome, Server, given, planned};
 use crate::facts::{Cluster, Fact, Foreign};
 use crate::plan::private::{is_port, plain};
@@ -77,10 +78,17 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
     } else if taken {
         let mut evidence = vec![format!("{way}: {offer}")];
         if let (Some(secret), None) = (secret, associated) {
-            let why = cluster.scram_secrets.as_ref().and_then(Fact::unreadable);
-            let why = why.map_or("the facts do not list them", |why| why.message.as_str());
+            if let Some(why) = cluster.scram_secrets.as_ref().and_then(Fact::unreadable) {
+                return Outcome::Unknown {
+                    why: format!(
+                        "whether {secret} is one of the cluster's secrets could not be compared: {}",
+                        told(why)
+                    ),
+                    missing_action: why.missing_action.clone(),
+                };
+            }
             evidence.push(format!(
-                "whether {secret} is one of the cluster's secrets could not be compared: {why}"
+                "whether {secret} is one of the cluster's secrets could not be compared: the facts do not list them"
             ));
         }
         Outcome::Pass { evidence }

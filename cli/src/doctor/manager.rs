@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use k2m_handler::probe::report::Step;
 
 use super::network::{distinct, joined, mend};
+use super::rights::told as told_of;
 use super::{Case, Outcome, given};
 use crate::arn::SecretArn;
 use crate::facts::network::{Endpoint, Rule, RulePeer};
@@ -116,6 +117,18 @@ impl Needs<'_> {
 
     fn by_endpoint(&self, endpoint: &Endpoint) -> Outcome {
         let Self { vpc, manager, .. } = self;
+        let mut known = self.facts.vpcs.found().into_iter().flatten();
+        let here = known.find(|one| one.id == *vpc);
+        if let Some(why) = here.and_then(|here| here.dns_unreadable.as_ref()) {
+            return Outcome::Unknown {
+                why: format!(
+                    "{} leads to {manager}, and whether its name is resolved in {vpc} could not be read: {}",
+                    endpoint.id,
+                    told_of(why)
+                ),
+                missing_action: why.missing_action.clone(),
+            };
+        }
         let Some(attribute) = nameless(self.facts, vpc) else {
             return Outcome::pass(format!(
                 "{manager} is reached by {}, an interface endpoint of {vpc}",

@@ -27,6 +27,7 @@ pub(super) fn stream(case: &Case<'_>) -> Outcome {
                 format!("register it again, or leave `consumer` out, so that shards are polled{then}"),
             );
         }
+        (Some(_), Some(Fact::Unreadable(why))) => return Outcome::unreadable(why),
         (Some(_), Some(Fact::Found { value })) if value.status != "ACTIVE" => {
             return Outcome::fail(
                 format!("the consumer {} is {}", value.arn, value.status),

@@ -831,7 +831,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
             over_scram(f);
             get(&mut f.cluster).scram_secrets = Some(denied("kafka:ListScramSecrets"));
         },
-        "pass",
+        "unknown",
         "could not be compared: User: u is not authorized to perform: kafka:ListScramSecrets",
     ),
     (

@@ -108,10 +108,7 @@ fn what_has_happened_is_seen_and_taken_away_by_nobody() {
     assert!(seen["secret"].is_null());
     assert_eq!(found(&facts["cluster"])["policy"], json!({"status": "absent"}));
     let vpc = &found(&facts["networks"]["eu-west-1"]["vpcs"])[0];
-    assert_eq!(
-        (&vpc["dnsSupport"], &vpc["dnsHostnames"]),
-        (&json!(true), &json!(false))
-    );
+    assert_eq!((&vpc["dnsSupport"], &vpc["dnsHostnames"]), (&json!(true), &json!(true)));
     assert_eq!(denied(&facts), BTreeSet::new());
     for action in [
         "kinesis:GetRecords",
