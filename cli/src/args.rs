@@ -511,6 +511,7 @@ Examples:
   k2m doctor --facts facts.json -o json              what k2m inspect -o json saw, without AWS
 
 Exit codes: 0 healthy, 1 something is broken, 2 usage, 4 not all could be judged.")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
 pub struct DoctorArgs {
     /// What is looked at.
     #[command(flatten)]

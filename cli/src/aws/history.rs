@@ -44,8 +44,8 @@ impl<'a, C: Clone> ByRegion<'a, C> {
     fn at(&self, region: &str) -> C {
         // Nobody panics while holding it.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || (self.make)(&(self.config)(region));
-        made.entry(region.to_owned()).or_insert_with(make).clone()
+        let anew = || (self.make)(&(self.config)(region));
+        made.entry(region.to_owned()).or_insert_with(anew).clone()
     }
 }
 

@@ -30,6 +30,10 @@ def deploy():
         for number, zone in enumerate("ab")
     ]
     group = ec2.create_security_group(GroupName="brokers", Description="brokers", VpcId=vpc)["GroupId"]
+    iam = boto3.client("iam")
+    iam.create_role(RoleName="orders", AssumeRolePolicyDocument="{}")
+    rights = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName="orders", PolicyName="all", PolicyDocument=json.dumps(rights))
     kinesis.create_stream(StreamName="orders", ShardCount=1)
     kinesis.get_waiter("stream_exists").wait(StreamName="orders", WaiterConfig={"Delay": 1})
     cluster = kafka.create_cluster_v2(
