@@ -11,6 +11,14 @@ pub(super) fn warnings(settings: &Settings, facts: &Facts) -> Vec<String> {
         let seen = facts.pipelines.get(stream.as_str());
         seen.is_some_and(|seen| seen.function.found().is_some() || seen.mapping.found().is_some())
     };
+    // Doctor would plan a deployment where there is none, which plan and deploy do themselves.
+    if !settings
+        .pipelines
+        .iter()
+        .any(|pipeline| deployed(&pipeline.stream.value))
+    {
+        return Vec::new();
+    }
     let several = settings.pipelines.len() > 1;
     let report = doctor::examine(settings, facts);
     let examined = settings.pipelines.iter().zip(&report.pipelines);
