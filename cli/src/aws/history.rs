@@ -16,8 +16,8 @@ use super::answer::{Answer, fact, trouble};
 use super::pace::{IAM, LEFT, LOGS, Paced};
 use super::{Given, Question, lambda};
 use crate::arn::{Arn, SecretArn};
-use crate::doctor::needs::{self, needs};
 use crate::facts::{Fact, Function, Mapping, Metrics, Right, Secret, Sighting, Stack, Stream, Waiting};
+use crate::plan::needs::{self, needs};
 
 /// How far back doctor looks, in minutes.
 const MINUTES: u32 = 180;
@@ -93,7 +93,7 @@ pub(super) async fn look(
     let (lambda, logs, iam) = (&lambda, &logs, &iam);
     let each = ran.iter().map(|one| async move {
         let function = one.function;
-        let name = needs::function_name(&function.arn);
+        let name = function.name();
         let group = needs::log_group(function);
         tokio::join!(
             paced_lambda.one(lambda::reserved_concurrency(lambda, name)),

@@ -10,7 +10,7 @@ use crate::args::SettingsArgs;
 use crate::aws::{Aws, Named, NamedFunction, default_region};
 use crate::deploy::DeployError;
 use crate::exit::Exit;
-use crate::facts::foreign::function_name;
+use crate::facts::deployed::function_name;
 use crate::facts::{Fact, Facts, Foreign, PipelineFacts, Server, Unreadable};
 use crate::settings::{Access, FunctionEnds, Settings};
 use crate::shell::quoted;

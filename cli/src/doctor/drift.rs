@@ -192,7 +192,7 @@ impl Known {
     }
 
     fn compare_function(&mut self, stack: &Stack, function: &Function) {
-        let name = function_name(function);
+        let name = function.name();
         let Some(properties) = properties(&self.template, stack, "AWS::Lambda::Function", name) else {
             return;
         };
@@ -350,7 +350,7 @@ impl Known {
         let function = case.seen.function.found()?;
         let mut change = FunctionChange {
             region: case.settings.home.region.clone(),
-            function: function_name(function).to_owned(),
+            function: function.name().to_owned(),
             ..FunctionChange::default()
         };
         // Both are replaced whole.
@@ -540,11 +540,6 @@ impl Display for Difference {
             None => write!(f, "{name} is not set, the template says {said}"),
         }
     }
-}
-
-/// The function's name, which is what its ARN ends with.
-fn function_name(function: &Function) -> &str {
-    function.arn.rsplit(':').next().unwrap_or_default()
 }
 
 /// The properties of the resource of this type that is this very thing.

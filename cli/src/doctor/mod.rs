@@ -23,7 +23,6 @@ mod markdown;
 mod mask;
 pub mod mend;
 mod names;
-pub(crate) mod needs;
 mod network;
 mod pages;
 mod planned;

@@ -132,6 +132,24 @@ pub struct Function {
     pub variables: BTreeMap<String, String>,
 }
 
+impl Function {
+    /// Its name, without what says where it is.
+    pub fn name(&self) -> &str {
+        function_name(&self.arn)
+    }
+}
+
+/// A function's name out of its name or ARN, without what says where it is and which version of it is meant.
+pub fn function_name(function: &str) -> &str {
+    let mut parts = function.split(':');
+    let name = if function.starts_with("arn:") {
+        parts.nth(6)
+    } else {
+        parts.next()
+    };
+    name.unwrap_or_default()
+}
+
 /// An event source mapping.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

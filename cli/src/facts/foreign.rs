@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Fact;
+use super::deployed::function_name;
 
 /// A function that was named by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,17 +54,6 @@ impl fmt::Display for Origin {
             Self::Constant { file, name } => write!(f, "{name} in its {file}"),
         }
     }
-}
-
-/// A function's name out of its name or ARN, without what says where it is and which version of it is meant.
-pub fn function_name(function: &str) -> &str {
-    let mut parts = function.split(':');
-    let name = if function.starts_with("arn:") {
-        parts.nth(6)
-    } else {
-        parts.next()
-    };
-    name.unwrap_or_default()
 }
 
 impl Foreign {

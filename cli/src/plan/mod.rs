@@ -14,6 +14,7 @@ mod error;
 mod function;
 pub mod limits;
 mod model;
+pub(crate) mod needs;
 mod notes;
 mod outside;
 mod payload;

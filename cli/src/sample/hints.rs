@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::plan::private::is_port;
 use crate::settings::{Servers, parse};
 
 /// What one of them says, and its name.
@@ -53,9 +54,7 @@ pub fn servers(texts: &Texts) -> Found {
         let named =
             OF_BROKERS.iter().any(|word| upper.contains(word)) || matches!(upper.as_str(), "SERVER" | "SERVERS");
         let ports = servers.ports();
-        let of_brokers = ports
-            .iter()
-            .all(|port| PORTS.contains(port) || (14_001..=14_100).contains(port));
+        let of_brokers = ports.iter().all(|port| PORTS.contains(port) || is_port(*port));
         (named || of_brokers).then(|| (named, hint(name, servers.to_string())))
     });
     // One that is named so counts more than one that only looks so.

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use super::{MINUTES, Ran};
 use crate::aws::answer::{Answer, trouble};
 use crate::aws::pace::{METRICS, Paced};
-use crate::doctor::needs::function_name;
 use crate::facts::{Metrics, Point};
 
 /// AWS's most in one question.
@@ -105,7 +104,7 @@ fn id(number: usize, figure: usize) -> String {
 fn query(ran: &Ran<'_>, (of, name, statistic): Figure, id: &str) -> Option<MetricDataQuery> {
     let (namespace, dimension, value) = match of {
         Of::Stream => ("AWS/Kinesis", "StreamName", ran.stream.name()),
-        Of::Function => ("AWS/Lambda", "FunctionName", function_name(&ran.function.arn)),
+        Of::Function => ("AWS/Lambda", "FunctionName", ran.function.name()),
         Of::Mapping => ("AWS/Lambda", "EventSourceMappingUUID", ran.mapping?.uuid.as_str()),
     };
     let metric = Metric::builder()

@@ -12,8 +12,8 @@ use crate::arn::Arn;
 use crate::aws::answer::{Answer, Trouble, trouble};
 use crate::aws::incomplete;
 use crate::aws::pace::Paced;
-use crate::doctor::needs::{Need, Thing};
 use crate::facts::{Denier, Right};
+use crate::plan::needs::{Need, Thing};
 
 const ACTION: &str = "iam:SimulatePrincipalPolicy";
 /// By these words IAM refuses to tell of several actions together that are not on one kind of thing.

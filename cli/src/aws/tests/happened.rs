@@ -8,9 +8,9 @@ use super::*;
 use crate::arn::SecretArn;
 use crate::aws::history::{self, Ran, log, metrics, rights, waiting};
 use crate::aws::pace::{IAM, LOGS, Paced};
-use crate::doctor::needs::{Need, Thing};
 use crate::facts::log::SIGNATURES;
 use crate::facts::{Denier, Function, GivenUp, Mapping, Point, Sighting};
+use crate::plan::needs::{Need, Thing};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/orders";
 const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:failed";

@@ -9,9 +9,9 @@ use super::table::open_acls;
 use super::topologies::{TOPOLOGIES, example};
 use super::*;
 use crate::arn::SecretArn;
-use crate::doctor::needs;
 use crate::facts::cluster::PrivateConnectivity;
 use crate::facts::{Function, GivenDestination, Secret};
+use crate::plan::needs;
 use crate::settings::Authentication;
 
 const SECRET: &str = "secret:AmazonMSK_orders-Ab12Cd";

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use k2m_handler::config::Region;
 use k2m_handler::payload::topic_map;
 
+use super::is_managed_key;
 use crate::arn::{Arn, SecretArn};
 use crate::facts::{Function, GivenDestination, Secret};
-use crate::plan::is_managed_key;
 
 /// Actions that a pipeline needs, all on the same kind of thing: actions on things of several kinds can't be asked about in one question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,13 +79,8 @@ pub(crate) fn secrets(function: &Function) -> Vec<SecretArn> {
 
 /// The log group that a function writes to: AWS's default unless it has another.
 pub(crate) fn log_group(function: &Function) -> String {
-    let default = || format!("/aws/lambda/{}", function_name(&function.arn));
+    let default = || format!("/aws/lambda/{}", function.name());
     function.log_group.clone().unwrap_or_else(default)
-}
-
-/// A function's name out of its ARN.
-pub(crate) fn function_name(arn: &str) -> &str {
-    arn.split(':').nth(6).unwrap_or(arn)
 }
 
 /// What the pipeline needs. A KMS key that is known by its alias alone is left out: which it is, is not said.
