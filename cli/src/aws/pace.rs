@@ -1,5 +1,6 @@
 //! How fast services are asked: no second sees more calls than a service takes, however many there are to make and in whatever order they come up.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ pub(super) struct Pace {
     pub(super) a_second: u32,
     pub(super) at_once: usize,
 }
+
+/// As many calls as a second may have are so far from the next ones.
+const APART: Duration = Duration::from_secs(2);
 
 /// `DescribeStreamSummary` is taken 20 times a second of an account.
 pub(super) const KINESIS: Pace = Pace {
@@ -70,33 +74,32 @@ pub(super) const LEFT: Pace = Pace {
     at_once: 8,
 };
 
-/// Calls that share a rate. Half of what the service takes in a second may begin at once, and half in each second after that, so that no second ever
-/// sees more.
+/// Calls that share a rate. What the service takes in a second may begin at once, for that is all that a pipeline needs; and no more than that in any two
+/// seconds, so that half of it is left to everybody else.
 #[derive(Debug)]
 pub(super) struct Paced {
     pace: Pace,
-    /// When the last call that was let through would have begun, had all of them been evenly spread.
-    spread: Mutex<Option<Instant>>,
+    /// When the last calls began, or will, the oldest first: as many as may begin at once.
+    last: Mutex<VecDeque<Instant>>,
 }
 
 impl Paced {
     pub(super) const fn new(pace: Pace) -> Self {
         Self {
             pace,
-            spread: Mutex::new(None),
+            last: Mutex::new(VecDeque::new()),
         }
     }
 
     /// When the next call may begin, if it comes up now. It counts as made.
     fn next(&self, now: Instant) -> Instant {
-        let half = (self.pace.a_second / 2).max(1);
-        let apart = Duration::from_secs(1) / half;
-        let ahead = apart * (half - 1);
         // Nobody panics while holding it.
-        let mut spread = self.spread.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let due = spread.map_or(now, |last| (last + apart).max(now));
-        *spread = Some(due);
-        due.checked_sub(ahead).map_or(now, |begin| begin.max(now))
+        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let full = last.len() >= self.pace.a_second as usize;
+        let before = if full { last.pop_front() } else { None };
+        let begin = before.map_or(now, |before| (before + APART).max(now));
+        last.push_back(begin);
+        begin
     }
 
     /// Makes a call when it may begin.
@@ -159,10 +162,10 @@ mod tests {
                 let now = start + Duration::from_millis(after);
                 begins.extend((0..calls).map(|_| paced.next(now)));
             }
+            let at_once = begins.iter().filter(|begin| **begin == start).count();
             assert_eq!(
-                (begins[0], begins[1]),
-                (start, start),
-                "{pace:?}: a few are asked for at once"
+                at_once, pace.a_second as usize,
+                "{pace:?}: what a second takes begins at once"
             );
             begins.sort();
             for begin in &begins {
@@ -175,7 +178,7 @@ mod tests {
                     *begin - start
                 );
             }
-            // What has a rate of its own is soon done: of 151 calls 80 after 40 s, and no more than twice as long as the rate alone takes.
+            // Half of the rate is used: of 151 calls 80 come after 40 s.
             let last = *begins.last().unwrap() - start;
             let most = 43 + 80 / u64::from(pace.a_second / 2);
             assert!(last < Duration::from_secs(most), "{pace:?}: {last:?}");
