@@ -18,7 +18,7 @@ use crate::facts::network::{
 /// AWS takes up to 200 values a filter.
 const MOST_VALUES: usize = 200;
 
-/// Looks at these VPCs, and at `groups`; with `history` also at whether names are resolved in them.
+/// Looks at these VPCs, and at `groups`; with `history` also at whether names are resolved in them, and whether the groups that rules name are there.
 pub(super) async fn network(
     client: &Client,
     vpcs: &Answer<Vec<String>>,
@@ -38,10 +38,11 @@ pub(super) async fn network(
                 route_tables: fact(Err(trouble.clone())),
                 network_acls: fact(Err(trouble.clone())),
                 prefix_lists: fact(prefix_lists(client, &named_lists(&Err(trouble.clone()), &security_groups)).await),
-                security_groups: fact(security_groups),
+                security_groups: fact(security_groups.map(|seen| seen.groups)),
                 peerings: fact(Err(trouble.clone())),
                 transit_gateway_attachments: fact(Err(trouble.clone())),
                 endpoints: fact(Err(trouble)),
+                stale_groups: BTreeSet::new(),
             };
         }
     };
@@ -56,20 +57,32 @@ pub(super) async fn network(
         endpoints(client, ids, claims),
     );
     // What leads to Secrets Manager may keep a function out; other endpoints are not on any way of ours.
-    let known: BTreeSet<&String> = security_groups.iter().flatten().map(|group| &group.id).collect();
+    let known: BTreeSet<&String> = security_groups
+        .iter()
+        .flat_map(|seen| &seen.groups)
+        .map(|group| &group.id)
+        .collect();
     let guards = endpoints.iter().flatten();
     let guards =
         guards.filter(|endpoint| endpoint.kind == "Interface" && endpoint.service.ends_with(".secretsmanager"));
     let guards: BTreeSet<&String> = guards.flat_map(|endpoint| &endpoint.security_groups).collect();
     let guards: Vec<String> = guards.difference(&known).map(|id| (*id).clone()).collect();
     let lists = named_lists(&route_tables, &security_groups);
-    let (prefix_lists, guards) = tokio::join!(
+    let all: BTreeSet<String> = known.iter().map(|id| (*id).clone()).collect();
+    let named = security_groups
+        .iter()
+        .filter(|_| history)
+        .flat_map(|seen| seen.named.difference(&all));
+    let named: Vec<String> = named.cloned().collect();
+    let (prefix_lists, guards, stale_groups) = tokio::join!(
         self::prefix_lists(client, &lists),
         self::security_groups(client, &guards, claims),
+        gone(client, &named),
     );
     // Those that can't be read are unknown by themselves, and no reason not to know the others.
-    let security_groups = security_groups.map(|mut groups| {
-        groups.extend(guards.unwrap_or_default());
+    let security_groups = security_groups.map(|seen| {
+        let mut groups = seen.groups;
+        groups.extend(guards.map(|seen| seen.groups).unwrap_or_default());
         groups.sort_by(|one, other| one.id.cmp(&other.id));
         groups
     });
@@ -83,6 +96,7 @@ pub(super) async fn network(
         peerings: fact(peerings),
         transit_gateway_attachments: fact(attachments),
         endpoints: fact(endpoints),
+        stale_groups,
     }
 }
 
@@ -506,7 +520,13 @@ fn ports(protocol: &str, from: Option<i32>, to: Option<i32>) -> Option<(u16, u16
     Some((u16::try_from(from?).ok()?, u16::try_from(to?).ok()?))
 }
 
-async fn security_groups(client: &Client, ids: &[String], claims: &Claims<'_>) -> Answer<Vec<SecurityGroup>> {
+/// Security groups, and the ids of those of the same account that their rules name.
+struct Groups {
+    groups: Vec<SecurityGroup>,
+    named: BTreeSet<String>,
+}
+
+async fn security_groups(client: &Client, ids: &[String], claims: &Claims<'_>) -> Answer<Groups> {
     let groups = async {
         Ok::<Vec<sdk::SecurityGroup>, Trouble>(all!(
             client.describe_security_groups(),
@@ -543,7 +563,31 @@ async fn security_groups(client: &Client, ids: &[String], claims: &Claims<'_>) -
         })
         .collect();
     groups.sort_by(|one, other| one.id.cmp(&other.id));
-    Ok(groups)
+    // Of another account's groups nobody here sees whether they are there.
+    let named = rules.iter().filter_map(|rule| {
+        let named = rule.referenced_group_info()?;
+        let own = named.user_id().is_none() || named.user_id() == rule.group_owner_id();
+        named.group_id().filter(|_| own).map(str::to_owned)
+    });
+    let named = named.collect();
+    Ok(Groups { groups, named })
+}
+
+/// Which of these groups are not there. Where that can't be read nobody says it of any.
+async fn gone(client: &Client, ids: &[String]) -> BTreeSet<String> {
+    let found = async {
+        Ok::<Vec<sdk::SecurityGroup>, Trouble>(all!(
+            client.describe_security_groups(),
+            "DescribeSecurityGroups",
+            "group-id",
+            ids
+        ))
+    };
+    let Ok(found) = found.await else {
+        return BTreeSet::new();
+    };
+    let is_there = |id: &String| found.iter().any(|group| group.group_id() == Some(id));
+    ids.iter().filter(|id| !is_there(id)).cloned().collect()
 }
 
 fn rule(rule: &sdk::SecurityGroupRule, claims: &Claims<'_>) -> Option<Rule> {
@@ -568,12 +612,15 @@ fn rule(rule: &sdk::SecurityGroupRule, claims: &Claims<'_>) -> Option<Rule> {
 }
 
 /// Prefix lists that routes and rules name, as far as those could be read.
-fn named_lists(tables: &Answer<Vec<RouteTable>>, groups: &Answer<Vec<SecurityGroup>>) -> BTreeSet<String> {
+fn named_lists(tables: &Answer<Vec<RouteTable>>, groups: &Answer<Groups>) -> BTreeSet<String> {
     let routes = tables.iter().flatten().flat_map(|table| &table.routes);
     let routes = routes
         .map(|route| &route.destination)
         .filter(|destination| destination.starts_with("pl-"));
-    let rules = groups.iter().flatten().flat_map(|group| &group.rules);
+    let rules = groups
+        .iter()
+        .flat_map(|seen| &seen.groups)
+        .flat_map(|group| &group.rules);
     let rules = rules.filter_map(|rule| match &rule.peer {
         RulePeer::PrefixList(id) => Some(id),
         RulePeer::Cidr(_) | RulePeer::Group(_) => None,

@@ -107,7 +107,7 @@ pub(super) async fn look(
                 (rights, secret.map(|(_, answer)| fact(answer)))
             },
             async {
-                let left = waiting::Left::of(one.mapping?, one.stream, stack);
+                let left = waiting::Left::of(one.mapping?, one.stream, stack)?;
                 Some(fact(waiting::waiting(left, asked).await))
             },
         )

@@ -2,10 +2,8 @@
 
 use super::case::{OPEN, UNKNOWN_WAY};
 use super::foreign::{no_servers, speak_to};
-use super::mend::Mend;
-use super::rights::told;
-use super::{Case, Outcome, Server, given, planned};
-use crate::facts::{Cluster, Fact, Foreign};
+use super::{Case, Outcome, Server, given, planned, probe};
+use crate::facts::{Cluster, Foreign};
 use crate::plan::private::{is_port, plain};
 use crate::settings::{ServerName, Servers};
 
@@ -62,36 +60,8 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
             );
         }
     };
-    let secret = case.variable("K2M_SECRET_ARN").filter(|_| way == "scram");
-    let associated = cluster.scram_secrets.as_ref().and_then(Fact::found);
-    let unknown = secret.filter(|secret| associated.is_some_and(|all| !all.iter().any(|one| one == secret)));
-    if let (Some(secret), Some(arn)) = (unknown.filter(|_| taken), case.settings.cluster()) {
-        Outcome::fail(
-            format!(
-                "the function's secret {secret} is not associated with the cluster: its brokers don't know the user"
-            ),
-            case.offer(Mend::AssociateSecret {
-                cluster: arn.value.clone(),
-                secret: secret.to_owned(),
-            }),
-        )
-    } else if taken {
-        let mut evidence = vec![format!("{way}: {offer}")];
-        if let (Some(secret), None) = (secret, associated) {
-            if let Some(why) = cluster.scram_secrets.as_ref().and_then(Fact::unreadable) {
-                return Outcome::Unknown {
-                    why: format!(
-                        "whether {secret} is one of the cluster's secrets could not be compared: {}",
-                        told(why)
-                    ),
-                    missing_action: why.missing_action.clone(),
-                };
-            }
-            evidence.push(format!(
-                "whether {secret} is one of the cluster's secrets could not be compared: the facts do not list them"
-            ));
-        }
-        Outcome::Pass { evidence }
+    if taken {
+        Outcome::pass(format!("{way}: {offer}"))
     } else {
         // What the function could do instead, the best first.
         let others = [
@@ -287,13 +257,15 @@ fn same_servers(case: &Case<'_>, told: &[Server<'_>], wanted: &Servers) -> Outco
             "to judge the servers of the function, give them with --bootstrap-servers",
         );
     }
-    Outcome::warn(
-        differs,
-        [
-            case.deploy(&[]),
-            "that speaks to the servers of the settings; --bootstrap-servers judges the function's".to_owned(),
-        ],
-    )
+    let fix = [
+        case.deploy(&[]),
+        "that speaks to the servers of the settings; --bootstrap-servers judges the function's".to_owned(),
+    ];
+    if probe::stopped_short(case) {
+        Outcome::fail(format!("{differs}; and the function does not get through to them"), fix)
+    } else {
+        Outcome::warn(differs, fix)
+    }
 }
 
 /// The cluster's bootstrap brokers of this way inside its VPC, as a client takes them.

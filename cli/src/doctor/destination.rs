@@ -1,10 +1,13 @@
 //! D: where what is given up goes.
 
+use serde_json::json;
+
 use super::foreign::lasting;
 use super::{Case, Outcome, given};
 use crate::facts::{Fact, GivenDestination};
 use crate::plan::destination::verdict;
 use crate::plan::policy::{Caller, Verdict};
+use crate::shell::Command;
 
 /// Whether the mapping has a failure destination, and one that was given takes what is given up.
 pub(super) fn present(case: &Case<'_>) -> Outcome {
@@ -28,8 +31,7 @@ pub(super) fn present(case: &Case<'_>) -> Outcome {
         None if case.foreign().is_some() => {
             Outcome::skip(format!("the facts say nothing of {destination}; inspect again"))
         }
-        // The stack's own.
-        None => Outcome::pass(destination),
+        None => own(case, destination),
         Some(Fact::Found { value }) => takes(case, value),
         Some(Fact::Absent) => Outcome::fail(
             format!("{destination} is not there: a batch that is given up is gone without a word"),
@@ -37,6 +39,45 @@ pub(super) fn present(case: &Case<'_>) -> Outcome {
         ),
         Some(Fact::Unreadable(why)) => Outcome::unreadable(why),
     }
+}
+
+/// Whether the queue is there that the stack's own topic tells.
+fn own(case: &Case<'_>, topic: &str) -> Outcome {
+    let Some((url, Some(Fact::Absent))) = case.resource("FailureQueue").zip(Some(case.seen.waiting.as_ref())) else {
+        return Outcome::pass(topic);
+    };
+    let name = url.rsplit('/').next().unwrap_or_default();
+    let place: Vec<&str> = topic.split(':').collect();
+    let &[_, partition, _, region, account, _] = place.as_slice() else {
+        return Outcome::pass(topic);
+    };
+    let queue = format!("arn:{partition}:sqs:{region}:{account}:{name}");
+    // As in the template.
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {
+            "Sid": "FromTheTopic", "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+            "Resource": queue, "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        },
+        {
+            "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "sqs:*",
+            "Resource": queue, "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+    ]});
+    let attributes = json!({
+        "MessageRetentionPeriod": "1209600", "SqsManagedSseEnabled": "true", "Policy": policy.to_string(),
+    });
+    Outcome::fail(
+        format!("the stack's own queue {name} is not there: a batch that is given up is gone without a word"),
+        [
+            "CloudFormation takes it to be there, so k2m deploy does not make it again; under its name the topic's subscription finds it:"
+                .to_owned(),
+            Command::new("aws sqs create-queue")
+                .option("--queue-name", name)
+                .option("--attributes", &attributes.to_string())
+                .option("--region", region)
+                .to_string(),
+        ],
+    )
 }
 
 /// Whether a given destination keeps what it is sent, as far as it says.

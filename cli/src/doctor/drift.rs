@@ -326,6 +326,19 @@ impl Known {
         seen
     }
 
+    /// These differences, and where one of them is of the function's VPC all that are: Lambda takes subnets and groups together, or none of both.
+    pub(super) fn together(&self, which: Vec<usize>) -> Vec<usize> {
+        let of_vpc = |index: &usize| {
+            let difference = self.differences.get(*index);
+            difference.is_some_and(|one| matches!(one.template, Property::Subnets(_) | Property::SecurityGroups(_)))
+        };
+        if !which.iter().any(of_vpc) {
+            return which;
+        }
+        let all = 0..self.count();
+        all.filter(|index| which.contains(index) || of_vpc(index)).collect()
+    }
+
     /// These differences, a line each.
     pub(super) fn told(&self, which: &[usize]) -> impl Iterator<Item = String> {
         let these = which.iter().filter_map(|index| self.differences.get(*index));

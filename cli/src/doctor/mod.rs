@@ -55,7 +55,7 @@ pub use self::pages::{Contents, Entry, Page};
 pub(crate) use self::report::DRIFT;
 use self::report::Judged;
 pub use self::report::{Cause, Checked, Examined, Health, Left, PipelineReport, Report};
-use self::table::{CHECKS, Check};
+use self::table::{CHECKS, Check, FUNCTION_SAYS};
 use crate::facts::{Facts, PipelineFacts, Unreadable};
 use crate::plan::{Plan, PlanError, plan};
 use crate::settings::{PipelineSettings, Settings};
@@ -99,6 +99,9 @@ pub enum Outcome {
     },
 }
 
+/// The trouble of what fails.
+const FAILS: u8 = 2;
+
 impl Outcome {
     fn pass(evidence: impl Into<String>) -> Self {
         Self::Pass {
@@ -124,13 +127,12 @@ impl Outcome {
         Self::Skip { why: why.into() }
     }
 
-    /// How bad it is, where it was judged.
-    const fn trouble(&self) -> Option<u8> {
+    /// How bad it is. Of what fails now, not to know it to fail is better.
+    const fn trouble(&self) -> u8 {
         match self {
-            Self::Pass { .. } => Some(0),
-            Self::Warn { .. } => Some(1),
-            Self::Fail { .. } => Some(2),
-            Self::Skip { .. } | Self::Unknown { .. } => None,
+            Self::Pass { .. } => 0,
+            Self::Warn { .. } | Self::Skip { .. } | Self::Unknown { .. } => 1,
+            Self::Fail { .. } => FAILS,
         }
     }
 
@@ -238,16 +240,32 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
         Drift::Known(known) if known.count() > 0 => {
             let undone = |which: &dyn Fn(usize) -> bool| judge(&known.undone(case.seen, which)).trouble();
             let cured = undone(&|_| true);
-            if cured.is_some() && cured < trouble {
+            if cured < trouble {
                 let all = 0..known.count();
                 let needed = |index: &usize| undone(&|other| other != *index) != cured;
-                changes = all.clone().filter(needed).collect();
+                // What the check speaks of has its part in it, too.
+                let words = |which: usize| judge(&known.undone(case.seen, |other| other == which));
+                let spoken_of = |index: &usize| words(*index).parts().1 != evidence.as_slice();
+                changes = all.clone().filter(|index| needed(index) || spoken_of(index)).collect();
                 if changes.is_empty() {
                     changes = all.collect();
                 }
+                changes = known.together(changes);
                 let told = known.told(&changes);
                 evidence.extend(told.map(|difference| format!("changed outside the stack: {difference}")));
                 *fix = known.commands(case, &changes);
+            } else if FUNCTION_SAYS.contains(&check.code) && trouble == FAILS {
+                // What the function said stays said: that it was told something else since the deployment may be why.
+                changes = known.variables();
+                let told = known.told(&changes);
+                evidence.extend(
+                    told.map(|difference| format!("changed outside the stack, which may be why: {difference}")),
+                );
+                if !changes.is_empty() {
+                    let or = "where that was not why:".to_owned();
+                    let own = std::mem::take(fix);
+                    fix.extend(known.commands(case, &changes).into_iter().chain([or]).chain(own));
+                }
             }
         }
         Drift::Unknown(Outcome::Unknown { missing_action, .. })

@@ -103,7 +103,8 @@ pub(super) fn ways<'a>(case: &Case<'a>) -> Result<Ways<'a>, Outcome> {
         ));
     }
     if function.subnets.is_empty() {
-        ends(case)?;
+        // Where a serverless cluster's brokers are nobody sees, but not there.
+        case.cluster()?;
         let none = "the function is in no VPC: nothing leads from there to the brokers' private addresses";
         return Err(match case.foreign() {
             Some(foreign) => Outcome::fail(none, into_vpc(case, foreign)),
@@ -468,12 +469,12 @@ pub(super) fn mend(
             groups,
             egress,
             blocked,
-            unhonoured,
+            by_block,
             ..
         } => {
             let other = if *egress { far_groups } else { &function.security_groups };
             // Of a Kafka that is not MSK nobody knows the group.
-            let other = other.first().filter(|_| unhonoured.is_empty());
+            let other = other.first().filter(|_| !by_block);
             let Some(group) = groups.first() else {
                 return vec![refusal.to_string()];
             };

@@ -314,10 +314,20 @@ impl PipelineReport {
             _ => true,
         };
         let said_by = said_by(judged, shown);
-        // What warns of nothing but what a failure before it brings.
+        // What warns of nothing but what is told before it.
+        let is_symptom =
+            |judged: &Judged| matches!(judged.outcome, Outcome::Warn { .. }) && SYMPTOMS.contains(&judged.check.code);
+        let told: Vec<&Check> = judged
+            .iter()
+            .filter(|judged| {
+                matches!(judged.outcome, Outcome::Fail { .. } | Outcome::Warn { .. }) && !is_symptom(judged)
+            })
+            .map(|judged| judged.check)
+            .collect();
         let told_by = |judged: &Judged| -> Vec<&'static str> {
-            let symptom = matches!(judged.outcome, Outcome::Warn { .. }) && SYMPTOMS.contains(&judged.check.code);
-            let by = failed.iter().filter(|check| symptom && follows(judged.check, check));
+            let by = told
+                .iter()
+                .filter(|check| is_symptom(judged) && follows(judged.check, check));
             by.map(|check| check.code).collect()
         };
         let causes: Vec<Cause> = roots()

@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 
 use super::network::{Ways, distinct, joined, mend, region_of, ways};
 use super::{Case, NOT_MSK, Outcome, given};
-use crate::facts::network::{Rule, RulePeer, SecurityGroup};
+use crate::facts::network::{Network, Rule, RulePeer, SecurityGroup};
 use crate::facts::{Fact, Function, Owner};
 use crate::network::{Hop, Proof, Refusal};
 use crate::shell::Command;
@@ -38,6 +38,13 @@ impl Side {
     const fn is_egress(self) -> bool {
         matches!(self, Self::Function)
     }
+
+    fn region<'a>(self, case: &Case<'a>) -> &'a str {
+        match self {
+            Self::Function => &case.settings.home.region,
+            Self::Cluster => case.settings.brokers_region(),
+        }
+    }
 }
 
 impl<'a> Ends<'a> {
@@ -51,14 +58,14 @@ impl<'a> Ends<'a> {
             other => other,
         })?;
         let mut groups = Vec::new();
-        let own = (
-            &case.settings.home.region[..],
-            &function.security_groups[..],
-            Side::Function,
-        );
-        let far = (case.settings.brokers_region(), ways.groups, Side::Cluster);
-        for (region, ids, side) in [own, far] {
-            let known = case.facts.networks.get(region).map(|network| &network.security_groups);
+        let own = (&function.security_groups[..], Side::Function);
+        let far = (ways.groups, Side::Cluster);
+        for (ids, side) in [own, far] {
+            let known = case
+                .facts
+                .networks
+                .get(side.region(case))
+                .map(|network| &network.security_groups);
             let known = match known {
                 Some(Fact::Found { value }) => value.as_slice(),
                 Some(Fact::Unreadable(why)) => return Err(Outcome::unreadable(why)),
@@ -72,6 +79,12 @@ impl<'a> Ends<'a> {
             );
         }
         Ok(Self { function, ways, groups })
+    }
+
+    /// Whether something carries the packets from end to end, but for what groups and ACLs refuse.
+    fn is_carried(&self) -> bool {
+        let mut all = self.ways.proofs.iter().flat_map(Proof::refusals);
+        all.all(|(_, refusal)| matches!(refusal, Refusal::NoRule { .. } | Refusal::AclDenies { .. }))
     }
 
     /// The rules of each group that are about the way.
@@ -198,15 +211,15 @@ pub(super) fn ports(case: &Case<'_>) -> Outcome {
     Outcome::Pass { evidence: all }
 }
 
-/// Whether a rule about brokers' ports has one that MSK hasn't, and lacks those that are needed.
+/// Whether a rule about brokers' ports begins or ends with one that MSK hasn't, and lacks those that are needed. What lies between two of MSK's is nobody's mistake.
 fn is_stray(rule: &Rule, (first, last): (u16, u16), needed: &BTreeSet<u16>) -> bool {
     let (lowest, highest) = MEANT_FOR_BROKERS;
-    let mut ports = first..=last;
+    let ports = first..=last;
     is_tcp(rule)
         && lowest <= first
         && last <= highest
         && !needed.iter().any(|port| ports.contains(port))
-        && ports.any(|port| !MSK_PORTS.contains(&port))
+        && [first, last].iter().any(|port| !MSK_PORTS.contains(port))
 }
 
 /// Whether the rules for the function's port that name groups match whom they are meant for.
@@ -254,10 +267,18 @@ pub(super) fn references(case: &Case<'_>) -> Outcome {
 /// Why a rule that names a group matches nobody at the other end, where that is known. A group that nobody looked for may be another client's.
 fn dead(case: &Case<'_>, ends: &Ends<'_>, side: Side, rule: &Rule, peer: &str) -> Option<String> {
     let refusals = ends.refusals(side);
-    let limit = refusals.iter().find_map(|(_, refusal)| match refusal {
-        Refusal::NoRule { unhonoured, .. } => unhonoured.iter().find(|one| one.rule == rule.id),
-        _ => None,
-    });
+    let is_stale = |network: &Network| network.stale_groups.contains(peer);
+    if case.facts.networks.get(side.region(case)).is_some_and(is_stale) {
+        return Some("which is gone".to_owned());
+    }
+    // What a rule can honour hangs on what carries the packets: where that is wrong itself, K2M-N02 says so.
+    let limit = refusals
+        .iter()
+        .filter(|_| ends.is_carried())
+        .find_map(|(_, refusal)| match refusal {
+            Refusal::NoRule { unhonoured, .. } => unhonoured.iter().find(|one| one.rule == rule.id),
+            _ => None,
+        });
     if let Some(limit) = limit {
         return Some(limit.reason.to_string());
     }
@@ -275,7 +296,9 @@ fn dead(case: &Case<'_>, ends: &Ends<'_>, side: Side, rule: &Rule, peer: &str) -
     if of_stack && !is_there {
         return Some("which was the stack's, and is gone".to_owned());
     }
-    (rule.owner == Owner::ThisStack).then(|| {
+    // Where the function's own group is there, it is the function that was given another one, as K2M-N02 says.
+    let left = of_stack && side == Side::Cluster;
+    (rule.owner == Owner::ThisStack && !left).then(|| {
         let whose = match side {
             Side::Function => "the cluster's is",
             Side::Cluster => "the function's is",

@@ -1,5 +1,7 @@
 //! A: whether the secret that proves who the function is can do so.
 
+use super::mend::Mend;
+use super::rights::told;
 use super::{Case, Outcome, given};
 use crate::arn::SecretArn;
 use crate::facts::{Fact, Secret};
@@ -17,9 +19,7 @@ pub(super) fn usable(case: &Case<'_>) -> Outcome {
     else {
         return Outcome::skip(format!("{way} shows the brokers no secret"));
     };
-    let secret = match &case.seen.secret {
-        None => return Outcome::skip("the secret was not looked at; inspect again"),
-        Some(Fact::Unreadable(why)) => return Outcome::unreadable(why),
+    let seen = match &case.seen.secret {
         Some(Fact::Absent) => {
             return Outcome::fail(
                 format!("there is no secret {arn} (K2M_SECRET_ARN)"),
@@ -29,24 +29,24 @@ pub(super) fn usable(case: &Case<'_>) -> Outcome {
                 ],
             );
         }
-        Some(Fact::Found { value }) => value,
+        Some(Fact::Found { value }) => Some(value),
+        None | Some(Fact::Unreadable(_)) => None,
     };
-    let region = SecretArn::parse(&secret.arn).map_or_else(|_| case.settings.home.region.clone(), |arn| arn.region);
-    let name = &secret.name;
-    if let Some(deleted) = &secret.deleted {
-        return Outcome::fail(
-            format!("the secret {name} was deleted on {deleted}: it is kept for a while, and nobody can read it"),
-            Command::new("aws secretsmanager restore-secret")
-                .option("--secret-id", &secret.arn)
-                .option("--region", &region)
-                .to_string(),
-        );
-    }
-    if way == "scram"
-        && let Some(outcome) = refused(case, secret, &region)
-    {
+    if let Some(outcome) = seen.and_then(|secret| of_no_use(case, way, secret)) {
         return outcome;
     }
+    let association = if way == "scram" {
+        given!(association(case, arn))
+    } else {
+        None
+    };
+    let Some(secret) = seen else {
+        return match &case.seen.secret {
+            Some(Fact::Unreadable(why)) => Outcome::unreadable(why),
+            _ => Outcome::skip("the secret was not looked at; inspect again"),
+        };
+    };
+    let name = &secret.name;
     let key = secret.kms_key.as_deref().unwrap_or("the account's own key for secrets");
     let mut evidence = vec![format!("{name}, encrypted with {key}")];
     let again = "the function reads it anew where the brokers refuse what it holds";
@@ -54,7 +54,59 @@ pub(super) fn usable(case: &Case<'_>) -> Outcome {
     if secret.rotates {
         evidence.push(format!("it is rotated by itself: {again}, which costs one try"));
     }
+    evidence.extend(association);
     Outcome::Pass { evidence }
+}
+
+/// What keeps a secret that is there from being read, or taken.
+fn of_no_use(case: &Case<'_>, way: &str, secret: &Secret) -> Option<Outcome> {
+    let region = SecretArn::parse(&secret.arn).map_or_else(|_| case.settings.home.region.clone(), |arn| arn.region);
+    if let Some(deleted) = &secret.deleted {
+        let name = &secret.name;
+        return Some(Outcome::fail(
+            format!("the secret {name} was deleted on {deleted}: it is kept for a while, and nobody can read it"),
+            Command::new("aws secretsmanager restore-secret")
+                .option("--secret-id", &secret.arn)
+                .option("--region", &region)
+                .to_string(),
+        ));
+    }
+    if way == "scram" {
+        refused(case, secret, &region)
+    } else {
+        None
+    }
+}
+
+/// What is to be said of a secret that the cluster knows, or might; of one that it doesn't, what is wrong.
+fn association(case: &Case<'_>, secret: &str) -> Result<Option<String>, Outcome> {
+    let (Some(arn), Some(cluster)) = (case.settings.cluster(), case.facts.cluster.found()) else {
+        return Ok(None);
+    };
+    match &cluster.scram_secrets {
+        Some(Fact::Found { value }) if value.iter().any(|one| one == secret) => {
+            Ok(Some("it is associated with the cluster".to_owned()))
+        }
+        Some(Fact::Found { .. }) => Err(Outcome::fail(
+            format!(
+                "the function's secret {secret} is not associated with the cluster: its brokers don't know the user"
+            ),
+            case.offer(Mend::AssociateSecret {
+                cluster: arn.value.clone(),
+                secret: secret.to_owned(),
+            }),
+        )),
+        Some(Fact::Unreadable(why)) => Err(Outcome::Unknown {
+            why: format!(
+                "whether {secret} is one of the cluster's secrets could not be compared: {}",
+                told(why)
+            ),
+            missing_action: why.missing_action.clone(),
+        }),
+        Some(Fact::Absent) | None => Ok(Some(format!(
+            "whether {secret} is one of the cluster's secrets could not be compared: the facts do not list them"
+        ))),
+    }
 }
 
 /// What MSK demands of a secret for SASL/SCRAM and this one hasn't. One that is associated was taken.

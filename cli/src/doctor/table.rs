@@ -27,8 +27,11 @@ pub(super) struct Check {
 const NO_METADATA: &str = "`Failed to update metadata after 60.0 secs` (kafka-python), `Local: Broker transport failure` (librdkafka), \
                            or `Task timed out` where the function's time is shorter";
 
-/// Checks that see only what came of something: what they warn of is said by what fails before them, where anything does.
+/// Checks that see only what came of something: what they warn of is said by what fails or warns before them, where anything does.
 pub(super) const SYMPTOMS: [&str; 4] = ["K2M-E06", "K2M-L06", "K2M-L09", "K2M-L11"];
+
+/// Checks that see what the function says of the brokers.
+pub(super) const FUNCTION_SAYS: [&str; 3] = ["K2M-P01", "K2M-P02", "K2M-P03"];
 
 /// Every check, in the order of the way: what is deployed, the stream, the mapping, the function, the brokers, the topic, the delivery.
 pub(super) const CHECKS: &[Check] = &[
@@ -205,7 +208,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "the function's secrets are reached from its subnets",
         page: include_str!("../../../docs/checks/K2M-N07.md"),
         seen_as: "`Secrets Manager can't be reached` in the function's log, or `Task timed out`",
-        after: &["K2M-L01"],
+        after: &["K2M-N06", "K2M-L01"],
         judge: manager::reached,
     },
     Check {
@@ -213,7 +216,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "the function's role may do in Kafka what the function does there",
         page: include_str!("../../../docs/checks/K2M-A03.md"),
         seen_as: "`[...]: Access denied` (librdkafka), `Broker: Topic authorization failed`, `Broker: Cluster authorization failed`",
-        after: &["K2M-N01", "K2M-A04"],
+        after: &["K2M-N01", "K2M-A04", "K2M-A01"],
         judge: rights::in_cluster,
     },
     Check {
@@ -333,6 +336,7 @@ pub(super) const CHECKS: &[Check] = &[
         seen_as: "`Broker: Topic authorization failed`, `Broker: Cluster authorization failed`, `Broker: Unknown topic or partition` (librdkafka)",
         after: &[
             "K2M-A01", "K2M-A02", "K2M-T01", "K2M-T03", "K2M-P01", "K2M-P02", "K2M-T05", "K2M-A03", "K2M-A07",
+            "K2M-T02",
         ],
         judge: probe::rights,
     },
@@ -364,7 +368,7 @@ pub(super) const CHECKS: &[Check] = &[
         after: &[
             "K2M-E01", "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-T03", "K2M-L03",
             "K2M-P01", "K2M-P02", "K2M-P03", "K2M-A04", "K2M-N05", "K2M-N06", "K2M-N07", "K2M-N08", "K2M-A03",
-            "K2M-A05", "K2M-A06", "K2M-A07", "K2M-T05", "K2M-T06", "K2M-L08", "K2M-L07", "K2M-L06",
+            "K2M-A05", "K2M-A06", "K2M-A07", "K2M-T05", "K2M-T06", "K2M-L08", "K2M-L07", "K2M-L06", "K2M-T02",
         ],
         judge: source::last_result,
     },

@@ -203,6 +203,7 @@ fn network() -> Network {
         peerings: found(Vec::new()),
         transit_gateway_attachments: found(Vec::new()),
         endpoints: found(Vec::new()),
+        stale_groups: BTreeSet::new(),
     }
 }
 
@@ -255,6 +256,12 @@ fn over_scram(f: &mut Facts) {
     cluster.scram_secrets = Some(found(vec![secret.to_owned()]));
     let brokers = "b-1.events:9096,b-2.events:9096".to_owned();
     cluster.bootstrap_brokers.insert("SaslScram".to_owned(), brokers);
+    let network = f.networks.values_mut().next().unwrap();
+    for group in get(&mut network.security_groups) {
+        for rule in &mut group.rules {
+            rule.ports = Some((9096, 9096));
+        }
+    }
 }
 
 /// Deployed, and delivering.
@@ -826,7 +833,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ),
     ("K2M-A01", |_, f| over_scram(f), "pass", "scram: the cluster takes IAM, SCRAM"),
     (
-        "K2M-A01",
+        "K2M-A05",
         |_, f| {
             over_scram(f);
             get(&mut f.cluster).scram_secrets = Some(denied("kafka:ListScramSecrets"));
@@ -835,7 +842,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "could not be compared: User: u is not authorized to perform: kafka:ListScramSecrets",
     ),
     (
-        "K2M-A01",
+        "K2M-A05",
         |_, f| {
             over_scram(f);
             get(&mut f.cluster).scram_secrets = Some(found(vec!["arn:another".to_owned()]));
@@ -1283,6 +1290,17 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-E05", |_, f| f.one().mapping = denied("lambda:GetEventSourceMapping"), "skip", "see K2M-E02"),
     ("K2M-D01", |_, _| {}, "pass", "failures"),
     ("K2M-D01", |_, f| get(&mut f.one().mapping).destination = None, "warn", "gone without a word"),
+    ("K2M-D01", |_, f| f.one().waiting = Some(Fact::Absent), "pass", "failures"),
+    (
+        "K2M-D01",
+        |_, f| {
+            f.one().waiting = Some(Fact::Absent);
+            let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/k2m-orders-FailureQueue-1";
+            get(&mut f.stack).resources.insert("OrdersFailureQueue".into(), url.into());
+        },
+        "fail",
+        "aws sqs create-queue --queue-name k2m-orders-FailureQueue-1 --attributes",
+    ),
     ("K2M-D01", not_deployed, "skip", "nothing is deployed"),
     ("K2M-D01", |_, f| given(f, |_| ()), "pass", "failures"),
     ("K2M-D01", |_, f| given(f, |topic| topic.subscriptions.as_mut().unwrap().confirmed = 0), "warn", "no confirmed subscription"),

@@ -246,17 +246,33 @@ pub(super) fn from_a_machine(or: &str, file: Option<&str>) -> String {
     format!("{or}from a machine that reaches the brokers{file}:")
 }
 
-fn absent(case: &Case<'_>, wanted: &Wanted<'_>) -> Outcome {
-    const SETTING: &str = "auto.create.topics.enable";
-    let name = wanted.name;
-    let configured = match &case.facts.configuration {
+/// What makes brokers create a topic with the first record for it.
+const SETTING: &str = "auto.create.topics.enable";
+
+/// What the brokers' configuration says of [`SETTING`]; none where it could not be read.
+fn auto_create<'a>(case: &Case<'a>) -> Option<&'a str> {
+    match &case.facts.configuration {
         Fact::Found { value } => Some(value.get(SETTING).map_or(AUTO_CREATE_DEFAULT, String::as_str)),
         Fact::Absent => Some(AUTO_CREATE_DEFAULT),
         Fact::Unreadable(_) => None,
-    };
+    }
+}
+
+fn over_iam(case: &Case<'_>) -> bool {
     // Of another's role nobody says here what it has.
     let own = case.seen.function.found().is_some() && case.foreign().is_none();
-    let iam = case.authentication() == "iam" && own;
+    case.authentication() == "iam" && own
+}
+
+/// Whether a topic that is missing is there with the first record for it.
+pub(super) fn made_by_brokers(case: &Case<'_>) -> bool {
+    case.settings.cluster().is_some() && auto_create(case) == Some("true") && !over_iam(case)
+}
+
+fn absent(case: &Case<'_>, wanted: &Wanted<'_>) -> Outcome {
+    let name = wanted.name;
+    let configured = auto_create(case);
+    let iam = over_iam(case);
     let (deploys, create) = creation(case, wanted);
     let steps = |evidence: String| Outcome::Fail {
         evidence: match &deploys {
@@ -375,16 +391,21 @@ pub(super) fn same(case: &Case<'_>) -> Outcome {
     let wanted = &case.pipeline.topic.value;
     match case.variable("K2M_TOPIC") {
         Some(topic) if topic == wanted => same_dead_letter(case, topic),
-        Some(topic) => Outcome::warn(
-            format!(
+        Some(topic) => {
+            let says = format!(
                 "the function writes to {topic} (K2M_TOPIC), the settings say {wanted} ({})",
                 case.pipeline.topic.source
-            ),
-            [
+            );
+            let fix = [
                 case.deploy(&[]),
                 "that writes to the topic of the settings; --topic judges the function's".to_owned(),
-            ],
-        ),
+            ];
+            if probed(case, topic) == Some(false) && !made_by_brokers(case) {
+                Outcome::fail(format!("{says}; and the function sees no {topic}"), fix)
+            } else {
+                Outcome::warn(says, fix)
+            }
+        }
         None => Outcome::fail("K2M_TOPIC is not set: the handler stops at its start", case.deploy(&[])),
     }
 }

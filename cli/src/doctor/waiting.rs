@@ -45,7 +45,7 @@ pub(super) fn nothing(case: &Case<'_>) -> Outcome {
             Err(unknown @ Outcome::Unknown { .. }) => unknown,
             _ => Outcome::skip("no queue is known that keeps what is given up"),
         },
-        None => Outcome::skip("nobody looked at what waits in the failure queue"),
+        None => Outcome::skip("nobody looked into a queue of what is given up"),
     }
 }
 

@@ -288,13 +288,21 @@ pub const SIGNATURES: &[Signature] = &[
         OTHER_WAY,
         &["K2M-A02", "K2M-A01", "K2M-P02"],
     ),
-    says("SASL authentication error", NOT_LET_IN, &["K2M-P02", "K2M-A01"]),
+    says(
+        "SASL authentication error",
+        NOT_LET_IN,
+        &["K2M-P02", "K2M-A05", "K2M-A01"],
+    ),
     says(
         "Broker: SASL Authentication failed",
         NOT_LET_IN,
-        &["K2M-P02", "K2M-A01"],
+        &["K2M-P02", "K2M-A05", "K2M-A01"],
     ),
-    says("Local: Authentication failure", NOT_LET_IN, &["K2M-P02", "K2M-A01"]),
+    says(
+        "Local: Authentication failure",
+        NOT_LET_IN,
+        &["K2M-P02", "K2M-A05", "K2M-A01"],
+    ),
     // librdkafka, of TLS and of what is spoken.
     says(
         "broker certificate could not be verified",
@@ -472,8 +480,16 @@ pub const SIGNATURES: &[Signature] = &[
         NO_RIGHT,
         &["K2M-A03", "K2M-A07", "K2M-P03"],
     ),
-    says("SaslAuthenticationFailedError", NOT_LET_IN, &["K2M-P02", "K2M-A01"]),
-    says("AuthenticationFailedError", NOT_LET_IN, &["K2M-P02", "K2M-A01"]),
+    says(
+        "SaslAuthenticationFailedError",
+        NOT_LET_IN,
+        &["K2M-P02", "K2M-A05", "K2M-A01"],
+    ),
+    says(
+        "AuthenticationFailedError",
+        NOT_LET_IN,
+        &["K2M-P02", "K2M-A05", "K2M-A01"],
+    ),
     says("UnsupportedSaslMechanism", OTHER_WAY, &["K2M-A02", "K2M-A01"]),
     says("IllegalSaslState", OTHER_WAY, &["K2M-A02", "K2M-A01"]),
     says("UnknownTopicOrPartitionError", NO_TOPIC, &["K2M-T01"]),

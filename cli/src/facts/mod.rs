@@ -148,7 +148,7 @@ pub struct PipelineFacts {
     /// What the function's role may do of what the pipeline needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rights: Option<Fact<Vec<Right>>>,
-    /// What waits where it was given up; absent where no queue is known.
+    /// What waits where it was given up; absent where the queue is gone, or a topic has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Fact<Waiting>>,
     /// The function's secret, where it has one.

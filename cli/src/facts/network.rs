@@ -1,5 +1,7 @@
 //! The networks of one region, as EC2 tells them: what decides whether a packet arrives.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Fact, Owner, Unreadable};
@@ -29,6 +31,10 @@ pub struct Network {
     /// VPC endpoints in the VPCs.
     #[serde(default = "unasked")]
     pub endpoints: Fact<Vec<Endpoint>>,
+    /// Security groups of this account that rules of these groups name, and that are gone: such rules, which EC2 calls stale, match nobody. Empty where nobody
+    /// looked, or might.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub stale_groups: BTreeSet<String>,
 }
 
 impl Network {

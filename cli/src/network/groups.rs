@@ -75,11 +75,14 @@ pub(super) fn judge(view: &View, region: &str, groups: &[String], egress: bool, 
         return Outcome::Unknown { reason };
     }
     let unhonoured = limits.into_iter().filter(|(areas, _)| touches(areas));
+    let holds = |reference: &Reference| matches!(reference, Reference::Holds);
+    let mut references = peer.references.iter();
     Outcome::Refused {
         reason: Refusal::NoRule {
             groups: groups.to_vec(),
             egress,
             unhonoured: unhonoured.map(|(_, unhonoured)| unhonoured).collect(),
+            by_block: references.any(|(areas, reference)| !holds(reference) && touches(areas)),
             partly: !certain.is_whole(&asked),
             blocked: certain.flows(),
         },

@@ -128,6 +128,9 @@ pub enum Refusal {
         /// Rules that would allow it, if naming a group held here.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         unhonoured: Vec<Unhonoured>,
+        /// Whether a rule has to be for CIDR blocks: what carries the packets honours none that names the other side's group, or none of which that is known.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        by_block: bool,
     },
     /// Entries of a network ACL deny it.
     #[error("{}", acl_denies(acl, *egress, denials, *partly, *answers))]

@@ -453,6 +453,7 @@ impl Draw {
                 peerings: fact(Vec::new()),
                 transit_gateway_attachments: fact(Vec::new()),
                 endpoints: fact(Vec::new()),
+                stale_groups: BTreeSet::new(),
             };
             for lot in &lots {
                 found_mut(&mut network.vpcs).push(Vpc {

@@ -41,25 +41,22 @@ pub(in crate::aws) enum Left {
     Queue(String),
     /// With those who are subscribed to this topic, by its ARN.
     Topic(String),
-    /// In no queue.
-    Elsewhere,
 }
 
 impl Left {
-    /// Of a stack's own topic the stack's own queue is subscribed.
-    pub(in crate::aws) fn of(mapping: &Mapping, stream: &Arn, stack: &Fact<Stack>) -> Self {
-        let Some(destination) = &mapping.destination else {
-            return Self::Elsewhere;
-        };
+    /// None where it is in no queue. Of a stack's own topic the stack's own queue is subscribed.
+    pub(in crate::aws) fn of(mapping: &Mapping, stream: &Arn, stack: &Fact<Stack>) -> Option<Self> {
+        let destination = mapping.destination.as_ref()?;
         let stack = stack.found().filter(|stack| stack.made_by_k2m);
         let own = |end: &str| stack?.resources.get(&format!("{}{end}", pipeline_id(stream)));
         match destination.split(':').nth(2) {
-            Some("sqs") => Self::Queue(destination.clone()),
-            Some("sns") if own("FailureTopic") == Some(destination) => own("FailureQueue")
-                .and_then(|url| arn_of(url, destination))
-                .map_or_else(|| Self::Topic(destination.clone()), Self::Queue),
-            Some("sns") => Self::Topic(destination.clone()),
-            _ => Self::Elsewhere,
+            Some("sqs") => Some(Self::Queue(destination.clone())),
+            Some("sns") if own("FailureTopic") == Some(destination) => {
+                let queue = own("FailureQueue").and_then(|url| arn_of(url, destination));
+                Some(queue.map_or_else(|| Self::Topic(destination.clone()), Self::Queue))
+            }
+            Some("sns") => Some(Self::Topic(destination.clone())),
+            _ => None,
         }
     }
 }
@@ -81,7 +78,7 @@ fn url_of(arn: &str) -> Option<(String, &str)> {
     Some((format!("https://sqs.{region}.{suffix}/{account}/{name}"), region))
 }
 
-/// Looks at what waits there; absent where no queue is known.
+/// Looks at what waits there; absent where the queue is gone, or none is subscribed.
 pub(in crate::aws) async fn waiting(left: Left, asked: &Asked<'_>) -> Answer<Waiting> {
     let queue = match left {
         Left::Queue(arn) => arn,
@@ -90,7 +87,6 @@ pub(in crate::aws) async fn waiting(left: Left, asked: &Asked<'_>) -> Answer<Wai
             let client = asked.sns.at(region);
             asked.subscriptions.one(subscribed(&client, &arn)).await?
         }
-        Left::Elsewhere => return Err(Trouble::Absent),
     };
     let Some((url, region)) = url_of(&queue) else {
         return Err(Trouble::Absent);

@@ -130,6 +130,7 @@ fn facts() -> Facts {
                 peerings: found(Vec::new()),
                 transit_gateway_attachments: found(Vec::new()),
                 endpoints: found(Vec::new()),
+                stale_groups: BTreeSet::new(),
             },
         )]),
         network_stacks: BTreeMap::new(),

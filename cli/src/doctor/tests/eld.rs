@@ -253,7 +253,7 @@ pub(super) const ROWS: &[(&str, Change, &str, &str)] = &[
         "K2M-E07",
         |_, f| { mapping(f).retries = Some(-1); mapping(f).maximum_record_age = Some(-1); },
         "warn",
-        "aws lambda update-event-source-mapping --uuid u-2 --maximum-retry-attempts 100 --region eu-west-1",
+        "aws lambda update-event-source-mapping --uuid u-2 --maximum-record-age-in-seconds 86400 --maximum-retry-attempts 100 --region eu-west-1",
     ),
     (
         "K2M-E07",

@@ -237,6 +237,7 @@ fn cluster_policy(facts: &mut Facts, statement: &str) {
 /// The function's secret, as MSK takes it.
 fn secret(facts: &mut Facts, change: fn(&mut Secret)) {
     over_scram(facts);
+    redeployed(facts);
     let mut secret = Secret {
         arn: SCRAM.to_owned(),
         name: "AmazonMSK_orders".to_owned(),
@@ -340,6 +341,7 @@ pub(super) const ROWS: &[Row] = &[
     // Another client's, or another service's, or of what is MSK's.
     ("K2M-N03", |s, f| { no_ingress(s, f); only_rule(f, 0, Rule { ports: Some((9092, 9093)), ..rule("sgr-x", false, "sg-other") }); }, "pass", "no rule that iam needs"),
     ("K2M-N03", |s, f| { no_ingress(s, f); only_rule(f, 0, Rule { ports: Some((443, 443)), ..rule("sgr-x", false, "sg-function") }); }, "pass", "no rule that iam needs"),
+    ("K2M-N03", |s, f| { no_ingress(s, f); only_rule(f, 0, Rule { ports: Some((9092, 9096)), ..rule("sgr-x", false, "sg-function") }); }, "pass", "no rule that iam needs"),
     ("K2M-N03", |s, f| { no_ingress(s, f); only_rule(f, 0, Rule { ports: Some((9094, 9094)), ..rule("sgr-x", false, "sg-function") }); }, "pass", "no rule that iam needs"),
     ("K2M-N03", |_, f| get(&mut f.one().function).subnets.clear(), "skip", "see K2M-N02"),
     ("K2M-N03", |_, f| the_network(f).security_groups = denied("ec2:DescribeSecurityGroups"), "unknown", "ec2:DescribeSecurityGroups"),
@@ -360,7 +362,9 @@ pub(super) const ROWS: &[Row] = &[
     // Whose that is, nobody looked.
     ("K2M-N04", |_, f| { other_group(f, "sg-client"); get(&mut the_network(f).security_groups)[0].rules[0].owner = Owner::Foreign; }, "pass", "sgr-out of sg-function names sg-brokers"),
     ("K2M-N04", |_, f| { get(&mut the_network(f).security_groups)[0].rules.push(rule("sgr-old", false, "sg-old")); }, "pass", "another rule lets pass"),
-    ("K2M-N04", |_, f| other_vpc(f, "pending-acceptance"), "warn", "no active peering connection joins the two"),
+    ("K2M-N04", |_, f| { the_network(f).stale_groups.insert("sg-client".into()); other_group(f, "sg-client"); }, "warn", "sgr-in of sg-brokers, for 9098, names sg-client, which is gone"),
+    // That nothing carries the packets is no rule's fault.
+    ("K2M-N04", |_, f| other_vpc(f, "pending-acceptance"), "pass", "sgr-in of sg-brokers names sg-function"),
     ("K2M-N04", |_, f| f.brokers = Fact::Absent, "skip", "shows no brokers"),
     ("K2M-N04", |_, f| the_network(f).security_groups = denied("ec2:DescribeSecurityGroups"), "unknown", "ec2:DescribeSecurityGroups"),
     ("K2M-N05", |_, _| {}, "pass", "subnet-1 (eu-west-1a): 200 free addresses"),
@@ -500,7 +504,7 @@ pub(super) const ROWS: &[Row] = &[
     ("K2M-A05", |_, f| lone_secret(f, |secret| secret.kms_key = None), "fail", "update-secret --secret-id"),
     ("K2M-A05", |_, f| lone_secret(f, |secret| secret.kms_key = Some("alias/aws/secretsmanager".into())), "fail", "a key of the customer's"),
     ("K2M-A05", |_, f| lone_secret(f, |secret| secret.arn = SCRAM.replace("eu-west-1", "eu-central-1")), "fail", "is in eu-central-1 and account 123456789012"),
-    ("K2M-A05", |_, f| lone_secret(f, |_| ()), "pass", "AmazonMSK_orders"),
+    ("K2M-A05", |_, f| lone_secret(f, |_| ()), "fail", "is not associated with the cluster"),
     // What MSK took it took.
     ("K2M-A05", |_, f| secret(f, |secret| secret.kms_key = None), "pass", "the account's own key"),
     ("K2M-A05", |_, f| { over_scram(f); f.one().secret = Some(Fact::Absent); }, "fail", "there is no secret"),

@@ -183,6 +183,7 @@ fn empty() -> Network {
         peerings: found(vec![]),
         transit_gateway_attachments: found(vec![]),
         endpoints: found(vec![]),
+        stale_groups: BTreeSet::new(),
     }
 }
 

@@ -58,6 +58,7 @@ impl World {
             peerings: found(Vec::new()),
             transit_gateway_attachments: found(Vec::new()),
             endpoints: found(Vec::new()),
+            stale_groups: std::collections::BTreeSet::new(),
         };
         Self {
             network,
