@@ -5,10 +5,11 @@ CloudFormation, the newer half of MSK's API with topics and cluster policies, a 
 organizations, CloudWatch's filter patterns and its most metrics at once, and a Kinesis event source mapping that fails, splits and gives up as Lambda documents
 it. Configured by MiniStack's own variables (GATEWAY_PORT, BIND_HOST, MINISTACK_MSK_BOOTSTRAP ...): where
 MINISTACK_MSK_BOOTSTRAP names a real broker, topics are made and deleted there too.
-K2M_RETRY_SECONDS is the pause before a failed batch is tried again (default 0.3).
+K2M_RETRY_SECONDS is the pause before a failed batch is tried again (default 0.3), K2M_CHANGE_SECONDS what Lambda takes for a change of a function (default 0.5).
 """
 
 import base64
+import collections
 import hashlib
 import ipaddress
 import json
@@ -32,12 +33,13 @@ import ministack.services.msk as msk
 import ministack.services.organizations as organizations
 import ministack.services.s3 as s3
 import cbor2
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 import ministack.core.iam_evaluator as iam_evaluator
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 from ministack.core.responses import AccountRegionScopedDict, _request_account_id, _request_region, get_account_id, get_region, request_scope
 
 RETRY_SECONDS = float(os.environ.get("K2M_RETRY_SECONDS", "0.3"))
+lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = float(os.environ.get("K2M_CHANGE_SECONDS", "0.5"))
 # Functions get the environment of this process, and k2m's refuses variables that it doesn't know.
 for variable in [name for name in os.environ if name.startswith("K2M_")]:
     del os.environ[variable]
@@ -544,10 +546,15 @@ handlers["AWS::MSK::VpcConnection"] = {
 }
 
 
-def bootstrap_brokers(response):
+def bootstrap_brokers(arn, response):
     """MiniStack knows neither private connectivity nor public access."""
-    doors = {"VpcConnectivitySaslScram": "VPC_CONNECTIVITY_SASL_SCRAM", "PublicSaslScram": "PUBLIC_SASL_SCRAM"}
-    given = {name: os.environ.get(f"MINISTACK_MSK_BOOTSTRAP_{variable}") for name, variable in doors.items()}
+    doors = ((msk._clusters.get(arn) or {}).get("BrokerNodeGroupInfo") or {}).get("connectivityInfo") or {}
+    is_open = {
+        "VpcConnectivitySaslScram": "vpcConnectivity" in doors,
+        "PublicSaslScram": (doors.get("publicAccess") or {}).get("type") == "SERVICE_PROVIDED_EIPS",
+    }
+    variables = {"VpcConnectivitySaslScram": "VPC_CONNECTIVITY_SASL_SCRAM", "PublicSaslScram": "PUBLIC_SASL_SCRAM"}
+    given = {name: os.environ.get(f"MINISTACK_MSK_BOOTSTRAP_{variable}") for name, variable in variables.items() if is_open[name]}
     named = {f"bootstrapBrokerString{name}": servers for name, servers in given.items() if servers}
     if response[0] != 200 or not named:
         return response
@@ -662,7 +669,8 @@ async def handle_msk(method, path, headers, body, query):
     if policy:
         return handle_policy(unquote(policy.group(1)), method, body)
     response = await ministack_handle_msk(method, path, headers, body, query)
-    return bootstrap_brokers(response) if path.endswith("/bootstrap-brokers") else response
+    door = re.match(r"^/v1/clusters/(.+)/bootstrap-brokers$", path)
+    return bootstrap_brokers(unquote(door.group(1)), response) if door else response
 
 
 ministack_list_nodes = msk._list_nodes
@@ -890,6 +898,143 @@ def filter_log_events(data):
 
 
 cloudwatch_logs._filter_log_events = filter_log_events
+# --- What is changed after it was made: blackholes, security, doors and settings of a cluster, a topic's settings, a VPC connection's end ----------------
+
+
+def leads_somewhere(table, route):
+    """Whether what a route names is still there: where it isn't AWS calls the route a blackhole."""
+    peering, gateway, transit = (route.get(key) for key in ("VpcPeeringConnectionId", "GatewayId", "TransitGatewayId"))
+    if peering:
+        return (ec2._vpc_peering.get(peering) or {"Status": {"Code": "deleted"}})["Status"]["Code"] == "active"
+    if transit:
+        attachments = TRANSIT_GATEWAY_ATTACHMENTS.values()
+        return any((each["transitGatewayId"], each["vpcId"]) == (transit, table["VpcId"]) for each in attachments)
+    if gateway and gateway.startswith("igw-"):
+        attachments = (ec2._internet_gateways.get(gateway) or {}).get("Attachments", [])
+        return any(each["VpcId"] == table["VpcId"] for each in attachments)
+    if route.get("NatGatewayId"):
+        return (ec2._nat_gateways.get(route["NatGatewayId"]) or {}).get("State") == "available"
+    return True
+
+
+def describe_route_tables(parameters):
+    for table in ec2._route_tables.values():
+        for route in table["Routes"]:
+            route["State"] = "active" if leads_somewhere(table, route) else "blackhole"
+    return ministack_describe_route_tables(parameters)
+
+
+def replace_route(parameters):
+    """MiniStack keeps a peering connection or a transit gateway that a route led to, and takes no new one."""
+    table = ec2._route_tables.get(ec2._p(parameters, "RouteTableId"))
+    destination = ec2._p(parameters, "DestinationCidrBlock")
+    answer = ministack_replace_route(parameters)
+    for route in (table or {"Routes": []})["Routes"]:
+        if route.get("DestinationCidrBlock") == destination:
+            for key in ("VpcPeeringConnectionId", "TransitGatewayId"):
+                route.pop(key, None)
+                if ec2._p(parameters, key):
+                    # Which MiniStack takes for none, and so for the VPC itself.
+                    route.pop("GatewayId", None)
+                    route[key] = ec2._p(parameters, key)
+    return answer
+
+
+def delete_transit_gateway_vpc_attachment(parameters):
+    attachment = TRANSIT_GATEWAY_ATTACHMENTS.pop(ec2._p(parameters, "TransitGatewayAttachmentId"))
+    inner = transit_gateway_attachment_xml(attachment, "transitGatewayVpcAttachment")
+    return ec2._xml(200, "DeleteTransitGatewayVpcAttachmentResponse", inner)
+
+
+def create_vpc_endpoint(parameters):
+    """MiniStack leaves groups and names out."""
+    answer = ministack_create_vpc_endpoint(parameters)
+    made = re.search(r"<vpcEndpointId>(vpce-\w+)<", answer[2] if isinstance(answer[2], str) else answer[2].decode())
+    if made:
+        ec2._vpc_endpoints[made.group(1)].update(
+            Groups=ec2._parse_member_list(parameters, "SecurityGroupId"),
+            PrivateDnsEnabled=ec2._p(parameters, "PrivateDnsEnabled") == "true",
+        )
+    return answer
+
+
+def describe_subnets(parameters):
+    """MiniStack has as many free addresses in every subnet: all but the five that AWS keeps and those of network interfaces."""
+    taken = collections.Counter(each["SubnetId"] for each in ec2._network_interfaces.values())
+    for identifier, subnet in ec2._subnets.items():
+        size = ipaddress.ip_network(subnet["CidrBlock"]).num_addresses
+        subnet["AvailableIpAddressCount"] = max(size - 5 - taken[identifier], 0)
+    return ministack_describe_subnets(parameters)
+
+
+ministack_create_vpc_endpoint = ec2._ACTION_MAP["CreateVpcEndpoint"]
+ministack_describe_subnets = ec2._ACTION_MAP["DescribeSubnets"]
+ec2._ACTION_MAP["DescribeSubnets"] = describe_subnets
+ec2._ACTION_MAP["CreateVpcEndpoint"] = create_vpc_endpoint
+ministack_describe_route_tables = ec2._ACTION_MAP["DescribeRouteTables"]
+ministack_replace_route = ec2._ACTION_MAP["ReplaceRoute"]
+ec2._ACTION_MAP["DescribeRouteTables"] = describe_route_tables
+ec2._ACTION_MAP["ReplaceRoute"] = replace_route
+ec2._ACTION_MAP["DeleteTransitGatewayVpcAttachment"] = delete_transit_gateway_vpc_attachment
+
+
+def update_cluster(arn, what, request):
+    """UpdateSecurity, UpdateConnectivity and UpdateClusterConfiguration, at once; what is not named stays."""
+    missing = msk._validate_existing_cluster_arn(arn)
+    if missing:
+        return missing
+    info = msk._clusters[arn]
+    if what == "security":
+        info["ClientAuthentication"] = {**info["ClientAuthentication"], **request.get("clientAuthentication", {})}
+        info["EncryptionInfo"] = {**info["EncryptionInfo"], **request.get("encryptionInfo", {})}
+    elif what == "connectivity":
+        nodes = info["BrokerNodeGroupInfo"]
+        nodes["connectivityInfo"] = {**(nodes.get("connectivityInfo") or {}), **request["connectivityInfo"]}
+    else:
+        info["CurrentBrokerSoftwareInfo"].update(
+            ConfigurationArn=request["configurationInfo"]["arn"], ConfigurationRevision=request["configurationInfo"]["revision"]
+        )
+    return msk._json({"clusterArn": arn, "clusterOperationArn": f"{arn}/{what}"})
+
+
+def update_topic(arn, name, request):
+    """A topic's settings, at the brokers too."""
+    topic = topics.get(arn, {}).get(name)
+    if topic is None:
+        return msk._not_found("The topic does not exist.")
+    topic.update({key: request[key] for key in ("configs", "partitionCount") if key in request})
+    admin = kafka_admin()
+    if admin is not None and "configs" in request:
+        text = base64.b64decode(request["configs"]).decode()
+        settings = json.loads(text) if text.startswith("{") else dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name, set_config=settings)
+        admin.alter_configs([resource])[resource].result(timeout=20)
+    return msk._json({"topicArn": f"{arn.replace(':cluster/', ':topic/', 1)}/{name}", "topicName": name, "status": "UPDATING"})
+
+
+async def handle_changes(method, path, headers, body, query):
+    if path == "/v1/metrics" and method == "DELETE":
+        # No call of AWS's: as if so much time had passed that CloudWatch knows of no figure any more.
+        cloudwatch._metrics.clear()
+        return msk._json({})
+    cluster = re.match(r"^/v1/clusters/(.+)/(security|connectivity|configuration)$", path)
+    if cluster and method in ("PUT", "PATCH"):
+        return update_cluster(unquote(cluster.group(1)), cluster.group(2), json.loads(body))
+    topic = re.match(r"^/v1/clusters/(.+?)/topics/([^/]+)$", path)
+    if topic and method == "PUT":
+        return update_topic(unquote(topic.group(1)), unquote(topic.group(2)), json.loads(body))
+    connection = re.match(r"^/v1/vpc-connection/(.+)$", path)
+    if connection and method == "DELETE":
+        gone = vpc_connections.pop(unquote(connection.group(1)), None)
+        return msk._json({"vpcConnectionArn": gone["vpcConnectionArn"], "state": "DELETING"}) if gone else msk._not_found("There is none.")
+    if path == "/v1/vpc-connection" and method == "POST":
+        asked = {key[:1].upper() + key[1:]: value for key, value in json.loads(body).items()}
+        arn, _ = create_connection("", asked, None)
+        return msk._json({"vpcConnectionArn": arn, "state": "CREATING"})
+    return await handle_msk(method, path, headers, body, query)
+
+
+msk.handle_request = handle_changes
 
 # --- Lambda: the Kinesis event source mapping -----------------------------------------------------------------------------------------
 
@@ -1073,6 +1218,8 @@ def step(mapping, function, shard_id, records):
         if mapping.get("StartingPosition") == "AT_TIMESTAMP" and "StartingPositionTimestamp" not in mapping:
             return False  # it is being created
         shard = shards[mapping["UUID"], shard_id] = Shard(beginning(mapping, records))
+    if shard.position > len(records):
+        shard.position = 0  # the stream was made anew
     now = time.time()
     if now < shard.not_before:
         return False

@@ -1,11 +1,19 @@
 """Denies everybody some operations on a cluster with an authorizer, and leaves them everything else.
 
-Arguments: the cluster's address, then KIND:NAME:OPERATION, such as topic:orders:WRITE or broker:kafka-cluster:IDEMPOTENT_WRITE.
+Arguments: the cluster's address, then KIND:NAME:OPERATION, such as topic:orders:WRITE or broker:kafka-cluster:IDEMPOTENT_WRITE. Without any all rules go.
 """
 
 import sys
 
-from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, AdminClient, ResourcePatternType, ResourceType
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 
 
 def rule(kind, name, operation, permission):
@@ -23,6 +31,12 @@ def main():
         rules.append(rule(kind, name, AclOperation.ALL, AclPermissionType.ALLOW))
     rules = list(dict.fromkeys(rules))
     client = AdminClient({"bootstrap.servers": servers})
+    if not denied:
+        everything = AclBindingFilter(
+            ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+        )
+        client.delete_acls([everything], request_timeout=20)[everything].result()
+        return
     for made in client.create_acls(rules, request_timeout=20).values():
         made.result()
 

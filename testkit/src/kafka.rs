@@ -693,6 +693,26 @@ impl KafkaCluster {
         })
     }
 
+    /// Deletes a topic, and waits until each broker has forgotten it.
+    pub fn delete_topic(&self, name: &str) -> Result<()> {
+        let doing = || format!("delete topic {name}");
+        let refused = |reason: String| Error::Refused { doing: doing(), reason };
+        let admin = admin(&self.running_addresses())?;
+        let options = AdminOptions::new().request_timeout(Some(TOPIC_BOUND));
+        let answers = block_on(admin.delete_topics(&[name], &options)).map_err(|error| refused(error.to_string()))?;
+        if let Some((_, code)) = answers.into_iter().find_map(std::result::Result::err) {
+            return Err(refused(code.to_string()));
+        }
+        for broker in self.running() {
+            let client = client(&broker.listeners.plaintext.to_string())?;
+            wait_until(&doing(), TOPIC_BOUND, || {
+                let known = all_metadata(&client)?;
+                Ok(known.topics().iter().all(|topic| topic.name() != name))
+            })?;
+        }
+        Ok(())
+    }
+
     /// The end offset of each partition of a topic, by partition number.
     pub fn end_offsets(&self, topic: &str) -> Result<Vec<i64>> {
         let client = client(&self.running_addresses())?;
@@ -737,6 +757,13 @@ impl KafkaCluster {
         let mut command = Command::new(ground::python()?);
         command.args(["-c", DENY, &self.bootstrap_servers()]);
         command.args(rights.iter().flat_map(Denied::rules));
+        ground::run(&mut command).map(drop)
+    }
+
+    /// Gives back all that [`KafkaCluster::deny`] took.
+    pub fn allow_all(&self) -> Result<()> {
+        let mut command = Command::new(ground::python()?);
+        command.args(["-c", DENY, &self.bootstrap_servers()]);
         ground::run(&mut command).map(drop)
     }
 

@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 import time
+import traceback
 import zipfile
 from contextlib import contextmanager
 
@@ -17,11 +18,15 @@ import boto3
 from botocore.exceptions import WaiterError
 
 
+clients = {}
+
+
 def client(service):
-    """Of the region that is meant now."""
-    return boto3.client(service)
-
-
+    """Of the region and the account that are meant now."""
+    whose = (service, os.environ["AWS_DEFAULT_REGION"], os.environ["AWS_ACCESS_KEY_ID"])
+    if whose not in clients:
+        clients[whose] = boto3.client(service)
+    return clients[whose]
 
 def seed(*streams):
     """A VPC with three zones, a plaintext cluster with a rule of somebody else's, and streams of two shards."""
@@ -36,6 +41,17 @@ def seed_without_topic_api(*streams):
 def seed_over_scram(*streams):
     """The same with a cluster that takes users with passwords alone."""
     return seeded({"Sasl": {"Scram": {"Enabled": True}}}, "TLS", streams)
+
+
+def seed_over_tls(*streams):
+    """The same over TLS, where nobody has to say who they are."""
+    return seeded({"Unauthenticated": {"Enabled": True}}, "TLS", streams)
+
+
+def seed_over_mutual_tls(*streams):
+    """The same with a cluster that takes certificates alone."""
+    authority = "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/11111111-2222-3333-4444-555555555555"
+    return seeded({"Tls": {"Enabled": True, "CertificateAuthorityArnList": [authority]}}, "TLS", streams)
 
 
 def seed_over_iam(*streams):
@@ -78,7 +94,8 @@ def seed_apart(*streams):
 
 def seed_public(*streams):
     """The same over SCRAM, with an internet gateway that the brokers' answers take."""
-    seeded_here = seed_over_scram(*streams)
+    connectivity = {"PublicAccess": {"Type": "SERVICE_PROVIDED_EIPS"}}
+    seeded_here = seeded({"Sasl": {"Scram": {"Enabled": True}}}, "TLS", streams, connectivity)
     ec2 = client("ec2")
     vpc = brokers_vpc(seeded_here["cluster"])
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -86,6 +103,11 @@ def seed_public(*streams):
     for table in main_tables(vpc):
         ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
     return seeded_here
+
+
+def seed_over_iam(*streams):
+    """The same with a cluster that takes IAM alone."""
+    return seeded({"Sasl": {"Iam": {"Enabled": True}}}, "TLS", streams)
 
 
 def seed_express(*streams):
@@ -697,8 +719,21 @@ def delete_topic(cluster, topic):
     return {}
 
 
+def serve():
+    """Does what each line says, a list of words as on the command line, and answers with a line each."""
+    for line in sys.stdin:
+        try:
+            name, *asked = json.loads(line)
+            answer = {"answer": globals()[name](*asked)}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer, default=str), flush=True)
+
+
 if __name__ == "__main__":
     where, *asked = sys.argv[1:]
+    if where == "serve":
+        sys.exit(serve())
     if where.startswith("--region="):
         with region(where.removeprefix("--region=")):
             print(json.dumps(globals()[asked[0]](*asked[1:]), default=str))

@@ -19,13 +19,13 @@ const USER: &str = "alice";
 const PASSWORD: &str = "hunter2-the-only";
 
 /// What stands for the network interfaces of a VPC connection: one of its ports, which leads to a broker.
-struct Door {
-    port: u16,
+pub(crate) struct Door {
+    pub(crate) port: u16,
     closed: Arc<AtomicBool>,
 }
 
 impl Door {
-    fn to(broker: SocketAddr) -> Self {
+    pub(crate) fn to(broker: SocketAddr) -> Self {
         let mut ports = 14001..=14100;
         let listener = ports.find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
         let listener = listener.expect("a free port of private connectivity");

@@ -12,7 +12,7 @@ use k2m_testkit::{AwsEmulator, KafkaCluster, ReadbackRequest, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const SCRIPT: &str = include_str!("account.py");
+pub(crate) const SCRIPT: &str = include_str!("account.py");
 /// Longest that a test waits for records to arrive: far more than they need, also on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
@@ -144,6 +144,11 @@ impl Account {
     /// The same with no Kafka behind it: topics are made in the emulator's memory alone.
     pub(crate) fn without_kafka(streams: &[&str]) -> Self {
         Self::of(AwsEmulator::start().unwrap(), None, "seed", streams)
+    }
+
+    /// An account on an emulator of the caller's, with no Kafka of its own.
+    pub(crate) fn on_emulator(emulator: AwsEmulator, seed: &str, streams: &[&str]) -> Self {
+        Self::of(emulator, None, seed, streams)
     }
 
     fn of(emulator: AwsEmulator, kafka: Option<KafkaCluster>, seed: &str, streams: &[&str]) -> Self {
