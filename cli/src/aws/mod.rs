@@ -815,8 +815,9 @@ fn pipelines(
                 value.reserved_concurrency = Some(happened.reserved_concurrency);
             }
             pipeline.metrics = Some(happened.metrics);
-            pipeline.log = Some(happened.log);
+            (pipeline.log, pipeline.log_unfinished) = (Some(happened.log), happened.log_unfinished);
             pipeline.rights = Some(happened.rights);
+            pipeline.subscribed = happened.subscribed;
             pipeline.waiting = happened.waiting;
             pipeline.secret = happened.secret;
         }

@@ -186,30 +186,41 @@ fn unread(case: &Case<'_>, mapping: &Mapping, metrics: &Metrics) -> Outcome {
             "nothing was put into the stream in {within}, and no batch was read"
         ));
     }
-    if metrics.invocations.unwrap_or(0) > 0 {
-        return Outcome::skip(format!("CloudWatch has no iterator age of {within}"));
+    let invoked = metrics.invocations.unwrap_or(0) > 0;
+    // What the mapping read counts where it is counted: among the invocations are k2m's own questions.
+    let counted = mapping.counts_events == Some(true) || metrics.polled.is_some();
+    let polled = metrics.polled.unwrap_or(0);
+    if invoked && (!counted || polled > 0) {
+        return Outcome::skip(format!(
+            "CloudWatch has no iterator age of {within}; of the invocations that it has some may be k2m's own questions"
+        ));
     }
     if mapping.state != "Enabled" {
         return Outcome::skip(format!("the mapping is {}, see K2M-E02", mapping.state));
     }
-    if metrics
-        .polled
-        .is_some_and(|polled| polled > 0 && metrics.filtered_out.unwrap_or(0) >= polled)
-    {
+    if polled > 0 && metrics.filtered_out.unwrap_or(0) >= polled {
         return Outcome::skip("the filters leave out all that is read, see K2M-E08");
     }
-    Outcome::Warn {
-        evidence: vec![format!(
-            "nothing is read: {incoming} records were put into the stream in {within}, and the function was not invoked"
-        )],
-        fix: vec![
+    let put = format!("{incoming} records were put into the stream in {within}");
+    let evidence = if polled > 0 {
+        format!("nothing gets to the function: {put}, {polled} were read, and it was not invoked")
+    } else if invoked {
+        format!(
+            "nothing is read: {put}, and the mapping counts none of them; the invocations are k2m's own questions, or another's"
+        )
+    } else {
+        format!("nothing is read: {put}, and the function was not invoked")
+    };
+    Outcome::warn(
+        evidence,
+        [
             "where it was deployed or switched on some minutes ago, wait and ask again; else see what Lambda says of the mapping:".to_owned(),
             Command::new("aws lambda get-event-source-mapping")
                 .option("--uuid", &mapping.uuid)
                 .option("--region", &case.settings.home.region)
                 .to_string(),
         ],
-    }
+    )
 }
 
 /// Whether reads of the stream are answered.

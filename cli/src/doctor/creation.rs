@@ -1,6 +1,6 @@
 //! T: whether the brokers would make a topic that is missing, and what they would make of it.
 
-use super::topic::{AUTO_CREATE_DEFAULT, way};
+use super::topic::{AUTO_CREATE_DEFAULT, probed, way};
 use super::{Case, NOT_MSK, Outcome};
 use crate::facts::Fact;
 use crate::plan::topic::{is_serverless, new_shape, shape};
@@ -26,7 +26,7 @@ pub(super) fn chosen(case: &Case<'_>) -> Outcome {
         .chain(pipeline.mapped_topics())
         .chain(dead_letter);
     let missing: Vec<&str> = names
-        .filter(|name| matches!(case.topic(name), Some(Fact::Absent)))
+        .filter(|name| matches!(case.topic(name), Some(Fact::Absent)) && probed(case, name) != Some(true))
         .collect();
     let properties = match &case.facts.configuration {
         Fact::Found { value } => Some(value),

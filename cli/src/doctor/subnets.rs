@@ -136,10 +136,15 @@ fn elsewhere(case: &Case<'_>, function: &Function, known: &[Subnet]) -> Vec<Stri
             format!(
                 "give {vpc} a subnet in another zone, with free addresses and the routes of the others; or free addresses in those that are there"
             ),
-            "k2m deploy takes it with --subnets".to_owned(),
+            match case.foreign() {
+                Some(foreign) => format!("the function takes it {}", foreign.home()),
+                None => "k2m deploy takes it with --subnets".to_owned(),
+            },
         ];
     }
     let mut steps: Vec<String> = case.setting("subnets", &chosen.join(",")).into();
-    steps.push(format!("it proves first that {} reach the brokers", chosen.join(", ")));
+    if case.foreign().is_none() {
+        steps.push(format!("it proves first that {} reach the brokers", chosen.join(", ")));
+    }
     steps
 }

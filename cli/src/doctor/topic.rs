@@ -34,7 +34,7 @@ pub(super) fn exists(case: &Case<'_>) -> Outcome {
     let mapped = case.pipeline.mapped_topics().into_iter();
     let mapped = mapped.map(|name| match case.topic(name) {
         Some(Fact::Found { value }) => Outcome::pass(shape(name, value)),
-        Some(Fact::Absent) => absent(case, &wanted(case, name)),
+        Some(Fact::Absent) => unlisted(case, name).unwrap_or_else(|| absent(case, &wanted(case, name))),
         Some(Fact::Unreadable(why)) => of_probe(case, &wanted(case, name), why),
         None => Outcome::Unknown {
             why: format!("the facts say nothing of {name}; inspect again with the same topic_map"),
@@ -108,7 +108,7 @@ fn of_pipeline(case: &Case<'_>) -> Outcome {
             missing_action: None,
         },
         Some(Fact::Found { value }) => Outcome::pass(shape(name, value)),
-        Some(Fact::Absent) => absent(case, &wanted(case, name)),
+        Some(Fact::Absent) => unlisted(case, name).unwrap_or_else(|| absent(case, &wanted(case, name))),
         // Not every cluster tells of its topics; a batch that was delivered does.
         Some(Fact::Unreadable(_)) if probed(case, name) == Some(false) => absent(case, &wanted(case, name)),
         Some(Fact::Unreadable(why)) => match case
@@ -126,8 +126,17 @@ fn of_pipeline(case: &Case<'_>) -> Outcome {
     }
 }
 
+/// A topic that MSK does not list and the function sees: what MSK tells of topics is about a minute old.
+fn unlisted(case: &Case<'_>, name: &str) -> Option<Outcome> {
+    (probed(case, name) == Some(true)).then(|| {
+        Outcome::pass(format!(
+            "{name}: the function sees it; MSK does not list it yet, which takes about a minute"
+        ))
+    })
+}
+
 /// Whether the function itself sees the topic, where it was asked and could tell.
-fn probed(case: &Case<'_>, name: &str) -> Option<bool> {
+pub(super) fn probed(case: &Case<'_>, name: &str) -> Option<bool> {
     let Some(Fact::Found {
         value: Probe::Answered(report),
     }) = &case.seen.probe
@@ -192,7 +201,7 @@ pub(super) fn dead_letter(case: &Case<'_>) -> Outcome {
                 [from_a_machine("", file), command.to_string()],
             )
         }
-        Some(Fact::Absent) => absent(case, &wanted),
+        Some(Fact::Absent) => unlisted(case, name).unwrap_or_else(|| absent(case, &wanted)),
         Some(Fact::Unreadable(_)) if probed(case, name) == Some(false) => absent(case, &wanted),
         Some(Fact::Unreadable(why)) => Outcome::unreadable(why),
     }

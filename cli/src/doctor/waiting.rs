@@ -9,23 +9,12 @@ use crate::shell::Command;
 
 /// Whether nothing was given up that somebody has to look at.
 pub(super) fn nothing(case: &Case<'_>) -> Outcome {
-    given!(case.mapping());
+    let mapping = given!(case.mapping());
     let metrics = case.metrics();
     if let Ok(metrics) = &metrics
         && let Some(dropped) = metrics.dropped.filter(|dropped| *dropped > 0)
     {
-        let mut fix = vec![
-            "what makes batches fail comes first; a failure destination keeps what is given up then:".to_owned(),
-            case.deploy(&[]),
-        ];
-        fix.push("what was dropped is still in the stream until its retention ends: a new mapping that begins before it sends it again".to_owned());
-        return Outcome::Fail {
-            evidence: vec![format!(
-                "{dropped} records were given up in {} and went nowhere: no failure destination took them",
-                window(metrics)
-            )],
-            fix,
-        };
+        return lost(case, dropped, &window(metrics), mapping.destination.is_some());
     }
     let given_up = metrics.as_ref().ok().and_then(|metrics| metrics.given_up).unwrap_or(0);
     let within = metrics.as_ref().ok().map(|metrics| window(metrics)).unwrap_or_default();
@@ -47,6 +36,33 @@ pub(super) fn nothing(case: &Case<'_>) -> Outcome {
         },
         None => Outcome::skip("nobody looked into a queue of what is given up"),
     }
+}
+
+/// Records that no destination was told of: with one now, what is lost is lost before, and what waits is told with it.
+fn lost(case: &Case<'_>, dropped: u64, within: &str, destination: bool) -> Outcome {
+    const STILL_THERE: &str = "what was dropped is still in the stream until its retention ends: a new mapping that begins before it sends it again";
+    let evidence =
+        format!("{dropped} records were given up in {within} and went nowhere: no failure destination took them");
+    if !destination {
+        return Outcome::fail(
+            evidence,
+            [
+                "what makes batches fail comes first; a failure destination keeps what is given up then:".to_owned(),
+                case.deploy(&[]),
+                STILL_THERE.to_owned(),
+            ],
+        );
+    }
+    let mut all = vec![format!("{evidence}; the mapping has one now, see K2M-D01")];
+    let mut fix = vec![STILL_THERE.to_owned()];
+    if let Some(Fact::Found { value }) = &case.seen.waiting
+        && value.messages > 0
+        && let Outcome::Warn { evidence, fix: steps } = waits(case, value)
+    {
+        all.extend(evidence);
+        fix.extend(steps);
+    }
+    Outcome::Warn { evidence: all, fix }
 }
 
 /// Messages that somebody has to look at.

@@ -81,6 +81,9 @@ pub struct Right {
     /// Who denies it; absent where it is allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub denied_by: Option<Denier>,
+    /// Keys of conditions, as `aws:SourceVpc`, of which the simulator was told nothing and that it asked for, where it is denied: one of them may be why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<String>,
 }
 
 /// Who denies a right.

@@ -47,7 +47,7 @@ pub(super) fn short(facts: &mut Facts) {
 
 /// There is no topic.
 pub(super) fn no_topic(facts: &mut Facts) {
-    *facts.topic_named("orders") = Fact::Absent;
+    crate::doctor::tests::without_topic(facts);
 }
 
 pub(super) fn judge(facts: &Facts) -> Report {

@@ -104,9 +104,9 @@ const ROWS: &[(&str, Change)] = &[
         f.one().mapping = Fact::Absent;
     }),
     ("the function is gone", |_, f| f.one().function = Fact::Absent),
-    ("the stack's topic is gone", |_, f| *f.topic_named(TOPIC) = Fact::Absent),
+    ("the stack's topic is gone", |_, f| without_topic(f)),
     ("a topic that the stack never had is missing", |_, f| {
-        *f.topic_named(TOPIC) = Fact::Absent;
+        without_topic(f);
         redeployed(f);
         get(&mut f.stack).resources.remove("OrdersTopic");
     }),

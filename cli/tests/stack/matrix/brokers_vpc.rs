@@ -279,6 +279,16 @@ fn destination(bench: &mut Bench<'_>) {
     );
     bench.fault("the stack's own queue is deleted", &[&["own_queue_gone"]], &["K2M-D01"]);
     bench.fault(
+        "the stack's own SNS topic is deleted",
+        &[&["own_topic_gone"]],
+        &["K2M-D01"],
+    );
+    bench.fault(
+        "its subscription is deleted",
+        &[&["own_subscription_gone"]],
+        &["K2M-D01"],
+    );
+    bench.fault(
         "a record was given up for its size, and waits in the queue",
         &[&["given_up", "orders"], &["delivered", "orders"]],
         &["K2M-T06", "K2M-D02"],

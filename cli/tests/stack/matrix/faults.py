@@ -804,6 +804,34 @@ def own_queue_gone():
     near("sqs").create_queue(QueueName=url.rsplit("/", 1)[1], Attributes=kept)
 
 
+def subscribe_own_queue(topic):
+    queue = near("sqs").get_queue_attributes(QueueUrl=physical("FailureQueue"), AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    near("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RawMessageDelivery": "true"})
+
+
+@contextmanager
+def own_topic_gone():
+    """With a topic its subscriptions go."""
+    topic = physical("FailureTopic")
+    near("sns").delete_topic(TopicArn=topic)
+    yield
+    made = near("sns").create_topic(Name=topic.rsplit(":", 1)[1], Attributes={"KmsMasterKeyId": "alias/aws/sns"})["TopicArn"]
+    assert made == topic, made
+    subscribe_own_queue(topic)
+
+
+@contextmanager
+def own_subscription_gone():
+    topic = physical("FailureTopic")
+    listed = near("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    gone = [each["SubscriptionArn"] for each in listed if each["Protocol"] == "sqs"]
+    assert gone, listed
+    for each in gone:
+        near("sns").unsubscribe(SubscriptionArn=each)
+    yield
+    subscribe_own_queue(topic)
+
+
 @contextmanager
 def given_up(stream):
     """A record that no topic takes: tried until Lambda gives it up, and told to the failure destination. The next one is delivered."""
