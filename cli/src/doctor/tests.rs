@@ -89,6 +89,7 @@ pub(crate) fn settings() -> Settings {
             payload: Payload::default(),
         }],
         left_out: Vec::new(),
+        listed: None,
     }
 }
 
