@@ -135,6 +135,18 @@ impl Reporter {
         let _ = self.suspended(|| writeln!(io::stderr(), "{}", printable(text)));
     }
 
+    /// The same, laid out for what stderr is; without colours.
+    pub fn note_laid_out(&self, text: &str, layout: impl FnOnce(&str, Screen) -> String) {
+        let stderr = io::stderr();
+        let columns = rustix::termios::tcgetwinsize(&stderr).map_or(0, |size| usize::from(size.ws_col));
+        let screen = Screen {
+            columns: Some(columns).filter(|columns| *columns > 0 && stderr.is_terminal()),
+            colour: false,
+        };
+        let text = layout(&printable(text), screen);
+        let _ = self.suspended(|| writeln!(io::stderr(), "{text}"));
+    }
+
     /// Whether somebody can be asked: standard input and stderr are a terminal.
     pub fn can_ask(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()

@@ -65,6 +65,7 @@ fn settings(cluster: &str) -> Settings {
             log_retention: default(30),
         }],
         left_out: Vec::new(),
+        listed: None,
     }
 }
 

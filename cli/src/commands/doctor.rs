@@ -7,7 +7,9 @@ mod scripted;
 mod wait;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::pin::Pin;
 
 use futures_util::StreamExt as _;
 
@@ -15,28 +17,31 @@ use self::bedside::Room;
 use self::fix::{Bedside as _, Fixed, fix};
 use self::wait::until_healthy;
 use super::attended::Attended;
-use super::chosen::{chosen, chosen_stack, completed};
+use super::chosen::{chosen, chosen_stack, completed, path};
 use super::file::{can_replace, replace};
 use super::{CommandError, function, look, output};
 use crate::args::{DoctorArgs, PlanArgs};
 use crate::aws::{Aws, default_region};
 use crate::deploy::DeployError;
-use crate::deploy::port::{Stacks as _, User as _};
+use crate::deploy::port::{Stacks as _, User};
 use crate::doctor;
 use crate::exit::Exit;
-use crate::facts::{Fact, Facts, Probe, file};
+use crate::arn::{Arn, Kind};
+use crate::facts::deployed::{default_stack_name, pipeline_id};
+use crate::facts::{Fact, Facts, Probe, Server, file, stream_name};
 use crate::report::Reporter;
 use crate::settings::{Access, ChosenStack, Settings, SettingsError, StackOutputs};
 
 /// Runs the command.
 pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
     if let Some(path) = &args.report {
+        overwrites_nothing(path, &args)?;
         can_replace(path).map_err(|source| unwritable(path, source))?;
     }
     let attended = Attended::new(reporter, args.yes)?;
     if let Some(path) = args.plan.facts.as_deref() {
         let (settings, access) = looking(&attended, settings(&args.plan, args.function.as_deref())).await?;
-        let facts = looking(&attended, look::facts(&settings, &access, Some(path))).await?;
+        let facts = looking(&attended, look_at_file(&settings, &access, path)).await?;
         let report = doctor::examine(&settings, &facts);
         output(reporter.laid_out(&report, doctor::text::laid_out))?;
         written(&args, &settings, &facts, &report, reporter)?;
@@ -62,7 +67,7 @@ pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, Comm
     };
     let stack = &settings.stack.value;
     let (mut fixed, facts) = if args.fix {
-        fix(&room, &attended, stack).await?
+        fix(&room, &Laid(&attended), stack).await?
     } else {
         let (report, facts) = looking(&attended, room.examine()).await?;
         (Fixed::from(report), facts)
@@ -110,6 +115,31 @@ async fn looking<T>(
         () = attended.stopped(1) => Err(CommandError::InterruptedLook),
         done = work => done,
     }
+}
+
+/// Facts of a file, unless the settings contradict what they say of the stack.
+async fn look_at_file(settings: &Settings, access: &Access, path: &Path) -> Result<Facts, CommandError> {
+    if let Some(contradiction) = doctor::contradicted(settings, &file::read(path)?) {
+        return Err(Box::new(contradiction).into());
+    }
+    look::facts(settings, access, Some(path)).await
+}
+
+/// That the page replaces none of the files that the command itself reads.
+fn overwrites_nothing(page: &Path, args: &DoctorArgs) -> Result<(), CommandError> {
+    let Ok(place) = page.canonicalize() else { return Ok(()) };
+    let settings = path(&args.plan.settings);
+    let read = [("--facts", args.plan.facts.as_deref()), ("--config", Some(settings.as_path()))];
+    for (option, file) in read {
+        let Some(file) = file else { continue };
+        if file.canonicalize().is_ok_and(|file| file == place) {
+            return Err(CommandError::Usage(format!(
+                "--report {} is the file of {option}, which the page would replace: name another, such as report.html",
+                page.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn unwritable(path: &Path, source: std::io::Error) -> CommandError {
@@ -184,12 +214,7 @@ async fn settings(args: &PlanArgs, function: Option<&str>) -> Result<(Settings, 
 /// What the stack says of the pipeline, where there is one: that of the file of facts, or the one that is named.
 async fn outputs(args: &PlanArgs) -> Result<Option<StackOutputs>, CommandError> {
     if let Some(path) = &args.facts {
-        let stack = file::read(path)?.stack;
-        let stack = stack.found().filter(|stack| stack.made_by_k2m);
-        return Ok(stack.map(|stack| StackOutputs {
-            stack: stack.name.clone(),
-            outputs: stack.outputs.clone(),
-        }));
+        return Ok(told_by(&file::read(path)?));
     }
     let ChosenStack {
         name, region, access, ..
@@ -205,16 +230,72 @@ async fn outputs(args: &PlanArgs) -> Result<Option<StackOutputs>, CommandError> 
     };
     let aws = Aws::connect(profile, &region).await?;
     let found = aws.stacks(&region).stack(&stack).await;
-    let found = found.map_err(|fault| DeployError::Call {
-        doing: format!("look at the stack {stack}, to find its stream and its cluster"),
-        fault,
+    let found = found.map_err(|fault| {
+        CommandError::Unseen(Box::new(DeployError::Call {
+            doing: format!("look at the stack {stack}, to find its stream and its cluster"),
+            fault,
+        }))
     })?;
-    match found.filter(|found| found.made_by_k2m) {
-        Some(found) => Ok(Some(StackOutputs {
+    match found {
+        Some(found) if found.made_by_k2m => Ok(Some(StackOutputs {
             stack,
             outputs: found.outputs,
         })),
+        Some(_) => Err(SettingsError::StackOfOther { stack, region }.into()),
         None => Err(SettingsError::StackAbsent { stack, region }.into()),
+    }
+}
+
+/// What facts say of the pipelines that they are of: the stack's own word where there is one of k2m's, else the streams and the Kafka that were looked at.
+fn told_by(facts: &Facts) -> Option<StackOutputs> {
+    let stack = facts.stack.found();
+    if let Some(stack) = stack.filter(|stack| stack.made_by_k2m && !stack.outputs.is_empty()) {
+        return Some(StackOutputs {
+            stack: stack.name.clone(),
+            outputs: stack.outputs.clone(),
+        });
+    }
+    let streams: Vec<&str> = facts.pipelines.keys().map(String::as_str).collect();
+    let mut outputs = BTreeMap::new();
+    for arn in &streams {
+        let id = pipeline_id(&Arn::parse(Kind::Stream, arn).ok()?);
+        // A topic that has another name than the only stream is its own.
+        if let ([_], [topic]) = (streams.as_slice(), facts.topics.keys().collect::<Vec<_>>().as_slice()) {
+            outputs.insert(format!("{id}Topic"), (*topic).clone());
+        }
+        outputs.insert(format!("{id}Stream"), (*arn).to_owned());
+    }
+    let name = match (stack, streams.first()) {
+        (Some(stack), _) => stack.name.clone(),
+        (None, Some(arn)) => default_stack_name(stream_name(arn)),
+        (None, None) => return None,
+    };
+    let servers: Vec<String> = facts.servers.iter().map(Server::text).collect();
+    if let Some(cluster) = facts.cluster.found() {
+        outputs.insert("Cluster".to_owned(), cluster.arn.clone());
+    } else if !servers.is_empty() {
+        outputs.insert("BootstrapServers".to_owned(), servers.join(","));
+    }
+    Some(StackOutputs { stack: name, outputs })
+}
+
+/// Tells what comes before an answer laid out for the terminal, as the answer is.
+struct Laid<'a>(&'a Attended<'a>);
+
+impl User for Laid<'_> {
+    fn tell(&self, text: &str) {
+        self.0.tell_laid_out(text, doctor::text::laid_out);
+    }
+
+    fn confirm<'b>(
+        &'b self,
+        question: &'b str,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, DeployError>> + Send + 'b>> {
+        self.0.confirm(question)
+    }
+
+    fn stopped(&self, times: u32) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.0.stopped(times)
     }
 }
 

@@ -68,12 +68,18 @@ pub(super) fn chosen(case: &Case<'_>) -> Outcome {
     });
     Outcome::Warn {
         evidence: evidence.collect(),
-        fix: vec![
-            "make it before a record does:".to_owned(),
-            case.deploy(&[("--create-topic", "true")]),
-            format!(
+        fix: {
+            let mut fix = vec!["make it before a record does:".to_owned()];
+            for step in missing.iter().flat_map(|name| super::topic::making(case, name)) {
+                // One deployment makes all of them.
+                if !(step.starts_with("k2m ") && fix.contains(&step)) {
+                    fix.push(step);
+                }
+            }
+            fix.push(format!(
                 "to switch {SETTING} off: `k2m explain T04` has the steps; MSK then restarts its brokers one by one"
-            ),
-        ],
+            ));
+            fix
+        },
     }
 }

@@ -39,7 +39,13 @@ pub(super) fn deployed(case: &Case<'_>) -> Outcome {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" => Outcome::pass(is),
         "UPDATE_ROLLBACK_COMPLETE" => Outcome::warn(
             format!("{is}: the last update failed and was taken back; what was there before works on"),
-            [case.deploy(&[]), "it says why it fails".to_owned()],
+            [
+                "what failed first, its events say:".to_owned(),
+                events(case),
+                "mend that, and deploy again what was to change; where nothing is to change any more it does no harm, and goes with the next deployment that changes \
+                 something"
+                    .to_owned(),
+            ],
         ),
         "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => Outcome::fail(
             format!("{is}: its first creation failed, so there is no pipeline"),

@@ -6,6 +6,7 @@ use std::fmt::{self, Display};
 
 use serde_json::json;
 
+use super::whole::NOT_HERE;
 use crate::arn::Arn;
 use crate::facts::network::RulePeer;
 use crate::plan::secret::associate;
@@ -42,6 +43,8 @@ pub struct Deployment {
     pub more: Vec<(String, String)>,
     /// Whether it mends only where it adds something to the stacks, which nobody knows before it is planned.
     pub adds: bool,
+    /// Whether the file of settings alone says which streams: those that doctor was told choose among them, and are not said again.
+    pub by_file: bool,
 }
 
 /// What a function is to have; what is absent stays.
@@ -454,5 +457,5 @@ fn is_for_people(step: &str) -> bool {
     let command = ["aws ", "k2m ", "kafka-"]
         .iter()
         .any(|program| step.starts_with(program));
-    command || (step.ends_with(':') && !step.starts_with("to "))
+    command || step.starts_with(NOT_HERE) || (step.ends_with(':') && !step.starts_with("to "))
 }

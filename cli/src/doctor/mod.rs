@@ -7,6 +7,7 @@ mod authentication;
 mod backlog;
 mod case;
 mod certificate;
+mod contradiction;
 mod creation;
 mod destination;
 mod drawn;
@@ -43,6 +44,7 @@ mod table;
 pub mod text;
 mod topic;
 mod waiting;
+mod whole;
 
 use std::cell::RefCell;
 
@@ -51,6 +53,7 @@ use serde::Serialize;
 use self::case::{Case, NOT_MSK, Server};
 use self::drift::Drift;
 use self::foreign::FOREIGN;
+pub use self::contradiction::{Contradiction, contradicted};
 pub use self::pages::{Contents, Entry, Page};
 pub(crate) use self::report::DRIFT;
 use self::report::Judged;

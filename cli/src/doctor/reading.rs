@@ -346,11 +346,11 @@ pub(super) fn position(case: &Case<'_>) -> Outcome {
     }
     Outcome::warn(
         format!("{began}: records that were put while it was being created, and before, were passed over"),
-        [
+        std::iter::once(
             "nothing to mend where they may be missing; to read them, a new mapping has to begin at TRIM_HORIZON, and sends again what was delivered:"
                 .to_owned(),
-            case.destroy(),
-            case.deploy(&[("--starting-position", "TRIM_HORIZON")]),
-        ],
+        )
+        .chain(case.made_anew(&[("--starting-position", "TRIM_HORIZON")]))
+        .collect::<Vec<_>>(),
     )
 }

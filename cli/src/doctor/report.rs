@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::mend::{self, Mend};
 use super::table::SYMPTOMS;
+use super::whole::NOT_HERE;
 use super::{Check, Outcome};
 use crate::exit::Exit;
 
@@ -206,7 +207,11 @@ impl Report {
                 check.mends.clone().into_iter().chain(adds).collect::<Vec<_>>()
             });
             let drift = report.check(DRIFT).map(|check| check.mends.clone());
-            causes.chain(drift.into_iter().flatten()).collect::<Vec<_>>()
+            // What somebody deleted of the stack is made again, also where the pipeline still works.
+            let warned = report.checks.iter().filter(|check| matches!(check.outcome, Outcome::Warn { .. }));
+            let gone = warned.flat_map(|check| check.mends.iter().filter(|mend| matches!(mend, Mend::Remake(_))));
+            let gone: Vec<Mend> = gone.cloned().collect();
+            causes.chain(drift.into_iter().flatten()).chain(gone).collect::<Vec<_>>()
         };
         mend::gathered(self.pipelines.iter().flat_map(of_pipeline))
     }
@@ -220,6 +225,10 @@ impl Report {
                 let (_, evidence, fix) = check.outcome.parts();
                 let any = |program: &str| fix.iter().any(|step| step.starts_with(program));
                 let why = match (check.all_done, check.mends.is_empty()) {
+                    (false, _) if any(NOT_HERE) => {
+                        "a deployment from here would take other pipelines of the stack away, or change them"
+                    }
+                    (false, true) if any("set `") => "it is a setting of one pipeline in its file, which k2m does not change",
                     (true, _) if tried => "what k2m can do about it was not enough, or would change nothing",
                     (true, _) => return None,
                     (false, false) => "k2m does a part of it, and the rest is not its stack's to change",

@@ -90,6 +90,7 @@ pub(crate) fn settings() -> Settings {
             payload: Payload::default(),
         }],
         left_out: Vec::new(),
+        listed: None,
     }
 }
 

@@ -93,6 +93,22 @@ fn wanted<'a>(case: &Case<'_>, name: &'a str) -> Wanted<'a> {
     }
 }
 
+/// The dead-letter topic as a deployment would create it.
+fn wanted_dead_letter<'a>(case: &Case<'_>, name: &'a str) -> Wanted<'a> {
+    let of_topic = case.topic(&case.pipeline.topic.value).and_then(Fact::found);
+    let of_topic = limit_of(of_topic, |name| property(case, name));
+    Wanted {
+        name,
+        shape: dead_letter_shape(case.pipeline, brokers(case), unseen(case)),
+        max_message_bytes: Some(dead_letter_bytes(serverless(case), of_topic)),
+    }
+}
+
+/// A property of the brokers' configuration, where it could be read and has it.
+fn property<'a>(case: &Case<'a>, name: &str) -> Option<&'a str> {
+    case.facts.configuration.found()?.get(name).map(String::as_str)
+}
+
 fn unreadable(name: &str, why: &Unreadable) -> Outcome {
     Outcome::Unknown {
         why: format!("{name} could not be read: {}", told(why)),
@@ -170,18 +186,9 @@ pub(super) fn dead_letter(case: &Case<'_>) -> Outcome {
         return Outcome::skip(NOT_MSK);
     }
     let name = &topic.value;
-    let property = |name: &str| {
-        let properties = case.facts.configuration.found();
-        properties
-            .and_then(|properties| properties.get(name))
-            .map(String::as_str)
-    };
+    let property = |name: &str| property(case, name);
     let of_topic = limit_of(case.topic(&case.pipeline.topic.value).and_then(Fact::found), property);
-    let wanted = Wanted {
-        name,
-        shape: dead_letter_shape(case.pipeline, brokers(case), unseen(case)),
-        max_message_bytes: Some(dead_letter_bytes(serverless(case), of_topic)),
-    };
+    let wanted = wanted_dead_letter(case, name);
     match case.topic(name) {
         None => Outcome::Unknown {
             why: format!("the facts say nothing of {name}; inspect again with on_poison divert"),
@@ -298,10 +305,9 @@ fn absent(case: &Case<'_>, wanted: &Wanted<'_>) -> Outcome {
             format!(
                 "{name} is not in the cluster; {SETTING} is true: the first record creates it with the brokers' defaults"
             ),
-            [
-                "to choose its partitions:".to_owned(),
-                deploys.unwrap_or_else(|_| create.join(" ")),
-            ],
+            std::iter::once("to choose its partitions:".to_owned())
+                .chain(deploys.map_or(create, |deploy| vec![deploy]))
+                .collect::<Vec<_>>(),
         ),
         Some(value) => steps(format!(
             "{name} is not in the cluster, and {SETTING} is {value}: nothing creates it"
@@ -378,6 +384,17 @@ fn creation(case: &Case<'_>, wanted: &Wanted<'_>) -> (Result<String, Option<Stri
     commands.push(from_a_machine(or, file));
     commands.push(command.to_string());
     (deploys, commands)
+}
+
+/// The steps that make a topic of the pipeline that is missing: a deployment where one does, else what makes it again.
+pub(super) fn making(case: &Case<'_>, name: &str) -> Vec<String> {
+    let dead_letter = case.pipeline.dead_letter_topic.as_ref();
+    let wanted = match dead_letter.filter(|topic| topic.value == name) {
+        Some(topic) => wanted_dead_letter(case, &topic.value),
+        None => wanted(case, name),
+    };
+    let (deploys, create) = creation(case, &wanted);
+    deploys.map_or(create, |deploy| vec![deploy])
 }
 
 /// Partitions and replicas of the topic as far as they are known, where it is the stack's.

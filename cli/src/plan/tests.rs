@@ -75,6 +75,7 @@ pub(crate) fn settings() -> Settings {
             payload: Payload::default(),
         }],
         left_out: Vec::new(),
+        listed: None,
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) trait Bedside {
     async fn examine(&self) -> Result<(Report, Self::Seen), CommandError>;
 
     /// What a mend would change besides what its words say, a line each; none where it would change nothing.
-    fn preview(&self, mend: &Mend, seen: &Self::Seen) -> Result<Option<Vec<String>>, CommandError>;
+    async fn preview(&self, mend: &Mend, seen: &Self::Seen) -> Result<Option<Vec<String>>, CommandError>;
 
     /// Does it, and waits until it is done.
     async fn mend(&self, mend: &Mend) -> Result<(), CommandError>;
@@ -104,7 +104,7 @@ impl fmt::Display for Fixed {
             writeln!(f)?;
         }
         for left in &self.left {
-            writeln!(f, "k2m leaves {} to you: {}", left.code, left.why)?;
+            writeln!(f, "k2m leaves {} to you: {}", named(left, &self.report), left.why)?;
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ pub(super) async fn fix<B: Bedside>(room: &B, user: &dyn User, stack: &str) -> R
     let mut mends = Vec::new();
     let mut before: Vec<Mend> = Vec::new();
     for _ in 0..ROUNDS {
-        let planned = planned(room, &report, &seen, &mut mends);
+        let planned = unless_stopped(user, stack, async { Ok(planned(room, &report, &seen, &mut mends).await) }).await?;
         let plan: Vec<Mend> = planned.iter().map(|(mend, _)| mend.clone()).collect();
         // What was done and did not help does not help the second time.
         if plan.is_empty() || plan == before {
@@ -159,10 +159,15 @@ pub(super) async fn fix<B: Bedside>(room: &B, user: &dyn User, stack: &str) -> R
 }
 
 /// What is to be done with what it would change; what the plan refuses is remembered, once.
-fn planned<B: Bedside>(room: &B, report: &Report, seen: &B::Seen, mends: &mut Vec<Mended>) -> Vec<(Mend, Vec<String>)> {
+async fn planned<B: Bedside>(
+    room: &B,
+    report: &Report,
+    seen: &B::Seen,
+    mends: &mut Vec<Mended>,
+) -> Vec<(Mend, Vec<String>)> {
     let mut planned = Vec::new();
     for mend in report.mends() {
-        match room.preview(&mend, seen) {
+        match room.preview(&mend, seen).await {
             Ok(Some(lines)) => planned.push((mend, lines)),
             Ok(None) => {}
             Err(error) => {
@@ -195,7 +200,7 @@ fn tell(user: &dyn User, report: &Report, planned: &[(Mend, Vec<String>)]) {
         for cause in &examined.report.causes {
             let check = examined.report.checks.iter().find(|check| check.code == cause.code);
             let says = check.map(|check| check.outcome.says()).unwrap_or_default();
-            user.tell(&format!("broken: {says} ({})", cause.code));
+            user.tell(&format!("broken: {}{says} ({})", of(&examined.stream, report), cause.code));
         }
     }
     user.tell("to mend it, in this order:");
@@ -207,10 +212,26 @@ fn tell(user: &dyn User, report: &Report, planned: &[(Mend, Vec<String>)]) {
         }
     }
     for left in report.left(false) {
-        user.tell(&format!("{} is left to you: {}", left.code, left.why));
+        user.tell(&format!("{} is left to you: {}", named(&left, report), left.why));
         for step in left.fix {
             user.tell(&format!("       {step}"));
         }
+    }
+}
+
+/// The code of what is left, with its pipeline where there are several.
+fn named(left: &Left, report: &Report) -> String {
+    match report.pipelines.as_slice() {
+        [_] => left.code.to_owned(),
+        _ => format!("{} of {}", left.code, left.stream),
+    }
+}
+
+/// The pipeline, ahead of what is said of it, where there are several.
+fn of(stream: &str, report: &Report) -> String {
+    match report.pipelines.as_slice() {
+        [_] => String::new(),
+        _ => format!("{stream}: "),
     }
 }
 

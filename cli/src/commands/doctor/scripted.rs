@@ -94,7 +94,7 @@ impl Bedside for Script {
         Ok((judge(&facts), facts))
     }
 
-    fn preview(&self, mend: &Mend, _: &Facts) -> Result<Option<Vec<String>>, CommandError> {
+    async fn preview(&self, mend: &Mend, _: &Facts) -> Result<Option<Vec<String>>, CommandError> {
         match (mend, &self.preview) {
             (Mend::Deploy(_), None) => Ok(None),
             (Mend::Deploy(_), Some(Ok(lines))) => Ok(Some(lines.clone())),
