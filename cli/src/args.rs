@@ -538,7 +538,7 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "PATH", requires = "fix")]
     pub handler: Option<PathBuf>,
     /// Look again until all is healthy, for so long: 30s, 5m or 1h; 24h at most
-    #[arg(long, value_name = "TIME", conflicts_with = "facts", value_parser = waiting_time)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "facts", value_parser = waiting_time)]
     pub wait: Option<Duration>,
 }
 

@@ -42,21 +42,40 @@ pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, Comm
     if let Some(path) = args.plan.facts.as_deref() {
         let (settings, access) = looking(&attended, settings(&args.plan, args.function.as_deref())).await?;
         let facts = looking(&attended, look_at_file(&settings, &access, path)).await?;
+        if let Some(age) = age(&facts) {
+            reporter.note(&format!(
+                "the facts of {} were taken {}, {age} days ago: what has changed since they don't say",
+                path.display(),
+                facts.taken_at
+            ));
+        }
         let report = doctor::examine(&settings, &facts);
         output(reporter.laid_out(&report, doctor::text::laid_out))?;
         written(&args, &settings, &facts, &report, reporter)?;
         return Ok(report.exit());
     }
-    reporter.wait("looking at AWS: credentials, and what is deployed");
-    let foreign = match &args.function {
-        Some(function) => Some(looking(&attended, function::choose(&args.plan.settings, function)).await?),
-        None => None,
+    if let Some(path) = &args.handler {
+        // Whether mending takes it or not: a slip would show only where it does.
+        std::fs::File::open(path).map_err(|source| CommandError::Open {
+            path: path.clone(),
+            option: "--handler",
+            source,
+        })?;
+    }
+    let first = async {
+        let foreign = match &args.function {
+            Some(function) => Some(function::choose(&args.plan.settings, function).await?),
+            None => None,
+        };
+        let (settings, access) = match &foreign {
+            Some(chosen) => (chosen.settings.clone(), chosen.access.clone()),
+            None => settings(&args.plan, None).await?,
+        };
+        let aws = look::connect(&settings, &access).await?;
+        Ok((foreign, settings, aws))
     };
-    let (settings, access) = match &foreign {
-        Some(chosen) => (chosen.settings.clone(), chosen.access.clone()),
-        None => looking(&attended, settings(&args.plan, None)).await?,
-    };
-    let aws = looking(&attended, look::connect(&settings, &access)).await?;
+    let first = reporter.waiting("looking at AWS: credentials, and what is deployed", first);
+    let (foreign, settings, aws) = looking(&attended, first).await?;
     let room = Room {
         args: &args,
         settings: &settings,
@@ -88,6 +107,14 @@ pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, Comm
     })?;
     written(&args, &settings, &facts.into_inner(), &fixed.report, reporter)?;
     Ok(fixed.report.exit())
+}
+
+/// How many whole days old the facts are; none where it is none.
+fn age(facts: &Facts) -> Option<i64> {
+    const DAY: i64 = 24 * 60 * 60;
+    let taken: jiff::Timestamp = facts.taken_at.parse().ok()?;
+    let days = (jiff::Timestamp::now().as_second() - taken.as_second()) / DAY;
+    (days > 0).then_some(days)
 }
 
 /// Writes the page, where one is asked for.
@@ -229,7 +256,7 @@ async fn outputs(args: &PlanArgs) -> Result<Option<StackOutputs>, CommandError> 
         None => default_region(profile).await?.ok_or(DeployError::NoRegion)?,
     };
     let aws = Aws::connect(profile, &region).await?;
-    let found = aws.stacks(&region).stack(&stack).await;
+    let found = aws.looking().stacks(&region).stack(&stack).await;
     let found = found.map_err(|fault| {
         CommandError::Unseen(Box::new(DeployError::Call {
             doing: format!("look at the stack {stack}, to find its stream and its cluster"),

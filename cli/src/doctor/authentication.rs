@@ -198,6 +198,20 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
     };
     let wrong: Vec<&Server<'_>> = servers.iter().filter(|server| !fits(server)).collect();
     if wrong.is_empty() {
+        // Certificates have names.
+        let by_address = servers.iter().filter(|server| is_address(case, server));
+        let by_address: Vec<Server<'_>> = by_address.filter(|_| way != "plaintext").copied().collect();
+        if !by_address.is_empty() {
+            let evidence = format!(
+                "{told_by} has {}: addresses of the cluster's brokers, whose certificates are for their names, so that who checks them does not connect by {way}",
+                servers_text(&by_address)
+            );
+            return if probe::stopped_short(case) {
+                Outcome::fail(format!("{evidence}; and the function does not get through"), redeploy())
+            } else {
+                Outcome::warn(evidence, redeploy())
+            };
+        }
         return Outcome::pass(format!("{told}: the cluster's brokers for {way}"));
     }
     if wrong.iter().all(|server| !known(case, cluster, server)) {
@@ -306,11 +320,18 @@ fn best_way(cluster: &Cluster) -> &'static str {
         .unwrap_or("tls")
 }
 
+/// Whether it is one of the brokers by its address.
+fn is_address(case: &Case<'_>, server: &Server<'_>) -> bool {
+    let mut brokers = case.facts.brokers.found().into_iter().flatten();
+    brokers.any(|broker| broker.address == server.host)
+}
+
 /// Whether a host is one of the cluster's, on whatever port. `GetBootstrapBrokers` names three of them at most; `ListNodes` all.
 fn known(case: &Case<'_>, cluster: &Cluster, server: &Server<'_>) -> bool {
     let endpoints = case.facts.brokers.found().into_iter().flatten();
     let mut endpoints = endpoints.flat_map(|broker| &broker.endpoints);
     let host = plain(server.host);
     lists(cluster, |_| true).any(|one| one.host == server.host)
+        || is_address(case, server)
         || endpoints.any(|endpoint| endpoint.split(':').next() == Some(host.as_str()))
 }

@@ -326,6 +326,13 @@ impl Known {
         seen
     }
 
+    /// Which differences are of the function's security groups.
+    pub(super) fn groups(&self) -> Vec<usize> {
+        let all = self.differences.iter().enumerate();
+        let groups = all.filter(|(_, one)| matches!(one.template, Property::SecurityGroups(_)));
+        groups.map(|(index, _)| index).collect()
+    }
+
     /// These differences, and where one of them is of the function's VPC all that are: Lambda takes subnets and groups together, or none of both.
     pub(super) fn together(&self, which: Vec<usize>) -> Vec<usize> {
         let of_vpc = |index: &usize| {

@@ -124,6 +124,7 @@ pub(super) fn ready(case: &Case<'_>) -> Outcome {
     let because = |reason: &Option<String>| {
         reason
             .as_ref()
+            .filter(|reason| !reason.is_empty())
             .map(|reason| format!(": {}", reason.trim_end_matches('.')))
             .unwrap_or_default()
     };

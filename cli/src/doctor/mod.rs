@@ -58,7 +58,7 @@ pub use self::pages::{Contents, Entry, Page};
 pub(crate) use self::report::DRIFT;
 use self::report::Judged;
 pub use self::report::{Cause, Checked, Examined, Health, Left, PipelineReport, Report};
-use self::table::{CHECKS, Check, FUNCTION_SAYS};
+use self::table::{CHECKS, Check, FUNCTION_SAYS, OPENS};
 use crate::facts::{Facts, PipelineFacts, Unreadable};
 use crate::plan::{Plan, PlanError, plan};
 use crate::settings::{PipelineSettings, Settings};
@@ -228,12 +228,14 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
     let mut outcome = judge(case.seen);
     let mut changes = Vec::new();
     let stopped_by = planned::stopped_by(case);
+    let only_after = probe::only_after(case).filter(|_| check.code == probe::WAY);
     let trouble = outcome.trouble();
     let (Outcome::Warn { evidence, fix } | Outcome::Fail { evidence, fix }) = &mut outcome else {
         return Judged {
             check,
             outcome,
             changes,
+            only_after,
             stopped_by,
             mends: Vec::new(),
             all_done: false,
@@ -257,6 +259,23 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
                 let told = known.told(&changes);
                 evidence.extend(told.map(|difference| format!("changed outside the stack: {difference}")));
                 *fix = known.commands(case, &changes);
+            } else if OPENS.contains(&check.code)
+                && let groups @ [_, ..] = known.together(known.groups()).as_slice()
+                && let taken_back = judge(&known.undone(case.seen, |index| groups.contains(&index)))
+                && let (_, left, rest) = taken_back.parts()
+                && left != evidence.as_slice()
+            {
+                // What the groups lack that the function is not meant to have is not to be opened.
+                evidence.truncate(1);
+                let told = known.told(groups);
+                evidence.extend(told.map(|difference| format!("changed outside the stack: {difference}")));
+                evidence.extend(left.iter().map(|line| format!("with that taken back: {line}")));
+                *fix = known.commands(case, groups);
+                if !rest.is_empty() {
+                    fix.push("to mend what is left then:".to_owned());
+                    fix.extend(rest.iter().cloned());
+                }
+                changes = groups.to_vec();
             } else if FUNCTION_SAYS.contains(&check.code) && trouble == FAILS {
                 // What the function said stays said: that it was told something else since the deployment may be why.
                 changes = known.variables();
@@ -289,6 +308,7 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
         check,
         outcome,
         changes,
+        only_after,
         stopped_by,
         mends,
         all_done,

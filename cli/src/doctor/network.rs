@@ -1,7 +1,8 @@
 //! N: the cluster, and the way to its brokers, judged by the engine that plan uses too.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::Ipv4Net;
 use serde_json::json;
 
 use super::case::UNKNOWN_WAY;
@@ -9,10 +10,12 @@ use super::foreign::{lasting, no_servers};
 use super::mend::{GroupChange, Mend, OutwardRule};
 use super::{Case, NOT_MSK, Outcome, Server, given, lost, planned, probe};
 use crate::facts::cluster::VpcConnection;
-use crate::facts::network::Rule;
+use crate::facts::network::{AclEntry, Rule};
 use crate::facts::server::{MOST_PLACES, NoPlace, places};
 use crate::facts::{Fact, Foreign, Function, Network};
-use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove, prove_block};
+use crate::network::{
+    Denial, Destination, FINAL_ENTRY, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove, prove_block,
+};
 use crate::plan::private::{is_over, is_port, rank, word};
 use crate::settings::Authentication;
 use crate::shell::Command;
@@ -565,17 +568,20 @@ fn back(case: &Case<'_>, groups: &[String]) -> Option<GroupChange> {
     })
 }
 
-/// Entries that let pass what a network ACL denies, each with a number that is free and lower than that of what denies.
+/// Entries that let pass what a network ACL denies, each with a number that is free and lower than that of what denies. Where there are too few of these, what
+/// denies makes room: it goes behind them, as far as no other entry is between, so that for all else it decides as before.
 fn entries(case: &Case<'_>, acl: &str, egress: bool, denials: &[&Denial]) -> Vec<String> {
     let region = region_of(case, acl);
-    let flows: BTreeSet<(String, String)> = denials
-        .iter()
-        .flat_map(|denial| &denial.blocked)
-        .flat_map(|flow| {
-            let ports = format!("From={},To={}", flow.ports.first, flow.ports.last);
-            flow.cidrs.iter().map(move |cidr| (ports.clone(), cidr.to_string()))
-        })
-        .collect();
+    let mut flows: BTreeMap<(u16, u16), Vec<Ipv4Net>> = BTreeMap::new();
+    for flow in denials.iter().flat_map(|denial| &denial.blocked) {
+        let ports = (flow.ports.first, flow.ports.last);
+        flows.entry(ports).or_default().extend(&flow.cidrs);
+    }
+    let each = flows.iter().flat_map(|(ports, cidrs)| {
+        let cidrs = Ipv4Net::aggregate(cidrs).into_iter();
+        cidrs.map(|cidr| (Some(*ports), cidr.to_string()))
+    });
+    let flows: Vec<(Option<(u16, u16)>, String)> = each.collect();
     let lowest = denials.iter().map(|denial| denial.entry).min().unwrap_or_default();
     let networks = case
         .facts
@@ -583,37 +589,62 @@ fn entries(case: &Case<'_>, acl: &str, egress: bool, denials: &[&Denial]) -> Vec
         .get(region)
         .and_then(|network| network.network_acls.found());
     let mut acls = networks.into_iter().flatten();
-    let taken: BTreeSet<u32> = acls
+    let there: Vec<&AclEntry> = acls
         .find(|one| one.id == acl)
         .into_iter()
         .flat_map(|one| &one.entries)
         .filter(|entry| entry.egress == egress)
-        .map(|entry| entry.number)
         .collect();
-    let mut free = (1..lowest).rev().filter(|number| !taken.contains(number));
+    let free = |number: &u32| there.iter().all(|entry| entry.number != *number);
     let direction = if egress { "--egress" } else { "--ingress" };
-    let steps = flows.into_iter().map(|(ports, cidr)| {
-        let Some(number) = free.next() else {
-            return format!(
-                "give entry {lowest} of {acl} a higher number, then allow tcp {ports} with {cidr} ({direction}) before it"
-            );
+    let entry =
+        |verb: &str, number: u32, action: &str, protocol: &str, (ports, cidr): &(Option<(u16, u16)>, String)| {
+            let mut command = Command::new(&format!("aws ec2 {verb}-network-acl-entry"))
+                .option("--network-acl-id", acl)
+                .flag(direction)
+                .option("--protocol", protocol);
+            if let Some((first, last)) = ports {
+                command = command.flag("--port-range").flag(&format!("From={first},To={last}"));
+            }
+            command
+                .option("--cidr-block", cidr)
+                .option("--rule-action", action)
+                .option("--rule-number", &number.to_string())
+                .option("--region", region)
+                .to_string()
         };
-        Command::new("aws ec2 create-network-acl-entry")
-            .option("--network-acl-id", acl)
-            .flag(direction)
-            .option("--protocol", "tcp")
-            .flag("--port-range")
-            .flag(&ports)
-            .option("--cidr-block", &cidr)
-            .option("--rule-action", "allow")
-            .option("--rule-number", &number.to_string())
-            .option("--region", region)
-            .to_string()
-    });
-    steps.collect()
+    let allow = |(number, flow): (u32, &(Option<(u16, u16)>, String))| entry("create", number, "allow", "tcp", flow);
+    let below: Vec<u32> = (1..lowest).rev().filter(free).take(flows.len()).collect();
+    if below.len() == flows.len() {
+        return below.into_iter().zip(&flows).map(allow).collect();
+    }
+    // One of them takes the number of what denies.
+    let more = flows.len() - below.len() - 1;
+    let denies = there.iter().find(|entry| entry.number == lowest);
+    let mut above: Vec<u32> = (lowest + 1..FINAL_ENTRY).take_while(free).take(more + 1).collect();
+    let behind = if above.len() == more + 1 { above.pop() } else { None };
+    let (Some(denies), Some(behind), Some((last, first))) = (denies, behind, flows.split_last()) else {
+        let flows = flows.iter().map(|(ports, cidr)| {
+            let (first, last) = ports.unwrap_or_default();
+            format!("tcp {first}-{last} with {cidr}")
+        });
+        return vec![format!(
+            "give entry {lowest} of {acl} a higher number, then allow before it ({direction}): {}",
+            joined(flows)
+        )];
+    };
+    let protocol = match denies.protocol.as_str() {
+        "-1" => "all",
+        "6" => "tcp",
+        other => other,
+    };
+    let moved = entry("create", behind, "deny", protocol, &(denies.ports, denies.cidr.clone()));
+    let allowed = below.into_iter().chain(above).zip(first).map(allow);
+    let replaced = entry("replace", lowest, "allow", "tcp", last);
+    std::iter::once(moved).chain(allowed).chain([replaced]).collect()
 }
 
-/// Rules that the stack's list has and no security group does any more: logical and physical ids.
+/// Rules that the stack's list has and no security group does any more, nor one that lets the same pass: logical and physical ids.
 fn lost_rules<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a String, &'a String)> {
     let networks = case.facts.networks.values();
     let groups: Vec<_> = networks
@@ -626,7 +657,9 @@ fn lost_rules<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a String, &'a Stri
         .map(|rule| rule.id.as_str())
         .collect();
     let resources = case.facts.stack.found().into_iter().flat_map(|stack| &stack.resources);
-    resources.filter(move |(_, id)| id.starts_with("sgr-") && !there.contains(id.as_str()))
+    let replaced = lost::replaced_rules(case);
+    let replaced = move |id: &String| replaced.iter().any(|lost| lost.id == *id);
+    resources.filter(move |(_, id)| id.starts_with("sgr-") && !there.contains(id.as_str()) && !replaced(id))
 }
 
 pub(super) fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {

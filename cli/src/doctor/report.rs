@@ -110,6 +110,8 @@ pub(super) struct Judged {
     pub(super) outcome: Outcome,
     /// Their numbers.
     pub(super) changes: Vec<usize>,
+    /// All that it may follow from, where that is less than its check says.
+    pub(super) only_after: Option<Vec<&'static str>>,
     /// The check that says why nothing can be deployed, where nothing is and nothing can be.
     pub(super) stopped_by: Option<&'static str>,
     /// The steps of its fix that k2m can do itself.
@@ -311,7 +313,10 @@ impl PipelineReport {
         let stopped_by = judged.iter().find_map(|judged| judged.stopped_by);
         let follows = |check: &Check, from: &Check| {
             let stopped = check.code == STACK && stopped_by == Some(from.code);
-            check.after.contains(&from.code) || stopped
+            let mut judged = judged.iter();
+            let judged = judged.find(|judged| judged.check.code == check.code);
+            let after = judged.and_then(|judged| judged.only_after.as_deref());
+            after.unwrap_or(check.after).contains(&from.code) || stopped
         };
         let roots = || {
             failed

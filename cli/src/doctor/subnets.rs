@@ -19,6 +19,9 @@ pub(super) fn room(case: &Case<'_>) -> Outcome {
     let known = match case.facts.networks.get(region).map(|network| &network.subnets) {
         Some(Fact::Found { value }) => value,
         Some(Fact::Unreadable(why)) => return Outcome::unreadable(why),
+        Some(Fact::Absent) | None if case.facts.cluster.is_absent() && case.settings.cluster().is_some() => {
+            return Outcome::skip("there is no cluster, so that no network was looked at, see K2M-N01");
+        }
         Some(Fact::Absent) | None => {
             return Outcome::Unknown {
                 why: format!("the facts have no subnets of {region}; inspect again"),

@@ -33,6 +33,9 @@ pub(super) const SYMPTOMS: [&str; 4] = ["K2M-E06", "K2M-L06", "K2M-L09", "K2M-L1
 /// Checks that see what the function says of the brokers.
 pub(super) const FUNCTION_SAYS: [&str; 3] = ["K2M-P01", "K2M-P02", "K2M-P03"];
 
+/// Checks whose fixes open something to the function's security groups.
+pub(super) const OPENS: [&str; 2] = ["K2M-N02", "K2M-N07"];
+
 /// Every check, in the order of the way: what is deployed, the stream, the mapping, the function, the brokers, the topic, the delivery.
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -2,6 +2,7 @@
 
 mod eld;
 pub(crate) mod foreign;
+mod hands;
 mod html;
 mod mends;
 mod nat;

@@ -3,12 +3,13 @@
 use super::authentication::servers;
 use super::rights::told;
 use super::{Case, NOT_MSK, Outcome, given, lost};
+use crate::facts::deployed::pipeline_id;
 use crate::facts::{Fact, Probe, Topic, Unreadable};
 use crate::plan::topic::{
     Shape, busy, configs_of, create_command, dead_letter_bytes, dead_letter_shape, is_serverless, lacking, limit_of,
     new_shape, raise_command, too_small,
 };
-use crate::settings::{Authentication, Preset, Source};
+use crate::settings::{Authentication, Preset, Source, parse};
 use crate::shell::Command;
 
 /// MSK's default where a cluster has no configuration of its own.
@@ -415,12 +416,15 @@ pub(super) fn same(case: &Case<'_>) -> Outcome {
         return outcome;
     }
     let wanted = &case.pipeline.topic.value;
+    if let Some(outcome) = no_name(case) {
+        return outcome;
+    }
     match case.variable("K2M_TOPIC") {
         Some(topic) if topic == wanted => same_dead_letter(case, topic),
         Some(topic) => {
             let says = format!(
                 "the function writes to {topic} (K2M_TOPIC), the settings say {wanted} ({})",
-                case.pipeline.topic.source
+                said_by(case)
             );
             let fix = [
                 case.deploy(&[]),
@@ -434,6 +438,36 @@ pub(super) fn same(case: &Case<'_>) -> Outcome {
         }
         None => Outcome::fail("K2M_TOPIC is not set: the handler stops at its start", case.deploy(&[])),
     }
+}
+
+/// Who said the topic of the settings: what nobody said is the stack's own word.
+fn said_by(case: &Case<'_>) -> String {
+    let source = &case.pipeline.topic.source;
+    let output = format!("{}Topic", pipeline_id(&case.pipeline.stream.value));
+    let of_stack = case
+        .stack()
+        .is_ok_and(|stack| stack.outputs.get(&output) == Some(&case.pipeline.topic.value));
+    match source {
+        Source::Flag(_) if of_stack => format!("the stack's output {output}"),
+        source => source.to_string(),
+    }
+}
+
+/// That a topic of the function's is none that Kafka could have: then it does not start.
+fn no_name(case: &Case<'_>) -> Option<Outcome> {
+    // The handler checks both, whether it diverts or not.
+    let mut wrong = ["K2M_TOPIC", "K2M_DEAD_LETTER_TOPIC"]
+        .into_iter()
+        .filter_map(|variable| {
+            let told = case.variable(variable)?;
+            Some((variable, told, parse::topic(told).err()?))
+        });
+    wrong.next().map(|(variable, told, why)| {
+        Outcome::fail(
+            format!("{variable} is {told:?}, which names no topic: {why}; the handler stops at its start"),
+            case.deploy(&[]),
+        )
+    })
 }
 
 /// Whether the function, which writes to the right topic, does with poison what the settings say.

@@ -36,20 +36,21 @@ pub(super) struct Room<'a> {
 
 impl Room<'_> {
     async fn look(&self) -> Result<Facts, CommandError> {
-        self.reporter.wait(&format!(
+        let what = format!(
             "looking at AWS: {}, the brokers, and what is between them",
             self.settings.stack.value
-        ));
-        let mut facts = look::look(self.aws, self.settings, look::Depth::Doctor).await?;
+        );
+        let look = look::look(self.aws, self.settings, look::Depth::Doctor);
+        let mut facts = self.reporter.waiting(&what, look).await?;
         if let Some(contradiction) = doctor::contradicted(self.settings, &facts) {
             return Err(Box::new(contradiction).into());
         }
-        if !self.args.no_probe {
-            if let Some(names) = asked(&mut facts) {
-                self.reporter
-                    .wait(&format!("asking {names}: the way to the brokers, and the topics"));
-            }
-            probe(&mut facts, &self.settings.home.region, self.aws).await;
+        if !self.args.no_probe
+            && let Some(names) = asked(&mut facts)
+        {
+            let what = format!("asking {names}: the way to the brokers, and the topics");
+            let probe = probe(&mut facts, &self.settings.home.region, self.aws);
+            self.reporter.waiting(&what, probe).await;
         }
         Ok(facts)
     }
@@ -108,9 +109,8 @@ impl Bedside for Room<'_> {
         let facts = match self.foreign {
             // Nobody asks another's function anything.
             Some(chosen) => {
-                self.reporter
-                    .wait("looking at AWS: the function, the brokers, and what is between them");
-                chosen.look(self.aws).await
+                let what = "looking at AWS: the function, the brokers, and what is between them";
+                self.reporter.waiting(what, chosen.look(self.aws)).await
             }
             None => self.look().await,
         };

@@ -153,14 +153,16 @@ impl<'a> Bench<'a> {
     }
 
     /// Breaks, looks, mends, and sees that nothing is found. `expected` are the codes that have to be named, the first one first.
-    pub(crate) fn fault(&mut self, fault: &str, how: &[&[&str]], expected: &[&'static str]) {
+    /// Answers what was said.
+    pub(crate) fn fault(&mut self, fault: &str, how: &[&[&str]], expected: &[&'static str]) -> Value {
         for words in how {
             let words = [&["do"], *words].concat();
             self.hand(&words);
         }
-        self.look(fault, expected);
+        let said = self.look(fault, expected);
         self.hand(&["undo"]);
         self.healthy(fault);
+        said
     }
 
     /// The same of what is broken and mended by other means.
@@ -201,11 +203,12 @@ impl<'a> Bench<'a> {
     }
 
     /// What has to be found of what was broken by other means.
-    pub(crate) fn look(&mut self, fault: &str, expected: &[&'static str]) {
+    pub(crate) fn look(&mut self, fault: &str, expected: &[&'static str]) -> Value {
         let said = self.doctor();
         let found = findings(&said);
         let verdict = Verdict::of(expected, &found);
         self.table.row(fault, expected, &found, verdict, &format!("{said:#}"));
+        said
     }
 
     /// Counts the healthy looks as rows, and compares the table with the documentation's.

@@ -307,6 +307,38 @@ fn pairs(bench: &mut Bench<'_>) {
         &["K2M-N02", "K2M-T01"],
     );
     bench.fault(
+        "the ingress rule is deleted, and K2M_TIMEOUT_MS is no number",
+        &[
+            &["rules_gone", "brokers", "ingress"],
+            &["variable", "K2M_TIMEOUT_MS", "abc"],
+        ],
+        &["K2M-N02", "K2M-P01"],
+    );
+    bench.fault(
+        "the ingress rule is deleted, and K2M_TOPIC is no topic's name",
+        &[
+            &["rules_gone", "brokers", "ingress"],
+            &["variable", "K2M_TOPIC", "no name"],
+        ],
+        &["K2M-N02", "K2M-T02"],
+    );
+    let said = bench.fault(
+        "the ingress rule was made again by hand, and the egress rule is deleted",
+        &[
+            &["rules_again", "brokers", "ingress"],
+            &["rules_gone", "function", "egress"],
+        ],
+        &["K2M-N02"],
+    );
+    let mut checks = said["checks"].as_array().unwrap().iter();
+    let way = checks.find(|check| check["code"] == "K2M-N02").unwrap().to_string();
+    assert!(!way.contains("Ingress") && !way.contains("k2m doctor"), "{way}");
+    bench.fault(
+        "the function has another security group, and the ingress rule is deleted",
+        &[&["rules_gone", "brokers", "ingress"], &["in_another_group"]],
+        &["K2M-N02"],
+    );
+    bench.fault(
         "a time-out of 5 s, and the topic is deleted",
         &[&["time_out", "5"], &["topic_gone", "orders"]],
         &["K2M-T01", "K2M-L03"],

@@ -282,6 +282,20 @@ def rules_gone(which, direction):
     change_rules(ec2, group, egress, "authorize", rules)
 
 
+@contextmanager
+def rules_again(which, direction):
+    """Another hand took k2m's rules of a group away, and made the same again: with other ids, and nobody's description."""
+    (ec2, _), group, egress = side(which), group_of(which), direction == "egress"
+    rules = revoke(ec2, group, egress, True)
+    bare = lambda peers: [{key: value for key, value in each.items() if key != "Description"} for each in peers]
+    peers = ("UserIdGroupPairs", "IpRanges")
+    others = [{**rule, **{name: bare(rule[name]) for name in peers if name in rule}} for rule in rules]
+    change_rules(ec2, group, egress, "authorize", others)
+    yield
+    revoke_like(ec2, group, egress, others)
+    change_rules(ec2, group, egress, "authorize", rules)
+
+
 def revoke_like(ec2, group, egress, rules):
     """Takes rules of these ports away, which nobody described."""
     listed = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
