@@ -21,12 +21,12 @@ use super::chosen::{chosen, chosen_stack, completed, path};
 use super::file::{can_replace, replace};
 use super::{CommandError, function, look, output};
 use crate::args::{DoctorArgs, PlanArgs};
+use crate::arn::{Arn, Kind};
 use crate::aws::{Aws, default_region};
 use crate::deploy::DeployError;
 use crate::deploy::port::{Stacks as _, User};
 use crate::doctor;
 use crate::exit::Exit;
-use crate::arn::{Arn, Kind};
 use crate::facts::deployed::{default_stack_name, pipeline_id};
 use crate::facts::{Fact, Facts, Probe, Server, file, stream_name};
 use crate::report::Reporter;
@@ -156,7 +156,10 @@ async fn look_at_file(settings: &Settings, access: &Access, path: &Path) -> Resu
 fn overwrites_nothing(page: &Path, args: &DoctorArgs) -> Result<(), CommandError> {
     let Ok(place) = page.canonicalize() else { return Ok(()) };
     let settings = path(&args.plan.settings);
-    let read = [("--facts", args.plan.facts.as_deref()), ("--config", Some(settings.as_path()))];
+    let read = [
+        ("--facts", args.plan.facts.as_deref()),
+        ("--config", Some(settings.as_path())),
+    ];
     for (option, file) in read {
         let Some(file) = file else { continue };
         if file.canonicalize().is_ok_and(|file| file == place) {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use super::Outcome;
 use super::drift::Drift;
 use super::mend::{Deployment, Mend};
+use super::whole::Whole;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::{Cluster, Fact, Facts, Function, Mapping, PipelineFacts, Stack, Topic};
 use crate::plan::{Plan, PlanError};
-use super::whole::Whole;
 use crate::settings::{Authentication, Kafka, Listed, Payload, PipelineSettings, Setting, Settings, Source, TABLE};
 use crate::shell::Command;
 
@@ -391,7 +391,10 @@ impl<'a> Case<'a> {
             Whole::File => {
                 let deploy = self.deploy(&[]);
                 vec![
-                    format!("take the pipeline of {name} out of {}, and run `{deploy}`: it lets go what is left of it", self.path()),
+                    format!(
+                        "take the pipeline of {name} out of {}, and run `{deploy}`: it lets go what is left of it",
+                        self.path()
+                    ),
                     "put it back, and run it once more:".to_owned(),
                     self.deploy(more),
                 ]

@@ -51,9 +51,9 @@ use std::cell::RefCell;
 use serde::Serialize;
 
 use self::case::{Case, NOT_MSK, Server};
+pub use self::contradiction::{Contradiction, contradicted};
 use self::drift::Drift;
 use self::foreign::FOREIGN;
-pub use self::contradiction::{Contradiction, contradicted};
 pub use self::pages::{Contents, Entry, Page};
 pub(crate) use self::report::DRIFT;
 use self::report::Judged;

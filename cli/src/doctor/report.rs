@@ -210,10 +210,16 @@ impl Report {
             });
             let drift = report.check(DRIFT).map(|check| check.mends.clone());
             // What somebody deleted of the stack is made again, also where the pipeline still works.
-            let warned = report.checks.iter().filter(|check| matches!(check.outcome, Outcome::Warn { .. }));
+            let warned = report
+                .checks
+                .iter()
+                .filter(|check| matches!(check.outcome, Outcome::Warn { .. }));
             let gone = warned.flat_map(|check| check.mends.iter().filter(|mend| matches!(mend, Mend::Remake(_))));
             let gone: Vec<Mend> = gone.cloned().collect();
-            causes.chain(drift.into_iter().flatten()).chain(gone).collect::<Vec<_>>()
+            causes
+                .chain(drift.into_iter().flatten())
+                .chain(gone)
+                .collect::<Vec<_>>()
         };
         mend::gathered(self.pipelines.iter().flat_map(of_pipeline))
     }

@@ -2,9 +2,9 @@
 //! with its position in the stream and with what waits in its failure queue.
 
 use super::Case;
+use crate::facts::{Facts, stream_name};
 use crate::plan::{stands, streams_of};
 use crate::settings::{Settings, Source, TABLE, default_dead_letter_topic};
-use crate::facts::{Facts, stream_name};
 
 /// Settings that no flag says for several pipelines at once: each has its own, or a mapping that is made anew loses its position.
 const OF_ONE: [&str; 5] = [
@@ -69,8 +69,14 @@ impl<'a> Case<'a> {
             let listed = settings.listed.as_ref();
             listed.is_some_and(|listed| listed.streams.iter().any(|one| one.as_str() == arn))
         };
-        let path = settings.listed.as_ref().map_or("k2m.yaml", |listed| listed.path.as_str());
-        let unlisted: Vec<&str> = judged().chain(beside.iter().copied()).filter(|arn| !listed(arn)).collect();
+        let path = settings
+            .listed
+            .as_ref()
+            .map_or("k2m.yaml", |listed| listed.path.as_str());
+        let unlisted: Vec<&str> = judged()
+            .chain(beside.iter().copied())
+            .filter(|arn| !listed(arn))
+            .collect();
         let by_variable = settings
             .pipelines
             .iter()
@@ -147,7 +153,9 @@ impl<'a> Case<'a> {
                 .get("Environment")?;
             environment.get("Variables")?.get(variable)
         };
-        let rows = TABLE.iter().filter(|row| crate::settings::Payload::NAMES.contains(&row.name));
+        let rows = TABLE
+            .iter()
+            .filter(|row| crate::settings::Payload::NAMES.contains(&row.name));
         for row in rows {
             let mut each = ids.iter().map(|(id, _)| told(id, &row.variable()));
             let first = each.next()?;
@@ -176,4 +184,3 @@ impl Whole<'_> {
 pub(super) fn names(arns: &[&str]) -> String {
     arns.iter().map(|arn| stream_name(arn)).collect::<Vec<_>>().join(", ")
 }
-

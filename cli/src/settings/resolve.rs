@@ -12,8 +12,8 @@ use thiserror::Error;
 use super::parse::{Position, Target};
 use super::table::{self, Declared, Preset, Row};
 use super::{
-    Access, Authentication, Entry, File, FileError, FilePipeline, Home, Kafka, Listed, OnPoison, Payload, PipelineSettings,
-    Setting, Settings, Source, StartingPosition, default_dead_letter_topic, parse, shown,
+    Access, Authentication, Entry, File, FileError, FilePipeline, Home, Kafka, Listed, OnPoison, Payload,
+    PipelineSettings, Setting, Settings, Source, StartingPosition, default_dead_letter_topic, parse, shown,
 };
 use crate::args::SettingsArgs;
 use crate::arn::{Arn, PlaceError, SecretArn, fit};

@@ -4,6 +4,7 @@
 
 mod asked;
 mod bad_input;
+mod chosen;
 mod denied;
 mod diagnosis;
 mod doors;

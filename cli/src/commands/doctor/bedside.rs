@@ -11,14 +11,14 @@ use super::fix::Bedside;
 use super::{asked, probe};
 use crate::args::{Cli, Command, DeployArgs, DoctorArgs};
 use crate::aws::Aws;
+use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
 use crate::deploy::port::User as _;
 use crate::doctor::mend::{Deployment, Mend};
 use crate::doctor::{self, Report};
-use crate::deploy::DeployError;
 use crate::facts::{Facts, stream_name};
-use crate::plan::Plan;
 use crate::mend::{Agreed, Mender};
+use crate::plan::Plan;
 use crate::plan::change::{Change, NetworkChange};
 use crate::report::Reporter;
 use crate::settings::{PipelineSettings, Settings};
@@ -85,7 +85,10 @@ impl Room<'_> {
             judged.any(|one| one.stream.value.as_str() == stream)
         };
         for one in changed {
-            let of = plan.pipelines.iter().filter(|pipeline| one.resource.logical_id.starts_with(&pipeline.id));
+            let of = plan
+                .pipelines
+                .iter()
+                .filter(|pipeline| one.resource.logical_id.starts_with(&pipeline.id));
             let of = of.max_by_key(|pipeline| pipeline.id.len());
             if let Some(other) = of.filter(|pipeline| !judged(&pipeline.stream)) {
                 return Err(CommandError::Usage(format!(

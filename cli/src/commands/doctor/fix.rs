@@ -116,7 +116,10 @@ pub(super) async fn fix<B: Bedside>(room: &B, user: &dyn User, stack: &str) -> R
     let mut mends = Vec::new();
     let mut before: Vec<Mend> = Vec::new();
     for _ in 0..ROUNDS {
-        let planned = unless_stopped(user, stack, async { Ok(planned(room, &report, &seen, &mut mends).await) }).await?;
+        let planned = unless_stopped(user, stack, async {
+            Ok(planned(room, &report, &seen, &mut mends).await)
+        })
+        .await?;
         let plan: Vec<Mend> = planned.iter().map(|(mend, _)| mend.clone()).collect();
         // What was done and did not help does not help the second time.
         if plan.is_empty() || plan == before {
@@ -200,7 +203,11 @@ fn tell(user: &dyn User, report: &Report, planned: &[(Mend, Vec<String>)]) {
         for cause in &examined.report.causes {
             let check = examined.report.checks.iter().find(|check| check.code == cause.code);
             let says = check.map(|check| check.outcome.says()).unwrap_or_default();
-            user.tell(&format!("broken: {}{says} ({})", of(&examined.stream, report), cause.code));
+            user.tell(&format!(
+                "broken: {}{says} ({})",
+                of(&examined.stream, report),
+                cause.code
+            ));
         }
     }
     user.tell("to mend it, in this order:");
@@ -427,6 +434,33 @@ mod tests {
             done.to_string()
                 .contains("Not done: deploy the stack with --create-topic true\n  no VPC leads there")
         );
+    }
+
+    #[tokio::test]
+    async fn programs_see_what_the_schema_says() {
+        let both = |facts: &mut Facts| {
+            short(facts);
+            no_topic(facts);
+        };
+        let mut refused = agreed([with(no_topic)]);
+        refused.preview = Some(Err("no VPC leads there"));
+        let failed = Script {
+            preview: Some(Ok(Vec::new())),
+            failures: Mutex::new([failure()].into()),
+            ..agreed([with(both)])
+        };
+        for script in [
+            agreed([with(short), with(|_| {})]),
+            agreed([with(|_| {})]),
+            refused,
+            failed,
+        ] {
+            let document = serde_json::to_value(fixed(&script).await.unwrap()).unwrap();
+            assert_eq!(crate::doctor::tests::schema::wrong(&document), None, "{document:#}");
+        }
+        let mut document = serde_json::to_value(fixed(&agreed([with(|_| {})])).await.unwrap()).unwrap();
+        document["left"] = serde_json::json!([{"stream": "orders", "code": "K2M-L01"}]);
+        assert!(crate::doctor::tests::schema::wrong(&document).is_some());
     }
 
     #[tokio::test]
