@@ -263,13 +263,15 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
                 && let groups @ [_, ..] = known.together(known.groups()).as_slice()
                 && let taken_back = judge(&known.undone(case.seen, |index| groups.contains(&index)))
                 && let (_, left, rest) = taken_back.parts()
-                && left != evidence.as_slice()
+                && (left, rest) != (evidence.as_slice(), fix.as_slice())
             {
                 // What the groups lack that the function is not meant to have is not to be opened.
+                let same = left == evidence.as_slice();
                 evidence.truncate(1);
                 let told = known.told(groups);
                 evidence.extend(told.map(|difference| format!("changed outside the stack: {difference}")));
-                evidence.extend(left.iter().map(|line| format!("with that taken back: {line}")));
+                let then = left.iter().filter(|_| !same);
+                evidence.extend(then.map(|line| format!("with that taken back: {line}")));
                 *fix = known.commands(case, groups);
                 if !rest.is_empty() {
                     fix.push("to mend what is left then:".to_owned());

@@ -985,7 +985,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
             entries.push(taken);
         },
         "fail",
-        "--cidr-block 10.0.1.0/24 --rule-action allow --rule-number 47",
+        "--cidr-block 10.0.0.0/23 --rule-action allow --rule-number 49",
     ),
     ("K2M-N02", |_, f| get(&mut the_network(f).route_tables)[0].routes.clear(), "fail", "rtb-1 has no route to 10.0.1.10/32; add one"),
     // Behind an appliance rules that name groups don't hold, and whether it lets the rest pass isn't known.
