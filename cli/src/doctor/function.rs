@@ -176,16 +176,20 @@ pub(super) fn time_out(case: &Case<'_>) -> Outcome {
     }
     if left == 0 {
         Outcome::fail(
-            format!("{leaves}: K2M_DEADLINE_MARGIN_MS is as long as the time-out"),
+            format!("{SETTING} {seconds} s, and K2M_DEADLINE_MARGIN_MS is as long: no time is left to deliver"),
             "take the variable away: no k2m sets it",
         )
     } else if seconds < LEAST_SECONDS {
-        Outcome::fail(
-            format!(
-                "{leaves}: connecting (TCP, TLS, SASL), metadata and one retry take longer, so every trouble looks like a time-out"
-            ),
-            raise(),
-        )
+        Outcome::Fail {
+            evidence: vec![
+                too_short(seconds),
+                format!(
+                    "the handler answers {margin} ms before its end, so {left} ms are left to deliver: connecting (TCP, TLS, SASL), metadata and one \
+                     retry take longer, so every trouble looks like a time-out"
+                ),
+            ],
+            fix: raise().into(),
+        }
     } else if let Some(told) = case
         .variable("K2M_TIMEOUT_MS")
         .and_then(|text| text.parse::<u64>().ok())
@@ -193,13 +197,13 @@ pub(super) fn time_out(case: &Case<'_>) -> Outcome {
     {
         Outcome::warn(
             format!(
-                "{leaves}; but K2M_TIMEOUT_MS is {told}: the handler never takes more than that for left, and can't tell a clock that jumps"
+                "{SETTING} {leaves}; but K2M_TIMEOUT_MS is {told}: the handler never takes more than that for left, and can't tell a clock that jumps"
             ),
             case.deploy(&[]),
         )
     } else if seconds < GOOD_SECONDS {
         Outcome::warn(
-            format!("{leaves}: not enough to wait for a broker that restarts"),
+            format!("{SETTING} {leaves}: not enough to wait for a broker that restarts"),
             raise(),
         )
     } else {
@@ -207,20 +211,29 @@ pub(super) fn time_out(case: &Case<'_>) -> Outcome {
     }
 }
 
+/// What is said of a time-out begins so.
+const SETTING: &str = "the function's time-out is";
+
+fn too_short(seconds: u32) -> String {
+    format!("{SETTING} {seconds} s: too short to connect and retry")
+}
+
 /// The same of a function that need not answer before Lambda ends it. What it was copied from waits a minute for the brokers before it says why.
 fn time_out_of_foreign(case: &Case<'_>, seconds: u32) -> Outcome {
     let raise = || case.setting("timeout", "90");
     if seconds < LEAST_SECONDS {
-        Outcome::fail(
-            format!(
-                "{seconds} s: connecting, metadata and one retry take longer, and Lambda ends the function before its client says why (kafka-python waits 60 s): \
-                 every trouble, a missing topic too, looks like a time-out"
-            ),
-            raise(),
-        )
+        Outcome::Fail {
+            evidence: vec![
+                too_short(seconds),
+                "connecting, metadata and one retry take longer, and Lambda ends the function before its client says why (kafka-python waits 60 s): every \
+                 trouble, a missing topic too, looks like a time-out"
+                    .to_owned(),
+            ],
+            fix: raise().into(),
+        }
     } else if seconds < GOOD_SECONDS {
         Outcome::warn(
-            format!("{seconds} s: not enough to wait for a broker that restarts"),
+            format!("{SETTING} {seconds} s: not enough to wait for a broker that restarts"),
             raise(),
         )
     } else {

@@ -183,7 +183,7 @@ pub fn examine(settings: &Settings, facts: &Facts) -> Report {
         stream: pipeline.stream.value.name().to_owned(),
         report: examine_one(settings, pipeline, facts, &read, planned.as_ref()),
     });
-    Report::new(pipelines.collect())
+    Report::new(pipelines.collect(), facts)
 }
 
 fn examine_one(

@@ -10,11 +10,12 @@ use super::foreign::{lasting, no_servers};
 use super::mend::{GroupChange, Mend, OutwardRule};
 use super::{Case, NOT_MSK, Outcome, Server, given, lost, planned, probe};
 use crate::facts::cluster::VpcConnection;
-use crate::facts::network::{AclEntry, Rule};
+use crate::facts::network::{AclEntry, RouteTable, Rule, Vpc};
 use crate::facts::server::{MOST_PLACES, NoPlace, places};
 use crate::facts::{Fact, Foreign, Function, Network};
 use crate::network::{
-    Denial, Destination, FINAL_ENTRY, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove, prove_block,
+    Denial, Destination, FINAL_ENTRY, Hop, Link, Proof, Refusal, Remedy, Source, Unknown, Verdict, View, prove,
+    prove_block,
 };
 use crate::plan::private::{is_over, is_port, rank, word};
 use crate::settings::Authentication;
@@ -401,13 +402,16 @@ fn refused(
     proofs: &[Proof],
     refusals: &[(Hop, &Refusal)],
 ) -> Outcome {
+    let together = together(refusals);
+    let refusals: Vec<(Hop, &Refusal)> = together.iter().map(|(hop, refusal)| (*hop, refusal)).collect();
     let blocked = proofs.iter().filter(|proof| proof.refusals().next().is_some()).count();
-    let mut evidence = vec![format!(
-        "{blocked} of {} ways from the function to the brokers are blocked",
-        proofs.len()
-    )];
+    // What the first line says has to be enough to know what is wrong.
+    let mut evidence: Vec<String> = refusals
+        .first()
+        .map(|(_, refusal)| refusal.in_short())
+        .into_iter()
+        .collect();
     let is_rule = |refusal: &Refusal| matches!(refusal, Refusal::NoRule { .. });
-    let is_route = |refusal: &Refusal| !is_rule(refusal) && !matches!(refusal, Refusal::AclDenies { .. });
     let mut gone = Vec::new();
     if refusals.iter().any(|(_, refusal)| is_rule(refusal)) {
         gone.extend(lost::rules(case));
@@ -433,9 +437,18 @@ fn refused(
         )
     });
     let lost: Vec<String> = lost.filter(|_| case.foreign().is_none()).collect();
-    for (hop, refusal) in refusals {
-        evidence.push(format!("{hop}: {refusal}"));
-        for step in mend(case, (function, cluster_groups), *hop, refusal, refusals) {
+    match refusals.as_slice() {
+        [(hop, refusal)] => evidence.push(format!("{hop}: {refusal} ({blocked} of {} ways)", proofs.len())),
+        several => {
+            evidence.push(format!(
+                "{blocked} of {} ways from the function to the brokers are blocked",
+                proofs.len()
+            ));
+            evidence.extend(several.iter().map(|(hop, refusal)| format!("{hop}: {refusal}")));
+        }
+    }
+    for (_, refusal) in &refusals {
+        for step in mend(case, (function, cluster_groups), refusal, &refusals) {
             if !fix.contains(&step) {
                 fix.push(step);
             }
@@ -443,11 +456,6 @@ fn refused(
     }
     if through_stack > 0 {
         fix.insert(through_stack, "or by hand:".to_owned());
-    }
-    // Of one way of failing the engine's words say it all.
-    if refusals.len() == 1 {
-        let words = evidence.swap_remove(1);
-        evidence = vec![format!("{words} ({blocked} of {} ways)", proofs.len())];
     }
     if refusals
         .iter()
@@ -459,11 +467,32 @@ fn refused(
     Outcome::Fail { evidence, fix }
 }
 
+/// Whether it is about what leads from one network to the other, rather than about what is let through.
+fn is_route(refusal: &Refusal) -> bool {
+    !matches!(refusal, Refusal::NoRule { .. } | Refusal::AclDenies { .. })
+}
+
+/// What one route stops, or one gap in a route table, as one; and routes first: what a rule has to be for depends on what carries the packets.
+fn together(refusals: &[(Hop, &Refusal)]) -> Vec<(Hop, Refusal)> {
+    let mut together: Vec<(Hop, Refusal)> = Vec::new();
+    for (hop, refusal) in refusals {
+        let same = |known: &mut (Hop, Refusal)| {
+            let both = Some(&known.1).filter(|_| known.0 == *hop);
+            let both = both.and_then(|known| known.with(refusal));
+            both.map(|both| known.1 = both).is_some()
+        };
+        if !together.iter_mut().any(same) {
+            together.push((*hop, (*refusal).clone()));
+        }
+    }
+    together.sort_by_key(|(_, refusal)| !is_route(refusal));
+    together
+}
+
 /// Steps that let pass what is refused between the function and what has these groups.
 pub(super) fn mend(
     case: &Case<'_>,
     (function, far_groups): (&Function, &[String]),
-    hop: Hop,
     refusal: &Refusal,
     all: &[(Hop, &Refusal)],
 ) -> Vec<String> {
@@ -533,9 +562,128 @@ pub(super) fn mend(
             });
             entries(case, acl, *egress, &denials.collect::<Vec<_>>())
         }
-        // The engine's words end with the next step.
-        _ => vec![format!("{hop}: {refusal}")],
+        _ => lead(case, refusal),
     }
+}
+
+/// Steps that lead packets to where they are meant for: commands, as far as the facts say what could carry them.
+fn lead(case: &Case<'_>, refusal: &Refusal) -> Vec<String> {
+    let mut steps = Vec::new();
+    let mut remedies = refusal.remedies();
+    if let Refusal::Blackhole {
+        table,
+        destination,
+        blocked,
+        link: Link::Gateway { id },
+        ..
+    } = refusal
+        && let Some(known) = route_table(case, table)
+        && let Ok(there) = destination.parse::<Ipv4Net>()
+        && blocked
+            .iter()
+            .any(|part| block_beyond(case, known, *part).is_some_and(|block| block.contains(&there)))
+    {
+        // It is for nothing but the other VPC, and carries nothing: to lead all of it elsewhere takes nothing away.
+        remedies = vec![Remedy::ReplaceRoute {
+            table: table.clone(),
+            destination: destination.clone(),
+            target: id.clone(),
+        }];
+    }
+    for remedy in remedies {
+        let step = match &remedy {
+            Remedy::AddRoute {
+                table,
+                destination,
+                target,
+            } if target != "local" => {
+                let known = route_table(case, table);
+                let block = known.and_then(|table| block_beyond(case, table, *destination));
+                let taken = |block: &Ipv4Net| {
+                    let mut routes = known.into_iter().flat_map(|table| &table.routes);
+                    routes.any(|route| route.destination.parse() == Ok(*block))
+                };
+                let block = block.filter(|block| !taken(block)).unwrap_or(*destination);
+                route(case, "create-route", table, &block.to_string(), Some(target))
+            }
+            Remedy::ReplaceRoute {
+                table,
+                destination,
+                target,
+            } if target != "local" => route(case, "replace-route", table, destination, Some(target)),
+            Remedy::RemoveRoute { table, destination, .. } => {
+                steps.push(format!(
+                    "lead {destination} of {table} to what carries it, or delete it, so that a less specific route decides:"
+                ));
+                route(case, "delete-route", table, destination, None)
+            }
+            Remedy::AcceptPeering {
+                peering,
+                region,
+                account,
+            } => {
+                steps.push(format!("as account {account}:"));
+                Command::new("aws ec2 accept-vpc-peering-connection")
+                    .option("--vpc-peering-connection-id", peering)
+                    .option("--region", region)
+                    .to_string()
+            }
+            _ => refusal.next_step(),
+        };
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    // Some things only take time, and what overlaps nothing joins.
+    if steps.is_empty() {
+        steps.push(refusal.next_step());
+    }
+    steps
+}
+
+fn route_table<'a>(case: &Case<'a>, id: &str) -> Option<&'a RouteTable> {
+    let networks = case.facts.networks.values();
+    let mut tables = networks.filter_map(|network| network.route_tables.found()).flatten();
+    tables.find(|table| table.id == id)
+}
+
+/// A command about a route. The target is a peering connection or a transit gateway.
+fn route(case: &Case<'_>, action: &str, table: &str, destination: &str, target: Option<&str>) -> String {
+    let has = |network: &Network| {
+        let mut tables = network.route_tables.found().into_iter().flatten();
+        tables.any(|one| one.id == table)
+    };
+    let there = case.facts.networks.iter().find(|(_, network)| has(network));
+    let region = there.map_or(case.settings.home.region.as_str(), |(region, _)| region);
+    let kind = if destination.starts_with("pl-") {
+        "--destination-prefix-list-id"
+    } else {
+        "--destination-cidr-block"
+    };
+    let command = Command::new(&format!("aws ec2 {action}"))
+        .option("--route-table-id", table)
+        .option(kind, destination);
+    let command = match target {
+        Some(gateway) if gateway.starts_with("tgw-") => command.option("--transit-gateway-id", gateway),
+        Some(peering) => command.option("--vpc-peering-connection-id", peering),
+        None => command,
+    };
+    command.option("--region", region).to_string()
+}
+
+/// The block of another VPC that the addresses are of: one route for it is enough. None where several may be meant, or the table's own VPC has such addresses.
+fn block_beyond(case: &Case<'_>, table: &RouteTable, part: Ipv4Net) -> Option<Ipv4Net> {
+    let networks = case.facts.networks.values();
+    let vpcs: Vec<&Vpc> = networks.filter_map(|network| network.vpcs.found()).flatten().collect();
+    let blocks = |own: bool| {
+        let vpcs = vpcs.iter().filter(move |vpc| (vpc.id == table.vpc) == own);
+        let blocks = vpcs.flat_map(|vpc| &vpc.cidrs);
+        blocks.filter_map(|block| block.parse::<Ipv4Net>().ok())
+    };
+    let around: BTreeSet<Ipv4Net> = blocks(false).filter(|block| block.contains(&part)).collect();
+    let block = around.first().filter(|_| around.len() == 1)?;
+    let overlaps = blocks(true).any(|own| own.contains(block) || block.contains(&own));
+    (!overlaps).then_some(*block)
 }
 
 /// The region of a security group or a network ACL.

@@ -10,6 +10,7 @@ use super::table::SYMPTOMS;
 use super::whole::NOT_HERE;
 use super::{Check, Outcome};
 use crate::exit::Exit;
+use crate::facts::Facts;
 
 /// Each pipeline with its checks, and the whole in a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Report {
     pub health: Health,
     /// Each pipeline, in the user's order; never empty.
     pub pipelines: Vec<Examined>,
+    /// IAM actions to allow, so that all could be read and judged: also of what no check misses.
+    pub missing_actions: BTreeSet<String>,
 }
 
 /// A pipeline that was examined.
@@ -151,7 +154,7 @@ impl Report {
         ),
     ];
 
-    pub(super) fn new(pipelines: Vec<Examined>) -> Self {
+    pub(super) fn new(pipelines: Vec<Examined>, facts: &Facts) -> Self {
         let any = |health| pipelines.iter().any(|examined| examined.report.health == health);
         let health = if any(Health::Broken) {
             Health::Broken
@@ -160,7 +163,15 @@ impl Report {
         } else {
             Health::Healthy
         };
-        Self { health, pipelines }
+        let unread = facts.unreadable();
+        let unread = unread.iter().filter_map(|(_, why)| why.missing_action.as_deref());
+        let judged = pipelines.iter().flat_map(|examined| examined.report.missing_actions());
+        let missing_actions = unread.chain(judged).map(str::to_owned).collect();
+        Self {
+            health,
+            pipelines,
+            missing_actions,
+        }
     }
 
     /// The exit code that it ends with.
@@ -288,7 +299,9 @@ impl Serialize for Report {
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [one] = self.pipelines.as_slice() {
-            return one.report.fmt(f);
+            return one
+                .report
+                .told(f, &self.missing_actions.iter().map(String::as_str).collect());
         }
         for Examined { stream, report } in &self.pipelines {
             // Of many pipelines those that are well in all would hide the others.
@@ -304,6 +317,15 @@ impl Display for Report {
             writeln!(f, "== the pipeline of {stream}")?;
             report.fmt(f)?;
             writeln!(f)?;
+        }
+        let of_checks: BTreeSet<&str> = self
+            .pipelines
+            .iter()
+            .flat_map(|one| one.report.missing_actions())
+            .collect();
+        if of_checks.len() < self.missing_actions.len() {
+            let actions: Vec<&str> = self.missing_actions.iter().map(String::as_str).collect();
+            writeln!(f, "To have all of it judged, allow: {}", actions.join(", "))?;
         }
         writeln!(f, "{}", self.counts())
     }
@@ -397,6 +419,14 @@ impl PipelineReport {
         }
     }
 
+    /// IAM actions that its checks miss, in no order.
+    pub(super) fn missing_actions(&self) -> impl Iterator<Item = &str> {
+        self.checks.iter().filter_map(|check| match &check.outcome {
+            Outcome::Unknown { missing_action, .. } => missing_action.as_deref(),
+            _ => None,
+        })
+    }
+
     pub(super) fn check(&self, code: &str) -> Option<&Checked> {
         self.checks.iter().find(|check| check.code == code)
     }
@@ -476,6 +506,13 @@ impl PipelineReport {
 
 impl Display for PipelineReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.told(f, &self.missing_actions().collect())
+    }
+}
+
+impl PipelineReport {
+    /// All of it, for people. `actions`: IAM actions to allow where something could not be judged.
+    fn told(&self, f: &mut fmt::Formatter<'_>, actions: &BTreeSet<&str>) -> fmt::Result {
         self.ahead(f)?;
         for check in &self.checks {
             check.fmt(f)?;
@@ -503,19 +540,11 @@ impl Display for PipelineReport {
         for check in warned {
             details(f, "Worth a look", check)?;
         }
-        let mut actions: Vec<&str> = unknown
-            .iter()
-            .filter_map(|check| match &check.outcome {
-                Outcome::Unknown { missing_action, .. } => missing_action.as_deref(),
-                _ => None,
-            })
-            .collect();
-        actions.sort_unstable();
-        actions.dedup();
         if !unknown.is_empty() {
             let codes: Vec<&str> = unknown.iter().map(|check| check.code).collect();
             writeln!(f, "\nCould not be judged: {}", codes.join(", "))?;
             if !actions.is_empty() {
+                let actions: Vec<&str> = actions.iter().copied().collect();
                 writeln!(f, "  allow     {}", actions.join(", "))?;
             }
         }

@@ -1,7 +1,9 @@
-//! Which pieces of a text are there to be copied: commands, and what stands in backticks. Such a piece is never broken by a line of ours, and a page shows it
+//! Which pieces of a text are there to be copied: commands, JSON such as a policy's statement, and what stands in backticks. Such a piece is never broken by a line of ours, and a page shows it
 //! as code.
 
 use std::ops::Range;
+
+use serde::de::IgnoredAny;
 
 /// A piece of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,19 @@ pub(super) enum Piece<'a> {
 /// Whether the whole of it is a command, to be run as it stands.
 pub(super) fn is_command(step: &str) -> bool {
     command(step).is_some_and(|end| end == step.len())
+}
+
+/// The step as words, and what follows them to be copied in one piece: a command that is all of it, or JSON at its end.
+pub(super) fn split(step: &str) -> (Vec<Piece<'_>>, Option<&str>) {
+    let mut words = pieces(step);
+    match words.last() {
+        Some(Piece::Code(code)) if is_command(step) || json(code) == Some(code.len()) => {
+            let code = *code;
+            words.pop();
+            (words, Some(code))
+        }
+        _ => (words, None),
+    }
 }
 
 /// Its pieces, in order.
@@ -53,7 +68,10 @@ pub(super) fn copied(text: &str) -> Vec<Copied> {
                 code: at + 1..end - 1,
             });
             at = end;
-        } else if let Some(length) = Some(rest).filter(|_| begins).and_then(command) {
+        } else if let Some(length) = Some(rest)
+            .filter(|_| begins)
+            .and_then(|rest| command(rest).or_else(|| json(rest)))
+        {
             let end = at + length;
             found.push(Copied {
                 whole: at..end,
@@ -65,6 +83,16 @@ pub(super) fn copied(text: &str) -> Vec<Copied> {
         }
     }
     found
+}
+
+/// Where the JSON object, or the list of such, ends that the text begins with.
+fn json(text: &str) -> Option<usize> {
+    if !text.starts_with("{\"") && !text.starts_with("[{\"") {
+        return None;
+    }
+    let mut read = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    read.next()?.ok()?;
+    Some(read.byte_offset())
 }
 
 /// Where the command ends that the text begins with.
@@ -165,7 +193,7 @@ impl<'a> Iterator for Words<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Piece, is_command, pieces};
+    use super::{Piece, is_command, pieces, split};
 
     #[test]
     fn commands_are_told_from_words() {
@@ -231,6 +259,14 @@ mod tests {
                 "a ` alone, or `` with nothing",
                 &[Words("a "), Code(" alone, or "), Words("` with nothing")],
             ),
+            (
+                r#"the filter {"data": {"a": ["x y"]}} passes none, {"data" is no JSON, nor is {} one to copy"#,
+                &[
+                    Words("the filter "),
+                    Code(r#"{"data": {"a": ["x y"]}}"#),
+                    Words(" passes none, {\"data\" is no JSON, nor is {} one to copy"),
+                ],
+            ),
             ("naïve 注文 `ü`", &[Words("naïve 注文 "), Code("ü")]),
             (
                 "ask k2m deploy, then wait",
@@ -238,6 +274,33 @@ mod tests {
             ),
         ] {
             assert_eq!(pieces(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_step_ends_with_stands_alone() {
+        use Piece::{Code, Words};
+        let statement =
+            r#"{"Action":["kinesis:GetRecords"],"Effect":"Allow","Resource":"arn:aws:kinesis:::stream/a b"}"#;
+        let list = format!("[{statement},{statement}]");
+        for (text, words, block) in [
+            ("k2m deploy", vec![], Some("k2m deploy")),
+            (
+                &format!("add to a policy of the role: {statement}"),
+                vec![Words("add to a policy of the role: ")],
+                Some(statement),
+            ),
+            (&format!("add: {list}"), vec![Words("add: ")], Some(list.as_str())),
+            (
+                &format!("add {statement} to it"),
+                vec![Words("add "), Code(statement), Words(" to it")],
+                None,
+            ),
+            ("then `k2m deploy`", vec![Words("then "), Code("k2m deploy")], None),
+            ("wait", vec![Words("wait")], None),
+            ("", vec![], None),
+        ] {
+            assert_eq!(split(text), (words, block), "{text}");
         }
     }
 }

@@ -9,6 +9,7 @@ mod nat;
 mod outside;
 mod planned;
 pub(crate) mod schema;
+mod shown;
 mod signatures;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -987,7 +988,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "fail",
         "--cidr-block 10.0.0.0/23 --rule-action allow --rule-number 49",
     ),
-    ("K2M-N02", |_, f| get(&mut the_network(f).route_tables)[0].routes.clear(), "fail", "rtb-1 has no route to 10.0.1.10/32; add one"),
+    ("K2M-N02", |_, f| get(&mut the_network(f).route_tables)[0].routes.clear(), "fail", "rtb-1 has no route to 10.0.1.10/32, 10.0.0.10/32; add one"),
     // Behind an appliance rules that name groups don't hold, and whether it lets the rest pass isn't known.
     ("K2M-N02", |_, f| by_appliance(f), "fail", r#"\"IpRanges\":[{\"CidrIp\":\"10.0.1.10/32\"}]"#),
     (

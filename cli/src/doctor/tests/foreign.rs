@@ -601,7 +601,7 @@ fn the_sample_is_explained_in_its_first_ten_lines() {
     let first = first.join("\n");
     assert!(first.contains("orders is not in the cluster"), "{printed}");
     assert!(
-        first.contains("5 s: connecting, metadata and one retry take longer"),
+        first.contains("the function's time-out is 5 s: too short to connect and retry (K2M-L03)"),
         "{printed}"
     );
     insta::assert_snapshot!(printed);

@@ -196,7 +196,7 @@ fn right(action: &str, resource: &str, denied_by: Option<Denier>) -> crate::fact
 }
 
 /// What was asked of the role, with one right denied.
-fn rights(facts: &mut Facts, denied: &str, by: Denier) {
+pub(super) fn rights(facts: &mut Facts, denied: &str, by: Denier) {
     let all = [
         ("kafka-cluster:Connect", CLUSTER),
         ("kafka-cluster:WriteDataIdempotently", CLUSTER),
