@@ -6,6 +6,7 @@ use std::fmt::{self, Display};
 use serde::{Serialize, Serializer};
 
 use super::mend::{self, Mend};
+use super::steps::with_profile;
 use super::table::SYMPTOMS;
 use super::{Check, Outcome};
 use crate::exit::Exit;
@@ -17,6 +18,8 @@ pub struct Report {
     pub health: Health,
     /// Each pipeline, in the user's order; never empty.
     pub pipelines: Vec<Examined>,
+    /// The profile that its commands name, where one was named.
+    pub profile: Option<String>,
 }
 
 /// A pipeline that was examined.
@@ -111,6 +114,8 @@ pub(super) struct Judged {
     pub(super) changes: Vec<usize>,
     /// The check that says why nothing can be deployed, where nothing is and nothing can be.
     pub(super) stopped_by: Option<&'static str>,
+    /// Checks that it does not follow from, though others of its code do.
+    pub(super) apart: &'static [&'static str],
     /// The steps of its fix that k2m can do itself.
     pub(super) mends: Vec<Mend>,
     /// Whether these are all that it takes.
@@ -148,7 +153,7 @@ impl Report {
         ),
     ];
 
-    pub(super) fn new(pipelines: Vec<Examined>) -> Self {
+    pub(super) fn new(pipelines: Vec<Examined>, profile: Option<String>) -> Self {
         let any = |health| pipelines.iter().any(|examined| examined.report.health == health);
         let health = if any(Health::Broken) {
             Health::Broken
@@ -157,7 +162,20 @@ impl Report {
         } else {
             Health::Healthy
         };
-        Self { health, pipelines }
+        Self {
+            health,
+            pipelines,
+            profile,
+        }
+    }
+
+    /// The command that does the same as a mend of this report, with the report's profile.
+    pub fn command(&self, mend: &Mend) -> String {
+        let command = mend.to_string();
+        match &self.profile {
+            Some(profile) => with_profile(&command, profile),
+            None => command,
+        }
     }
 
     /// The exit code that it ends with.
@@ -302,7 +320,9 @@ impl PipelineReport {
         let stopped_by = judged.iter().find_map(|judged| judged.stopped_by);
         let follows = |check: &Check, from: &Check| {
             let stopped = check.code == STACK && stopped_by == Some(from.code);
-            check.after.contains(&from.code) || stopped
+            let apart = judged.iter().find(|judged| judged.check.code == check.code);
+            let apart = apart.is_some_and(|judged| judged.apart.contains(&from.code));
+            (check.after.contains(&from.code) && !apart) || stopped
         };
         let roots = || {
             failed
@@ -408,7 +428,32 @@ fn said_by(judged: &[Judged], shown: impl Fn(&Judged) -> bool) -> Vec<&'static s
     say.iter().map(|judged| judged.check.code).collect()
 }
 
+/// A text in one line: what AWS, a function or a variable says must not look like a line of the report.
+pub(super) fn in_one_line(text: &mut String) {
+    let ends = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    if text.contains(ends) {
+        let lines: Vec<&str> = text
+            .split(ends)
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        *text = lines.join(" ");
+    }
+}
+
 impl Outcome {
+    /// The same with each of its texts in one line.
+    pub(super) fn in_lines(mut self) -> Self {
+        match &mut self {
+            Self::Pass { evidence } => evidence.iter_mut().for_each(in_one_line),
+            Self::Warn { evidence, fix } | Self::Fail { evidence, fix } => {
+                evidence.iter_mut().chain(fix).for_each(in_one_line);
+            }
+            Self::Skip { why } | Self::Unknown { why, .. } => in_one_line(why),
+        }
+        self
+    }
+
     /// Its word for people.
     pub fn word(&self) -> &'static str {
         self.parts().0

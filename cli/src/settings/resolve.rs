@@ -934,6 +934,7 @@ fn of_stack<'a>(
     let left_out = left_out.filter(|stream| chosen.iter().all(|(one, _)| one.value != *stream));
     let authentication = all.find(&table::AUTHENTICATION)?;
     let settings = Settings {
+        profile: access.profile.clone(),
         left_out: left_out.collect(),
         secret: all.secret(authentication.as_ref())?,
         ca_secret: all.find(&table::CA_SECRET)?,
