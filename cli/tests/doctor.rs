@@ -24,6 +24,7 @@ fn settings(cluster: &str) -> Settings {
     }
     let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
+        profile: None,
         home: Home::of(&stream.value),
         kafka: Kafka::Cluster(default(Arn::parse(Kind::Cluster, cluster).unwrap())),
         broker_cidrs: None,

@@ -1,11 +1,14 @@
 //! A: how the function proves itself, against what the cluster takes and where.
 
+use serde_json::{Value, json};
+
 use super::case::{OPEN, UNKNOWN_WAY};
 use super::foreign::{no_servers, speak_to};
 use super::{Case, Outcome, Server, given, planned, probe};
 use crate::facts::{Cluster, Foreign};
 use crate::plan::private::{is_port, plain};
 use crate::settings::{ServerName, Servers};
+use crate::shell::Command;
 
 /// Each way of authentication with the lists of bootstrap brokers that speak it.
 const LISTS: [(&str, &[&str]); 5] = [
@@ -88,17 +91,44 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
             format!("the function uses {way}, and {offer}"),
             other.map_or_else(
                 || match (ways.scram, ways.mutual_tls) {
-                    (true, _) => with_secret(case, "scram"),
-                    (false, true) => with_secret(case, "mutual_tls"),
-                    (false, false) => [
-                        "switch IAM on in the cluster (`aws kafka update-security`), then deploy again:".to_owned(),
-                        case.deploy(&[("--authentication", "iam")]),
-                    ],
+                    (true, _) => with_secret(case, "scram").into(),
+                    (false, true) => with_secret(case, "mutual_tls").into(),
+                    (false, false) => with_iam(case),
                 },
-                |other| case.setting("authentication", other),
+                |other| case.setting("authentication", other).into(),
             ),
         )
     }
+}
+
+/// To switch IAM on in the cluster, and deploy with it.
+fn with_iam(case: &Case<'_>) -> Vec<String> {
+    let info = json!({"Sasl": {"Iam": {"Enabled": true}}});
+    let mut steps = vec!["switch IAM on in the cluster:".to_owned()];
+    steps.extend(update(case, "update-security", ("--client-authentication", &info)));
+    steps.push("then deploy again, once the cluster is ACTIVE:".to_owned());
+    steps.push(case.deploy(&[("--authentication", "iam")]));
+    steps
+}
+
+/// The command of AWS's that changes the cluster, and the one that tells what it has to name.
+pub(super) fn update(case: &Case<'_>, action: &str, (option, value): (&str, &Value)) -> [String; 3] {
+    let cluster = case.facts.cluster.found().map_or(OPEN, |cluster| cluster.arn.as_str());
+    let region = case.settings.brokers_region();
+    let command = |action: &str| Command::new(&format!("aws kafka {action}")).option("--cluster-arn", cluster);
+    [
+        command("describe-cluster-v2")
+            .option("--query", "ClusterInfo.CurrentVersion")
+            .option("--output", "text")
+            .option("--region", region)
+            .to_string(),
+        "with what that says in place of VERSION:".to_owned(),
+        command(action)
+            .option("--current-version", "VERSION")
+            .option(option, &value.to_string())
+            .option("--region", region)
+            .to_string(),
+    ]
 }
 
 /// What the cluster takes, for people.

@@ -136,20 +136,26 @@ fn faster(case: &Case<'_>, mapping: &Mapping, kept: &Kept, begin: &str) -> Vec<S
         let more = (factor * 2).min(MOST_AT_ONCE);
         fix.extend(case.setting("parallelization_factor", &more.to_string()));
     } else {
-        fix.push(shards(case));
+        fix.push(shards(case).unwrap_or_else(|| {
+            "the stream is on demand, so AWS splits its shards as more is written: see that the function takes less time for a batch".to_owned()
+        }));
     }
     fix
 }
 
-/// The command that doubles the shards.
-fn shards(case: &Case<'_>) -> String {
-    let open = case.seen.stream.found().map_or(1, |stream| stream.open_shards);
-    Command::new("aws kinesis update-shard-count")
+/// The command that doubles the shards; none where AWS alone decides of them.
+fn shards(case: &Case<'_>) -> Option<String> {
+    let stream = case.seen.stream.found();
+    if stream.is_some_and(|stream| stream.on_demand) {
+        return None;
+    }
+    let open = stream.map_or(1, |stream| stream.open_shards);
+    let command = Command::new("aws kinesis update-shard-count")
         .option("--stream-arn", case.pipeline.stream.value.as_str())
         .option("--target-shard-count", &open.saturating_mul(2).to_string())
         .option("--scaling-type", "UNIFORM_SCALING")
-        .option("--region", &case.settings.home.region)
-        .to_string()
+        .option("--region", &case.settings.home.region);
+    Some(command.to_string())
 }
 
 /// The shorter of how long the stream keeps records and how old they may be for the mapping.
@@ -237,19 +243,21 @@ pub(super) fn throttled(case: &Case<'_>) -> Outcome {
             "{seen}; the mapping reads by a consumer of its own, which they don't concern"
         ));
     }
+    let shards = shards(case).map(|command| ["or twice the shards:".to_owned(), command]);
+    let steps = [
+        "fewer readers, or a consumer of its own for the mapping (enhanced fan-out, which AWS charges for):".to_owned(),
+        Command::new("aws kinesis register-stream-consumer")
+            .option("--stream-arn", case.pipeline.stream.value.as_str())
+            .option("--consumer-name", "k2m")
+            .option("--region", &case.settings.home.region)
+            .to_string(),
+        "then name its ARN with `consumer` in k2m.yaml, and `k2m deploy`".to_owned(),
+    ];
     Outcome::warn(
         format!("{seen}: a shard answers 5 reads and 2 MB a second, and who is refused waits"),
-        [
-            "fewer readers, or a consumer of its own for the mapping (enhanced fan-out, which AWS charges for):"
-                .to_owned(),
-            Command::new("aws kinesis register-stream-consumer")
-                .option("--stream-arn", case.pipeline.stream.value.as_str())
-                .option("--consumer-name", "k2m")
-                .option("--region", &case.settings.home.region)
-                .to_string(),
-            "then name its ARN with `consumer` in k2m.yaml, and `k2m deploy`".to_owned(),
-            "or twice the shards:".to_owned(),
-            shards(case),
-        ],
+        steps
+            .into_iter()
+            .chain(shards.into_iter().flatten())
+            .collect::<Vec<_>>(),
     )
 }

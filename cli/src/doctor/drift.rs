@@ -359,7 +359,15 @@ impl Known {
             .function_s(case, which)
             .into_iter()
             .chain(self.mapping_s(case, which));
-        mends.map(|mend| case.offer(mend)).collect()
+        mends
+            .flat_map(|mend| {
+                let by_hand = match &mend {
+                    Mend::RestoreFunction(change) => change.by_hand(),
+                    _ => None,
+                };
+                by_hand.into_iter().chain([case.offer(mend)])
+            })
+            .collect()
     }
 
     fn these<'a>(&'a self, which: &'a [usize]) -> impl Iterator<Item = &'a Difference> {
@@ -379,7 +387,10 @@ impl Known {
             match &difference.template {
                 Property::Timeout(seconds) => change.timeout = Some(*seconds),
                 Property::Memory(memory) => change.memory = Some(*memory),
-                Property::Variable(..) => change.variables.clone_from(&self.variables),
+                Property::Variable(..) => {
+                    change.variables.clone_from(&self.variables);
+                    change.kept.clone_from(&function.other_variables);
+                }
                 Property::Subnets(subnets) => {
                     change.network.get_or_insert_with(whole).0.clone_from(subnets);
                 }

@@ -1,7 +1,7 @@
 //! L: the stack and its function.
 
 use super::foreign::FOREIGN;
-use super::{Case, Outcome, given, planned};
+use super::{Case, Outcome, given, planned, subnets};
 use crate::facts::Fact;
 use crate::plan::fitting_memory;
 use crate::shell::Command;
@@ -154,6 +154,18 @@ pub(super) fn ready(case: &Case<'_>) -> Outcome {
         ),
         ("Active", _) => Outcome::pass(is),
         _ => Outcome::fail(is, "wait a minute, then ask again"),
+    }
+}
+
+/// Whether the function may not be ready for what its role lacks: the role, or the rights that Lambda makes network interfaces with.
+pub(super) fn lacks_rights(case: &Case<'_>) -> bool {
+    match (&case.seen.rights, case.seen.function.found()) {
+        (Some(Fact::Absent), _) => true,
+        (Some(Fact::Found { value }), Some(function)) => {
+            let mut denied = value.iter().filter(|right| right.denied_by.is_some());
+            denied.any(|right| right.action.starts_with("ec2:")) && subnets::may_be_network(function)
+        }
+        _ => false,
     }
 }
 

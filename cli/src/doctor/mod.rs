@@ -58,7 +58,7 @@ pub use self::pages::{Contents, Entry, Page};
 pub(crate) use self::report::DRIFT;
 use self::report::Judged;
 pub use self::report::{Cause, Checked, Examined, Health, Left, PipelineReport, Report};
-use self::table::{CHECKS, Check, FUNCTION_SAYS, OPENS};
+use self::table::{CHECKS, Check, FUNCTION_SAYS, OPENS, apart};
 use crate::facts::{Facts, PipelineFacts, Unreadable};
 use crate::plan::{Plan, PlanError, plan};
 use crate::settings::{PipelineSettings, Settings};
@@ -183,7 +183,7 @@ pub fn examine(settings: &Settings, facts: &Facts) -> Report {
         stream: pipeline.stream.value.name().to_owned(),
         report: examine_one(settings, pipeline, facts, &read, planned.as_ref()),
     });
-    Report::new(pipelines.collect(), facts)
+    Report::new(pipelines.collect(), facts, settings.profile.clone())
 }
 
 fn examine_one(
@@ -233,10 +233,11 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
     let (Outcome::Warn { evidence, fix } | Outcome::Fail { evidence, fix }) = &mut outcome else {
         return Judged {
             check,
-            outcome,
+            outcome: outcome.in_lines(),
             changes,
             only_after,
             stopped_by,
+            apart: &[],
             mends: Vec::new(),
             all_done: false,
         };
@@ -306,12 +307,18 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
         _ => {}
     }
     let (mends, all_done) = mend::done_by_k2m(fix, &case.offered.borrow());
+    if let Some(profile) = &case.settings.profile {
+        for step in fix.iter_mut() {
+            *step = steps::with_profile(step, profile);
+        }
+    }
     Judged {
         check,
-        outcome,
+        outcome: outcome.in_lines(),
         changes,
         only_after,
         stopped_by,
+        apart: if trouble == FAILS { apart(check.code, case) } else { &[] },
         mends,
         all_done,
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::case::UNKNOWN_WAY;
 use super::foreign::{lasting, no_servers};
 use super::mend::{GroupChange, Mend, OutwardRule};
-use super::{Case, NOT_MSK, Outcome, Server, given, lost, planned, probe};
+use super::{Case, NOT_MSK, Outcome, Server, authentication, given, lost, planned, probe};
 use crate::facts::cluster::VpcConnection;
 use crate::facts::network::{AclEntry, RouteTable, Rule, Vpc};
 use crate::facts::server::{MOST_PLACES, NoPlace, places};
@@ -80,6 +80,23 @@ pub(super) fn reach(case: &Case<'_>) -> Outcome {
     }
     let ways = given!(ways(case));
     judge(case, ways.function, ways.groups, &ways.proofs, &ways.to)
+}
+
+/// Whether what fails may hang on the ports that the function is told: rules and entries are for ports, routes are not, nor is a function without a VPC.
+pub(super) fn by_port(case: &Case<'_>) -> bool {
+    let of_ports = |refusal: &Refusal| matches!(refusal, Refusal::NoRule { .. } | Refusal::AclDenies { .. });
+    match ways(case) {
+        Ok(ways) => ways
+            .proofs
+            .iter()
+            .flat_map(Proof::refusals)
+            .all(|(_, refusal)| of_ports(refusal)),
+        Err(_) => !case
+            .seen
+            .function
+            .found()
+            .is_some_and(|function| function.subnets.is_empty()),
+    }
 }
 
 /// The ways, or what the check says where they can't be judged.
@@ -259,11 +276,17 @@ fn connection<'a>(case: &Case<'a>, function: &Function) -> Result<Ends<'a>, Outc
         Some(Fact::Unreadable(why)) => return Err(Outcome::unreadable(why)),
         Some(Fact::Absent) | None => {
             let evidence = "the function is told of the cluster's private connectivity, which is switched off";
-            let next = format!(
-                "aws kafka update-connectivity --cluster-arn {} switches it on; without, k2m deploy looks for another way",
-                cluster.arn
-            );
-            return Err(Outcome::fail(evidence, next));
+            let on = json!({"Enabled": true});
+            let ways = match case.authentication() {
+                "scram" => json!({"Sasl": {"Scram": on}}),
+                "tls" | "mutual_tls" => json!({"Tls": on}),
+                _ => json!({"Sasl": {"Iam": on}}),
+            };
+            let info = json!({"VpcConnectivity": {"ClientAuthentication": ways}});
+            let switch = authentication::update(case, "update-connectivity", ("--connectivity-info", &info));
+            let begin = "to switch it on; without, k2m deploy looks for another way:";
+            let steps: Vec<String> = std::iter::once(begin.to_owned()).chain(switch).collect();
+            return Err(Outcome::fail(evidence, steps));
         }
     };
     let vpc = function.vpc.as_deref().unwrap_or("an unknown VPC");
@@ -284,10 +307,23 @@ fn connection<'a>(case: &Case<'a>, function: &Function) -> Result<Ends<'a>, Outc
             case.authentication()
         );
         let fix = match case.foreign() {
-            Some(_) => format!(
-                "make one in {vpc}: aws kafka create-vpc-connection; or put the function into the cluster's own VPC"
-            ),
-            None => case.deploy(&[]),
+            Some(_) => {
+                let command = Command::new("aws kafka create-vpc-connection")
+                    .option("--target-cluster-arn", &cluster.arn)
+                    .option("--authentication", way)
+                    .option("--vpc-id", vpc);
+                let subnets = function.subnets.iter().map(String::as_str);
+                let command = subnets.fold(command.flag("--client-subnets"), Command::word);
+                let groups = function.security_groups.iter().map(String::as_str);
+                let command = groups.fold(command.flag("--security-groups"), Command::word);
+                vec![
+                    format!(
+                        "put the function into the cluster's own VPC, or make one in {vpc}, with a subnet of each of the brokers' zones and a group that lets the function in:"
+                    ),
+                    command.option("--region", &case.settings.home.region).to_string(),
+                ]
+            }
+            None => vec![case.deploy(&[])],
         };
         return Err(Outcome::fail(evidence, fix));
     };

@@ -82,6 +82,11 @@ pub(super) fn gets_through(case: &Case<'_>) -> bool {
     !report.brokers.is_empty() && !report.failures.iter().any(fails)
 }
 
+/// Whether Lambda ended the function before it could answer.
+pub(super) fn timed_out(case: &Case<'_>) -> bool {
+    matches!(answer(case), Ok(Probe::Failed { kind, message }) if kind == "Sandbox.Timedout" || message.contains("Task timed out"))
+}
+
 /// Whether the function says that it does not get so far.
 pub(super) fn stopped_short(case: &Case<'_>) -> bool {
     matches!(answer(case), Ok(Probe::Answered(_))) && !gets_through(case)

@@ -6,6 +6,7 @@ use std::fmt::{self, Display};
 use serde::{Serialize, Serializer};
 
 use super::mend::{self, Mend};
+use super::steps::with_profile;
 use super::table::SYMPTOMS;
 use super::whole::NOT_HERE;
 use super::{Check, Outcome};
@@ -21,6 +22,8 @@ pub struct Report {
     pub pipelines: Vec<Examined>,
     /// IAM actions to allow, so that all could be read and judged: also of what no check misses.
     pub missing_actions: BTreeSet<String>,
+    /// The profile that its commands name, where one was named.
+    pub profile: Option<String>,
 }
 
 /// A pipeline that was examined.
@@ -117,6 +120,8 @@ pub(super) struct Judged {
     pub(super) only_after: Option<Vec<&'static str>>,
     /// The check that says why nothing can be deployed, where nothing is and nothing can be.
     pub(super) stopped_by: Option<&'static str>,
+    /// Checks that it does not follow from, though others of its code do.
+    pub(super) apart: &'static [&'static str],
     /// The steps of its fix that k2m can do itself.
     pub(super) mends: Vec<Mend>,
     /// Whether these are all that it takes.
@@ -154,7 +159,7 @@ impl Report {
         ),
     ];
 
-    pub(super) fn new(pipelines: Vec<Examined>, facts: &Facts) -> Self {
+    pub(super) fn new(pipelines: Vec<Examined>, facts: &Facts, profile: Option<String>) -> Self {
         let any = |health| pipelines.iter().any(|examined| examined.report.health == health);
         let health = if any(Health::Broken) {
             Health::Broken
@@ -171,6 +176,16 @@ impl Report {
             health,
             pipelines,
             missing_actions,
+            profile,
+        }
+    }
+
+    /// The command that does the same as a mend of this report, with the report's profile.
+    pub fn command(&self, mend: &Mend) -> String {
+        let command = mend.to_string();
+        match &self.profile {
+            Some(profile) => with_profile(&command, profile),
+            None => command,
         }
     }
 
@@ -344,7 +359,8 @@ impl PipelineReport {
             let mut judged = judged.iter();
             let judged = judged.find(|judged| judged.check.code == check.code);
             let after = judged.and_then(|judged| judged.only_after.as_deref());
-            after.unwrap_or(check.after).contains(&from.code) || stopped
+            let apart = judged.is_some_and(|judged| judged.apart.contains(&from.code));
+            (after.unwrap_or(check.after).contains(&from.code) && !apart) || stopped
         };
         let roots = || {
             failed
@@ -458,7 +474,32 @@ fn said_by(judged: &[Judged], shown: impl Fn(&Judged) -> bool) -> Vec<&'static s
     say.iter().map(|judged| judged.check.code).collect()
 }
 
+/// A text in one line: what AWS, a function or a variable says must not look like a line of the report.
+pub(super) fn in_one_line(text: &mut String) {
+    let ends = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    if text.contains(ends) {
+        let lines: Vec<&str> = text
+            .split(ends)
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        *text = lines.join(" ");
+    }
+}
+
 impl Outcome {
+    /// The same with each of its texts in one line.
+    pub(super) fn in_lines(mut self) -> Self {
+        match &mut self {
+            Self::Pass { evidence } => evidence.iter_mut().for_each(in_one_line),
+            Self::Warn { evidence, fix } | Self::Fail { evidence, fix } => {
+                evidence.iter_mut().chain(fix).for_each(in_one_line);
+            }
+            Self::Skip { why } | Self::Unknown { why, .. } => in_one_line(why),
+        }
+        self
+    }
+
     /// Its word for people.
     pub fn word(&self) -> &'static str {
         self.parts().0

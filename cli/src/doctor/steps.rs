@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
+use crate::shell::Command;
+
 /// A piece of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
@@ -93,6 +95,32 @@ fn json(text: &str) -> Option<usize> {
     let mut read = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
     read.next()?.ok()?;
     Some(read.byte_offset())
+}
+
+/// Commands of k2m that look at an AWS account.
+const OF_ACCOUNT: [&str; 5] = ["deploy", "destroy", "doctor", "inspect", "plan"];
+
+/// The text, with a profile said in each of its commands that asks AWS, ours and AWS's own: without it they may be of another account. What only speaks of a
+/// command in a sentence stays as it is.
+pub(super) fn with_profile(text: &str, profile: &str) -> String {
+    let mut out = String::new();
+    let mut at = 0;
+    for Copied { whole, code } in copied(text) {
+        let said = &text[code.clone()];
+        let asks = match said.split_once(' ') {
+            Some(("aws", _)) => true,
+            Some(("k2m", rest)) => OF_ACCOUNT.contains(&rest.split(' ').next().unwrap_or_default()),
+            _ => false,
+        };
+        let is_whole = whole != code || whole.end == text.len() || said.contains(" --");
+        if asks && is_whole && is_command(said) && !said.contains(" --profile") {
+            let command = Command::new(said).option("--profile", profile).to_string();
+            out.extend([&text[at..code.start], &command]);
+            at = code.end;
+        }
+    }
+    out.push_str(&text[at..]);
+    out
 }
 
 /// Where the command ends that the text begins with.
@@ -193,7 +221,38 @@ impl<'a> Iterator for Words<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Piece, is_command, pieces, split};
+    use super::{Piece, is_command, pieces, split, with_profile};
+
+    #[test]
+    fn commands_say_the_profile_and_sentences_do_not() {
+        for (text, wanted) in [
+            ("k2m deploy", "k2m deploy --profile prod"),
+            (
+                "aws sqs receive-message --queue-url https://sqs.x/1/q --region eu-west-1",
+                "aws sqs receive-message --queue-url https://sqs.x/1/q --region eu-west-1 --profile prod",
+            ),
+            (
+                "set `topic: a` in k2m.yaml, then k2m deploy",
+                "set `topic: a` in k2m.yaml, then k2m deploy --profile prod",
+            ),
+            (
+                "run `k2m deploy --config 'my k2m.yaml'`: it lets go what is left of it",
+                "run `k2m deploy --config 'my k2m.yaml' --profile prod`: it lets go what is left of it",
+            ),
+            (
+                "make one in vpc-1: aws kafka create-vpc-connection --vpc-id vpc-1; or put it elsewhere",
+                "make one in vpc-1: aws kafka create-vpc-connection --vpc-id vpc-1 --profile prod; or put it elsewhere",
+            ),
+            ("k2m deploy makes one", "k2m deploy makes one"),
+            ("`k2m explain T04` has the steps", "`k2m explain T04` has the steps"),
+            ("`K2M_TOPIC`, `aws`", "`K2M_TOPIC`, `aws`"),
+            ("kafka-topics.sh --list", "kafka-topics.sh --list"),
+            ("k2m plan --profile other", "k2m plan --profile other"),
+        ] {
+            assert_eq!(with_profile(text, "prod"), wanted);
+        }
+        assert_eq!(with_profile("k2m deploy", "it's"), r"k2m deploy --profile 'it'\''s'");
+    }
 
     #[test]
     fn commands_are_told_from_words() {

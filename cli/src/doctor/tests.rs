@@ -8,6 +8,7 @@ mod mends;
 mod nat;
 mod outside;
 mod planned;
+mod said;
 pub(crate) mod schema;
 mod shown;
 mod signatures;
@@ -52,6 +53,7 @@ pub(crate) fn settings() -> Settings {
     let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
         home: Home::of(&stream.value),
+        profile: None,
         kafka: Kafka::Cluster(default(Arn::parse(Kind::Cluster, CLUSTER).unwrap())),
         broker_cidrs: None,
         stack: default("k2m-orders".to_owned()),
@@ -359,6 +361,7 @@ fn looked_at() -> Facts {
                     retention_hours: 24,
                     kms_key: None,
                     max_record_kib: None,
+                    on_demand: false,
                 }),
                 consumer: None,
                 function: found(Function {
@@ -1020,7 +1023,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-N02", |_, f| privately(f), "pass", "8 ways: from subnet-1, subnet-2 to the VPC connection in subnet-1, subnet-2 on 14001, 14002"),
     ("K2M-N02", |_, f| { privately(f); door(f).clear(); }, "fail", "its VPC vpc-1 has no VPC connection to the cluster for iam"),
     ("K2M-N02", |_, f| { privately(f); door(f)[0].authentication = "TLS".into(); }, "fail", "has no VPC connection"),
-    ("K2M-N02", |_, f| { privately(f); get(&mut f.cluster).vpc_connections = None; }, "fail", "aws kafka update-connectivity"),
+    ("K2M-N02", |_, f| { privately(f); get(&mut f.cluster).vpc_connections = None; }, "fail", "aws kafka update-connectivity --cluster-arn arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1 --current-version VERSION --connectivity-info '{"),
     ("K2M-N02", |_, f| { privately(f); let mut other = door(f)[0].clone(); other.state = "INACTIVE".into(); door(f).insert(0, other); }, "pass", "the VPC connection in subnet-1, subnet-2"),
     ("K2M-N02", |_, f| { privately(f); door(f)[0].state = "CREATING".into(); }, "fail", "wait until it is AVAILABLE"),
     ("K2M-N02", |_, f| { privately(f); door(f)[0].state = "INACTIVE".into(); }, "fail", "is INACTIVE"),

@@ -74,14 +74,14 @@ fn waits(case: &Case<'_>, waiting: &Waiting) -> Outcome {
     )];
     let region = &case.settings.home.region;
     let mut fix = Vec::new();
-    if let Some(url) = url(queue) {
+    if let Some((url, there)) = Waiting::url_of(queue) {
         fix.push("to look at them and leave them there:".to_owned());
         fix.push(
             Command::new("aws sqs receive-message")
                 .option("--queue-url", &url)
                 .option("--max-number-of-messages", "10")
                 .option("--visibility-timeout", "0")
-                .option("--region", region)
+                .option("--region", there)
                 .to_string(),
         );
     }
@@ -120,10 +120,13 @@ fn waits(case: &Case<'_>, waiting: &Waiting) -> Outcome {
                 .option("--region", region)
                 .to_string(),
         );
-        fix.push(format!(
-            "aws kinesis get-records --shard-iterator ITERATOR --limit {}",
-            one.records.clamp(1, 10_000)
-        ));
+        fix.push(
+            Command::new("aws kinesis get-records")
+                .option("--shard-iterator", "ITERATOR")
+                .option("--limit", &one.records.clamp(1, 10_000).to_string())
+                .option("--region", region)
+                .to_string(),
+        );
         fix.push("to send them again once they can be delivered, put them into the stream anew: they get new sequence numbers and come after the others of their keys".to_owned());
     }
     fix.push("then delete the message, so that the next is seen".to_owned());
@@ -173,17 +176,4 @@ fn shown(word: &str) -> String {
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
     if plain { word.to_owned() } else { format!("{word:?}") }
-}
-
-/// A queue's URL, by its ARN.
-fn url(arn: &str) -> Option<String> {
-    let mut parts = arn.split(':').skip(1);
-    let partition = parts.next()?;
-    let (region, account, name) = (parts.nth(1)?, parts.next()?, parts.next()?);
-    let suffix = if partition == "aws-cn" {
-        "amazonaws.com.cn"
-    } else {
-        "amazonaws.com"
-    };
-    Some(format!("https://sqs.{region}.{suffix}/{account}/{name}"))
 }

@@ -156,6 +156,9 @@ pub struct Settings {
     /// Where the stack is.
     #[serde(skip)]
     pub home: Home,
+    /// The profile that was named, whoever named it: commands that are printed name it again.
+    #[serde(skip)]
+    pub profile: Option<String>,
     /// Where records go.
     #[serde(flatten)]
     pub kafka: Kafka,

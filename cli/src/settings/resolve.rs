@@ -949,6 +949,7 @@ fn of_stack<'a>(
     let left_out = left_out.filter(|stream| chosen.iter().all(|(one, _)| one.value != *stream));
     let authentication = all.find(&table::AUTHENTICATION)?;
     let settings = Settings {
+        profile: access.profile.clone(),
         left_out: left_out.collect(),
         listed: sources.file.filter(|_| !in_file.is_empty()).map(|file| Listed {
             path: file.path.clone(),

@@ -1,7 +1,6 @@
 //! What waits in the queue that is told of batches that were given up.
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use k2m_handler::config::Region;
 use serde::Deserialize;
 
 use super::{ByRegion, Config};
@@ -81,14 +80,6 @@ fn arn_of(url: &str, topic: &str) -> Option<String> {
     Some(format!("arn:{partition}:sqs:{region}:{account}:{name}"))
 }
 
-/// The URL of a queue, as AWS makes them, and the queue's region.
-fn url_of(arn: &str) -> Option<(String, &str)> {
-    let mut parts = arn.split(':').skip(3);
-    let (region, account, name) = (parts.next()?, parts.next()?, parts.next()?);
-    let suffix = Region::new("region", region).map_or("amazonaws.com", |region| region.dns_suffix());
-    Some((format!("https://sqs.{region}.{suffix}/{account}/{name}"), region))
-}
-
 /// Which queues the topic tells, where there is one; and what waits in its queue, absent where that is gone, or none is subscribed.
 pub(in crate::aws) async fn look(left: Left, asked: &Asked<'_>) -> (Option<Answer<Vec<String>>>, Answer<Waiting>) {
     let queues_of = async |topic: &str| {
@@ -119,7 +110,7 @@ pub(in crate::aws) async fn look(left: Left, asked: &Asked<'_>) -> (Option<Answe
 
 /// Looks at what waits in a queue; absent where it is gone.
 async fn waiting(queue: String, asked: &Asked<'_>) -> Answer<Waiting> {
-    let Some((url, region)) = url_of(&queue) else {
+    let Some((url, region)) = Waiting::url_of(&queue) else {
         return Err(Trouble::Absent);
     };
     let client = asked.sqs.at(region);

@@ -138,12 +138,12 @@ pub(super) async fn fix<B: Bedside>(room: &B, user: &dyn User, stack: &str) -> R
             match room.mend(mend).await {
                 Ok(()) => {
                     helped = true;
-                    mends.push(mended(mend, None));
+                    mends.push(mended(&report, mend, None));
                 }
                 Err(error) if over(&error) => return Err(error),
                 Err(error) => {
                     user.tell(&format!("it failed: {error}"));
-                    mends.push(mended(mend, Some(error)));
+                    mends.push(mended(&report, mend, Some(error)));
                 }
             }
         }
@@ -176,7 +176,7 @@ async fn planned<B: Bedside>(
             Err(error) => {
                 let refused = Mended {
                     outcome: Became::Refused,
-                    ..mended(&mend, Some(error))
+                    ..mended(report, &mend, Some(error))
                 };
                 if !mends.contains(&refused) {
                     mends.push(refused);
@@ -187,10 +187,10 @@ async fn planned<B: Bedside>(
     planned
 }
 
-fn mended(mend: &Mend, error: Option<CommandError>) -> Mended {
+fn mended(report: &Report, mend: &Mend, error: Option<CommandError>) -> Mended {
     Mended {
         what: mend.deed(),
-        command: mend.to_string(),
+        command: report.command(mend),
         lasting: mend.lasting().filter(|_| error.is_none()),
         outcome: if error.is_some() { Became::Failed } else { Became::Done },
         error: error.map(|error| error.to_string()),
@@ -213,7 +213,7 @@ fn tell(user: &dyn User, report: &Report, planned: &[(Mend, Vec<String>)]) {
     user.tell("to mend it, in this order:");
     for (number, (mend, lines)) in planned.iter().enumerate() {
         user.tell(&format!("  {}. {}", number + 1, mend.deed()));
-        user.tell(&format!("       {mend}"));
+        user.tell(&format!("       {}", report.command(mend)));
         for line in lines {
             user.tell(&format!("       {line}"));
         }

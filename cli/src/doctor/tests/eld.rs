@@ -468,6 +468,7 @@ pub(super) const ROWS: &[(&str, Change, &str, &str)] = &[
         "its records have left the stream since 2026-01-02T01:00:00Z (2 h ago)",
     ),
     ("K2M-D02", |_, f| waits(f, "MaximumRecordAgeExceeded", "noon"), "warn", "older than maximum_record_age"),
+    ("K2M-D02", |_, f| waits(f, "RetryAttemptsExhausted", "2026-01-02T01:00:00Z"), "warn", "aws kinesis get-records --shard-iterator ITERATOR --limit 12 --region eu-west-1"),
     ("K2M-D02", |_, f| waits(f, "RetryAttemptsExhausted", "2026-01-02T01:00:00Z"), "warn", "aws sqs receive-message --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/orders-failures"),
     // Whoever may write to the queue writes what is told of it.
     ("K2M-D02", |_, f| waits(f, "\u{1b}[31mgone\nHealthy.", "2026-01-02T01:00:00Z"), "warn", r"\\u{1b}[31mgone\\nHealthy."),

@@ -76,6 +76,22 @@ fn rights() {
         &["K2M-E02", "K2M-A03"],
     );
     bench.fault(
+        "the role has no `kinesis:GetRecords`, and the mapping is disabled",
+        &[
+            &["right_gone", "kinesis:GetRecords"],
+            &["mapping_set", r#"{"Enabled": false}"#],
+        ],
+        &["K2M-A04", "K2M-E02"],
+    );
+    bench.fault(
+        "the role has neither `kinesis:GetRecords` nor `kafka-cluster:WriteData`",
+        &[
+            &["right_gone", "kinesis:GetRecords"],
+            &["right_gone", "kafka-cluster:WriteData"],
+        ],
+        &["K2M-A04", "K2M-A03"],
+    );
+    bench.fault(
         "the topic is deleted, and auto.create.topics.enable is true: the role may not create it",
         &[
             &["topic_gone", "iam"],

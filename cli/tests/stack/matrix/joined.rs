@@ -88,6 +88,14 @@ fn peered() {
         &[&["routes_gone", "brokers"], &["topic_gone", "peered"]],
         &["K2M-N02", "K2M-T01"],
     );
+    bench.fault(
+        "the port is that of another way, and the route is deleted",
+        &[
+            &["variable", "K2M_BOOTSTRAP_SERVERS", "127.0.0.1:9098"],
+            &["routes_gone", "function"],
+        ],
+        &["K2M-A02", "K2M-N02"],
+    );
     bench.fault("the peering connection is deleted", &[&["peering_gone"]], &["K2M-N02"]);
     bench.end();
 }

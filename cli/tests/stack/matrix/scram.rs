@@ -91,6 +91,11 @@ fn users_with_passwords() {
         &["K2M-T01", "K2M-P02"],
     );
     bench.fault(
+        "the secret is deleted, and the way is switched off in the cluster",
+        &[&["secret_gone", &secret], &["way_switched_off", "scram"]],
+        &["K2M-A05", "K2M-A01"],
+    );
+    bench.fault(
         "the secret is not associated, and the ingress rule is deleted",
         &[
             &["secret_disassociated", &secret],
