@@ -63,6 +63,8 @@ pub(super) fn copied(text: &str) -> Vec<Copied> {
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let quoted = rest.strip_prefix('`').and_then(|rest| rest.split_once('`'));
         let begins = text[..at].chars().next_back().is_none_or(|c| c == ' ' || c == '(');
+        // A piece of JSON that is cut off is nothing to copy.
+        let inside = text[..at].ends_with("\": ");
         if let Some((code, _)) = quoted.filter(|(code, _)| !code.is_empty()) {
             let end = at + code.len() + 2;
             found.push(Copied {
@@ -72,7 +74,7 @@ pub(super) fn copied(text: &str) -> Vec<Copied> {
             at = end;
         } else if let Some(length) = Some(rest)
             .filter(|_| begins)
-            .and_then(|rest| command(rest).or_else(|| json(rest)))
+            .and_then(|rest| command(rest).or_else(|| json(rest).filter(|_| !inside)))
         {
             let end = at + length;
             found.push(Copied {
@@ -325,6 +327,10 @@ mod tests {
                     Code(r#"{"data": {"a": ["x y"]}}"#),
                     Words(" passes none, {\"data\" is no JSON, nor is {} one to copy"),
                 ],
+            ),
+            (
+                r#"the filter {"data": {"kind": ["a"]}, "body": ["x…"#,
+                &[Words("the filter {\"data\": {\"kind\": [\"a\"]}, \"body\": [\"x…")],
             ),
             ("naïve 注文 `ü`", &[Words("naïve 注文 "), Code("ü")]),
             (

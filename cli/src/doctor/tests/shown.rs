@@ -118,7 +118,7 @@ fn headlines_name_the_trouble_in_a_line() {
         ),
         (
             topology("same-vpc", |_, f| {
-                "Disabled".clone_into(&mut get(&mut f.one().mapping).state)
+                "Disabled".clone_into(&mut get(&mut f.one().mapping).state);
             }),
             "Broken: the mapping 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 is Disabled (K2M-E02)",
         ),
