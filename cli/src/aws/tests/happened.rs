@@ -9,7 +9,7 @@ use crate::arn::SecretArn;
 use crate::aws::history::{self, Ran, log, metrics, rights, waiting};
 use crate::aws::pace::{IAM, LOGS, Paced};
 use crate::facts::log::SIGNATURES;
-use crate::facts::{Denier, Function, GivenUp, Mapping, Point, Sighting};
+use crate::facts::{Denier, Function, GivenUp, Mapping, Point, Sighting, Waiting};
 use crate::plan::needs::{Need, Thing};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/orders";
@@ -663,6 +663,21 @@ fn where_failures_wait_is_known_of_k2m_s_own_and_asked_of_others() {
     }
 }
 
+/// What is seen where a mapping's failures are.
+async fn look(script: &Script, left: waiting::Left) -> (Option<Answer<Vec<String>>>, Answer<Waiting>) {
+    let http = script.http();
+    let config = move |region: &str| {
+        let key = Credentials::new("key", "nothing-to-hide", None, None, "test");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(SharedCredentialsProvider::new(key))
+            .region(Region::new(region.to_owned()))
+            .http_client(http.clone())
+            .build()
+    };
+    waiting::look(left, &waiting::Asked::new(&config)).await
+}
+
 #[tokio::test]
 async fn what_waits_is_looked_at_and_left() {
     let queue = |messages: u32, redrive: bool, body: Value| {
@@ -691,19 +706,6 @@ async fn what_waits_is_looked_at_and_left() {
             };
             (200, json!({"Messages": messages}).to_string())
         })
-    };
-    let look = async |script: &Script, left: waiting::Left| {
-        let http = script.http();
-        let config = move |region: &str| {
-            let key = Credentials::new("key", "nothing-to-hide", None, None, "test");
-            SdkConfig::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .credentials_provider(SharedCredentialsProvider::new(key))
-                .region(Region::new(region.to_owned()))
-                .http_client(http.clone())
-                .build()
-        };
-        waiting::look(left, &waiting::Asked::new(&config)).await
     };
     let failed = || waiting::Left::Queue(QUEUE.to_owned());
     let full = queue(3, false, message());
@@ -739,7 +741,10 @@ async fn what_waits_is_looked_at_and_left() {
         });
         assert_eq!(missing(look(&script, failed()).await.1), action);
     }
+}
 
+#[tokio::test]
+async fn what_a_topic_tells_is_asked_beside_what_waits() {
     // Of the stack's own topic the queue is known, and looked at whatever the topic tells.
     let own = || waiting::Left::Own {
         topic: FAILURES.to_owned(),
