@@ -102,7 +102,7 @@ fn what_mends_one_pipeline_carries_the_others() {
         account.stream("other")
     );
     assert!(
-        command.starts_with(&carried) && command.ends_with("--stack k2m-multi --timeout 60"),
+        command.starts_with(&carried) && command.contains(" --stack k2m-multi ") && command.ends_with(" --timeout 60"),
         "{command}"
     );
     // Of all of them it is the same.
