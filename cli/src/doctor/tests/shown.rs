@@ -243,6 +243,7 @@ fn pictures_are_drawn_for_people() {
             last: f.taken_at.clone(),
         }]));
         failing(f);
+        f.one().probe = None;
     });
     let drawn = svg::draw(&scene(&binary));
     assert!(drawn.contains("exec format error") && !drawn.contains('`'), "{drawn}");
