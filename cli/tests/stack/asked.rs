@@ -24,7 +24,7 @@ const LATE: Duration = Duration::from_millis(900);
 /// after one of the next.
 const UNEVEN: Duration = Duration::from_millis(40);
 /// So long after as many calls as a second takes the next one begins, and a moment more that it is on its way.
-const PAUSE: Duration = Duration::from_millis(2200);
+const PAUSE: Duration = Duration::from_millis(2500);
 const LEVELS: usize = 5;
 /// The same of doctor, which asks what has happened once it knows what is deployed.
 const LEVELS_OF_DOCTOR: usize = 6;
@@ -102,7 +102,7 @@ fn single(calls: &[Answered]) -> Vec<Step> {
 /// Rows of calls of one kind. Where none is under way that shares their rate, a new row begins: what begins then may need the answers to all before. Unless the
 /// pace held it back: what a second takes begins at once, and the next two seconds later.
 fn rows(calls: &[Answered]) -> Vec<Step> {
-    let mut calls: Vec<&Answered> = calls.iter().filter(|one| !is_page(&one.call)).collect();
+    let mut calls: Vec<&Answered> = calls.iter().collect();
     calls.sort_by_key(|one| one.begun);
     let mut until: BTreeMap<(String, usize), (Instant, usize)> = BTreeMap::new();
     let mut rows: BTreeMap<(String, usize), Step> = BTreeMap::new();
@@ -113,6 +113,10 @@ fn rows(calls: &[Answered]) -> Vec<Step> {
         let lately = before.iter().filter(|at| one.begun < **at + PAUSE).count();
         let held_back = lately >= sharing.1;
         before.push(one.begun);
+        // It is no question of its own, and has its part in the pace.
+        if is_page(&one.call) {
+            continue;
+        }
         let (last, lot) = until.entry(sharing).or_insert((one.ended, 0));
         if one.begun > *last && !held_back {
             *lot += 1;
