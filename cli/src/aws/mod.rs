@@ -330,7 +330,7 @@ impl Aws {
 
     /// Looks at everything that matters for the pipelines of a stack. `now` is the time.
     pub fn look<'a>(&'a self, question: &'a Question, now: Timestamp) -> Pending<'a, Facts> {
-        Box::pin(async move { self.looking().look_around(question, now).await })
+        Box::pin(async move { Box::pin(self.looking().look_around(question, now)).await })
     }
 
     async fn look_around(&self, question: &Question, now: Timestamp) -> Result<Facts, LookError> {

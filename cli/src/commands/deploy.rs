@@ -329,15 +329,15 @@ async fn agree_to_remove(
     for removed in &open {
         attended.tell(&format!("  ! {removed}"));
     }
-    let names: Vec<String> = open.iter().map(|one| stream_name(&one.stream).to_owned()).collect();
+    let streams: Vec<String> = open.iter().map(|one| stream_name(&one.stream).to_owned()).collect();
     if yes || !attended.can_ask() {
         return Err(DeployError::Removes {
             stack: plan.stack.clone(),
-            streams: names,
+            streams,
         }
         .into());
     }
-    let question = format!("Take the pipeline of {} away from {}?", names.join(", "), plan.stack);
+    let question = format!("Take the pipeline of {} away from {}?", streams.join(", "), plan.stack);
     if attended
         .unless_stopped(&plan.stack, attended.confirm(&question))
         .await?

@@ -75,7 +75,7 @@ pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, Comm
         Ok((foreign, settings, aws))
     };
     let first = reporter.waiting("looking at AWS: credentials, and what is deployed", first);
-    let (foreign, settings, aws) = looking(&attended, first).await?;
+    let (foreign, settings, aws) = Box::pin(looking(&attended, first)).await?;
     let room = Room {
         args: &args,
         settings: &settings,

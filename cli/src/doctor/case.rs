@@ -427,13 +427,13 @@ impl<'a> Case<'a> {
         });
         let steps = self.made_anew(&[]);
         let mut fix: Vec<String> = again.into_iter().flatten().chain(steps).collect();
-        fix.push(if !self.several() {
-            "the new mapping begins at the starting position: to begin where the old one ended, add --starting-position AT_TIMESTAMP and \
-             --starting-timestamp with a time before the last record that arrived"
-                .to_owned()
-        } else {
+        fix.push(if self.several() {
             "the new mapping begins at the starting position: to begin where the old one ended, give the pipeline `starting_position: AT_TIMESTAMP` and \
              `starting_timestamp` with a time before the last record that arrived"
+                .to_owned()
+        } else {
+            "the new mapping begins at the starting position: to begin where the old one ended, add --starting-position AT_TIMESTAMP and \
+             --starting-timestamp with a time before the last record that arrived"
                 .to_owned()
         });
         Outcome::Fail {

@@ -752,6 +752,9 @@ fn back(case: &Case<'_>, groups: &[String]) -> Option<GroupChange> {
     })
 }
 
+/// Ports, or all, and the CIDR block of an entry of a network ACL.
+type AclFlow = (Option<(u16, u16)>, String);
+
 /// Entries that let pass what a network ACL denies, each with a number that is free and lower than that of what denies. Where there are too few of these, what
 /// denies makes room: it goes behind them, as far as no other entry is between, so that for all else it decides as before.
 fn entries(case: &Case<'_>, acl: &str, egress: bool, denials: &[&Denial]) -> Vec<String> {
@@ -765,7 +768,7 @@ fn entries(case: &Case<'_>, acl: &str, egress: bool, denials: &[&Denial]) -> Vec
         let cidrs = Ipv4Net::aggregate(cidrs).into_iter();
         cidrs.map(|cidr| (Some(*ports), cidr.to_string()))
     });
-    let flows: Vec<(Option<(u16, u16)>, String)> = each.collect();
+    let flows: Vec<AclFlow> = each.collect();
     let lowest = denials.iter().map(|denial| denial.entry).min().unwrap_or_default();
     let networks = case
         .facts
@@ -781,23 +784,22 @@ fn entries(case: &Case<'_>, acl: &str, egress: bool, denials: &[&Denial]) -> Vec
         .collect();
     let free = |number: &u32| there.iter().all(|entry| entry.number != *number);
     let direction = if egress { "--egress" } else { "--ingress" };
-    let entry =
-        |verb: &str, number: u32, action: &str, protocol: &str, (ports, cidr): &(Option<(u16, u16)>, String)| {
-            let mut command = Command::new(&format!("aws ec2 {verb}-network-acl-entry"))
-                .option("--network-acl-id", acl)
-                .flag(direction)
-                .option("--protocol", protocol);
-            if let Some((first, last)) = ports {
-                command = command.flag("--port-range").flag(&format!("From={first},To={last}"));
-            }
-            command
-                .option("--cidr-block", cidr)
-                .option("--rule-action", action)
-                .option("--rule-number", &number.to_string())
-                .option("--region", region)
-                .to_string()
-        };
-    let allow = |(number, flow): (u32, &(Option<(u16, u16)>, String))| entry("create", number, "allow", "tcp", flow);
+    let entry = |verb: &str, number: u32, action: &str, protocol: &str, (ports, cidr): &AclFlow| {
+        let mut command = Command::new(&format!("aws ec2 {verb}-network-acl-entry"))
+            .option("--network-acl-id", acl)
+            .flag(direction)
+            .option("--protocol", protocol);
+        if let Some((first, last)) = ports {
+            command = command.flag("--port-range").flag(&format!("From={first},To={last}"));
+        }
+        command
+            .option("--cidr-block", cidr)
+            .option("--rule-action", action)
+            .option("--rule-number", &number.to_string())
+            .option("--region", region)
+            .to_string()
+    };
+    let allow = |(number, flow): (u32, &AclFlow)| entry("create", number, "allow", "tcp", flow);
     let below: Vec<u32> = (1..lowest).rev().filter(free).take(flows.len()).collect();
     if below.len() == flows.len() {
         return below.into_iter().zip(&flows).map(allow).collect();
