@@ -680,7 +680,11 @@ async fn named(config: &SdkConfig, stack: &str, named: &NamedFunction, streams: 
                 .map_or(Fact::Absent, |why| Fact::Unreadable(why.clone())),
         }),
     );
-    let function = fact(function);
+    // Nobody gives it back its variables, so nobody has to know the names of those that say nothing of Kafka.
+    let function = fact(function.map(|function| Function {
+        other_variables: Vec::new(),
+        ..function
+    }));
     Deployed {
         stack: fact(stack),
         pipelines: mappings

@@ -82,7 +82,8 @@ pub(super) fn reach(case: &Case<'_>) -> Outcome {
     judge(case, ways.function, ways.groups, &ways.proofs, &ways.to)
 }
 
-/// Whether what fails may hang on the ports that the function is told: rules and entries are for ports, routes are not, nor is a function without a VPC.
+/// Whether what fails may hang on the servers that the function is told: rules and entries are for ports, routes are not. That a function is in no VPC is right
+/// for some servers, and no matter of theirs where the stack has it in one.
 pub(super) fn by_port(case: &Case<'_>) -> bool {
     let of_ports = |refusal: &Refusal| matches!(refusal, Refusal::NoRule { .. } | Refusal::AclDenies { .. });
     match ways(case) {
@@ -91,11 +92,7 @@ pub(super) fn by_port(case: &Case<'_>) -> bool {
             .iter()
             .flat_map(Proof::refusals)
             .all(|(_, refusal)| of_ports(refusal)),
-        Err(_) => !case
-            .seen
-            .function
-            .found()
-            .is_some_and(|function| function.subnets.is_empty()),
+        Err(_) => !case.drift.known().is_some_and(|known| !known.groups().is_empty()),
     }
 }
 
