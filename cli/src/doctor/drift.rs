@@ -333,17 +333,22 @@ impl Known {
         groups.map(|(index, _)| index).collect()
     }
 
+    /// Which differences are of the function's VPC.
+    pub(super) fn of_vpc(&self) -> Vec<usize> {
+        let all = self.differences.iter().enumerate();
+        let of_vpc = all.filter(|(_, one)| matches!(one.template, Property::Subnets(_) | Property::SecurityGroups(_)));
+        of_vpc.map(|(index, _)| index).collect()
+    }
+
     /// These differences, and where one of them is of the function's VPC all that are: Lambda takes subnets and groups together, or none of both.
     pub(super) fn together(&self, which: Vec<usize>) -> Vec<usize> {
-        let of_vpc = |index: &usize| {
-            let difference = self.differences.get(*index);
-            difference.is_some_and(|one| matches!(one.template, Property::Subnets(_) | Property::SecurityGroups(_)))
-        };
-        if !which.iter().any(of_vpc) {
+        let of_vpc = self.of_vpc();
+        if !which.iter().any(|index| of_vpc.contains(index)) {
             return which;
         }
         let all = 0..self.count();
-        all.filter(|index| which.contains(index) || of_vpc(index)).collect()
+        all.filter(|index| which.contains(index) || of_vpc.contains(index))
+            .collect()
     }
 
     /// These differences, a line each.

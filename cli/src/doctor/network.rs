@@ -92,7 +92,7 @@ pub(super) fn by_port(case: &Case<'_>) -> bool {
             .iter()
             .flat_map(Proof::refusals)
             .all(|(_, refusal)| of_ports(refusal)),
-        Err(_) => case.drift.known().is_none_or(|known| known.groups().is_empty()),
+        Err(_) => case.drift.known().is_none_or(|known| known.of_vpc().is_empty()),
     }
 }
 
