@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 
 use super::table::{Table, Verdict};
 use crate::driver::{Account, SCRIPT};
+use crate::secrets::put_secret;
 
+/// The region of accounts in one region.
+const HOME: &str = "eu-west-1";
 const FAULTS: &str = include_str!("faults.py");
 /// Users of [`SHARED`].
 pub(crate) const USERS: [(&str, &str); 3] = [
@@ -52,6 +55,12 @@ pub(crate) fn emulator(kafka: &KafkaCluster, more: &[(&str, &str)]) -> AwsEmulat
     AwsEmulator::start_with(&[&all[..], more].concat()).unwrap()
 }
 
+/// The secret with the authority of a Kafka's certificates.
+pub(crate) fn authority(account: &Account, kafka: &KafkaCluster) -> String {
+    let authority = std::fs::read_to_string(kafka.ca_file().unwrap()).unwrap();
+    put_secret(account, "ca", &json!({"certificate": authority}))
+}
+
 /// One pipeline of one account.
 pub(crate) struct Bench<'a> {
     pub(crate) account: &'a Account,
@@ -70,6 +79,18 @@ pub(crate) struct Place<'a> {
     pub(crate) stack: &'a str,
     pub(crate) home: &'a str,
     pub(crate) there: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// With all of it in the region that the emulator's accounts are in.
+    pub(crate) const fn in_one_region(topology: &'static str, stack: &'a str) -> Self {
+        Self {
+            topology,
+            stack,
+            home: HOME,
+            there: HOME,
+        }
+    }
 }
 
 impl<'a> Bench<'a> {

@@ -9,12 +9,7 @@ use crate::driver::Account;
 fn the_brokers_vpc() {
     let kafka = KafkaCluster::builder().authorizer().start().unwrap();
     let account = Account::on_emulator(emulator(&kafka, &[]), "seed", &["orders"]);
-    let place = Place {
-        topology: "same VPC",
-        stack: "k2m-orders",
-        home: "eu-west-1",
-        there: "eu-west-1",
-    };
+    let place = Place::in_one_region("same VPC", "k2m-orders");
     let mut bench = Bench::new(&account, place, &account.ends("orders"), &[], &["--retries", "8"]);
     bench.hand(&["deliver", "orders"]);
     network(&mut bench);

@@ -11,12 +11,7 @@ use crate::secrets::put_secret;
 fn users_with_passwords() {
     let account = Account::on_emulator(emulator(&SHARED, &[]), "seed_over_scram", &["scram"]);
     let (ca, secret) = with_user(&account, "scram", USERS[0]);
-    let place = Place {
-        topology: "SCRAM",
-        stack: "k2m-scram",
-        home: "eu-west-1",
-        there: "eu-west-1",
-    };
+    let place = Place::in_one_region("SCRAM", "k2m-scram");
     let mut bench = Bench::new(&account, place, &account.ends("scram"), &["--ca-secret", &ca], &[]);
     bench.fault(
         "ingress is for ports 9092 and 9093, as an old article has it",
