@@ -12,6 +12,7 @@ mod said;
 pub(crate) mod schema;
 mod shown;
 mod signatures;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
