@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use k2m_testkit::{AwsEmulator, Hands, KafkaCluster, wait_until};
+use k2m_testkit::{AwsEmulator, Hands, KafkaCluster, ServerFiles, wait_until};
 use serde_json::{Value, json};
 
 use super::table::{Table, Verdict};
@@ -59,6 +59,14 @@ pub(crate) fn emulator(kafka: &KafkaCluster, more: &[(&str, &str)]) -> AwsEmulat
 pub(crate) fn authority(account: &Account, kafka: &KafkaCluster) -> String {
     let authority = std::fs::read_to_string(kafka.ca_file().unwrap()).unwrap();
     put_secret(account, "ca", &json!({"certificate": authority}))
+}
+
+/// What a secret says that holds the certificate of an authority that has signed nothing here.
+pub(crate) fn other_authority() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    ServerFiles::create(folder.path()).unwrap();
+    let other = std::fs::read_to_string(folder.path().join("ca.pem")).unwrap();
+    json!({"certificate": other}).to_string()
 }
 
 /// One pipeline of one account.

@@ -1,9 +1,9 @@
 //! TLS: without a certificate of the function's own and with one, and brokers whose certificates are of no use.
 
-use k2m_testkit::{ClientCertificate, ClientIdentity, KafkaCluster, ServerCertificate, ServerFiles};
+use k2m_testkit::{ClientCertificate, ClientIdentity, KafkaCluster, ServerCertificate};
 use serde_json::{Value, json};
 
-use super::bench::{Bench, Place, SHARED, authority, emulator};
+use super::bench::{Bench, Place, SHARED, authority, emulator, other_authority};
 use crate::driver::Account;
 use crate::secrets::put_secret;
 
@@ -29,10 +29,7 @@ fn tls_alone() {
         &[&["variable", "K2M_BOOTSTRAP_SERVERS", "127.0.0.1:9098"]],
         &["K2M-A02"],
     );
-    let folder = tempfile::tempdir().unwrap();
-    ServerFiles::create(folder.path()).unwrap();
-    let other = std::fs::read_to_string(folder.path().join("ca.pem")).unwrap();
-    let other = json!({"certificate": other}).to_string();
+    let other = other_authority();
     bench.fault(
         "the brokers' certificate is of an authority that is not trusted",
         &[&["secret_says", &ca, &other]],

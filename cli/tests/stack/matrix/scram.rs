@@ -1,9 +1,9 @@
 //! Users with passwords, over TLS: what the brokers refuse they really refuse.
 
-use k2m_testkit::{KafkaCluster, ServerFiles};
+use k2m_testkit::KafkaCluster;
 use serde_json::json;
 
-use super::bench::{Bench, Place, SHARED, USERS, emulator, user};
+use super::bench::{Bench, Place, SHARED, USERS, emulator, other_authority, user};
 use crate::driver::Account;
 use crate::secrets::put_secret;
 
@@ -66,10 +66,7 @@ fn users_with_passwords() {
         &[&["right_gone", "secretsmanager:GetSecretValue"]],
         &["K2M-A04"],
     );
-    let folder = tempfile::tempdir().unwrap();
-    ServerFiles::create(folder.path()).unwrap();
-    let other = std::fs::read_to_string(folder.path().join("ca.pem")).unwrap();
-    let other = json!({"certificate": other}).to_string();
+    let other = other_authority();
     bench.fault(
         "the brokers' certificate is of an authority that is not trusted",
         &[&["secret_says", &ca, &other]],
