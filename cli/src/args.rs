@@ -42,6 +42,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Show a pipeline at work: a broker fails, a process dies, a record is refused, nothing is lost
     Demo(DemoArgs),
+    /// Print what makes a shell complete k2m's commands and flags
+    Completions(CompletionsArgs),
     /// Serve the Lambda Runtime API as the function's process
     #[command(hide = true)]
     Bootstrap {
@@ -547,6 +549,27 @@ pub struct DoctorArgs {
 pub struct ExplainArgs {
     /// The code, such as K2M-N02, or N02 for short; without one every code is listed
     pub code: Option<String>,
+    /// How the result is shown
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// A shell that completes commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// In ~/.local/share/bash-completion/completions/k2m
+    Bash,
+    /// In a file `_k2m` in a folder of $fpath
+    Zsh,
+    /// In ~/.config/fish/completions/k2m.fish
+    Fish,
+}
+
+/// `k2m completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// For which shell, and where it looks for what is printed
+    pub shell: Shell,
     /// How the result is shown
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,

@@ -4,6 +4,7 @@ mod attended;
 pub mod bootstrap;
 pub mod broker;
 mod chosen;
+pub mod completions;
 pub mod demo;
 pub mod deploy;
 pub mod destroy;

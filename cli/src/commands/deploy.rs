@@ -16,7 +16,7 @@ use crate::arn::PlaceError;
 use crate::aws::{Aws, LookError};
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
-use crate::deploy::bundle::{self, Bundle, Origin};
+use crate::deploy::bundle::{self, Bundle, Origin, Wanted};
 use crate::deploy::machine::{Job, Machine};
 use crate::deploy::network::{Networks, named};
 use crate::deploy::outcome::Deployed;
@@ -51,7 +51,10 @@ pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result
     // First what needs no AWS.
     let origin = origin(args.handler.as_deref())?;
     let mut handler = match &origin {
-        Origin::File(path) => Some(bundle::read(path).map_err(DeployError::from)?),
+        Origin::Carried(architecture) => {
+            Some(bundle::carried(&executable()?, *architecture).map_err(DeployError::from)?)
+        }
+        Origin::File(path) => Some(bundle::read(path, None).map_err(DeployError::from)?),
         Origin::Checkout(_) => None,
     };
 
@@ -103,7 +106,7 @@ pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result
         let built = attended.unless_stopped(name, async {
             bundle::build(workspace).await.map_err(DeployError::from)
         });
-        handler = Some(bundle::read(&built.await?).map_err(DeployError::from)?);
+        handler = Some(bundle::read(&built.await?, None).map_err(DeployError::from)?);
     }
     let Some(handler) = handler else {
         return Err(DeployError::from(bundle::BundleError::Nowhere {
@@ -517,7 +520,11 @@ fn origin(named: Option<&Path>) -> Result<Origin, CommandError> {
         what: "find the current folder",
         source,
     })?;
-    Ok(bundle::find(named, &executable()?, &here).map_err(DeployError::from)?)
+    let wanted = Wanted {
+        handler: named,
+        architecture: None,
+    };
+    Ok(bundle::find(wanted, &executable()?, &here).map_err(DeployError::from)?)
 }
 
 #[cfg(test)]

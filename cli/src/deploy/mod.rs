@@ -170,9 +170,11 @@ impl DeployError {
         match self {
             Self::Bundle(error) => match error {
                 BundleError::Read { .. } | BundleError::NoFile { .. } => Exit::NoFile,
+                BundleError::OtherArchitecture { .. } => Exit::Usage,
                 BundleError::Unfit { .. }
                 | BundleError::TooLarge { .. }
                 | BundleError::Zip { .. }
+                | BundleError::Carried { .. }
                 | BundleError::Nowhere { .. }
                 | BundleError::Build { .. } => Exit::Failed,
             },
