@@ -7,7 +7,7 @@ mod mends;
 mod nat;
 mod outside;
 mod planned;
-mod schema;
+pub(crate) mod schema;
 mod signatures;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -19,3 +19,4 @@ mod sample;
 mod secrets;
 mod story;
 mod topics;
+mod watched;

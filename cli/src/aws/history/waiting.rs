@@ -78,16 +78,36 @@ fn url_of(arn: &str) -> Option<(String, &str)> {
     Some((format!("https://sqs.{region}.{suffix}/{account}/{name}"), region))
 }
 
-/// Looks at what waits there; absent where the queue is gone, or none is subscribed.
-pub(in crate::aws) async fn waiting(left: Left, asked: &Asked<'_>) -> Answer<Waiting> {
-    let queue = match left {
-        Left::Queue(arn) => arn,
+/// The ARN of the queue; absent where none is subscribed.
+async fn queue(left: Left, asked: &Asked<'_>) -> Answer<String> {
+    match left {
+        Left::Queue(arn) => Ok(arn),
         Left::Topic(arn) => {
             let region = arn.split(':').nth(3).unwrap_or_default();
             let client = asked.sns.at(region);
-            asked.subscriptions.one(subscribed(&client, &arn)).await?
+            asked.subscriptions.one(subscribed(&client, &arn)).await
         }
+    }
+}
+
+/// Counts what waits there, and looks at none of it.
+pub(in crate::aws) async fn depth(left: Left, asked: &Asked<'_>) -> Answer<Waiting> {
+    let queue = queue(left, asked).await?;
+    let Some((url, region)) = url_of(&queue) else {
+        return Err(Trouble::Absent);
     };
+    let client = asked.sqs.at(region);
+    let (messages, _) = asked.attributes.one(count(&client, &url)).await?;
+    Ok(Waiting {
+        queue,
+        messages,
+        one: None,
+    })
+}
+
+/// Looks at what waits there; absent where the queue is gone, or none is subscribed.
+pub(in crate::aws) async fn waiting(left: Left, asked: &Asked<'_>) -> Answer<Waiting> {
+    let queue = queue(left, asked).await?;
     let Some((url, region)) = url_of(&queue) else {
         return Err(Trouble::Absent);
     };
