@@ -904,7 +904,7 @@ def filter_log_events(data):
 cloudwatch_logs._filter_log_events = filter_log_events
 
 # Whether what happens is counted as AWS counts it: figures of Kinesis and of Lambda, and those that a function writes into its log.
-COUNTS = os.environ.get("K2M_EMULATOR_COUNTS") == "1"
+COUNTS = os.environ.get("MINISTACK_COUNTS") == "1"
 
 
 def counted(namespace, name, dimension, of, value):

@@ -156,9 +156,10 @@ fn sentence(mark: &str, state: State, why: &str, width: Option<usize>, colour: b
         state => state.word(),
     };
     let begin = columns(mark) + columns(word) + 2;
+    let why = capital(why) + ".";
     let lines = match width {
-        Some(width) => wrap(why, width.saturating_sub(begin).max(1), width - 2, column),
-        None => vec![why.to_owned()],
+        Some(width) => wrap(&why, width.saturating_sub(begin).max(1), width - 2, column),
+        None => vec![why],
     };
     // Without a name before it the word begins the sentence.
     let word = if mark.is_empty() {
@@ -167,7 +168,7 @@ fn sentence(mark: &str, state: State, why: &str, width: Option<usize>, colour: b
         word.to_owned()
     };
     let word = if colour { painted(state, &word) } else { word };
-    format!("{mark}{word}. {}.\n", capital(&lines.join("\n  ")))
+    format!("{mark}{word}. {}\n", lines.join("\n  "))
 }
 
 /// With a capital letter at its beginning, where that is an ASCII one.

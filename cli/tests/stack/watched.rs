@@ -16,7 +16,7 @@ fn counting(streams: &[&str]) -> Account {
     let kafka = KafkaCluster::builder().start().unwrap();
     let emulator = AwsEmulator::start_with(&[
         ("MINISTACK_MSK_BOOTSTRAP", kafka.bootstrap_servers().as_str()),
-        ("K2M_EMULATOR_COUNTS", "1"),
+        ("MINISTACK_COUNTS", "1"),
     ])
     .unwrap();
     let mut account = Account::on_emulator(emulator, "seed", streams);
@@ -256,16 +256,26 @@ fn who_follows(account: &Account) {
 
 /// The log group, the mapping, and a stream that is of no pipeline.
 fn what_is_gone(account: &Account) {
-    let group = group(account);
-    account.call("logs", "delete_log_group", &json!({"logGroupName": group}));
-    let gone = seen(&account.run(&["logs", "--stack", STACK], 1));
-    assert!(
-        gone.contains("there is no log group") && gone.contains("aws logs create-log-group --log-group-name"),
-        "{gone}"
-    );
     account.ask(&["delete_mapping", STACK]);
     let stopped = status(account, 1);
     assert_eq!(stopped["state"], "stopped", "{stopped:#}");
+    let group = json!({"logGroupName": group(account)});
+    let mut gone = String::new();
+    // An invocation that is still under way makes the group anew.
+    let waited = wait_until("the log group is gone", PATIENCE, || {
+        let output = account.k2m(&["logs", "--stack", STACK]).output().unwrap();
+        gone = seen(&output);
+        if output.status.success() {
+            account.call("logs", "delete_log_group", &group);
+        }
+        Ok(output.status.code() == Some(1))
+    });
+    assert!(
+        waited.is_ok()
+            && gone.contains("there is no log group")
+            && gone.contains("aws logs create-log-group --log-group-name"),
+        "{gone}"
+    );
     let other = "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks";
     for command in ["status", "logs"] {
         let error = seen(&account.run(&[command, "--stack", STACK, "--stream", other], 2));
