@@ -164,7 +164,8 @@ fn schema() -> Value {
     serde_json::from_str(include_str!("../../../../docs/schemas/doctor.json")).unwrap()
 }
 
-fn wrong(document: &Value) -> Option<String> {
+/// Why the document doesn't fit doctor's schema, or what of it that doesn't describe.
+pub(crate) fn wrong(document: &Value) -> Option<String> {
     wrong_by(&schema(), document)
 }
 
