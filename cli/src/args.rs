@@ -629,7 +629,7 @@ pub struct LogsArgs {
     #[arg(short, long)]
     pub follow: bool,
     /// Only lines that have this text in them, as they were written or as they are shown; capitals and small letters are the same
-    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "TEXT", value_parser = filter_text)]
     pub filter: Option<String>,
     /// Only lines that tell of a failure
     #[arg(long)]
@@ -795,6 +795,15 @@ fn watching_pause(text: &str) -> Result<Duration, String> {
     span(text, ("5s", 5), ("1h", 3600))
 }
 
+fn filter_text(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err(
+            "every line has that in it: give a word of the lines that are wanted, or leave --filter out".to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
 fn lines_since(text: &str) -> Result<Duration, String> {
     // CloudWatch's longest retention, short of for ever.
     span(text, ("1s", 1), ("3653d", 3653 * 24 * 3600))
@@ -950,6 +959,14 @@ mod tests {
             let error = read(text).unwrap_err();
             assert!(error.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn a_filter_has_to_leave_something_out() {
+        for blank in ["", "  ", "\t"] {
+            assert!(filter_text(blank).unwrap_err().contains("leave --filter out"));
+        }
+        assert_eq!(filter_text(" waits at "), Ok(" waits at ".to_owned()));
     }
 
     #[test]

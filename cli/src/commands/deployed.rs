@@ -39,7 +39,8 @@ pub enum DeployedError {
     },
     /// It never came to be, or is not yet.
     #[error(
-        "the stack {stack} in {region} is {status} and names no pipeline yet: `k2m deploy` goes on with it, and `{doctor}` says what is wrong"
+        "the stack {stack} in {region} is {status} and has no pipeline: {}",
+        from_here(status, doctor)
     )]
     NoPipelines {
         /// The stack.
@@ -103,6 +104,20 @@ pub enum DeployedError {
         /// Why not.
         fault: Fault,
     },
+}
+
+/// What to do about a stack that has no pipeline, by its status.
+fn from_here(status: &str, doctor: &str) -> String {
+    match status {
+        "DELETE_IN_PROGRESS" => "it is being deleted, which takes some minutes".to_owned(),
+        "DELETE_FAILED" => format!("`k2m destroy` deletes the rest of it, and `{doctor}` says what is wrong"),
+        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => {
+            format!("it was never made whole. `k2m deploy` replaces it, and `{doctor}` says what is wrong")
+        }
+        "REVIEW_IN_PROGRESS" => "nothing of it was made yet; `k2m deploy` makes it".to_owned(),
+        status if status.ends_with("_IN_PROGRESS") => "CloudFormation works on it, so ask again in a minute".to_owned(),
+        _ => format!("`{doctor}` says what is wrong"),
+    }
 }
 
 fn told(why: &Unreadable) -> Fault {
@@ -275,6 +290,29 @@ mod tests {
                 arn("orders")
             )
         );
+    }
+
+    #[test]
+    fn a_stack_without_pipelines_is_told_by_its_status() {
+        let mut told = String::new();
+        for status in [
+            "REVIEW_IN_PROGRESS",
+            "CREATE_IN_PROGRESS",
+            "CREATE_FAILED",
+            "ROLLBACK_IN_PROGRESS",
+            "ROLLBACK_COMPLETE",
+            "ROLLBACK_FAILED",
+            "UPDATE_COMPLETE",
+            "DELETE_IN_PROGRESS",
+            "DELETE_FAILED",
+        ] {
+            let mut none = stack(&[]);
+            none.status = status.to_owned();
+            let error = meant(&none, "eu-west-1", None).unwrap_err();
+            assert_eq!(error.exit(), Exit::Failed);
+            told.extend([error.to_string(), "\n".to_owned()]);
+        }
+        insta::assert_snapshot!(told);
     }
 
     #[test]

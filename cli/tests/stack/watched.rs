@@ -8,6 +8,7 @@ use k2m_testkit::{AwsEmulator, KafkaCluster, wait_until};
 use serde_json::{Value, json};
 
 use crate::driver::{Account, PATIENCE, seen};
+use crate::proxy::{Proxy, Verdict, denied};
 
 const STACK: &str = "k2m-orders";
 
@@ -27,6 +28,15 @@ fn counting(streams: &[&str]) -> Account {
 /// What status says of the stack, by its name alone.
 fn status(account: &Account, code: i32) -> Value {
     account.json(&["status", "--stack", STACK, "--region", "eu-west-1"], code)
+}
+
+/// The same while it changes, whatever it ends with.
+fn status_meanwhile(account: &Account) -> Value {
+    let output = account
+        .k2m(&["status", "--stack", STACK, "-o", "json"])
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", seen(&output)))
 }
 
 /// The lines that `k2m logs` prints for programs.
@@ -117,7 +127,8 @@ fn what_flows_is_counted_and_what_breaks_is_named() {
     account.arrived("orders", 500);
     let mut healthy = Value::Null;
     let counted = wait_until("the figures are there", PATIENCE, || {
-        healthy = status(&account, 0);
+        // Records are counted before invocations are.
+        healthy = status_meanwhile(&account);
         Ok(healthy["pipelines"][0]["recordsOut"] == 500)
     });
     assert!(counted.is_ok(), "{healthy:#}");
@@ -157,17 +168,109 @@ fn what_flows_is_counted_and_what_breaks_is_named() {
     what_is_gone(&account);
 }
 
+/// Nothing flows here: what is asked for can't be, or AWS doesn't say.
+#[test]
+fn what_is_wrong_is_named_and_what_cannot_be_read_is_never_zero() {
+    let account = Account::without_kafka(&["orders"]);
+    for (arguments, words) in [
+        (&["status"][..], "no stack: give --stack NAME"),
+        (&["logs"], "no stack: give --stack NAME"),
+        (
+            &["status", "--stack", "a", "--stack", "b"],
+            "cannot be used multiple times",
+        ),
+        (&["logs", "--stack", "no name"], "invalid value `no name` for --stack"),
+        (&["status", "--since", "5"], "`5` has no unit: say 5s, 5m, 5h or 5d"),
+        (&["status", "--since", "1m"], "`1m` is shorter than 5m"),
+        (&["status", "--watch", "1s"], "`1s` is shorter than 5s"),
+        (&["logs", "--since", "yesterday"], "`yesterday` is no time"),
+        (&["logs", "--filter", " "], "every line has that in it"),
+    ] {
+        let error = seen(&account.run(arguments, 2));
+        assert!(error.contains(words), "{arguments:?}\n{error}");
+    }
+
+    account.ask(&["broken_stack", "k2m-broken"]);
+    for command in ["status", "logs"] {
+        let error = seen(&account.run(&[command, "--stack", "k2m-broken"], 1));
+        assert!(
+            error.contains(
+                "is ROLLBACK_COMPLETE and has no pipeline: it was never made whole. `k2m deploy` replaces it"
+            ),
+            "{error}"
+        );
+    }
+
+    account.run(&account.on("deploy", "orders", &["--yes"]), 0);
+    account.run(&["status", "--stack", STACK], 0);
+    for (service, operation, action, decides, column) in [
+        (
+            "monitoring",
+            "GetMetricData",
+            "cloudwatch:GetMetricData",
+            true,
+            "recordsIn",
+        ),
+        ("sqs", "GetQueueAttributes", "sqs:GetQueueAttributes", false, "waiting"),
+    ] {
+        let proxy = Proxy::start(&account.emulator.endpoint(), move |call| {
+            if call.is(service, operation) {
+                denied(call, action)
+            } else {
+                Verdict::Pass
+            }
+        });
+        let ask = |more: &[&str]| {
+            let mut command = account.k2m(&[&["status", "--stack", STACK], more].concat());
+            let output = command.env("AWS_ENDPOINT_URL", proxy.endpoint()).output().unwrap();
+            let code = if decides { 4 } else { 0 };
+            assert_eq!(output.status.code(), Some(code), "{}", seen(&output));
+            output
+        };
+        let document: Value = serde_json::from_slice(&ask(&["-o", "json"]).stdout).unwrap();
+        let pipeline = &document["pipelines"][0];
+        assert_eq!(pipeline["unread"][0]["missingAction"], action, "{document:#}");
+        assert!(pipeline[column].is_null(), "{document:#}");
+        assert_eq!(
+            document["next"],
+            format!("allow {action} to these credentials"),
+            "{document:#}"
+        );
+        let shown = seen(&ask(&[]));
+        let row = shown.lines().find(|line| line.starts_with("orders ")).unwrap();
+        assert!(row.contains(" ?") && shown.contains(action), "{shown}");
+    }
+    for (service, operation, action) in [
+        ("logs", "FilterLogEvents", "logs:FilterLogEvents"),
+        ("cloudformation", "DescribeStacks", "cloudformation:DescribeStacks"),
+    ] {
+        let proxy = Proxy::start(&account.emulator.endpoint(), move |call| {
+            if call.is(service, operation) {
+                denied(call, action)
+            } else {
+                Verdict::Pass
+            }
+        });
+        let mut command = account.k2m(&["logs", "--stack", STACK, "-o", "json"]);
+        let output = command.env("AWS_ENDPOINT_URL", proxy.endpoint()).output().unwrap();
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let error = document["error"].as_str().unwrap();
+        assert_eq!(output.status.code(), Some(4), "{}", seen(&output));
+        assert_eq!(document["exit_code"], 4);
+        assert!(
+            error.contains(&format!("allow {action} to these credentials")),
+            "{error}"
+        );
+    }
+}
+
 /// The topic is deleted under the pipeline.
 fn what_breaks(account: &Account) {
     account.ask(&["delete_topic", &account.cluster, "orders"]);
     account.ask(&["put", "orders", "500", "10"]);
     let mut failing = Value::Null;
     let failed = wait_until("it fails", PATIENCE, || {
-        let output = account
-            .k2m(&["status", "--stack", STACK, "-o", "json"])
-            .output()
-            .map_err(|error| error.to_string());
-        failing = serde_json::from_slice(&output.unwrap().stdout).unwrap_or(Value::Null);
+        failing = status_meanwhile(account);
         Ok(failing["state"] == "failing")
     });
     assert!(failed.is_ok(), "{failing:#}");

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StatusCode};
 use jiff::Timestamp;
 
 use super::Ran;
-use crate::aws::answer::{Answer, trouble};
+use crate::aws::answer::{Answer, Trouble, trouble};
 use crate::aws::pace::{METRICS, Paced};
 use crate::facts::{Metrics, Point};
 
@@ -62,7 +62,7 @@ pub(in crate::aws) async fn metrics(
     let paced = Paced::new(METRICS);
     let answers = paced.all(&some, |some| of_some(client, some, now, minutes)).await;
     let each = some.iter().zip(answers).flat_map(|(some, answer)| match answer {
-        Ok(metrics) => metrics.into_iter().map(Ok).collect::<Vec<_>>(),
+        Ok(metrics) => metrics,
         Err(trouble) => some.iter().map(|_| Err(trouble.clone())).collect(),
     });
     each.collect()
@@ -71,7 +71,7 @@ pub(in crate::aws) async fn metrics(
 /// Values by their time, in seconds since 1970.
 type Series = BTreeMap<i64, f64>;
 
-async fn of_some(client: &Client, ran: &[Ran<'_>], now: Timestamp, minutes: u32) -> Answer<Vec<Metrics>> {
+async fn of_some(client: &Client, ran: &[Ran<'_>], now: Timestamp, minutes: u32) -> Answer<Vec<Answer<Metrics>>> {
     let end = now.as_second();
     let start = (now - Duration::from_secs(u64::from(minutes) * 60)).as_second();
     let period = i64::from(PERIOD);
@@ -93,19 +93,46 @@ async fn of_some(client: &Client, ran: &[Ran<'_>], now: Timestamp, minutes: u32)
         .into_paginator()
         .send();
     let mut found: BTreeMap<String, Series> = BTreeMap::new();
+    let mut withheld: BTreeMap<String, Trouble> = BTreeMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| trouble(&error, "cloudwatch:GetMetricData", &[]))?;
         for result in page.metric_data_results.unwrap_or_default() {
             let points = result.timestamps().iter().zip(result.values());
             let points = points.map(|(at, value)| (at.secs(), *value)).collect::<Vec<_>>();
-            found.entry(result.id.unwrap_or_default()).or_default().extend(points);
+            let id = result.id.unwrap_or_default();
+            // A figure that is kept back looks like one that there is none of.
+            if let Some(trouble) = result.status_code.and_then(|status| kept_back(&status)) {
+                withheld.insert(id.clone(), trouble);
+            }
+            found.entry(id).or_default().extend(points);
         }
     }
     let none = Series::new();
     let of = |number: usize, figure: usize| found.get(&id(number, figure)).unwrap_or(&none);
     Ok((0..ran.len())
-        .map(|number| told(minutes, |figure| of(number, figure)))
+        .map(|number| {
+            let mut ids = (0..FIGURES.len()).map(|figure| id(number, figure));
+            match ids.find_map(|id| withheld.remove(&id)) {
+                Some(trouble) => Err(trouble),
+                None => Ok(told(minutes, |figure| of(number, figure))),
+            }
+        })
         .collect())
+}
+
+/// Why CloudWatch keeps a figure back while it gives others.
+fn kept_back(status: &StatusCode) -> Option<Trouble> {
+    const ACTION: &str = "cloudwatch:GetMetricData";
+    let message = format!("CloudWatch keeps a figure back ({})", status.as_str());
+    match status {
+        StatusCode::Forbidden => Some(Trouble::Denied {
+            action: ACTION.to_owned(),
+            message,
+        }),
+        StatusCode::InternalError => Some(Trouble::Refused(format!("{ACTION}: {message}"))),
+        // Some of it comes on a later page.
+        _ => None,
+    }
 }
 
 /// The answer names its question so: a small letter first.

@@ -307,6 +307,19 @@ async fn figures_come_from_every_page_and_what_has_none_is_left_out() {
     for answer in found {
         assert_eq!(missing(answer), "cloudwatch:GetMetricData");
     }
+
+    // One figure that is kept back is none that is zero, and is its own pipeline's alone.
+    for (code, action) in [("Forbidden", Some("cloudwatch:GetMetricData")), ("InternalError", None)] {
+        let script = cloudwatch(move |_| {
+            let result = json!({"Id": "m1_4", "Label": "Errors", "StatusCode": code, "Timestamps": [], "Values": []});
+            (200, json!({"MetricDataResults": [result], "Messages": []}))
+        });
+        let mut found = metrics::metrics(&client!(aws_sdk_cloudwatch, script), &[ran; 2], now(), 180).await;
+        let withheld = crate::facts::Unreadable::from(found.remove(1).unwrap_err());
+        assert_eq!(withheld.missing_action.as_deref(), action);
+        assert!(withheld.message.contains(code), "{withheld:?}");
+        assert!(found.remove(0).is_ok());
+    }
 }
 
 #[test]
