@@ -45,10 +45,28 @@ impl Reporter {
         let lines = cut(text, rows);
         let up = rows_of(&block.shown, width);
         block.shown = lines.iter().map(|line| bare(line)).collect();
-        let back = if up > 0 { format!("\u{1b}[{up}A") } else { String::new() };
-        // To the beginning of the first line, and all below it away.
-        self.text(&format!("{back}\r\u{1b}[J{}\n", lines.join("\n")))
+        self.text(&over(&lines, up, width))
     }
+}
+
+/// Lines in the place of what stands on the rows above, each written over what was there: nothing flickers, and nothing goes into what can be scrolled back to.
+fn over(lines: &[String], up: usize, width: usize) -> String {
+    let mut text = if up > 0 {
+        format!("\u{1b}[{up}A\r")
+    } else {
+        "\r".to_owned()
+    };
+    for line in lines {
+        text += line;
+        // At the end of a full row the cursor still stands on its last character, which must stay.
+        let columns = columns(&bare(line));
+        if width == 0 || columns == 0 || !columns.is_multiple_of(width) {
+            text += "\u{1b}[K";
+        }
+        text.push('\n');
+    }
+    // What of the last text is longer goes.
+    text + "\u{1b}[J"
 }
 
 /// The lines that fit; the last says how many are left out.
@@ -108,6 +126,17 @@ mod tests {
         assert_eq!(cut(text, 5), ["a", "b", "c", "d"]);
         assert_eq!(cut(text, 4), ["a", "b", "… 2 more lines: the terminal is too low"]);
         assert_eq!(cut(text, 0), ["a", "b", "c", "d"], "nobody knows how high it is");
+    }
+
+    #[test]
+    fn a_text_is_written_over_the_last() {
+        let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        assert_eq!(over(&lines(&["a"]), 0, 4), "\ra\u{1b}[K\n\u{1b}[J");
+        let colours = "\u{1b}[32mwell\u{1b}[0m";
+        assert_eq!(
+            over(&lines(&["abcd", "", "abc", colours]), 5, 4),
+            format!("\u{1b}[5A\rabcd\n\u{1b}[K\nabc\u{1b}[K\n{colours}\n\u{1b}[J")
+        );
     }
 
     #[test]
