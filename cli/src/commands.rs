@@ -12,6 +12,7 @@ pub mod explain;
 mod file;
 mod function;
 mod health;
+pub mod import;
 pub mod init;
 pub mod inspect;
 mod look;
@@ -28,6 +29,7 @@ use k2m_handler::secret::SecretError;
 use thiserror::Error;
 
 pub use self::function::FunctionError;
+use self::import::ImportError;
 use self::init::InitError;
 use crate::arn::PlaceError;
 use crate::aws::LookError;
@@ -88,6 +90,9 @@ pub enum CommandError {
     /// No settings were written.
     #[error(transparent)]
     Init(#[from] InitError),
+    /// Nothing was imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// The file of `--facts`.
     #[error(transparent)]
     Facts(#[from] FactsError),
@@ -184,6 +189,7 @@ impl CommandError {
             Self::Settings(error) => error.exit(),
             Self::Function(error) => error.exit(),
             Self::Init(error) => error.exit(),
+            Self::Import(error) => error.exit(),
             Self::Facts(error) => error.exit(),
             Self::Plan(error) => error.exit(),
             Self::Template(error) => error.exit(),

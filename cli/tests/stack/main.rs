@@ -10,6 +10,7 @@ mod doors;
 mod driver;
 mod evidence;
 mod given;
+mod imported;
 mod matrix;
 mod mended;
 mod networks;
