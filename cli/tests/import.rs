@@ -50,7 +50,7 @@ const STYLES: [Style; 6] = [
         warnings: &[
             "plaintext: records cross the network unencrypted",
             UNSEEN_DESTINATION,
-            "128 MB",
+            "subnet-03c4d5e6f7a8b9c03 has one free address left",
             "parallelization",
         ],
     },
@@ -95,7 +95,7 @@ const STYLES: [Style; 6] = [
         example: "many-pipelines",
         topic: None,
         replaced: &[],
-        warnings: &[NOT_IN_EACH_ZONE, "parallelization"],
+        warnings: &[NOT_IN_EACH_ZONE, "parallelization", "enabled is false"],
     },
     Style {
         folder: "leftovers",
