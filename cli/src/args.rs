@@ -495,15 +495,12 @@ pub struct ImportArgs {
     /// Its environment
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub config_env: String,
-    /// Where the settings are written to [default: k2m.yaml]
-    #[arg(long, value_name = "FILE", conflicts_with = "config")]
-    pub output_file: Option<PathBuf>,
     /// Print the file of settings, and write none
-    #[arg(long, conflicts_with_all = ["output_file", "config"])]
+    #[arg(long, conflicts_with = "config")]
     pub stdout: bool,
-    /// Overwrite a file that is there
-    #[arg(long)]
-    pub force: bool,
+    /// Overwrite a file of settings that is there
+    #[arg(short, long)]
+    pub yes: bool,
     /// How the result is shown
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
@@ -589,7 +586,7 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "PATH", requires = "fix")]
     pub handler: Option<PathBuf>,
     /// Look again until all is healthy, for so long: 30s, 5m or 1h; 24h at most
-    #[arg(long, value_name = "TIME", conflicts_with = "facts", value_parser = waiting_time)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "facts", value_parser = waiting_time)]
     pub wait: Option<Duration>,
 }
 
@@ -609,9 +606,12 @@ pub struct DeployArgs {
     /// The settings.
     #[command(flatten)]
     pub settings: SettingsArgs,
-    /// Answer every question with yes, also whether a missing topic is created
+    /// Answer every question with yes, also whether a missing topic is created; not whether a pipeline is taken away, see --remove
     #[arg(short, long)]
     pub yes: bool,
+    /// Stream whose pipeline the stack has and the settings don't, which may be taken away without a question, with what waits in its failure queue (repeatable)
+    #[arg(long, value_name = "NAME|ARN")]
+    pub remove: Vec<String>,
     /// A bootstrap binary, or a zip that holds one, to deploy in place of k2m's own handler
     #[arg(long, value_name = "PATH")]
     pub handler: Option<PathBuf>,

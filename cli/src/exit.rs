@@ -110,7 +110,7 @@ impl Exit {
         ),
         (
             Self::Usage,
-            "the command line is wrong, or a file is there and there is nobody to ask and no `--force`",
+            "the command line is wrong, or a file is there and there is nobody to ask and no `--yes`",
         ),
         (
             Self::CouldNotTell,

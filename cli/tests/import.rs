@@ -253,7 +253,7 @@ fn programs_get_one_document_and_stdout_the_file() {
     assert_eq!(told["path"], Value::Null);
     let written = k2m(
         folder.path(),
-        &[&arguments[..], &["--output-file", "other.yaml", "-o", "json"]].concat(),
+        &[&arguments[..], &["--config", "other.yaml", "-o", "json"]].concat(),
     );
     let written = document(&written);
     assert_eq!(written["path"], "other.yaml");
@@ -295,7 +295,7 @@ fn a_file_that_is_there_is_overwritten_only_when_that_is_said() {
         "AT_TIMESTAMP",
         "--starting-timestamp",
         "2026-01-02T03:04:05Z",
-        "--force",
+        "--yes",
     ];
     let forced = k2m(folder.path(), &[&["import", "--cluster", CLUSTER], &time[..]].concat());
     assert_eq!(forced.status.code(), Some(0), "{}", seen(&forced));
@@ -312,7 +312,7 @@ fn a_file_that_is_there_is_overwritten_only_when_that_is_said() {
 
     let nowhere = k2m(
         folder.path(),
-        &["import", "--cluster", CLUSTER, "--output-file", "no/such/k2m.yaml"],
+        &["import", "--cluster", CLUSTER, "--config", "no/such/k2m.yaml"],
     );
     assert_eq!(nowhere.status.code(), Some(74), "{}", seen(&nowhere));
 }
@@ -488,7 +488,7 @@ fn every_bad_input_has_its_error_and_its_exit_code() {
         ),
         (
             sample.path(),
-            &["import", "--stdout", "--output-file", "x"],
+            &["import", "--stdout", "--config", "x"],
             2,
             "cannot be used with",
         ),

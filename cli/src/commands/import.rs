@@ -81,7 +81,7 @@ pub enum ImportError {
     },
     /// A file is there, and nobody says that it may be overwritten.
     #[error(
-        "{path} is there already, and nobody to ask: standard input or error is no terminal; --force overwrites it, --output-file FILE writes another, \
+        "{path} is there already, and nobody to ask: standard input or error is no terminal; --yes overwrites it, --config FILE writes another, \
          --stdout prints it"
     )]
     Exists {
@@ -89,7 +89,7 @@ pub enum ImportError {
         path: PathBuf,
     },
     /// The user said no.
-    #[error("{path} stays as it was; --output-file FILE writes another, --stdout prints it")]
+    #[error("{path} stays as it was; --config FILE writes another, --stdout prints it")]
     Declined {
         /// The file.
         path: PathBuf,
@@ -120,44 +120,22 @@ impl ImportError {
 
 /// Runs the command.
 pub async fn run(args: ImportArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
-    let attended = Attended::new(reporter, args.force)?;
-    let template = template(args.template.as_deref())?;
-    let folder = template.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let bytes = read(&template, import::SIZE_LIMIT)?;
-    let given = Given {
-        parameters: args.parameter.iter().cloned().collect(),
-        sam: sam(&args, folder)?,
-        region: args.settings.region.clone(),
-        mappings: args.mapping.clone(),
-        flags: flags(&args.settings)?,
-    };
-    let shown = template.to_string_lossy();
-    let project = Project::read(&shown, &bytes, given).map_err(ImportError::from)?;
-    let mut texts = BTreeMap::new();
-    for name in project.files() {
-        if let Ok(bytes) = read(&folder.join(&name), MOST_BYTES) {
-            texts.insert(name, String::from_utf8_lossy(&bytes).into_owned());
-        }
-    }
-    let imported = project.import(&texts).map_err(ImportError::from)?;
-    let path = (!args.stdout).then(|| args.output_file.clone().unwrap_or_else(|| chosen::path(&args.settings)));
-    let text = rendered(&imported).map_err(|error| ImportError::Write {
-        path: path.clone().unwrap_or_default(),
-        source: io::Error::other(error),
-    })?;
-    fits(&template, &text)?;
-    let exit = imported.exit();
-    let document = Document::new(path.as_deref(), chosen::DEFAULT_FILE, imported, text);
+    let attended = Attended::new(reporter, args.yes)?;
+    let path = (!args.stdout).then(|| chosen::path(&args.settings));
+    let document = document(&args, path.as_deref())?;
     let Some(path) = &path else {
         // The file is the result, and all else is said beside it.
         output(reporter.result(&document.of_text()))?;
-        for line in document.notes().lines() {
-            reporter.note(line);
-        }
-        return Ok(exit);
+        reporter.note_laid_out(&document.notes(), doctor::text::laid_out);
+        return Ok(document.exit());
     };
-    if path.exists() && !args.force {
+    let unwritten = |source| ImportError::Write {
+        path: path.clone(),
+        source,
+    };
+    // Nobody is asked about what can't be.
+    file::can_replace(path).map_err(unwritten)?;
+    if path.exists() && !args.yes {
         if !reporter.can_ask() {
             return Err(ImportError::Exists { path: path.clone() }.into());
         }
@@ -171,12 +149,39 @@ pub async fn run(args: ImportArgs, reporter: &mut Reporter) -> Result<Exit, Comm
             return Err(ImportError::Declined { path: path.clone() }.into());
         }
     }
-    file::replace(path, document.text()).map_err(|source| ImportError::Write {
-        path: path.clone(),
-        source,
-    })?;
+    file::replace(path, document.text()).map_err(unwritten)?;
     output(reporter.laid_out(&document, doctor::text::laid_out))?;
-    Ok(exit)
+    Ok(document.exit())
+}
+
+/// What comes of the template and the files beside it, for a file of settings at `path`. Writes nothing.
+fn document(args: &ImportArgs, path: Option<&Path>) -> Result<Document, ImportError> {
+    let template = template(args.template.as_deref())?;
+    let folder = template.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let bytes = read(&template, import::SIZE_LIMIT)?;
+    let given = Given {
+        parameters: args.parameter.iter().cloned().collect(),
+        sam: sam(args, folder)?,
+        region: args.settings.region.clone(),
+        mappings: args.mapping.clone(),
+        flags: flags(&args.settings)?,
+    };
+    let shown = template.to_string_lossy();
+    let project = Project::read(&shown, &bytes, given)?;
+    let mut texts = BTreeMap::new();
+    for name in project.files() {
+        if let Ok(bytes) = read(&folder.join(&name), MOST_BYTES) {
+            texts.insert(name, String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+    let imported = project.import(&texts)?;
+    let text = rendered(&imported).map_err(|error| ImportError::Write {
+        path: path.unwrap_or(Path::new(chosen::DEFAULT_FILE)).to_owned(),
+        source: io::Error::other(error),
+    })?;
+    fits(&template, &text)?;
+    Ok(Document::new(path, chosen::DEFAULT_FILE, imported, text))
 }
 
 /// The template that is named, or that of the folder.

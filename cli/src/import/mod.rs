@@ -105,7 +105,7 @@ pub enum ImportError {
     },
     /// Several into different Kafkas.
     #[error(
-        "{} write to different brokers, and a stack has one Kafka: import each with --mapping ID, into a file of its own with --output-file",
+        "{} write to different brokers, and a stack has one Kafka: import each with --mapping ID, into a file of its own with --config FILE",
         mappings.join(" and ")
     )]
     TwoKafkas {
@@ -234,6 +234,7 @@ impl fmt::Display for Changed {
 #[serde(rename_all = "camelCase")]
 pub struct Left {
     /// The mapping that it is of; none where it is of the template.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mapping: Option<String>,
     /// Such as `Layers`.
     pub what: String,

@@ -74,7 +74,7 @@ pub(super) fn steps(project: &Project, parts: &[Part<'_>], settings: &[Carried])
         "Deploy. The settings begin at a time already: make sure that it is TIME or earlier."
     } else {
         "Put `starting_position: AT_TIMESTAMP` and `starting_timestamp: TIME` into the file of settings in place of its starting position (or import again with the flags \
-         --starting-position AT_TIMESTAMP --starting-timestamp TIME --force), and deploy. Leave them there: another position later would be another mapping."
+         --starting-position AT_TIMESTAMP --starting-timestamp TIME --yes), and deploy. Leave them there: another position later would be another mapping."
     };
     steps.push(step(how, vec!["k2m deploy".to_owned()]));
     let kept = kept(project, parts);

@@ -4,12 +4,14 @@
 
 mod asked;
 mod bad_input;
+mod chosen;
 mod denied;
 mod diagnosis;
 mod doors;
 mod driver;
 mod evidence;
 mod given;
+mod hanging;
 mod imported;
 mod matrix;
 mod mended;

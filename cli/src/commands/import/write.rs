@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_yaml::Mapping;
 
 use super::super::init::write::value;
+use crate::exit::Exit;
 use crate::import::{Carried, Imported};
 use crate::report::printable;
 use crate::settings::TABLE;
@@ -124,6 +125,7 @@ fn one_line(text: &str) -> String {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Document {
     /// The file that was written; none where its text was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<PathBuf>,
     #[serde(flatten)]
     imported: Imported,
@@ -155,6 +157,11 @@ impl Document {
             imported,
             text,
         }
+    }
+
+    /// The exit code that the command ends with.
+    pub(super) const fn exit(&self) -> Exit {
+        self.imported.exit()
     }
 
     /// The file's text.
