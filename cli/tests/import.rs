@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -315,6 +316,22 @@ fn a_file_that_is_there_is_overwritten_only_when_that_is_said() {
         &["import", "--cluster", CLUSTER, "--config", "no/such/k2m.yaml"],
     );
     assert_eq!(nowhere.status.code(), Some(74), "{}", seen(&nowhere));
+    // What can't be written is said before anybody is asked, and in place of a way that would not help.
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    let taken = k2m(folder.path(), &["import", "--cluster", CLUSTER, "--config", "folder"]);
+    assert_eq!(taken.status.code(), Some(74), "{}", seen(&taken));
+    assert!(
+        seen(&taken).contains("failed to write folder: it is not a regular file; nothing was changed"),
+        "{}",
+        seen(&taken)
+    );
+    // Whoever may write anywhere is not kept out by this.
+    let closed = project("sample");
+    fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o500)).unwrap();
+    if fs::write(closed.path().join("probe"), "").is_err() {
+        let refused = k2m(closed.path(), &["import", "--cluster", CLUSTER]);
+        assert_eq!(refused.status.code(), Some(74), "{}", seen(&refused));
+    }
 }
 
 #[test]
@@ -371,7 +388,17 @@ fn every_bad_input_has_its_error_and_its_exit_code() {
         .map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", ")))
         .collect();
     let laughs = format!("a0: &a0 [lol]\n{laughs}");
-    let bad: [Bad<'_>; 9] = [
+    let many: String = (0..501)
+        .map(|n| format!("  Q{n}: {{Type: AWS::SQS::Queue}}\n"))
+        .collect();
+    let many = format!("Resources:\n{many}");
+    let bad: [Bad<'_>; 13] = [
+        (
+            "many.yaml",
+            many.as_bytes(),
+            65,
+            "many.yaml: it has 501 resources, and CloudFormation takes no template with more than 500",
+        ),
         (
             "large.yaml",
             &large,
@@ -406,20 +433,43 @@ fn every_bad_input_has_its_error_and_its_exit_code() {
         ),
         ("other.yaml", b"version: 3\nservices: {}", 65, "it has no `Resources`"),
         (
+            "empty.yaml",
+            b"",
+            65,
+            "empty.yaml:1: there is nothing in this file",
+        ),
+        (
+            "circle.yaml",
+            b"Resources:\n  A: {Type: AWS::Kinesis::Stream, Properties: {Name: !Ref B}}\n  B: {Type: AWS::Kinesis::Stream, Properties: {Name: !Ref A}}\n  M: {Type: \
+              AWS::Lambda::EventSourceMapping, Properties: {EventSourceArn: !GetAtt A.Arn, StartingPosition: LATEST}}\n",
+            4,
+            "stream: functions within functions that have no end; give --stream",
+        ),
+        (
+            "elsewhere.yaml",
+            b"Resources:\n  M:\n    Type: AWS::Lambda::EventSourceMapping\n    Properties: {EventSourceArn: !ImportValue shop-orders, StartingPosition: LATEST}\n",
+            4,
+            "elsewhere.yaml:4: stream: `shop-orders` is another stack's output (Fn::ImportValue); give --stream, or --parameter 'shop-orders=VALUE'",
+        ),
+        (
             "none.yaml",
             b"Resources: {B: {Type: AWS::S3::Bucket}}",
             1,
             "no function in it reads a Kinesis data stream",
         ),
     ];
-    for (name, bytes, exit, words) in bad {
+    for (name, bytes, exit, words) in &bad {
         fs::write(file(name), bytes).unwrap();
         let output = k2m(folder.path(), &["import", name, "--cluster", CLUSTER]);
-        assert_eq!(output.status.code(), Some(exit), "{name}: {}", seen(&output));
+        assert_eq!(output.status.code(), Some(*exit), "{name}: {}", seen(&output));
         assert!(seen(&output).contains(words), "{name}: {}", seen(&output));
         assert!(output.stdout.is_empty(), "{name}");
     }
-    assert!(!file("k2m.yaml").exists());
+    // Nor is there anything else.
+    let names = fs::read_dir(folder.path()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names: BTreeSet<String> = names.collect();
+    assert_eq!(names, bad.iter().map(|(name, ..)| (*name).to_owned()).collect());
 
     symlink("/dev/zero", file("zero.yaml")).unwrap();
     let sample = project("sample");
@@ -491,12 +541,6 @@ fn every_bad_input_has_its_error_and_its_exit_code() {
             &["import", "--stdout", "--config", "x"],
             2,
             "cannot be used with",
-        ),
-        (
-            sample.path(),
-            &["import", "--bootstrap-servers", "k:9092", "--authentication", "iam"],
-            1,
-            "does not fit k2m, and nothing was written",
         ),
         (
             sample.path(),

@@ -126,7 +126,7 @@ pub async fn run(args: ImportArgs, reporter: &mut Reporter) -> Result<Exit, Comm
     let Some(path) = &path else {
         // The file is the result, and all else is said beside it.
         output(reporter.result(&document.of_text()))?;
-        reporter.note_laid_out(&document.notes(), doctor::text::laid_out);
+        reporter.note_laid_out(document.notes().trim_end(), doctor::text::laid_out);
         return Ok(document.exit());
     };
     let unwritten = |source| ImportError::Write {
@@ -264,3 +264,6 @@ fn fits(template: &Path, text: &str) -> Result<(), ImportError> {
     .map(drop)
     .map_err(unfit)
 }
+
+#[cfg(test)]
+mod tests;

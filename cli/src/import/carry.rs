@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::document::{Node, shown};
 use super::found::{Function, Mapping};
 use super::kafka::{self, Kafka, Said};
+use super::referring;
 use super::resolve::{Gap, Scope};
 use super::takeover;
 use super::{Carried, Changed, From, ImportError, Imported, Left, Pipeline, Project, Unknown, order};
@@ -41,8 +42,15 @@ const SILENT: [(&str, &str, &str); 5] = [
         "-1, without end",
         "100: a record that the topic can never take would hold its shard up until the stream forgets it, and all that came with it; --retries -1 keeps it",
     ),
-    ("memory", "128", "256: processing power follows memory"),
+    (
+        "maximum_record_age",
+        "-1, without end",
+        "7 days, or the stream's retention where that is shorter: what is given up goes to the failure destination, before the stream forgets it; --maximum-record-age -1 keeps it",
+    ),
 ];
+
+/// The same of a function.
+const MEMORY: (&str, &str, &str) = ("memory", "128", "256: processing power follows memory");
 
 /// Properties of a mapping that are looked at one by one.
 const OF_MAPPING: [&str; 9] = [
@@ -208,7 +216,12 @@ pub(super) fn all(project: &Project, files: &BTreeMap<String, String>) -> Result
     for pipeline in &mut pipelines {
         pipeline.settings.sort_by_key(|carried| order(carried.setting));
     }
-    let take_over = takeover::steps(project, &parts, &shared);
+    let each: Vec<&Carried> = pipelines
+        .iter()
+        .flat_map(|pipeline| &pipeline.settings)
+        .chain(&shared)
+        .collect();
+    let take_over = takeover::steps(project, &parts, &each);
     Ok(Imported {
         template: project.path.clone(),
         settings: shared,
@@ -535,11 +548,6 @@ impl<'p> Part<'p> {
                 value
             };
             self.fits(setting, &value, line)?;
-            if setting == "retries" && value == "-1" {
-                let (_, _, after) = SILENT[3];
-                self.note_of(setting, "-1, without end", after, line, notes);
-                continue;
-            }
             settings.push(Carried {
                 setting,
                 value,
@@ -725,6 +733,10 @@ impl<'p> Part<'p> {
     ) -> Result<(), ImportError> {
         self.size(function, settings, notes)?;
         self.code(function, notes);
+        for (what, line) in referring::to(self.known.scope, function) {
+            let why = "it refers to the function: it has to go or to follow before that can go";
+            notes.left(Some(self.mapping), &what, why.to_owned(), line);
+        }
         self.log_retention(function, settings, notes)?;
         for (name, kind, line) in &function.other_events {
             let why = format!(
@@ -792,7 +804,7 @@ impl<'p> Part<'p> {
                 continue;
             }
             let Some(value) = value else {
-                let (_, before, after) = SILENT[4];
+                let (_, before, after) = MEMORY;
                 self.note_of(setting, &format!("{before}, Lambda's default"), after, line, notes);
                 continue;
             };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::document::{Content, Node};
+use super::document::{Content, Node, shown};
 use super::resolve::{Gap, Scope};
 
 /// A mapping as the template has it.
@@ -52,7 +52,7 @@ pub(super) struct Aside {
 /// Finds them, in the order of the template.
 pub(super) fn find(scope: &Scope) -> (Vec<Mapping>, Vec<Aside>) {
     let mut mappings = Vec::new();
-    let mut asides = Vec::new();
+    let mut asides = macros(scope);
     for (id, resource) in scope.section("Resources") {
         let line = resource.line;
         let aside = |why: &str| Aside {
@@ -62,6 +62,10 @@ pub(super) fn find(scope: &Scope) -> (Vec<Mapping>, Vec<Aside>) {
         };
         if id.starts_with("Fn::ForEach") {
             asides.push(aside("a loop (Fn::ForEach) is not followed: write out its resources"));
+            continue;
+        }
+        if id == "Fn::Transform" {
+            asides.push(aside(OF_MACROS));
             continue;
         }
         let kind = resource.get("Type").and_then(|kind| kind.as_text()).unwrap_or_default();
@@ -118,6 +122,32 @@ pub(super) fn find(scope: &Scope) -> (Vec<Mapping>, Vec<Aside>) {
         }
     }
     (mappings, asides)
+}
+
+/// Why what a macro makes is left.
+const OF_MACROS: &str = "what it makes of the template only CloudFormation knows: deploy it, and import what `aws cloudformation get-template --template-stage Processed` prints";
+
+/// Macros that the whole template goes through.
+fn macros(scope: &Scope) -> Vec<Aside> {
+    // These make nothing of a mapping but what is known here.
+    const KNOWN: [&str; 2] = ["AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"];
+    let Some(transform) = scope.root().get("Transform") else {
+        return Vec::new();
+    };
+    let each = if transform.items().is_empty() {
+        std::slice::from_ref(transform)
+    } else {
+        transform.items()
+    };
+    let unknown = each.iter().filter_map(|node| {
+        let name = node.as_text().or_else(|| node.get("Name")?.as_text())?;
+        (!name.is_empty() && !KNOWN.contains(&name)).then(|| Aside {
+            id: format!("the macro {}", shown(name)),
+            line: node.line,
+            why: OF_MACROS.to_owned(),
+        })
+    });
+    unknown.collect()
 }
 
 /// Whether a resource is made.

@@ -10,6 +10,7 @@ mod carry;
 pub mod document;
 mod found;
 mod kafka;
+mod referring;
 mod resolve;
 pub mod samconfig;
 mod takeover;
@@ -30,6 +31,9 @@ use crate::settings::TABLE;
 pub use self::document::SIZE_LIMIT;
 pub use self::takeover::Step;
 
+/// CloudFormation's limit of a template.
+const MOST_RESOURCES: usize = 500;
+
 /// Why nothing is imported.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ImportError {
@@ -41,6 +45,16 @@ pub enum ImportError {
     NoResources {
         /// The file.
         path: String,
+    },
+    /// A template that CloudFormation doesn't take.
+    #[error(
+        "{path}: it has {count} resources, and CloudFormation takes no template with more than {MOST_RESOURCES}: name a template that is deployed"
+    )]
+    TooMany {
+        /// The file.
+        path: String,
+        /// How many.
+        count: usize,
     },
     /// Nothing to import.
     #[error(
@@ -118,7 +132,7 @@ impl ImportError {
     /// The exit code that it ends with.
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Document(_) | Self::NoResources { .. } | Self::Value { .. } => Exit::BadInput,
+            Self::Document(_) | Self::NoResources { .. } | Self::TooMany { .. } | Self::Value { .. } => Exit::BadInput,
             Self::NoMapping { .. } | Self::TwoKafkas { .. } => Exit::Failed,
             Self::UnknownMapping { .. } | Self::UnknownParameter { .. } | Self::TopicOfAll { .. } => Exit::Usage,
             Self::Unknown { .. } => Exit::CouldNotTell,
@@ -215,17 +229,34 @@ pub struct Changed {
     pub place: String,
 }
 
-impl fmt::Display for Changed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Something to be said of a place in the template, which several mappings may have in common.
+pub trait Note {
+    /// Such as `template.yaml:12`.
+    fn place(&self) -> &str;
+    /// Whether it says the same of another place.
+    fn alike(&self, other: &Self) -> bool;
+    /// What it says, of these places.
+    fn at(&self, places: &str) -> String;
+}
+
+impl Note for Changed {
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn alike(&self, other: &Self) -> bool {
+        (&self.what, &self.before, &self.after, &self.why) == (&other.what, &other.before, &other.after, &other.why)
+    }
+
+    fn at(&self, places: &str) -> String {
         let Self {
             what,
             before,
             after,
             why,
-            place,
             ..
         } = self;
-        write!(f, "{what}: {before} ({place}) becomes {after}: {why}")
+        format!("{what}: {before} ({places}) becomes {after}: {why}")
     }
 }
 
@@ -244,9 +275,17 @@ pub struct Left {
     pub place: String,
 }
 
-impl fmt::Display for Left {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {}", self.what, self.place, self.why)
+impl Note for Left {
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn alike(&self, other: &Self) -> bool {
+        (&self.what, &self.why) == (&other.what, &other.why)
+    }
+
+    fn at(&self, places: &str) -> String {
+        format!("{} ({places}): {}", self.what, self.why)
     }
 }
 
@@ -266,16 +305,24 @@ pub struct Unknown {
     pub place: String,
 }
 
+impl Note for Unknown {
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn alike(&self, other: &Self) -> bool {
+        (self.setting, &self.why, &self.give) == (other.setting, &other.why, &other.give)
+    }
+
+    fn at(&self, places: &str) -> String {
+        let Self { setting, why, give, .. } = self;
+        format!("{places}: {setting}: {why}; {give}")
+    }
+}
+
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            setting,
-            why,
-            give,
-            place,
-            ..
-        } = self;
-        write!(f, "{place}: {setting}: {why}; {give}")
+        f.write_str(&self.at(&self.place))
     }
 }
 
@@ -354,6 +401,13 @@ impl Project {
             .is_none_or(|resources| resources.entries().is_empty())
         {
             return Err(ImportError::NoResources { path: path.to_owned() });
+        }
+        let count = root.get("Resources").map_or(0, |resources| resources.entries().len());
+        if count > MOST_RESOURCES {
+            return Err(ImportError::TooMany {
+                path: path.to_owned(),
+                count,
+            });
         }
         let region = given.region.as_deref().or(given.sam.region.as_deref());
         let stack = given.sam.stack.as_deref();

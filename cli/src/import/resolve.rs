@@ -139,6 +139,13 @@ impl Scope {
         asked.into_iter().filter(|id| self.resource(id).is_some()).collect()
     }
 
+    /// Whether something within a value asks for this name.
+    pub(super) fn asks(node: &Node, name: &str) -> bool {
+        let mut asked = BTreeSet::new();
+        references(node, &mut asked);
+        asked.contains(name)
+    }
+
     /// What a value comes to at its top; what is within stays as it is.
     pub(super) fn reduce(&self, node: &Rc<Node>) -> Reduced {
         if self.depth.get() == 0 {

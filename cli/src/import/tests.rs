@@ -97,13 +97,19 @@ fn each_property_has_its_fate() {
             "8 (template.yaml:12)",
         ),
         (&["MaximumRetryAttempts: 0"], &[], "retries", "0 (template.yaml:12)"),
-        (&["MaximumRetryAttempts: -1"], &[], "retries", "-1, without end -> 100"),
+        (&["MaximumRetryAttempts: -1"], &[], "retries", "-1 (template.yaml:12)"),
         (&[], &[], "retries", "-1, without end, Lambda's default -> 100"),
         (
             &["MaximumRecordAgeInSeconds: 604800"],
             &[],
             "maximum_record_age",
             "604800 (template.yaml:12)",
+        ),
+        (
+            &[],
+            &[],
+            "maximum_record_age",
+            "-1, without end, Lambda's default -> 7 days, or the stream's retention where that is shorter",
         ),
         (
             &["BisectBatchOnFunctionError: false"],
@@ -530,5 +536,97 @@ fn no_template_makes_it_panic() {
         });
         // It comes to an end, with settings or a reason.
         let _ = of(&template.to_string(), given(&[("cluster", CLUSTER)], &[]), &[]);
+    }
+}
+
+#[test]
+fn what_refers_to_the_function_is_named() {
+    let template = sam(&[], &[]).replace("Resources:\n", "Resources:\n  Alarm: {Type: AWS::CloudWatch::Alarm, Properties: {D: !Ref F}}\n  Logs: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: !Sub '/aws/lambda/${F}'}}\n  Other: {Type: AWS::SNS::Topic}\n")
+        + "Outputs:\n  Arn: {Value: !GetAtt F.Arn}\n  Role: {Value: !GetAtt FRole.Arn}\n  Topic: {Value: !Ref Other}\n";
+    let imported = of(&template, given(&[("cluster", CLUSTER)], &[]), &[]).unwrap();
+    let refers = |left: &&Left| left.why.starts_with("it refers to the function");
+    let named: Vec<&str> = imported
+        .not_carried
+        .iter()
+        .filter(refers)
+        .map(|left| left.what.as_str())
+        .collect();
+    assert_eq!(
+        named,
+        [
+            "the resource Alarm (AWS::CloudWatch::Alarm)",
+            "the output Arn",
+            "the output Role"
+        ]
+    );
+}
+
+#[test]
+fn what_a_macro_makes_is_said_not_to_be_known() {
+    let macros = |transform: &str| {
+        let template = sam(&[], &[]).replace("Transform: AWS::Serverless-2016-10-31", transform);
+        let imported = of(&template, given(&[("cluster", CLUSTER)], &[]), &[]).unwrap();
+        let macros = imported
+            .not_carried
+            .into_iter()
+            .filter(|left| left.why.contains("--template-stage Processed"));
+        macros
+            .map(|left| format!("{} {}", left.what, left.place))
+            .collect::<Vec<_>>()
+    };
+    for (transform, wanted) in [
+        ("Transform: AWS::Serverless-2016-10-31", &[][..]),
+        ("Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]", &[]),
+        ("Transform: Own", &["the macro Own template.yaml:1"]),
+        (
+            "Transform: [{Name: AWS::Include, Parameters: {Location: 's3://x'}}, AWS::Serverless-2016-10-31]",
+            &["the macro AWS::Include template.yaml:1"],
+        ),
+    ] {
+        assert_eq!(macros(transform), wanted, "{transform}");
+    }
+    let within = sam(&[], &[]).replace(
+        "Resources:\n",
+        "Resources:\n  Fn::Transform: {Name: AWS::Include, Parameters: {Location: 's3://x'}}\n",
+    );
+    let imported = of(&within, given(&[("cluster", CLUSTER)], &[]), &[]).unwrap();
+    assert!(
+        imported.not_carried.iter().any(|left| left.what == "Fn::Transform"),
+        "{imported:#?}"
+    );
+}
+
+#[test]
+fn how_to_take_over_follows_from_the_settings() {
+    let steps = |event: &[&str], flags: &[(&'static str, &str)]| {
+        let flags = [&[("cluster", CLUSTER)][..], flags].concat();
+        let imported = of(&sam(event, &[]), given(&flags, &[]), &[]).unwrap();
+        let steps = imported.take_over.iter();
+        let steps = steps.map(|step| format!("{}\n{}\n", step.what, step.commands.join("\n")));
+        steps.collect::<String>()
+    };
+    let plain = steps(&[], &[]);
+    let time = steps(
+        &[
+            "StartingPosition: AT_TIMESTAMP",
+            "StartingPositionTimestamp: 1767225600",
+        ],
+        &[],
+    );
+    let young = steps(&["MaximumRecordAgeInSeconds: 600"], &[]);
+    let old = steps(&["MaximumRecordAgeInSeconds: 604800"], &[]);
+    let off = steps(&["Enabled: false"], &[]);
+    let profile = steps(&[], &[("profile", "shop")]);
+    for (words, with, without) in [
+        ("Put `starting_position: AT_TIMESTAMP`", &plain, &time),
+        ("The settings begin at a time already", &time, &plain),
+        ("with 600 s, what waited longer would be given up", &young, &plain),
+        ("with 600 s, what waited longer would be given up", &young, &old),
+        ("`enabled: false` is what the template says", &off, &plain),
+        ("--no-enabled --region eu-west-1 --profile shop\n", &profile, &plain),
+        ("--no-enabled --region eu-west-1\n", &plain, &profile),
+    ] {
+        assert!(with.contains(words), "{words}: {with}");
+        assert!(!without.contains(words), "{words}: {without}");
     }
 }

@@ -8,7 +8,7 @@ use serde_yaml::Mapping;
 
 use super::super::init::write::value;
 use crate::exit::Exit;
-use crate::import::{Carried, Imported};
+use crate::import::{Carried, Imported, Note};
 use crate::report::printable;
 use crate::settings::TABLE;
 use crate::shell::Command;
@@ -61,16 +61,17 @@ pub(super) fn rendered(imported: &Imported) -> Result<String, serde_yaml::Error>
     Ok(text)
 }
 
-fn texts<T: fmt::Display>(notes: &[T]) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
+/// Notes as lines. What several say alike is said once, with the place of each.
+fn texts<T: Note>(notes: &[T]) -> Vec<String> {
+    let mut all: Vec<(&T, Vec<&str>)> = Vec::new();
     for note in notes {
-        // Of several pipelines each may say the same.
-        let text = note.to_string();
-        if !all.contains(&text) {
-            all.push(text);
+        match all.iter_mut().find(|(known, _)| known.alike(note)) {
+            Some((_, places)) if places.contains(&note.place()) => {}
+            Some((_, places)) => places.push(note.place()),
+            None => all.push((note, vec![note.place()])),
         }
     }
-    all
+    all.iter().map(|(note, places)| note.at(&places.join(", "))).collect()
 }
 
 /// A setting with where it comes from; `begins` stands before its first line and its others.
