@@ -24,6 +24,8 @@ pub struct Cli {
 pub enum Command {
     /// Ask for a stream, a cluster and a topic, and write k2m.yaml
     Init(Box<InitArgs>),
+    /// Write the k2m.yaml that does what a function of a SAM or CloudFormation template did
+    Import(Box<ImportArgs>),
     /// Deploy the pipeline as a CloudFormation stack, or update it
     Deploy(Box<DeployArgs>),
     /// Say which hop, right or topic is broken, and how to mend it
@@ -465,6 +467,52 @@ pub struct PayloadArgs {
     pub compression: Option<String>,
 }
 
+/// `k2m import`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  k2m import --cluster ARN                       the project in this folder: template.yaml, config.py, samconfig.toml
+  k2m import kinesis2msk --cluster ARN           the one in another folder
+  k2m import stack.json --parameter Stage=prod   a template of CloudFormation, with a value for its parameter
+  k2m import --mapping OrdersFunction            one of several functions
+  k2m import --stdout -o json                    what would be written and why, as one document
+
+A flag of a setting counts more than the template, and is written. --parameter also takes what only a deployment knows:
+AWS::AccountId=…, RESOURCE.ATTRIBUTE=…, the name of an export, or a whole '{{resolve:ssm:…}}'.
+
+Exit codes: 0 all that the mapping says is settled, 1 no Kinesis mapping or settings that don't fit together, 2 usage,
+4 something could not be told, 65 no template, 66 no file, 74 not written.")]
+#[expect(clippy::doc_markdown, reason = "these are the words of the help")]
+pub struct ImportArgs {
+    /// Template of SAM or CloudFormation, YAML or JSON, or the folder that it is in [default: template.yaml or the like in this folder]
+    #[arg(value_name = "TEMPLATE")]
+    pub template: Option<PathBuf>,
+    /// Value of a parameter of the template, or of what only a deployment knows (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub parameter: Vec<(String, String)>,
+    /// Logical id of a mapping or a function to import (repeatable) [default: all that read Kinesis]
+    #[arg(long, value_name = "ID")]
+    pub mapping: Vec<String>,
+    /// Configuration of SAM, whose parameters, stack and region count [default: samconfig.toml beside the template, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub samconfig: Option<PathBuf>,
+    /// Its environment
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub config_env: String,
+    /// Print the file of settings, and write none
+    #[arg(long, conflicts_with = "config")]
+    pub stdout: bool,
+    /// Overwrite a file of settings that is there
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How the result is shown
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
 /// `k2m plan`.
 #[derive(Debug, Args)]
 pub struct DrawnPlanArgs {
@@ -881,6 +929,23 @@ fn environment_variable(text: &str) -> Result<(String, String), String> {
         Some((name, _)) if name.starts_with("AWS_LAMBDA_") => Err(format!("`{name}` is k2m's own to set")),
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("`{text}` is not NAME=VALUE")),
+    }
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    // The name of what is looked up may have one itself.
+    let end = text
+        .starts_with("{{")
+        .then(|| text.find("}}="))
+        .flatten()
+        .map(|end| end + 2);
+    let pair = match end.or_else(|| text.find('=')) {
+        Some(end) => (&text[..end], &text[end + 1..]),
+        None => return Err("it is not NAME=VALUE".to_owned()),
+    };
+    match pair {
+        ("", _) => Err("it has no name before `=`".to_owned()),
+        (name, value) => Ok((name.to_owned(), value.to_owned())),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod explain;
 mod file;
 mod function;
 mod health;
+pub mod import;
 pub mod init;
 pub mod inspect;
 pub mod logs;
@@ -32,6 +33,7 @@ use thiserror::Error;
 
 pub use self::deployed::DeployedError;
 pub use self::function::FunctionError;
+use self::import::ImportError;
 use self::init::InitError;
 use crate::arn::PlaceError;
 use crate::aws::LookError;
@@ -96,6 +98,9 @@ pub enum CommandError {
     /// No settings were written.
     #[error(transparent)]
     Init(#[from] InitError),
+    /// Nothing was imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// The file of `--facts`.
     #[error(transparent)]
     Facts(#[from] FactsError),
@@ -200,6 +205,7 @@ impl CommandError {
             Self::Function(error) => error.exit(),
             Self::Deployed(error) => error.exit(),
             Self::Init(error) => error.exit(),
+            Self::Import(error) => error.exit(),
             Self::Facts(error) => error.exit(),
             Self::Plan(error) => error.exit(),
             Self::Template(error) => error.exit(),

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use k2m::args::{Cli, Command, Output};
 use k2m::commands::{
-    CommandError, bootstrap, broker, demo, deploy, destroy, doctor, explain, init, inspect, logs, plan, render, run,
-    signals, status, unless_stopped,
+    CommandError, bootstrap, broker, demo, deploy, destroy, doctor, explain, import, init, inspect, logs, plan, render,
+    run, signals, status, unless_stopped,
 };
 use k2m::exit::Exit;
 use k2m::report::Reporter;
@@ -23,6 +23,11 @@ fn main() -> ExitCode {
         Command::Init(args) => {
             let mut reporter = Reporter::new(args.output);
             let result = block_on(init::run(*args, &mut reporter));
+            finish(result, &mut reporter)
+        }
+        Command::Import(args) => {
+            let mut reporter = Reporter::new(args.output);
+            let result = block_on(import::run(*args, &mut reporter));
             finish(result, &mut reporter)
         }
         Command::Inspect(args) => {
