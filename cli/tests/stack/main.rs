@@ -12,6 +12,7 @@ mod driver;
 mod evidence;
 mod given;
 mod hanging;
+mod json;
 mod matrix;
 mod mended;
 mod networks;
