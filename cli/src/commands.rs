@@ -7,6 +7,7 @@ mod chosen;
 pub mod completions;
 pub mod demo;
 pub mod deploy;
+mod deployed;
 pub mod destroy;
 pub mod doctor;
 pub mod explain;
@@ -15,12 +16,14 @@ mod function;
 mod health;
 pub mod init;
 pub mod inspect;
+pub mod logs;
 mod look;
 mod networks;
 pub mod plan;
 mod probe;
 pub mod render;
 pub mod run;
+pub mod status;
 
 use std::error::Error as _;
 use std::io;
@@ -29,6 +32,7 @@ use std::path::{Path, PathBuf};
 use k2m_handler::secret::SecretError;
 use thiserror::Error;
 
+pub use self::deployed::DeployedError;
 pub use self::function::FunctionError;
 use self::init::InitError;
 use crate::arn::PlaceError;
@@ -89,6 +93,9 @@ pub enum CommandError {
     /// A function that was named by itself.
     #[error(transparent)]
     Function(#[from] FunctionError),
+    /// A stack that is to be watched.
+    #[error(transparent)]
+    Deployed(#[from] DeployedError),
     /// No settings were written.
     #[error(transparent)]
     Init(#[from] InitError),
@@ -169,6 +176,7 @@ impl CommandError {
             Self::Look(_) | Self::Unseen(_) => "aws",
             Self::Settings(_) => "settings",
             Self::Function(_) => "function",
+            Self::Deployed(_) => "stack",
             Self::Init(_) => "init",
             Self::Facts(_) => "facts",
             Self::Plan(_) => "plan",
@@ -241,6 +249,7 @@ impl CommandError {
             Self::Contradiction(error) => error.exit(),
             Self::Settings(error) => error.exit(),
             Self::Function(error) => error.exit(),
+            Self::Deployed(error) => error.exit(),
             Self::Init(error) => error.exit(),
             Self::Facts(error) => error.exit(),
             Self::Plan(error) => error.exit(),

@@ -15,7 +15,10 @@ const COLUMNS: usize = 80;
 /// Commands by what somebody is up to.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Begin", &["init"]),
-    ("Look", &["inspect", "plan", "render", "doctor", "explain"]),
+    (
+        "Look",
+        &["inspect", "plan", "render", "status", "logs", "doctor", "explain"],
+    ),
     ("Change", &["deploy", "destroy"]),
     ("Local, without AWS", &["run", "demo"]),
     ("This program", &["completions"]),
@@ -44,7 +47,7 @@ const MAIN: [&str; 15] = [
 type Examples = &'static [(&'static str, &'static str)];
 
 /// Those of each command, and below `` of k2m itself.
-const EXAMPLES: [(&str, Examples); 12] = [
+const EXAMPLES: [(&str, Examples); 14] = [
     (
         "",
         &[
@@ -143,6 +146,42 @@ const EXAMPLES: [(&str, Examples); 12] = [
         ],
     ),
     (
+        "status",
+        &[
+            ("k2m status", "the pipelines of k2m.yaml's stack"),
+            (
+                "k2m status --stack k2m-orders --region eu-west-1",
+                "those of a stack that k2m deployed",
+            ),
+            ("k2m status --watch", "again every 30 s, until Ctrl-C"),
+            (
+                "k2m status --watch 10s --since 15m",
+                "more often, with figures of the last 15 minutes",
+            ),
+            ("k2m status -o json | jq -r .state", "in a script"),
+        ],
+    ),
+    (
+        "logs",
+        &[
+            ("k2m logs", "the last 15 minutes, of k2m.yaml's stack"),
+            (
+                "k2m logs --stack k2m-orders --region eu-west-1",
+                "of a stack that k2m deployed",
+            ),
+            ("k2m logs --follow", "and what comes, until Ctrl-C"),
+            ("k2m logs --failures --since 1d", "only what failed, of the last day"),
+            (
+                "k2m logs --filter shardId-000000000003",
+                "only lines with these words in them",
+            ),
+            (
+                "k2m logs --failures -o json | jq -r .text",
+                "in a script: a JSON document a line",
+            ),
+        ],
+    ),
+    (
         "explain",
         &[
             ("k2m explain", "list every code"),
@@ -227,7 +266,11 @@ pub fn command() -> clap::Command {
         let command = command.mut_args(|arg| {
             // What is declared after the settings would be under the last heading of theirs.
             let stray = arg.get_help_heading() == Some("Payload") && !payload.contains(&arg.get_id().to_string());
-            let arg = if stray { arg.help_heading(None::<&'static str>) } else { arg };
+            let arg = if stray {
+                arg.help_heading(None::<&'static str>)
+            } else {
+                arg
+            };
             let hidden = arg.get_help_heading().is_some() && !MAIN.contains(&arg.get_id().as_str());
             arg.hide_short_help(hidden)
         });

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use k2m::args::{Cli, Command, MannerArgs, Output};
 use k2m::commands::{
-    CommandError, bootstrap, broker, completions, demo, deploy, destroy, doctor, explain, init, inspect, plan, render,
-    run, signals, unless_stopped,
+    CommandError, bootstrap, broker, completions, demo, deploy, destroy, doctor, explain, init, inspect, logs, plan,
+    render, run, signals, status, unless_stopped,
 };
 use k2m::exit::Exit;
 use k2m::help;
@@ -71,6 +71,16 @@ fn main() -> ExitCode {
         Command::Completions(args) => {
             let mut reporter = reporter(Output::Human);
             let result = completions::run(&args, &reporter);
+            finish(result, &mut reporter)
+        }
+        Command::Status(args) => {
+            let mut reporter = reporter(args.output);
+            let result = block_on(status::run(args, &mut reporter));
+            finish(result, &mut reporter)
+        }
+        Command::Logs(args) => {
+            let mut reporter = reporter(args.output).in_lines();
+            let result = block_on(logs::run(args, &mut reporter));
             finish(result, &mut reporter)
         }
         Command::Demo(args) => {

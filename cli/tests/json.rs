@@ -137,7 +137,9 @@ fn in_failure_each_command_prints_one_document_with_the_error() {
     std::fs::write(folder.path().join("bad.json"), "{}").unwrap();
     std::fs::write(folder.path().join("bad.jsonl"), "nonsense\n").unwrap();
     let ends = ["--stream", STREAM, "--cluster", CLUSTER];
-    let looked = ["plan", "render", "doctor", "inspect", "deploy", "destroy", "init"];
+    let looked = [
+        "plan", "render", "doctor", "inspect", "deploy", "destroy", "init", "status", "logs",
+    ];
     let all = [&looked[..], &["run", "demo", "explain"]].concat();
     let mut rows: Vec<(Vec<&str>, i32, &str)> = Vec::new();
     for command in &all {
@@ -169,6 +171,7 @@ fn in_failure_each_command_prints_one_document_with_the_error() {
             1,
             "plan",
         ),
+        (vec!["status", "--stack", "orders", "--region", "eu-west-1"], 4, "aws"),
         (vec!["explain", "K2M-Z99"], 2, "usage"),
         (vec!["run", "--topic", "t", "--input", "none.jsonl"], 66, "file"),
         (vec!["run"], 2, "settings"),

@@ -22,3 +22,4 @@ mod sample;
 mod secrets;
 mod story;
 mod topics;
+mod watched;
