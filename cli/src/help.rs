@@ -344,6 +344,15 @@ fn examples(name: &str) -> String {
 
 /// What was typed, as the command line has it.
 pub fn parse(typed: &[OsString]) -> Result<Cli, clap::Error> {
+    // How help looks costs more than to read a line: it is laid out only where it is shown.
+    match Cli::command().try_get_matches_from(typed) {
+        Ok(matches) => Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command())),
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => Err(error),
+        Err(_) => laid_out(typed),
+    }
+}
+
+fn laid_out(typed: &[OsString]) -> Result<Cli, clap::Error> {
     let colour = match color(typed) {
         Color::Auto => ColorChoice::Auto,
         Color::Always => ColorChoice::Always,
