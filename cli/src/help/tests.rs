@@ -23,7 +23,7 @@ fn helps() -> Vec<(String, String)> {
 }
 
 #[test]
-fn help_fits_and_ends_in_no_space() {
+fn help_fits_in_80_columns() {
     for (line, help) in helps() {
         for (number, text) in help.lines().enumerate() {
             let wide = text.chars().count();
