@@ -13,6 +13,7 @@ mod evidence;
 mod given;
 mod hanging;
 mod imported;
+mod json;
 mod matrix;
 mod mended;
 mod networks;
