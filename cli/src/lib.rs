@@ -11,6 +11,7 @@ pub mod deploy;
 pub mod doctor;
 pub mod exit;
 pub mod facts;
+pub mod init;
 pub mod local;
 pub mod mend;
 pub mod network;
