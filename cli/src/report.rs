@@ -232,6 +232,19 @@ impl Reporter {
         }
     }
 
+    /// A part of a story, for people alone: to stdout, laid out for what that is.
+    pub fn told<T: Display>(&self, what: &T, layout: impl FnOnce(&str, Screen) -> String) -> io::Result<()> {
+        match self.output {
+            Output::Human => {
+                let text = layout(&printable(&what.to_string()), screen());
+                let mut stdout = io::stdout().lock();
+                writeln!(stdout, "{text}")?;
+                stdout.flush()
+            }
+            Output::Json => Ok(()),
+        }
+    }
+
     /// A picture, for people: to stdout, as wide as the terminal. Its texts are harmless, and only it knows its colours.
     pub fn picture(&self, scene: &Scene) -> io::Result<()> {
         match self.output {

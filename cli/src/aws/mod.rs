@@ -13,6 +13,7 @@ mod kafka;
 mod kinesis;
 pub mod lambda;
 mod list;
+mod load;
 mod networks;
 mod owner;
 mod pace;

@@ -1,12 +1,11 @@
 //! Changes settings in the text of a k2m.yaml and leaves all else as it is: comments, order, blank lines, quotes, line ends. Pure.
 //!
 //! Each change replaces a stretch of the text; the rest is never written anew. In the end the new text is read, and must say what the old one said but for
-//! the changes, else there is no new text.
+//! the changes, else there is no new text. Anchors, aliases and tags are no business of its: a file of settings has none.
 
 mod render;
 mod tree;
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_yaml::{Mapping, Value};
@@ -78,7 +77,7 @@ pub fn rewrite(text: &str, edits: &[Edit], pipeline: Option<&Mapping>) -> Result
         tree: &tree,
     };
     let mut changes = Vec::new();
-    for edit in &unshared(&tree, &old, edits)? {
+    for edit in edits {
         writer.change(edit, &old, &mut changes)?;
     }
     if let Some(pipeline) = pipeline {
@@ -106,27 +105,6 @@ fn settings(text: &str) -> Result<Mapping, RewriteError> {
         Value::Null => Ok(Mapping::new()),
         _ => Err(RewriteError::Parse("it is no mapping of settings".to_owned())),
     }
-}
-
-/// The edits, and those that others need because of them: whoever repeats a value by its anchor keeps that value when the anchor goes.
-fn unshared(tree: &Tree, old: &Mapping, edits: &[Edit]) -> Result<Vec<Edit>, RewriteError> {
-    let mut all: Vec<Edit> = edits.to_vec();
-    let going = edits.iter().filter_map(|edit| tree.entry(edit.name));
-    let going: BTreeSet<usize> = going.flat_map(|entry| entry.value.anchors.iter().copied()).collect();
-    for entry in &tree.entries {
-        let repeats = entry.value.aliases.iter().any(|alias| going.contains(alias));
-        if !repeats || edits.iter().any(|edit| edit.name == entry.name) {
-            continue;
-        }
-        let row = TABLE.iter().find(|row| row.name == entry.name);
-        let row = row.ok_or_else(|| form(&entry.name, "it repeats, by an anchor, what would change"))?;
-        all.push(Edit {
-            name: row.name,
-            value: old.get(row.name).cloned(),
-            comment: None,
-        });
-    }
-    Ok(all)
 }
 
 /// The text with each stretch replaced.
@@ -161,8 +139,7 @@ impl Writer<'_> {
         match (self.tree.entry(edit.name), &edit.value) {
             (None, None) => {}
             (Some(entry), Some(value)) => {
-                let alias = !entry.value.aliases.is_empty();
-                if alias || old.get(edit.name) != Some(value) {
+                if old.get(edit.name) != Some(value) {
                     changes.push(self.replaced(entry, value));
                 }
             }
@@ -231,7 +208,7 @@ impl Writer<'_> {
         for leaf in &node.leaves {
             self.sort_comments(last..leaf.start, &mut head, &mut old, &mut above);
             let written = self.slice(leaf);
-            // An item in several lines, or one that is told by an anchor, is not one to be moved.
+            // An item in several lines is not one to be moved.
             let value: Value = serde_yaml::from_str(written).ok().filter(|_| !written.contains('\n'))?;
             old.push((value, written, std::mem::take(&mut above), None));
             last = leaf.end;

@@ -14,7 +14,7 @@ pub(super) enum Kind {
     Double,
     /// `|` or `>`.
     Block,
-    /// In brackets, or repeated by an anchor's name.
+    /// In brackets.
     Flow,
     /// A list, an item a line.
     Sequence,
@@ -26,17 +26,12 @@ pub(super) enum Kind {
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) kind: Kind,
-    /// With its anchor.
     pub(super) start: usize,
     pub(super) end: usize,
     /// Where it begins on its line, of a list or a mapping.
     pub(super) column: usize,
     /// What it says, outside of which a `#` is a comment.
     pub(super) leaves: Vec<Range<usize>>,
-    /// Numbers of its anchors.
-    pub(super) anchors: Vec<usize>,
-    /// Numbers of the anchors that it repeats.
-    pub(super) aliases: Vec<usize>,
 }
 
 /// A setting.
@@ -170,34 +165,24 @@ impl<'t> Reader<'t> {
             end,
             column: span.start.col(),
             leaves: vec![start..end],
-            anchors: Vec::new(),
-            aliases: Vec::new(),
         };
         let trimmed = || {
             let said = self.text.get(start..self.byte(span.end.index())).unwrap_or_default();
             start + said.trim_end().len()
         };
         match event {
-            Event::Alias(anchor) => Some(Node {
-                aliases: vec![anchor],
-                ..node(Kind::Flow, trimmed())
-            }),
-            Event::Scalar(_, style, anchor, _) => {
+            Event::Scalar(_, style, ..) => {
                 let (kind, end) = match style {
                     ScalarStyle::Plain => (Kind::Plain, trimmed()),
                     ScalarStyle::SingleQuoted => (Kind::Single, self.closed(start, '\'')),
                     ScalarStyle::DoubleQuoted => (Kind::Double, self.closed(start, '"')),
                     ScalarStyle::Literal | ScalarStyle::Folded => (Kind::Block, trimmed()),
                 };
-                let anchors = Some(anchor).filter(|anchor| *anchor > 0).into_iter().collect();
-                Some(Node {
-                    anchors,
-                    ..node(kind, end)
-                })
+                Some(node(kind, end))
             }
-            Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
+            Event::SequenceStart(..) | Event::MappingStart(..) => {
                 let mapping = matches!(event, Event::MappingStart(..));
-                let flow = ['[', '{'].iter().any(|bracket| self.bracketed(start, *bracket));
+                let flow = self.rest(start).starts_with(['[', '{']);
                 let kind = match (flow, mapping) {
                     (true, _) => Kind::Flow,
                     (false, true) => Kind::Mapping,
@@ -207,7 +192,6 @@ impl<'t> Reader<'t> {
                     leaves: Vec::new(),
                     ..node(kind, start)
                 };
-                all.anchors.extend(Some(anchor).filter(|anchor| *anchor > 0));
                 loop {
                     if let (Event::SequenceEnd | Event::MappingEnd, span) = self.events.get(self.next)? {
                         if flow {
@@ -219,8 +203,6 @@ impl<'t> Reader<'t> {
                     let inner = self.node()?;
                     all.end = all.end.max(inner.end);
                     all.leaves.extend(inner.leaves);
-                    all.anchors.extend(inner.anchors);
-                    all.aliases.extend(inner.aliases);
                 }
                 if kind == Kind::Sequence {
                     // The parser's place may be that of the first item.
@@ -232,13 +214,6 @@ impl<'t> Reader<'t> {
             }
             _ => None,
         }
-    }
-
-    /// Whether this bracket is what begins here, behind an anchor or a tag.
-    fn bracketed(&self, start: usize, bracket: char) -> bool {
-        let rest = self.rest(start);
-        let words = rest.split_whitespace().find(|word| !word.starts_with(['&', '!']));
-        words.is_some_and(|word| word.starts_with(bracket))
     }
 
     /// Where a text in quotes ends: the parser's place may be that of the next thing.

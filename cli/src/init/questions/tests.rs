@@ -1,0 +1,1 @@
+//! Which questions are left, by facts and by what was said.
