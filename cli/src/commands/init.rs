@@ -120,7 +120,7 @@ pub enum InitError {
     },
     /// A file is there, and nobody says that it may be overwritten.
     #[error(
-        "{path} is there already, and nobody to ask: standard input or error is no terminal; --yes overwrites it and keeps its settings, --config FILE writes another"
+        "{path} is there already, and nobody to ask: standard input or error is no terminal; --yes changes it and keeps the rest of it, --config FILE writes another"
     )]
     Exists {
         /// The file.
