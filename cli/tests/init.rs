@@ -208,10 +208,11 @@ subnets = [
 for name in ("orders", "clicks"):
     kinesis.create_stream(StreamName=name, ShardCount=2)
     kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
+group = ec2.create_security_group(GroupName="brokers", Description="brokers", VpcId=vpc)["GroupId"]
 cluster = kafka.create_cluster_v2(
     ClusterName="events",
     Provisioned={
-        "BrokerNodeGroupInfo": {"ClientSubnets": subnets, "InstanceType": "kafka.m5.large"},
+        "BrokerNodeGroupInfo": {"ClientSubnets": subnets, "SecurityGroups": [group], "InstanceType": "kafka.m5.large"},
         "NumberOfBrokerNodes": 2,
         "KafkaVersion": "3.6.0",
         "ClientAuthentication": {"Sasl": {"Iam": {"Enabled": True}}},
@@ -284,7 +285,13 @@ fn answered(terminal: &mut Terminal, answers: &[(&str, &str)]) -> Option<i32> {
 fn shown(terminal: &Terminal, cluster: &str) -> String {
     let id = cluster.rsplit('/').next().unwrap();
     let mut all = terminal.all().replace(id, "<id>");
-    for (place, found) in [("vpc-", 'v'), ("subnet-", 's')] {
+    for (place, found) in [
+        ("vpc-", 'v'),
+        ("subnet-", 's'),
+        ("sg-", 'g'),
+        ("acl-", 'a'),
+        ("rtb-", 't'),
+    ] {
         // Ids are as long as each other, but each time others.
         let mut known: Vec<String> = Vec::new();
         while let Some(start) = all
@@ -310,7 +317,16 @@ fn at_terminal(emulator: &AwsEmulator, folder: &Path, cluster: &str) {
     let path = folder.join("k2m.yaml");
     // Stopped with nothing written: Ctrl-C at a choice, SIGTERM at another, Ctrl-C at a text and at the last question.
     let ctrl_c = "\u{3}";
-    let ends = ["--stream", STREAM, "--cluster", cluster, "--topic", "orders"];
+    let ends = [
+        "--stream",
+        STREAM,
+        "--cluster",
+        cluster,
+        "--topic",
+        "orders",
+        "--create-topic",
+        "false",
+    ];
     let quiet = ["--failure-email", "a@example.com"];
     let other = "\u{1b}[B\r";
     for (arguments, answers) in [
@@ -344,6 +360,7 @@ fn at_terminal(emulator: &AwsEmulator, folder: &Path, cluster: &str) {
         ("another topic", other),
         ("Name of the topic", "a b\r"),
         ("not ` `", "\u{7f}\u{7f}\u{7f}from-clicks\r"),
+        ("Create the topic", "\r"),
         ("Where records go that are given up", "\r"),
         ("Who is told by e-mail", other),
         ("E-mail address", "ops@example.com\r"),
@@ -365,6 +382,7 @@ fn at_terminal(emulator: &AwsEmulator, folder: &Path, cluster: &str) {
             &stream,
             &cluster_line,
             "topic: from-clicks",
+            "create_topic: true",
             "failure_email: ops@example.com",
             "memory: 512"
         ]

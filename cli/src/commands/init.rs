@@ -276,13 +276,13 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
                 if let Some(scene) = Scene::of_error(refused, &settings, facts) {
                     output(reporter.picture(&scene))?;
                 }
-                reporter.note(&format!("With these settings there is no plan yet: {refused}"));
+                let why = format!("With these settings there is no plan yet: {refused}");
+                reporter.note_laid_out(&why, folded);
                 Checked::Refused(refused.to_string())
             }
             Err(why) => {
-                reporter.note(&format!(
-                    "The settings are well-formed, but what follows from them is not checked: {why}"
-                ));
+                let told = format!("The settings are well-formed, but what follows from them is not checked: {why}");
+                reporter.note_laid_out(&told, folded);
                 Checked::Unseen(std::mem::take(why))
             }
         };
@@ -335,9 +335,9 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
             })?;
             self.answers.insert(row.name, Some(value.into_owned()));
         }
-        let pipelines = self.old.as_ref().map_or(&[][..], |old| &old.file.pipelines);
-        let Some(first) = pipelines.first() else { return Ok(()) };
-        debug_assert!(first.entries.contains_key("stream"), "a pipeline has a stream");
+        if self.listed().is_empty() {
+            return Ok(());
+        }
         let path = self.path.clone();
         let stream = self.answers.get("stream").cloned().flatten();
         if let Some(stream) = stream {
@@ -745,7 +745,7 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
             };
             let Some(question) = next(&known) else {
                 if let Some(size) = sized(&known).filter(|_| !asked.contains("size")) {
-                    reporter.note(&format!("size: {size}"));
+                    reporter.note_laid_out(&format!("size: {size}"), folded);
                 }
                 return Ok((text, settings, seen));
             };
