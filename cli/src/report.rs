@@ -222,12 +222,7 @@ impl Reporter {
         layout: impl FnOnce(&str, Screen) -> String,
     ) -> io::Result<()> {
         match self.output {
-            Output::Human => {
-                let text = layout(&printable(&result.to_string()), screen());
-                let mut stdout = io::stdout().lock();
-                write!(stdout, "{text}")?;
-                stdout.flush()
-            }
+            Output::Human => write_laid_out(result, layout),
             Output::Json => self.result(result),
         }
     }
@@ -235,12 +230,7 @@ impl Reporter {
     /// A part of a story, for people alone: to stdout, laid out for what that is.
     pub fn told<T: Display>(&self, what: &T, layout: impl FnOnce(&str, Screen) -> String) -> io::Result<()> {
         match self.output {
-            Output::Human => {
-                let text = layout(&printable(&what.to_string()), screen());
-                let mut stdout = io::stdout().lock();
-                writeln!(stdout, "{text}")?;
-                stdout.flush()
-            }
+            Output::Human => write_laid_out(what, layout),
             Output::Json => Ok(()),
         }
     }
@@ -264,6 +254,14 @@ impl Reporter {
             None => write(),
         }
     }
+}
+
+/// For people: to stdout, laid out for what that is.
+fn write_laid_out(what: &impl Display, layout: impl FnOnce(&str, Screen) -> String) -> io::Result<()> {
+    let text = layout(&printable(&what.to_string()), screen());
+    let mut stdout = io::stdout().lock();
+    write!(stdout, "{text}")?;
+    stdout.flush()
 }
 
 /// What stdout is, for a text.

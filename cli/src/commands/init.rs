@@ -263,9 +263,11 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
             let path = self.path.clone();
             return Err(InitError::Exists { path }.into());
         }
+        // Before anybody answers for nothing.
+        file::can_replace(&self.path).map_err(|error| self.not_written(error))?;
         self.take_flags()?;
         self.ends(reporter).await?;
-        let (mut draft, settings, mut seen) = self.rest(reporter).await?;
+        let (text, settings, mut seen) = self.rest(reporter).await?;
         let checked = match &mut seen {
             Ok((facts, Ok(plan))) => {
                 output(reporter.picture(&Scene::of_plan(plan, facts)))?;
@@ -297,7 +299,7 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
                 return Err(InitError::Declined { path }.into());
             }
         }
-        let text = std::mem::take(&mut draft);
+        self.is_unchanged()?;
         let settings: Option<Mapping> =
             serde_yaml::from_str(&text).map_err(|error| self.not_written(io::Error::other(error)))?;
         file::replace(&self.path, &text).map_err(|error| self.not_written(error))?;
@@ -319,6 +321,16 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
             source,
         })?;
         Ok(Some(Old { text, file }))
+    }
+
+    /// Whether the file is still what was read: somebody may have changed it while questions were open.
+    fn is_unchanged(&self) -> Result<(), InitError> {
+        let now = std::fs::read_to_string(&self.path).ok();
+        if now.as_deref() == self.old.as_ref().map(|old| old.text.as_str()) {
+            return Ok(());
+        }
+        let why = "it was changed by somebody else meanwhile; run `k2m init` again";
+        Err(self.not_written(io::Error::other(why)))
     }
 
     /// Takes over what flags say, as far as it can be.

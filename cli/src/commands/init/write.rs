@@ -120,7 +120,8 @@ impl fmt::Display for FoundOut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         digest::decisions(f, self.0)?;
         digest::proven(f, self.0)?;
-        digest::warnings(f, self.0)
+        digest::warnings(f, self.0)?;
+        writeln!(f)
     }
 }
 

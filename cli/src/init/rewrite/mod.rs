@@ -109,8 +109,8 @@ fn settings(text: &str) -> Result<Mapping, RewriteError> {
 
 /// The text with each stretch replaced.
 fn applied(text: &str, mut changes: Vec<Change>) -> Result<String, RewriteError> {
-    // What begins at the same place keeps its order.
-    changes.sort_by_key(|(range, _)| range.start);
+    // What is put in at a place comes before what is replaced there; else what begins at the same place keeps its order.
+    changes.sort_by_key(|(range, _)| (range.start, range.end));
     let (mut new, mut done) = (String::new(), 0);
     for (range, instead) in changes {
         new += text.get(done..range.start).ok_or(RewriteError::Otherwise)?;
