@@ -1,5 +1,9 @@
 //! The only room that writes to the terminal: results to stdout, progress and diagnostics to stderr.
 
+mod live;
+
+pub use self::live::Block;
+
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -34,6 +38,8 @@ const LONG: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Reporter {
     output: Output,
+    /// Whether programs get a document a line.
+    in_lines: bool,
     total: Total,
     /// What is shown while something is waited for.
     bar: Mutex<Option<ProgressBar>>,
@@ -44,9 +50,21 @@ impl Reporter {
     pub fn new(output: Output) -> Self {
         Self {
             output,
+            in_lines: false,
             total: Total::Unknown,
             bar: Mutex::default(),
         }
+    }
+
+    /// The same for a command that has no end: programs get a document a line, an error too.
+    #[must_use]
+    pub fn in_lines(self) -> Self {
+        Self { in_lines: true, ..self }
+    }
+
+    /// How results are shown.
+    pub const fn output(&self) -> Output {
+        self.output
     }
 
     fn shown(&self) -> MutexGuard<'_, Option<ProgressBar>> {
@@ -196,9 +214,12 @@ impl Reporter {
                 error: text,
                 exit_code: exit.code(),
             };
-            let written = serde_json::to_string_pretty(&document).map(|text| writeln!(io::stdout(), "{text}"));
             // The exit code says it too, where nobody reads stdout any more.
-            drop(written);
+            let _ = if self.in_lines {
+                self.document_line(&document).map(drop)
+            } else {
+                result_document(&document)
+            };
         }
     }
 
@@ -208,8 +229,8 @@ impl Reporter {
         match self.output {
             Output::Human => write!(stdout, "{}", printable(&result.to_string()))?,
             Output::Json => {
-                serde_json::to_writer_pretty(&mut stdout, result)?;
-                writeln!(stdout)?;
+                drop(stdout);
+                return result_document(result);
             }
         }
         stdout.flush()
@@ -264,6 +285,14 @@ fn write_laid_out(what: &impl Display, layout: impl FnOnce(&str, Screen) -> Stri
     stdout.flush()
 }
 
+/// A document for programs, to stdout.
+fn result_document<T: Serialize>(result: &T) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut stdout, result)?;
+    writeln!(stdout)?;
+    stdout.flush()
+}
+
 /// What stdout is, for a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
@@ -301,8 +330,7 @@ fn canvas() -> Canvas {
 /// The text with its control characters written out, but for line ends and tabs, and with those that turn the direction of what follows: what comes from a
 /// file, a broker or a process must not steer the terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let steers = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || turns(c);
+    let steers = |c: char| steers(c) && !matches!(c, '\n' | '\t');
     if !text.contains(steers) {
         return Cow::Borrowed(text);
     }
@@ -310,6 +338,29 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     for c in text.chars() {
         if steers(c) {
             shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Whether a character is one that a terminal obeys instead of showing it.
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A JSON document with all of these written out, which JSON itself asks for only of some.
+fn harmless_json(document: &str) -> Cow<'_, str> {
+    if !document.contains(steers) {
+        return Cow::Borrowed(document);
+    }
+    // What steers is in a string: none is more than one UTF-16 unit.
+    let mut shown = String::with_capacity(document.len());
+    for c in document.chars() {
+        if steers(c) {
+            // Writing to a text never fails.
+            let _ = std::fmt::Write::write_fmt(&mut shown, format_args!("\\u{:04x}", u32::from(c)));
         } else {
             shown.push(c);
         }
@@ -325,7 +376,7 @@ fn rate(records: u64, elapsed: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{harmless_json, printable};
 
     #[test]
     fn nothing_steers_the_terminal() {
@@ -337,5 +388,14 @@ mod tests {
         ] {
             assert_eq!(printable(text), shown);
         }
+    }
+
+    #[test]
+    fn a_document_for_programs_does_not_steer_it_either() {
+        let text = "a\u{1b}[31m\u{9b}2J\u{202e}b\u{7f}注";
+        let document = serde_json::to_string(text).unwrap();
+        let shown = harmless_json(&document);
+        assert_eq!(shown, r#""a\u001b[31m\u009b2J\u202eb\u007f注""#);
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
 }

@@ -68,6 +68,11 @@ fn rows() -> Vec<Row> {
             value.authentication.iam = false;
             value.authentication.scram = true;
             value.authentication.unauthenticated = true;
+            for way in ["", "Tls", "SaslScram"] {
+                value
+                    .bootstrap_brokers
+                    .insert(way.to_owned(), "b-1.example.com:9096".to_owned());
+            }
         }
     };
     vec![
