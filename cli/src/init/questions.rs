@@ -436,14 +436,14 @@ pub fn sized(known: &Known) -> Option<String> {
             "the stream is of account {}, and so are its figures: the defaults are taken",
             pipeline.stream.value.account
         ),
-        Fact::Unreadable(why) => format!(
-            "the stream's figures can't be read, so the defaults are taken: {}{}",
-            why.message,
-            why.missing_action
-                .iter()
-                .map(|action| format!(" ({action})"))
-                .collect::<String>()
-        ),
+        Fact::Unreadable(why) => {
+            let action = why.missing_action.as_ref().map(|action| format!(" ({action})"));
+            format!(
+                "the stream's figures can't be read, so the defaults are taken: {}{}",
+                why.message,
+                action.unwrap_or_default()
+            )
+        }
     })
 }
 

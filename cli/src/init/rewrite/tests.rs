@@ -31,6 +31,7 @@ fn seen(text: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one row a case")]
 fn every_form_keeps_what_is_not_changed() {
     let cases: &[(&str, &str, Vec<Edit>)] = &[
         (
@@ -228,6 +229,7 @@ b: *x
 
 /// Random files, random changes: what is asked for is otherwise, all else says what it said, and each comment is there as often as before.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one piece of a file after the other")]
 fn random_files_lose_nothing() {
     const NAMES: [&str; 8] = [
         "stream",
@@ -240,7 +242,7 @@ fn random_files_lose_nothing() {
         "decode",
     ];
     let mut random = fastrand::Rng::with_seed(17);
-    let (mut changed, mut refused) = (0, 0);
+    let mut refused = String::new();
     for round in 0..4000 {
         let end = if random.bool() { "\n" } else { "\r\n" };
         let mut comments = 0;
@@ -296,7 +298,6 @@ fn random_files_lose_nothing() {
             settings(text.trim_start_matches('\u{feff}')).unwrap_or_else(|error| panic!("{round}: {error}\n{text}"));
         match rewrite(&text, &edits, None) {
             Ok(new) => {
-                changed += 1;
                 let said = settings(new.trim_start_matches('\u{feff}')).unwrap();
                 for name in NAMES {
                     let wanted = match edits.iter().find(|edit| edit.name == name) {
@@ -314,21 +315,17 @@ fn random_files_lose_nothing() {
                         "{round}: {mark}\n{text}\n--\n{new}"
                     );
                 }
-                assert_eq!(
-                    marks(&new, "\r\n") > 0 && marks(&new, "\n") > marks(&new, "\r\n"),
-                    false,
-                    "{round}: {new:?}"
-                );
+                let whole = marks(&new, "\r\n");
+                assert!(whole == 0 || whole == marks(&new, "\n"), "{round}: {new:?}");
                 // Once more changes nothing.
                 assert_eq!(rewrite(&new, &edits, None).as_ref(), Ok(&new), "{round}");
             }
             Err(error) => {
-                refused += 1;
-                println!("{round}: {error}\n{text}\n{edits:?}");
+                let _ = writeln!(refused, "{round}: {error}\n{text}\n{edits:?}");
             }
         }
     }
-    assert_eq!((changed, refused), (4000, 0));
+    assert!(refused.is_empty(), "{refused}");
     let file = File::parse(
         "k2m.yaml",
         rewrite("stream: a # b\n", &[edit("stream", "c")], None)
