@@ -18,7 +18,7 @@ use vt100::Parser;
 use crate::{Error, Result, wait_until};
 
 /// Longest that anything may take to be seen: what is shown may have to wait for an emulator.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_mins(1);
 /// Lines that are kept above the screen.
 const ABOVE: usize = 1000;
 
