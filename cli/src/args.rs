@@ -65,7 +65,7 @@ pub enum Color {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Ask for a stream, a cluster and a topic, and write k2m.yaml
+    /// Ask what can't be found out, show what follows, and write k2m.yaml
     Init(Box<InitArgs>),
     /// Write the k2m.yaml that does what a function of a SAM or CloudFormation template did
     Import(Box<ImportArgs>),
@@ -776,11 +776,18 @@ pub struct DestroyArgs {
 
 /// `k2m init`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  k2m init                                       asks, shows what follows, writes k2m.yaml
+  k2m init --stream ARN --cluster ARN            asks for the rest
+  k2m init --yes --stream ARN --cluster ARN      asks nothing, and takes the defaults
+  k2m init --yes --batch-size 500                changes one setting of k2m.yaml
+  k2m init --config prod.yaml -o json            another file, and a document for programs")]
 pub struct InitArgs {
     /// The settings.
     #[command(flatten)]
     pub settings: SettingsArgs,
-    /// Take the default for every question, and overwrite a file that is there
+    /// Take the default for every question, and change a file that is there
     #[arg(short, long)]
     pub yes: bool,
     /// How the result is shown

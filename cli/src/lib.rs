@@ -13,6 +13,7 @@ pub mod exit;
 pub mod facts;
 pub mod help;
 pub mod import;
+pub mod init;
 pub mod local;
 pub mod logs;
 pub mod mend;

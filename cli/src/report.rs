@@ -282,14 +282,25 @@ impl Reporter {
         layout: impl FnOnce(&str, Screen) -> String,
     ) -> io::Result<()> {
         match self.output {
-            Output::Human => {
-                let text = layout(&printable(&result.to_string()), screen(self.manner.color));
-                let mut stdout = io::stdout().lock();
-                write!(stdout, "{text}")?;
-                stdout.flush()
-            }
+            Output::Human => self.write_laid_out(result, layout),
             Output::Json => self.result(result),
         }
+    }
+
+    /// A part of a story, for people alone: to stdout, laid out for what that is.
+    pub fn told<T: Display>(&self, what: &T, layout: impl FnOnce(&str, Screen) -> String) -> io::Result<()> {
+        match self.output {
+            Output::Human => self.write_laid_out(what, layout),
+            Output::Json => Ok(()),
+        }
+    }
+
+    /// For people: to stdout, laid out for what that is.
+    fn write_laid_out(&self, what: &impl Display, layout: impl FnOnce(&str, Screen) -> String) -> io::Result<()> {
+        let text = layout(&printable(&what.to_string()), screen(self.manner.color));
+        let mut stdout = io::stdout().lock();
+        write!(stdout, "{text}")?;
+        stdout.flush()
     }
 
     /// A picture, for people: to stdout, as wide as the terminal. Its texts are harmless, and only it knows its colours.

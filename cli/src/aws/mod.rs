@@ -15,6 +15,7 @@ mod kinesis;
 pub mod lambda;
 pub mod lines;
 mod list;
+mod load;
 mod networks;
 mod owner;
 mod pace;

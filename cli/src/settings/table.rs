@@ -29,6 +29,8 @@ pub struct Row {
     pub shape: Shape,
     /// What the command line says of it.
     pub flag_value: fn(&SettingsArgs) -> Option<Cow<'_, str>>,
+    /// Whether a text can be one, and why not.
+    pub check: fn(&str) -> Result<(), String>,
 }
 
 /// What a setting is when nobody chooses.
@@ -129,6 +131,10 @@ macro_rules! settings {
                     why: $why,
                     shape: Shape::$shape,
                     flag_value: |args| args$(.$group)?.$name.said(),
+                    check: |text| {
+                        let parse: fn(&str) -> Result<$type, String> = $parse;
+                        parse(text).map(drop)
+                    },
                 },
                 parse: $parse,
             };

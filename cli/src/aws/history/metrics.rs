@@ -199,6 +199,6 @@ fn told<'a>(minutes: u32, series: impl Fn(usize) -> &'a Series) -> Metrics {
     clippy::cast_sign_loss,
     reason = "the cast saturates, and none of these figures is negative"
 )]
-fn whole(value: f64) -> u64 {
+pub(in crate::aws) fn whole(value: f64) -> u64 {
     value.round() as u64
 }

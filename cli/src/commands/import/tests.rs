@@ -22,8 +22,7 @@ fn document_of(folder: &str, more: &[&str]) -> Value {
 }
 
 fn wrong(document: &Value) -> Option<String> {
-    let schema = serde_json::from_str(include_str!("../../../../docs/schemas/import.json")).unwrap();
-    crate::doctor::tests::schema::wrong_by(&schema, document)
+    k2m_testkit::schema::misfits("import", document)
 }
 
 #[test]
