@@ -14,35 +14,84 @@ use crate::settings::parse::topic;
 #[derive(Debug, Parser)]
 #[command(name = "k2m", version, about = "Moves Kinesis data streams into Kafka topics on Amazon MSK through AWS Lambda", long_about = None)]
 pub struct Cli {
+    /// How much is said, and how it looks.
+    #[command(flatten)]
+    pub manner: MannerArgs,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
+/// How much any command says, and how it looks.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct MannerArgs {
+    /// Say only results and errors
+    ///
+    /// What has to be known to answer a question is said all the same.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say each call to AWS too
+    ///
+    /// Service, operation, region, result and time; never what was sent or answered.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Whether there are colours: auto, always or never
+    ///
+    /// With auto there are on a terminal, unless NO_COLOR, CLICOLOR, CLICOLOR_FORCE or TERM say otherwise.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        global = true,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    #[expect(clippy::doc_markdown, reason = "these are the words of the help")]
+    pub color: Color,
+}
+
+/// Whether there are colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal that has some, unless the environment says otherwise
+    #[default]
+    Auto,
+    /// Everywhere
+    Always,
+    /// Nowhere
+    Never,
+}
+
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Ask for a stream, a cluster and a topic, and write k2m.yaml
+    /// Ask what can't be found out, show what follows, and write k2m.yaml
     Init(Box<InitArgs>),
+    /// Write the k2m.yaml that does what a function of a SAM or CloudFormation template did
+    Import(Box<ImportArgs>),
     /// Deploy the pipeline as a CloudFormation stack, or update it
     Deploy(Box<DeployArgs>),
     /// Say which hop, right or topic is broken, and how to mend it
     Doctor(Box<DoctorArgs>),
-    /// Say what a code of doctor means, how to confirm it by hand, and how to mend it
+    /// Say what a code of doctor means, and how to mend it
     Explain(ExplainArgs),
-    /// Look at everything in AWS that matters for a pipeline; change nothing
+    /// Say how the pipelines of a stack are: a line each, and why
+    Status(StatusArgs),
+    /// Show what the pipelines' functions log, in sentences
+    Logs(LogsArgs),
+    /// Look at all in AWS that matters for a pipeline; change nothing
     Inspect(Box<InspectArgs>),
-    /// Decide what a pipeline needs, and prove that its function will reach the brokers; change nothing
+    /// Decide what a pipeline needs, prove its way; change nothing
     Plan(Box<DrawnPlanArgs>),
     /// Print the CloudFormation template of the plan
     Render(Box<RenderArgs>),
-    /// Delete the pipeline's stack; the topic and the cluster stay as they are
+    /// Delete the pipeline's stack; topic and cluster stay as they are
     Destroy(Box<DestroyArgs>),
-    /// Deliver a file of records through the real Lambda handler into Kafka, on this machine
+    /// Deliver a file of records through the real handler into Kafka
     Run(Box<RunArgs>),
-    /// Show a pipeline at work: a broker fails, a process dies, a record is refused, nothing is lost
+    /// Show a pipeline at work: a broker fails, and nothing is lost
     Demo(DemoArgs),
-    /// Print what makes a shell complete k2m's commands and flags
+    /// Print what completes k2m's commands and flags in a shell
     Completions(CompletionsArgs),
     /// Serve the Lambda Runtime API as the function's process
     #[command(hide = true)]
@@ -463,6 +512,52 @@ pub struct PayloadArgs {
     pub compression: Option<String>,
 }
 
+/// `k2m import`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  k2m import --cluster ARN                       the project in this folder: template.yaml, config.py, samconfig.toml
+  k2m import kinesis2msk --cluster ARN           the one in another folder
+  k2m import stack.json --parameter Stage=prod   a template of CloudFormation, with a value for its parameter
+  k2m import --mapping OrdersFunction            one of several functions
+  k2m import --stdout -o json                    what would be written and why, as one document
+
+A flag of a setting counts more than the template, and is written. --parameter also takes what only a deployment knows:
+AWS::AccountId=…, RESOURCE.ATTRIBUTE=…, the name of an export, or a whole '{{resolve:ssm:…}}'.
+
+Exit codes: 0 all that the mapping says is settled, 1 no Kinesis mapping or settings that don't fit together, 2 usage,
+4 something could not be told, 65 no template, 66 no file, 74 not written.")]
+#[expect(clippy::doc_markdown, reason = "these are the words of the help")]
+pub struct ImportArgs {
+    /// Template of SAM or CloudFormation, YAML or JSON, or the folder that it is in [default: template.yaml or the like in this folder]
+    #[arg(value_name = "TEMPLATE")]
+    pub template: Option<PathBuf>,
+    /// Value of a parameter of the template, or of what only a deployment knows (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub parameter: Vec<(String, String)>,
+    /// Logical id of a mapping or a function to import (repeatable) [default: all that read Kinesis]
+    #[arg(long, value_name = "ID")]
+    pub mapping: Vec<String>,
+    /// Configuration of SAM, whose parameters, stack and region count [default: samconfig.toml beside the template, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub samconfig: Option<PathBuf>,
+    /// Its environment
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub config_env: String,
+    /// Print the file of settings, and write none
+    #[arg(long, conflicts_with = "config")]
+    pub stdout: bool,
+    /// Overwrite a file of settings that is there
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How the result is shown
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
 /// `k2m plan`.
 #[derive(Debug, Args)]
 pub struct DrawnPlanArgs {
@@ -501,18 +596,7 @@ pub struct RenderArgs {
 
 /// `k2m doctor`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  k2m doctor                                         the pipelines of k2m.yaml
-  k2m doctor --stack k2m-orders --region eu-west-1   those of a stack that k2m deployed
-  k2m doctor --function kinesis2msk --cluster ARN    a function that k2m did not deploy; it is not invoked
-  k2m doctor --stream ARN --cluster ARN              what stands in the way, before anything is deployed
-  k2m doctor --fix                                   mend what k2m can, after a question
-  k2m doctor --fix --yes --wait 5m                   in a script: mend, then look until it is healthy
-  k2m doctor --report orders.html --mask             a page to send along, without ids of accounts
-  k2m doctor --facts facts.json -o json              what k2m inspect -o json saw, without AWS
-
-Exit codes: 0 healthy, 1 something is broken, 2 usage, 4 not all could be judged.")]
+#[command(after_help = "Exit codes: 0 healthy, 1 something is broken, 2 usage, 4 not all could be judged.")]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
 pub struct DoctorArgs {
     /// What is looked at.
@@ -544,6 +628,89 @@ pub struct DoctorArgs {
     pub wait: Option<Duration>,
 }
 
+/// Which stack is watched, and which of its pipelines.
+#[derive(Clone, Debug, Default, Args)]
+pub struct StackArgs {
+    /// The file of settings [default: k2m.yaml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Stack of the pipelines [default: that of k2m.yaml, else k2m-<stream>]
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    pub stack: Option<String>,
+    /// Stream of the pipeline that is meant (repeatable) [default: all of the stack's]
+    #[arg(long, value_name = "ARN", help_heading = "AWS")]
+    pub stream: Vec<String>,
+    /// Profile of the AWS configuration [default: what the environment says, as in AWS's SDKs]
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    pub profile: Option<String>,
+    /// Region of the stack [default: that of the stream's ARN, else what AWS's SDKs say]
+    #[arg(long, value_name = "REGION", help_heading = "AWS")]
+    pub region: Option<String>,
+}
+
+impl StackArgs {
+    /// The same among all that settings may come from.
+    pub fn settings(&self) -> SettingsArgs {
+        SettingsArgs {
+            config: self.config.clone(),
+            stream: self.stream.clone(),
+            stack: self.stack.clone(),
+            profile: self.profile.clone(),
+            region: self.region.clone(),
+            ..SettingsArgs::default()
+        }
+    }
+}
+
+/// `k2m status`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 healthy, 1 failing, stopped or behind, or nothing is deployed, 2 usage, 4 could not tell, 130 Ctrl-C."
+)]
+pub struct StatusArgs {
+    /// What is looked at.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// How far back figures go: 5m to 7d
+    #[arg(long, value_name = "TIME", default_value = "3h", value_parser = figures_since)]
+    pub since: Duration,
+    /// Look again every so often, until Ctrl-C: 5s to 1h [default with no time: 30s]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "30s", value_parser = watching_pause)]
+    pub watch: Option<Duration>,
+    /// How the result is shown; with --watch each look is a JSON document on a line of its own
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `k2m logs`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 all was read, 1 nothing is deployed, or the log group is gone, 2 usage, 4 could not be read, 130 Ctrl-C."
+)]
+pub struct LogsArgs {
+    /// Whose logs.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// How far back to begin: 30s, 15m, 3h or 2d
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = lines_since)]
+    pub since: Duration,
+    /// Go on with what comes, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only lines that have this text in them, as they were written or as they are shown; capitals and small letters are the same
+    #[arg(long, value_name = "TEXT", value_parser = filter_text)]
+    pub filter: Option<String>,
+    /// Only lines that tell of a failure
+    #[arg(long)]
+    pub failures: bool,
+    /// Also lines that say nothing more: metrics, and what Lambda writes around each invocation
+    #[arg(long)]
+    pub all: bool,
+    /// How lines are shown: sentences, or a JSON document a line
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
 /// `k2m explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
@@ -554,25 +721,23 @@ pub struct ExplainArgs {
     pub output: Output,
 }
 
-/// A shell that completes commands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Shell {
-    /// In ~/.local/share/bash-completion/completions/k2m
-    Bash,
-    /// In a file `_k2m` in a folder of $fpath
-    Zsh,
-    /// In ~/.config/fish/completions/k2m.fish
-    Fish,
-}
-
 /// `k2m completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// For which shell, and where it looks for what is printed
+    /// The shell
+    #[arg(value_enum)]
     pub shell: Shell,
-    /// How the result is shown
-    #[arg(short, long, value_enum, default_value_t)]
-    pub output: Output,
+}
+
+/// A shell that completes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash, with bash-completion or without
+    Bash,
+    /// Z shell
+    Zsh,
+    /// fish
+    Fish,
 }
 
 /// `k2m deploy`.
@@ -611,11 +776,18 @@ pub struct DestroyArgs {
 
 /// `k2m init`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  k2m init                                       asks, shows what follows, writes k2m.yaml
+  k2m init --stream ARN --cluster ARN            asks for the rest
+  k2m init --yes --stream ARN --cluster ARN      asks nothing, and takes the defaults
+  k2m init --yes --batch-size 500                changes one setting of k2m.yaml
+  k2m init --config prod.yaml -o json            another file, and a document for programs")]
 pub struct InitArgs {
     /// The settings.
     #[command(flatten)]
     pub settings: SettingsArgs,
-    /// Take the default for every question, and overwrite a file that is there
+    /// Take the default for every question, and change a file that is there
     #[arg(short, long)]
     pub yes: bool,
     /// How the result is shown
@@ -676,23 +848,71 @@ fn bootstrap_servers(text: &str) -> Result<String, String> {
 /// Longest that is waited for something.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
+/// A whole number of these seconds.
+fn whole(digits: &str, seconds: u64) -> Option<Duration> {
+    let whole = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let count = digits.parse::<u64>().ok().filter(|_| whole)?;
+    Some(Duration::from_secs(count.saturating_mul(seconds)))
+}
+
+/// A whole number with one of these units, each with its seconds.
+fn with_unit(text: &str, units: &[(char, u64)]) -> Option<Duration> {
+    units
+        .iter()
+        .find_map(|(unit, seconds)| whole(text.strip_suffix(*unit)?, *seconds))
+}
+
+/// A span of time between two others, each with how it is written.
+fn span(text: &str, least: (&str, u64), most: (&str, u64)) -> Result<Duration, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 3600)];
+    match with_unit(text, &units) {
+        Some(time) if time < Duration::from_secs(least.1) => Err(format!("`{text}` is shorter than {}", least.0)),
+        Some(time) if time > Duration::from_secs(most.1) => Err(format!("`{text}` is longer than {}", most.0)),
+        Some(time) => Ok(time),
+        None if whole(text, 1).is_some() => Err(format!(
+            "`{text}` has no unit: say {text}s, {text}m, {text}h or {text}d"
+        )),
+        None => Err(format!(
+            "`{text}` is no time: say a whole number with a unit, as 30s, 5m, 1h or 2d"
+        )),
+    }
+}
+
+fn figures_since(text: &str) -> Result<Duration, String> {
+    span(
+        text,
+        ("5m: figures are of five minutes each", 5 * 60),
+        ("7d", 7 * 24 * 3600),
+    )
+}
+
+fn watching_pause(text: &str) -> Result<Duration, String> {
+    span(text, ("5s", 5), ("1h", 3600))
+}
+
+fn filter_text(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err(
+            "every line has that in it: give a word of the lines that are wanted, or leave --filter out".to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+fn lines_since(text: &str) -> Result<Duration, String> {
+    // CloudWatch's longest retention, short of for ever.
+    span(text, ("1s", 1), ("3653d", 3653 * 24 * 3600))
+}
+
 fn waiting_time(text: &str) -> Result<Duration, String> {
-    let number = |digits: &str, seconds: u64| {
-        let whole = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-        let count = digits.parse::<u64>().ok().filter(|_| whole)?;
-        Some(Duration::from_secs(count.saturating_mul(seconds)))
-    };
-    let units = [('s', 1), ('m', 60), ('h', 3600)];
-    let read = units
-        .into_iter()
-        .find_map(|(unit, seconds)| number(text.strip_suffix(unit)?, seconds));
+    let read = with_unit(text, &[('s', 1), ('m', 60), ('h', 3600)]);
     match read {
         Some(Duration::ZERO) => Err(format!(
             "`{text}` leaves no time: say 30s, 5m or 1h, or leave --wait out to look once"
         )),
         Some(time) if time > LONGEST_WAIT => Err(format!("`{text}` is longer than 24h")),
         Some(time) => Ok(time),
-        None if number(text, 1).is_some() => Err(format!("`{text}` has no unit: say {text}s, {text}m or {text}h")),
+        None if whole(text, 1).is_some() => Err(format!("`{text}` has no unit: say {text}s, {text}m or {text}h")),
         None => Err(format!(
             "`{text}` is no time: say a whole number with a unit, as 30s, 5m or 1h"
         )),
@@ -759,6 +979,23 @@ fn environment_variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn parameter(text: &str) -> Result<(String, String), String> {
+    // The name of what is looked up may have one itself.
+    let end = text
+        .starts_with("{{")
+        .then(|| text.find("}}="))
+        .flatten()
+        .map(|end| end + 2);
+    let pair = match end.or_else(|| text.find('=')) {
+        Some(end) => (&text[..end], &text[end + 1..]),
+        None => return Err("it is not NAME=VALUE".to_owned()),
+    };
+    match pair {
+        ("", _) => Err("it has no name before `=`".to_owned()),
+        (name, value) => Ok((name.to_owned(), value.to_owned())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -812,6 +1049,50 @@ mod tests {
             let error = waiting_time(text).unwrap_err();
             assert!(error.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn a_span_of_time_is_checked() {
+        for (text, seconds) in [("5m", 300), ("3h", 10_800), ("7d", 604_800), ("300s", 300)] {
+            assert_eq!(figures_since(text), Ok(Duration::from_secs(seconds)));
+        }
+        for (read, text, words) in [
+            (figures_since as fn(&str) -> _, "299s", "shorter than 5m"),
+            (figures_since, "8d", "longer than 7d"),
+            (figures_since, "5", "no unit: say 5s, 5m, 5h or 5d"),
+            (figures_since, "", "is no time"),
+            (figures_since, "1w", "is no time"),
+            (figures_since, "-5m", "is no time"),
+            (watching_pause, "4s", "shorter than 5s"),
+            (watching_pause, "2h", "longer than 1h"),
+            (lines_since, "0s", "shorter than 1s"),
+            (lines_since, "9999999999999999999d", "longer than 3653d"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_filter_has_to_leave_something_out() {
+        for blank in ["", "  ", "\t"] {
+            assert!(filter_text(blank).unwrap_err().contains("leave --filter out"));
+        }
+        assert_eq!(filter_text(" waits at "), Ok(" waits at ".to_owned()));
+    }
+
+    #[test]
+    fn a_pause_may_be_left_out() {
+        let watch = |words: &[&str]| {
+            let words = ["k2m", "status"].iter().chain(words);
+            match Cli::try_parse_from(words).unwrap().command {
+                Command::Status(args) => args.watch.map(|pause| pause.as_secs()),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(watch(&[]), None);
+        assert_eq!(watch(&["--watch"]), Some(30));
+        assert_eq!(watch(&["--watch", "10s", "-o", "json"]), Some(10));
     }
 
     #[test]

@@ -1,5 +1,11 @@
 //! The only room that writes to the terminal: results to stdout, progress and diagnostics to stderr.
 
+mod calls;
+mod colour;
+mod live;
+
+pub use self::live::Block;
+
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -10,8 +16,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::args::Output;
-use crate::exit::Exit;
+use crate::args::{Color, MannerArgs, Output};
 use crate::local::summary::Tally;
 use crate::picture::Scene;
 use crate::picture::terminal::{Canvas, draw};
@@ -30,10 +35,28 @@ pub enum Total {
 /// From here on somebody wonders.
 const LONG: Duration = Duration::from_secs(5);
 
+/// What ended a command before it had a result: the document of docs/schemas/error.json.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// What people read on stderr.
+    pub error: String,
+    /// What kind of an error it is.
+    pub kind: &'static str,
+    /// What it follows from, the nearest first.
+    pub causes: Vec<String>,
+    /// What to do next.
+    pub next: Vec<String>,
+    /// The exit code.
+    pub exit_code: u8,
+}
+
 /// Writes in the form that was asked for.
 #[derive(Debug)]
 pub struct Reporter {
     output: Output,
+    manner: MannerArgs,
+    /// Whether programs get a document a line.
+    in_lines: bool,
     total: Total,
     /// What is shown while something is waited for.
     bar: Mutex<Option<ProgressBar>>,
@@ -41,12 +64,28 @@ pub struct Reporter {
 
 impl Reporter {
     /// A reporter without progress.
-    pub fn new(output: Output) -> Self {
+    pub fn new(output: Output, manner: MannerArgs) -> Self {
+        if manner.verbose {
+            calls::listen();
+        }
         Self {
             output,
+            manner,
+            in_lines: false,
             total: Total::Unknown,
             bar: Mutex::default(),
         }
+    }
+
+    /// The same for a command that has no end: programs get a document a line, an error too.
+    #[must_use]
+    pub fn in_lines(self) -> Self {
+        Self { in_lines: true, ..self }
+    }
+
+    /// How results are shown.
+    pub const fn output(&self) -> Output {
+        self.output
     }
 
     fn shown(&self) -> MutexGuard<'_, Option<ProgressBar>> {
@@ -54,9 +93,14 @@ impl Reporter {
         self.bar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether what is waited for is shown: not where nobody looks on, and not between lines that others write.
+    fn shows_waiting(&self) -> bool {
+        io::stderr().is_terminal() && !self.manner.quiet && !self.manner.verbose
+    }
+
     /// Begins to show progress, if stderr is a terminal.
     pub fn start(&mut self, total: Total) {
-        if !io::stderr().is_terminal() {
+        if !self.shows_waiting() {
             return;
         }
         self.total = total;
@@ -76,7 +120,7 @@ impl Reporter {
 
     /// Shows what is waited for, if stderr is a terminal, until the next thing is, or [`Self::finish`].
     pub fn wait(&self, what: &str) {
-        if !io::stderr().is_terminal() {
+        if !self.shows_waiting() {
             return;
         }
         let mut shown = self.shown();
@@ -141,19 +185,30 @@ impl Reporter {
     /// A line of a story, as it happens: to stdout for people, to nowhere for programs.
     pub fn tell(&self, line: &str) -> io::Result<()> {
         match self.output {
+            Output::Human if self.manner.quiet => Ok(()),
             Output::Human => self.suspended(|| writeln!(io::stdout(), "{}", printable(line))),
             Output::Json => Ok(()),
         }
     }
 
-    /// Something that the user should know, to stderr.
+    /// Something that the user should know, to stderr, unless only results and errors were asked for.
     pub fn note(&self, text: &str) {
+        if !self.manner.quiet {
+            self.insist(text);
+        }
+    }
+
+    /// Something that the user has to know, to stderr.
+    pub fn insist(&self, text: &str) {
         // There is no place left to say that stderr can't be written to.
         let _ = self.suspended(|| writeln!(io::stderr(), "{}", printable(text)));
     }
 
     /// The same, laid out for what stderr is; without colours.
     pub fn note_laid_out(&self, text: &str, layout: impl FnOnce(&str, Screen) -> String) {
+        if self.manner.quiet && !self.can_ask() {
+            return;
+        }
         let stderr = io::stderr();
         let columns = rustix::termios::tcgetwinsize(&stderr).map_or(0, |size| usize::from(size.ws_col));
         let screen = Screen {
@@ -179,27 +234,32 @@ impl Reporter {
 
     /// What ended a command, to stderr.
     pub fn error(&self, text: &str) {
-        self.note(&format!("error: {text}"));
+        self.insist(&format!("error: {text}"));
     }
 
     /// What ended a command before it had a result: to stderr, and for programs as the one document on stdout.
-    pub fn failure(&self, text: &str, exit: Exit) {
-        /// The document.
-        #[derive(Serialize)]
-        struct Failure<'a> {
-            error: &'a str,
-            exit_code: u8,
-        }
-        self.error(text);
+    pub fn failure(&self, failure: &Failure) {
+        self.error(&failure.error);
+        self.failed(failure);
+    }
+
+    /// The same where people were told already.
+    pub fn failed(&self, failure: &Failure) {
         if self.output == Output::Json {
-            let document = Failure {
-                error: text,
-                exit_code: exit.code(),
-            };
-            let written = serde_json::to_string_pretty(&document).map(|text| writeln!(io::stdout(), "{text}"));
             // The exit code says it too, where nobody reads stdout any more.
-            drop(written);
+            let _ = if self.in_lines {
+                self.document_line(failure).map(drop)
+            } else {
+                result_document(failure)
+            };
         }
+    }
+
+    /// A text for a program that is no document, to stdout as it is.
+    pub fn raw(&self, text: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text)?;
+        stdout.flush()
     }
 
     /// The result, to stdout.
@@ -208,8 +268,8 @@ impl Reporter {
         match self.output {
             Output::Human => write!(stdout, "{}", printable(&result.to_string()))?,
             Output::Json => {
-                serde_json::to_writer_pretty(&mut stdout, result)?;
-                writeln!(stdout)?;
+                drop(stdout);
+                return result_document(result);
             }
         }
         stdout.flush()
@@ -222,14 +282,25 @@ impl Reporter {
         layout: impl FnOnce(&str, Screen) -> String,
     ) -> io::Result<()> {
         match self.output {
-            Output::Human => {
-                let text = layout(&printable(&result.to_string()), screen());
-                let mut stdout = io::stdout().lock();
-                write!(stdout, "{text}")?;
-                stdout.flush()
-            }
+            Output::Human => self.write_laid_out(result, layout),
             Output::Json => self.result(result),
         }
+    }
+
+    /// A part of a story, for people alone: to stdout, laid out for what that is.
+    pub fn told<T: Display>(&self, what: &T, layout: impl FnOnce(&str, Screen) -> String) -> io::Result<()> {
+        match self.output {
+            Output::Human => self.write_laid_out(what, layout),
+            Output::Json => Ok(()),
+        }
+    }
+
+    /// For people: to stdout, laid out for what that is.
+    fn write_laid_out(&self, what: &impl Display, layout: impl FnOnce(&str, Screen) -> String) -> io::Result<()> {
+        let text = layout(&printable(&what.to_string()), screen(self.manner.color));
+        let mut stdout = io::stdout().lock();
+        write!(stdout, "{text}")?;
+        stdout.flush()
     }
 
     /// A picture, for people: to stdout, as wide as the terminal. Its texts are harmless, and only it knows its colours.
@@ -237,7 +308,7 @@ impl Reporter {
         match self.output {
             Output::Human => {
                 let mut stdout = io::stdout().lock();
-                writeln!(stdout, "{}", draw(scene, canvas()))?;
+                writeln!(stdout, "{}", draw(scene, canvas(self.manner.color)))?;
                 stdout.flush()
             }
             Output::Json => Ok(()),
@@ -253,6 +324,14 @@ impl Reporter {
     }
 }
 
+/// A document for programs, to stdout.
+fn result_document<T: Serialize>(result: &T) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut stdout, result)?;
+    writeln!(stdout)?;
+    stdout.flush()
+}
+
 /// What stdout is, for a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
@@ -262,36 +341,35 @@ pub struct Screen {
     pub colour: bool,
 }
 
-fn screen() -> Screen {
-    let Canvas { columns, colour } = canvas();
+fn screen(asked: Color) -> Screen {
+    let Canvas { columns, colour } = canvas(asked);
     Screen {
         columns: io::stdout().is_terminal().then_some(columns),
         colour,
     }
 }
 
-/// What stdout is, for a picture. Colours only on a terminal that has some, and whose user hasn't said no (no-color.org).
-fn canvas() -> Canvas {
+/// What stdout is, for a picture.
+fn canvas(asked: Color) -> Canvas {
     /// What fits into mails, issues and logs.
     const ELSEWHERE: usize = 80;
     let stdout = io::stdout();
     let columns = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_col));
     let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let terminal = stdout.is_terminal();
+    let text = |name: &str| said(name).map(|value| value.to_string_lossy().into_owned());
     // Where nobody knows, as in a pipe: what the shell says.
     let columns = Some(columns).filter(|columns| *columns > 0);
     let columns = columns.or_else(|| said("COLUMNS")?.to_str()?.parse().ok());
     Canvas {
         columns: columns.unwrap_or(ELSEWHERE),
-        colour: terminal && said("NO_COLOR").is_none() && said("TERM").is_some_and(|term| term != "dumb"),
+        colour: colour::coloured(asked, text, stdout.is_terminal()),
     }
 }
 
 /// The text with its control characters written out, but for line ends and tabs, and with those that turn the direction of what follows: what comes from a
 /// file, a broker or a process must not steer the terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let steers = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || turns(c);
+    let steers = |c: char| steers(c) && !matches!(c, '\n' | '\t');
     if !text.contains(steers) {
         return Cow::Borrowed(text);
     }
@@ -299,6 +377,29 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     for c in text.chars() {
         if steers(c) {
             shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Whether a character is one that a terminal obeys instead of showing it.
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A JSON document with all of these written out, which JSON itself asks for only of some.
+fn harmless_json(document: &str) -> Cow<'_, str> {
+    if !document.contains(steers) {
+        return Cow::Borrowed(document);
+    }
+    // What steers is in a string: none is more than one UTF-16 unit.
+    let mut shown = String::with_capacity(document.len());
+    for c in document.chars() {
+        if steers(c) {
+            // Writing to a text never fails.
+            let _ = std::fmt::Write::write_fmt(&mut shown, format_args!("\\u{:04x}", u32::from(c)));
         } else {
             shown.push(c);
         }
@@ -314,7 +415,7 @@ fn rate(records: u64, elapsed: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{harmless_json, printable};
 
     #[test]
     fn nothing_steers_the_terminal() {
@@ -326,5 +427,14 @@ mod tests {
         ] {
             assert_eq!(printable(text), shown);
         }
+    }
+
+    #[test]
+    fn a_document_for_programs_does_not_steer_it_either() {
+        let text = "a\u{1b}[31m\u{9b}2J\u{202e}b\u{7f}注";
+        let document = serde_json::to_string(text).unwrap();
+        let shown = harmless_json(&document);
+        assert_eq!(shown, r#""a\u001b[31m\u009b2J\u202eb\u007f注""#);
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
 }

@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use k2m_testkit::AwsEmulator;
+use k2m_testkit::terminal::Signal;
+use k2m_testkit::{AwsEmulator, Terminal, wait_until};
 use serde_json::{Value, json};
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
@@ -64,7 +67,9 @@ fn with_every_answer_given_it_needs_neither_aws_nor_a_terminal() {
 
     // Again: what the file says stays, and there is one document for programs.
     let second = run(&["--topic", "new", "-o", "json"]);
-    let document: Value = serde_json::from_slice(&second.stdout).unwrap_or_else(|_| panic!("{}", seen(&second)));
+    let mut document: Value = serde_json::from_slice(&second.stdout).unwrap_or_else(|_| panic!("{}", seen(&second)));
+    let unseen = document.as_object_mut().and_then(|document| document.remove("unseen"));
+    assert!(unseen.is_some_and(|why| why.to_string().contains("no AWS credentials")));
     assert_eq!(
         document,
         json!({
@@ -203,62 +208,17 @@ subnets = [
 for name in ("orders", "clicks"):
     kinesis.create_stream(StreamName=name, ShardCount=2)
     kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
+group = ec2.create_security_group(GroupName="brokers", Description="brokers", VpcId=vpc)["GroupId"]
 cluster = kafka.create_cluster_v2(
     ClusterName="events",
     Provisioned={
-        "BrokerNodeGroupInfo": {"ClientSubnets": subnets, "InstanceType": "kafka.m5.large"},
+        "BrokerNodeGroupInfo": {"ClientSubnets": subnets, "SecurityGroups": [group], "InstanceType": "kafka.m5.large"},
         "NumberOfBrokerNodes": 2,
         "KafkaVersion": "3.6.0",
         "ClientAuthentication": {"Sasl": {"Iam": {"Enabled": True}}},
     },
 )["ClusterArn"]
 print(json.dumps({"cluster": cluster}))
-"#;
-
-/// Runs a command at a terminal of its own, types what is given once a text is shown, and tells what was seen and what the terminal is like after.
-const TERMINAL: &str = r#"
-import json, os, pty, select, signal, sys, termios, time
-folder, answers, signal_at, command = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], sys.argv[4:]
-ours, theirs = pty.openpty()
-before = termios.tcgetattr(theirs)
-process = os.fork()
-if process == 0:
-    os.setsid()
-    os.chdir(folder)
-    for descriptor in range(3):
-        os.dup2(theirs, descriptor)
-    # The terminal that Ctrl-C is typed at.
-    import fcntl
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    os.environ["TERM"] = "xterm"
-    os.execvp(command[0], command)
-shown, new, deadline = "", "", time.monotonic() + 60
-code = None
-while time.monotonic() < deadline:
-    if select.select([ours], [], [], 0.05)[0]:
-        piece = os.read(ours, 65536).decode(errors="replace")
-        shown, new = shown + piece, new + piece
-        if answers and answers[0][0] in new:
-            # Not before the prompt reads keys: until then typed keys would be echoed.
-            while termios.tcgetattr(theirs)[3] & termios.ICANON and time.monotonic() < deadline:
-                pass
-            new = ""
-            os.write(ours, answers.pop(0)[1].encode())
-        elif signal_at and signal_at in new:
-            while termios.tcgetattr(theirs)[3] & termios.ICANON and time.monotonic() < deadline:
-                pass
-            new = ""
-            os.kill(process, signal.SIGTERM)
-    elif code is not None:
-        break
-    if code is None:
-        done, status = os.waitpid(process, os.WNOHANG)
-        if done:
-            code = os.waitstatus_to_exitcode(status)
-if code is None:
-    os.kill(process, signal.SIGKILL)
-hidden = shown.rfind("\x1b[?25l") > shown.rfind("\x1b[?25h")
-print(json.dumps({"shown": shown, "code": code, "same": termios.tcgetattr(theirs) == before, "hidden": hidden}))
 "#;
 
 #[test]
@@ -278,7 +238,7 @@ fn at_a_terminal_and_against_aws() {
     assert_eq!(ambiguous.status.code(), Some(2), "{}", seen(&ambiguous));
     for part in [
         "--stream ARN, one of",
-        "stream/clicks  (ACTIVE, 2 open shards)",
+        "stream/clicks  (ACTIVE, 2 open shards, provisioned)",
         "stream/orders  (ACTIVE",
     ] {
         assert!(seen(&ambiguous).contains(part), "{}", seen(&ambiguous));
@@ -297,59 +257,232 @@ fn at_a_terminal_and_against_aws() {
     );
     fs::remove_file(&path).unwrap();
 
-    let at_terminal = |answers: Value, signal_at: &str, more: &[&str]| {
-        let answers = answers.to_string();
-        let folder = folder.path().to_string_lossy().into_owned();
-        let arguments = [
-            &[folder.as_str(), &answers, signal_at, env!("CARGO_BIN_EXE_k2m"), "init"],
-            more,
-        ]
-        .concat();
-        let told = emulator.python(TERMINAL, &arguments).unwrap();
-        assert_eq!(told["same"], true, "the terminal is not as it was: {told}");
-        assert_eq!(told["hidden"], false, "the cursor is gone: {told}");
-        told
-    };
-    // Stopped with nothing written: Ctrl-C at a choice, SIGTERM at another.
-    for (answers, signal_at) in [
-        (json!([["another stream", "\u{3}"]]), ""),
-        (json!([["another stream", "orders\r"]]), "another cluster"),
-    ] {
-        let told = at_terminal(answers, signal_at, &[]);
-        assert_eq!(told["code"], 130, "{told}");
-        assert!(
-            told["shown"].as_str().unwrap().contains("stopped: nothing was written"),
-            "{told}"
-        );
-        assert!(files(folder.path()).is_empty());
+    at_terminal(&emulator, folder.path(), cluster);
+}
+
+/// A terminal that `k2m init` runs at, of 80 columns.
+fn sit(emulator: &AwsEmulator, folder: &Path, arguments: &[&str]) -> Terminal {
+    let mut command = k2m(folder, &[&["init"], arguments].concat());
+    command.envs(emulator.environment());
+    Terminal::start(&command, 80, 50).unwrap()
+}
+
+/// Types each answer once its question is there, and waits for the end.
+fn answered(terminal: &mut Terminal, answers: &[(&str, &str)]) -> Option<i32> {
+    for (question, keys) in answers {
+        terminal.wait_for(question).unwrap();
+        terminal.type_keys(keys).unwrap();
     }
+    let status = terminal.wait().unwrap();
+    wait_until("the terminal is as it was", Duration::from_secs(10), || {
+        Ok(terminal.is_as_before())
+    })
+    .unwrap();
+    status.code()
+}
+
+/// What was shown, without what differs from run to run.
+fn shown(terminal: &Terminal, cluster: &str) -> String {
+    let id = cluster.rsplit('/').next().unwrap();
+    let mut all = terminal.all().replace(id, "<id>");
+    for (place, found) in [
+        ("vpc-", 'v'),
+        ("subnet-", 's'),
+        ("sg-", 'g'),
+        ("acl-", 'a'),
+        ("rtb-", 't'),
+    ] {
+        // Ids are as long as each other, but each time others.
+        let mut known: Vec<String> = Vec::new();
+        while let Some(start) = all
+            .match_indices(place)
+            .map(|(at, _)| at)
+            .find(|at| !all[at + place.len()..].starts_with('<'))
+        {
+            let id: String = all[start + place.len()..]
+                .chars()
+                .take_while(char::is_ascii_hexdigit)
+                .collect();
+            if !known.contains(&id) {
+                known.push(id.clone());
+            }
+            let number = known.iter().position(|one| *one == id).unwrap();
+            all = all.replace(&format!("{place}{id}"), &format!("{place}<{found}{number}>"));
+        }
+    }
+    all
+}
+
+fn at_terminal(emulator: &AwsEmulator, folder: &Path, cluster: &str) {
+    let path = folder.join("k2m.yaml");
+    // Stopped with nothing written: Ctrl-C at a choice, SIGTERM at another, Ctrl-C at a text and at the last question.
+    let ctrl_c = "\u{3}";
+    let ends = [
+        "--stream",
+        STREAM,
+        "--cluster",
+        cluster,
+        "--topic",
+        "orders",
+        "--create-topic",
+        "false",
+    ];
+    let quiet = ["--failure-email", "a@example.com"];
+    let other = "\u{1b}[B\r";
+    for (arguments, answers) in [
+        (&[][..], &[("another stream", ctrl_c)][..]),
+        (&[], &[("another stream", "orders\r"), ("another cluster", ctrl_c)]),
+        (
+            &ends,
+            &[("given up", other), ("ARN of the topic, queue or bucket:", ctrl_c)],
+        ),
+        (
+            &[&ends[..], &quiet].concat(),
+            &[("given up", "\r"), ("Write these settings", ctrl_c)],
+        ),
+    ] {
+        let mut terminal = sit(emulator, folder, arguments);
+        assert_eq!(answered(&mut terminal, answers), Some(130), "{}", terminal.all());
+        terminal.wait_for("stopped: nothing was written").unwrap();
+        assert!(files(folder).is_empty());
+    }
+    let mut terminal = sit(emulator, folder, &[]);
+    terminal.wait_for("another stream").unwrap();
+    terminal.signal(Signal::TERM).unwrap();
+    assert_eq!(answered(&mut terminal, &[]), Some(130), "{}", terminal.all());
+    assert!(files(folder).is_empty());
+
     // A stream by typing a part of it, the only cluster, another topic, of which the first try is wrong.
-    let answers = json!([
-        ["another stream", "clicks\r"],
-        ["another cluster", "\r"],
-        ["another topic", "\u{1b}[B\r"],
-        ["Name of the topic", "a b\r"],
-        ["not ` `", "\u{7f}\u{7f}\u{7f}from-clicks\r"],
-    ]);
-    let told = at_terminal(answers, "", &["--memory", "512"]);
-    assert_eq!(told["code"], 0, "{told}");
+    let mut terminal = sit(emulator, folder, &["--memory", "512"]);
+    let answers = [
+        ("another stream", "clicks\r"),
+        ("another cluster", "\r"),
+        ("another topic", other),
+        ("Name of the topic", "a b\r"),
+        ("not ` `", "\u{7f}\u{7f}\u{7f}from-clicks\r"),
+        ("Create the topic", "\r"),
+        ("Where records go that are given up", "\r"),
+        ("Who is told by e-mail", other),
+        ("E-mail address", "ops@example.com\r"),
+        ("Write these settings to k2m.yaml?", "y"),
+    ];
+    assert_eq!(answered(&mut terminal, &answers), Some(0), "{}", terminal.all());
+    terminal.wait_for("next: ").unwrap();
+    insta::assert_snapshot!("first_run_at_80_columns", shown(&terminal, cluster));
     let written = fs::read_to_string(&path).unwrap();
-    let expected = format!(
-        "stream: {}\ncluster: {cluster}\ntopic: from-clicks\nmemory: 512\n",
-        STREAM.replace("orders", "clicks")
+    let settings: Vec<&str> = written
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .collect();
+    let stream = format!("stream: {}", STREAM.replace("orders", "clicks"));
+    let cluster_line = format!("cluster: {cluster}");
+    assert_eq!(
+        settings,
+        [
+            &stream,
+            &cluster_line,
+            "topic: from-clicks",
+            "create_topic: true",
+            "failure_email: ops@example.com",
+            "memory: 512"
+        ]
     );
-    assert!(written.ends_with(&expected), "{written}");
-    // Once more: it asks before it changes the file, and what the file says stands first.
-    let told = at_terminal(json!([["change it?", "n"]]), "", &[]);
-    assert_eq!(told["code"], 1, "{told}");
-    let answers = json!([
-        ["change it?", "y"],
-        ["another stream", "\r"],
-        ["another cluster", "\r"],
-        ["another topic", "\r"]
+
+    // Once more: what the file says stands first, and comments of one's own stay.
+    let commented = format!("# mine\n{written}# and last\n");
+    fs::write(&path, &commented).unwrap();
+    let answers = [
+        ("another stream", "\r"),
+        ("another cluster", "\r"),
+        ("another topic", "\r"),
+        ("Where records go that are given up", "\r"),
+        ("Who is told by e-mail", "\r"),
+        ("Write these settings into k2m.yaml?", "n"),
+    ];
+    let mut terminal = sit(emulator, folder, &[]);
+    assert_eq!(answered(&mut terminal, &answers), Some(1), "{}", terminal.all());
+    let mut yes = answers;
+    yes[5].1 = "\r";
+    let mut terminal = sit(emulator, folder, &[]);
+    assert_eq!(answered(&mut terminal, &yes), Some(0), "{}", terminal.all());
+    assert_eq!(fs::read_to_string(&path).unwrap(), commented);
+    assert_eq!(files(folder), ["k2m.yaml"]);
+}
+
+#[test]
+fn a_file_that_lists_pipelines_gets_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("k2m.yaml");
+    let other = STREAM.replace("orders", "clicks");
+    let listed = format!(
+        "cluster: {CLUSTER} # ours\nstack: all\npipelines: # each\n  - stream: {STREAM} # first\n    topic: o\n# last\n"
+    );
+    fs::write(&path, &listed).unwrap();
+    let run = |arguments: &[&str]| {
+        k2m(folder.path(), &[&["init", "--yes"], arguments].concat())
+            .output()
+            .unwrap()
+    };
+    let mut text = String::new();
+    for arguments in [&["--batch-size", "5"][..], &["--stream", STREAM]] {
+        text += &seen(&run(arguments));
+        assert_eq!(fs::read_to_string(&path).unwrap(), listed);
+    }
+    insta::assert_snapshot!(text);
+    // What is of the whole stack, and a pipeline more.
+    let output = run(&[
+        "--stream",
+        &other,
+        "--topic",
+        "c",
+        "--batch-size",
+        "500",
+        "--authentication",
+        "iam",
     ]);
-    let told = at_terminal(answers, "", &[]);
-    assert_eq!(told["code"], 0, "{told}");
-    assert_eq!(fs::read_to_string(&path).unwrap(), written);
-    assert_eq!(files(folder.path()), ["k2m.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", seen(&output));
+    let expected = listed
+        .replace("stack: all\n", "stack: all\nauthentication: iam\n")
+        .replace(
+            "    topic: o\n",
+            &format!("    topic: o\n  - stream: {other}\n    topic: c\n    batch_size: 500\n"),
+        );
+    assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+}
+
+#[test]
+fn comments_and_order_stay_whatever_is_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let real = folder.path().join("real.yaml");
+    let text = format!("# head\r\ntopic: 't' # why\r\n\r\nstream: {STREAM}\r\ncluster: {CLUSTER} # old\r\n# foot\r\n");
+    fs::write(&real, &text).unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink("real.yaml", folder.path().join("k2m.yaml")).unwrap();
+    let output = k2m(
+        folder.path(),
+        &[
+            "init",
+            "--yes",
+            "--topic",
+            "u",
+            "--bootstrap-servers",
+            "h:9092",
+            "--authentication",
+            "tls",
+        ],
+    )
+    .output()
+    .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", seen(&output));
+    let expected = format!(
+        "# head\r\ntopic: 'u' # why\r\nauthentication: tls\r\n\r\nstream: {STREAM}\r\n# old\r\nbootstrap_servers: h:9092\r\n# foot\r\n"
+    );
+    assert_eq!(fs::read_to_string(&real).unwrap(), expected);
+    assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(
+        fs::symlink_metadata(folder.path().join("k2m.yaml"))
+            .unwrap()
+            .is_symlink()
+    );
+    assert_eq!(files(folder.path()), ["k2m.yaml", "real.yaml"]);
 }

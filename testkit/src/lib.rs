@@ -18,6 +18,8 @@ mod ports;
 mod process;
 pub mod proxy;
 pub mod readback;
+pub mod schema;
+pub mod terminal;
 mod tls;
 mod wait;
 
@@ -30,5 +32,6 @@ pub use kafka::{Denied, KafkaCluster, KafkaClusterBuilder, KafkaVersion};
 pub use lint::{Complaint, cfn_lint};
 pub use proxy::{Proxy, ProxyCounters};
 pub use readback::{Readback, ReadbackRequest, readback};
+pub use terminal::Terminal;
 pub use tls::{ClientCertificate, ClientIdentity, ServerCertificate, ServerFiles};
 pub use wait::wait_until;

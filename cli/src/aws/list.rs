@@ -4,11 +4,14 @@ use aws_config::Region;
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::region::ProfileFileRegionProvider;
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::answer::{Answer, Trouble, fact, trouble};
-use super::{Aws, LookError, Pending, kafka, kinesis};
+use super::{Aws, LookError, Looking, Pending, kafka, kinesis, load};
+use crate::arn::Arn;
 use crate::facts::Fact;
+use crate::plan::size::Load;
 
 /// So many streams are asked for their shards: each is a call of its own, and AWS allows 20 a second.
 const DESCRIBED: usize = 20;
@@ -61,6 +64,17 @@ impl Aws {
         })
     }
 
+    /// What came into a stream in the busiest time of the last days. Absent where it is of another account, whose figures are its own.
+    pub fn load<'a>(&'a self, stream: &'a Arn, account: &'a str, now: Timestamp) -> Looking<'a, Fact<Load>> {
+        Box::pin(async move {
+            if stream.account != account {
+                return Fact::Absent;
+            }
+            let client = aws_sdk_cloudwatch::Client::new(&self.looking().in_region(&stream.region));
+            fact(load::busiest(&client, stream.name(), now).await)
+        })
+    }
+
     /// A list as a fact, or an error where no call can succeed.
     fn listed(&self, region: &str, list: Answer<Vec<Candidate>>) -> Result<Fact<Vec<Candidate>>, LookError> {
         match list {
@@ -104,6 +118,8 @@ pub(super) async fn streams(client: &aws_sdk_kinesis::Client) -> Answer<Vec<Cand
             candidate
                 .hints
                 .push(format!("{} open shard{plural}", stream.open_shards));
+            let mode = if stream.on_demand { "on-demand" } else { "provisioned" };
+            candidate.hints.push(mode.to_owned());
         }
     }
     Ok(list)

@@ -4,6 +4,7 @@
 
 mod answer;
 pub mod artifacts;
+mod calls;
 mod cloudformation;
 mod ec2;
 mod foreign;
@@ -12,7 +13,9 @@ mod history;
 mod kafka;
 mod kinesis;
 pub mod lambda;
+pub mod lines;
 mod list;
+mod load;
 mod networks;
 mod owner;
 mod pace;
@@ -20,6 +23,7 @@ mod settle;
 mod shared;
 pub mod stacks;
 mod sts;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -40,6 +44,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use self::answer::{Answer, Trouble, chain, fact};
+pub use self::calls::CALLS;
 pub use self::foreign::{Named, Reading};
 pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
@@ -547,11 +552,11 @@ impl Aws {
 
 /// The only HTTP client: the proxies of the environment, and TLS.
 fn http_client() -> SharedHttpClient {
-    HttpBuilder::new().build_with_connector_fn(|settings, _| {
+    calls::told(HttpBuilder::new().build_with_connector_fn(|settings, _| {
         let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
         connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
-    })
+    }))
 }
 
 /// The streams in their order, what is deployed for them, and what was given.

@@ -86,7 +86,7 @@ struct Line<'a> {
 impl Drop for Line<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.reporter.note("");
+            self.reporter.insist("");
         }
     }
 }
@@ -107,7 +107,12 @@ impl World for Attended<'_> {
 
 impl User for Attended<'_> {
     fn tell(&self, text: &str) {
-        self.reporter.note(text);
+        // Who will be asked has to know what about.
+        if self.yes || !self.reporter.can_ask() {
+            self.reporter.note(text);
+        } else {
+            self.reporter.insist(text);
+        }
     }
 
     fn confirm<'b>(

@@ -1,6 +1,6 @@
 //! `k2m plan`: decides what a pipeline needs, proves that its function will reach the brokers, and says what a deployment would change.
 
-mod digest;
+pub(super) mod digest;
 
 use std::path::Path;
 

@@ -16,10 +16,7 @@ use crate::settings::Authentication;
 pub(super) fn choose(seen: &Seen, access: Access, notes: &mut Notes) -> Result<PlannedCluster, PlanError> {
     let settings = seen.settings;
     let cluster = seen.msk()?;
-    let possible: Vec<Authentication> = Authentication::ALL
-        .into_iter()
-        .filter(|way| obstacle(cluster, *way, access).is_none())
-        .collect();
+    let possible = possible(cluster, access);
     let (authentication, reason) = match (&settings.authentication, possible.first()) {
         (Some(setting), _) => match obstacle(cluster, setting.value, access) {
             None => (setting.value, why(setting, "")),
@@ -99,6 +96,16 @@ pub(super) fn choose(seen: &Seen, access: Access, notes: &mut Notes) -> Result<P
         port,
         secrets,
     })
+}
+
+/// The ways that the cluster can be spoken to inside its network, the best first.
+pub(crate) fn inside(cluster: &Cluster) -> Vec<Authentication> {
+    possible(cluster, Access::Inside)
+}
+
+fn possible(cluster: &Cluster, access: Access) -> Vec<Authentication> {
+    let ways = Authentication::ALL.into_iter();
+    ways.filter(|way| obstacle(cluster, *way, access).is_none()).collect()
 }
 
 /// The brokers that the deployed function was told, as long as they are as good as those that are given now. Of more than three brokers AWS names

@@ -11,7 +11,7 @@ const CONNECTIONS: u64 = 3000;
 const NEW_CONNECTIONS: u64 = 100;
 const NEW_CONNECTIONS_T3: u64 = 4;
 /// The most that Lambda takes of an invocation's event.
-const EVENT_BYTES: u64 = 6 * 1024 * 1024;
+pub(super) const EVENT_BYTES: u64 = 6 * 1024 * 1024;
 /// What of an event is around the data of one record, and how much of it one with 200 bytes of data takes: counted in real events.
 const ENVELOPE_BYTES: u64 = 536;
 const SMALL_DATA_BYTES: u64 = 200;
@@ -70,7 +70,7 @@ pub(super) fn pipeline(one: &One, seen: &Seen, mapping: &PlannedMapping, new: Op
 }
 
 /// Bytes of an event for a record with so much data: it is in base64.
-const fn in_event(data: u64) -> u64 {
+pub(super) const fn in_event(data: u64) -> u64 {
     data.div_ceil(3) * 4 + ENVELOPE_BYTES
 }
 

@@ -30,12 +30,14 @@ mod seen;
 mod serverless;
 pub mod shared;
 mod sharing;
+pub mod size;
 pub(crate) mod topic;
 mod way;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use authentication::inside as ways_inside;
 pub use error::{Attempt, Obstacle, PlanError};
 pub(crate) use error::{doubtful, listed_ports, none_leads, which};
 pub(crate) use function::fitting_memory;

@@ -29,6 +29,8 @@ pub struct Row {
     pub shape: Shape,
     /// What the command line says of it.
     pub flag_value: fn(&SettingsArgs) -> Option<Cow<'_, str>>,
+    /// Whether a text can be one, and why not.
+    pub check: fn(&str) -> Result<(), String>,
 }
 
 /// What a setting is when nobody chooses.
@@ -129,6 +131,10 @@ macro_rules! settings {
                     why: $why,
                     shape: Shape::$shape,
                     flag_value: |args| args$(.$group)?.$name.said(),
+                    check: |text| {
+                        let parse: fn(&str) -> Result<$type, String> = $parse;
+                        parse(text).map(drop)
+                    },
                 },
                 parse: $parse,
             };
@@ -136,6 +142,14 @@ macro_rules! settings {
 
         /// All of them, in the order of the documentation.
         pub const TABLE: &[Row] = &[$($constant.row),*];
+
+        /// Whether a text can be the value of a setting by itself, and if not, why. There is nothing to say of a name that no setting has.
+        pub fn check(name: &str, text: &str) -> Result<(), String> {
+            match name {
+                $(stringify!($name) => ($constant.parse)(text).map(drop),)*
+                _ => Ok(()),
+            }
+        }
     };
 }
 

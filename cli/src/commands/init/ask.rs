@@ -7,9 +7,13 @@ use dialoguer::{Confirm, FuzzySelect, Input};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::InitError;
+use crate::init::questions::{Question, Sets, Typed};
+use crate::report::printable;
 
-/// What stands beside the prompt and the choice on a line: marks, and blanks between them.
-const ORNAMENTS: usize = 6;
+/// What stands beside a choice on its line: marks, and blanks between them.
+const ORNAMENTS: usize = 4;
+/// More choices than these are worth filtering.
+const FEW: usize = 4;
 /// Narrower than this a choice is not cut.
 const LEAST_ROOM: usize = 20;
 
@@ -20,48 +24,12 @@ pub(super) struct Terminal {
     before: Option<Termios>,
 }
 
-/// A choice.
-#[derive(Debug, Clone)]
-pub(super) struct Item {
-    /// What it is.
-    pub(super) answer: String,
-    /// What is shown, on one line.
-    pub(super) shown: String,
-}
-
-/// A choice to be made, or an answer to be typed.
-#[derive(Debug, Clone)]
-pub(super) struct Question {
-    /// What is asked.
-    pub(super) prompt: String,
-    /// What there is to choose from.
-    pub(super) items: Vec<Item>,
-    /// What is shown for an answer that is typed.
-    pub(super) other: String,
-    /// What is asked then.
-    pub(super) other_prompt: String,
-    /// What stands first.
-    pub(super) proposed: Option<String>,
-    /// Whether what is typed can be an answer, and why not.
-    pub(super) check: fn(&str) -> Result<(), String>,
-}
-
-impl Question {
-    /// All choices with the proposed one first, whether or not it was found; the last one is to type an answer.
-    pub(super) fn choices(&self) -> Vec<Item> {
-        let mut items = self.items.clone();
-        if let Some(proposed) = &self.proposed {
-            let first = match items.iter().position(|item| item.answer == *proposed) {
-                Some(found) => items.remove(found),
-                None => Item {
-                    answer: proposed.clone(),
-                    shown: proposed.clone(),
-                },
-            };
-            items.insert(0, first);
-        }
-        items
-    }
+/// Who answers.
+pub(super) trait Ask {
+    /// Asks for one of the choices, or for a text.
+    async fn choose(&self, question: Question) -> Result<Sets, InitError>;
+    /// Asks for yes or no.
+    async fn confirm(&self, prompt: &str, default: bool) -> Result<bool, InitError>;
 }
 
 impl Terminal {
@@ -71,42 +39,67 @@ impl Terminal {
             before: tcgetattr(io::stdin()).ok(),
         })
     }
+}
 
-    /// Asks for yes or no.
-    pub(super) async fn confirm(&self, prompt: String) -> Result<bool, InitError> {
-        asked(move || Confirm::new().with_prompt(prompt).default(false).interact()).await
+impl Ask for Terminal {
+    async fn confirm(&self, prompt: &str, default: bool) -> Result<bool, InitError> {
+        let prompt = printable(prompt).into_owned();
+        asked(move || Confirm::new().with_prompt(prompt).default(default).interact()).await
     }
 
-    /// Asks for one of the choices, or for a text.
-    pub(super) async fn choose(&self, question: Question) -> Result<String, InitError> {
+    async fn choose(&self, question: Question) -> Result<Sets, InitError> {
         asked(move || {
-            let choices = question.choices();
+            let Question {
+                prompt, choices, typed, ..
+            } = question;
+            // Among a few one sees at once which it is.
+            let prompt = if choices.len() > FEW {
+                format!("{prompt} (type to filter)")
+            } else {
+                prompt
+            };
             if !choices.is_empty() {
                 // A line that wraps is not wiped when the next is drawn.
                 let (_, width) = Term::stderr().size();
-                let room = usize::from(width).saturating_sub(question.prompt.chars().count() + ORNAMENTS);
-                let mut lines: Vec<_> = choices
-                    .iter()
-                    .map(|item| truncate_str(&item.shown, room.max(LEAST_ROOM), "…"))
+                let room = usize::from(width).saturating_sub(ORNAMENTS).max(LEAST_ROOM);
+                let shown = choices.iter().map(|choice| choice.shown.as_str());
+                let shown = shown.chain(typed.iter().map(|typed| typed.shown.as_str()));
+                let lines: Vec<String> = shown
+                    .map(|line| truncate_str(&harmless(line), room, "…").into_owned())
                     .collect();
-                lines.push(question.other.as_str().into());
                 let chosen = FuzzySelect::new()
-                    .with_prompt(&question.prompt)
+                    .with_prompt(truncate_str(&prompt, room, "…"))
                     .items(&lines)
                     .default(0)
+                    .report(false)
                     .interact()?;
-                if let Some(item) = choices.get(chosen) {
-                    return Ok(item.answer.clone());
+                // Dialoguer's own report has the prompt and the choice on one line, which may not be long enough.
+                if let Some(line) = lines.get(chosen) {
+                    Term::stderr().write_line(&format!("{prompt}:\n  {}", line.trim_end()))?;
+                }
+                if let Some(choice) = choices.into_iter().nth(chosen) {
+                    return Ok(choice.sets);
                 }
             }
-            let check = question.check;
-            Input::new()
-                .with_prompt(&question.other_prompt)
+            let Some(Typed {
+                setting, prompt, check, ..
+            }) = typed
+            else {
+                return Ok(Sets::new());
+            };
+            let text: String = Input::new()
+                .with_prompt(prompt)
                 .validate_with(move |text: &String| check(text))
-                .interact_text()
+                .interact_text()?;
+            Ok(vec![(setting, Some(text))])
         })
         .await
     }
+}
+
+/// On one line, and without what would steer the terminal.
+fn harmless(text: &str) -> String {
+    printable(text).replace(['\n', '\t'], " ")
 }
 
 impl Drop for Terminal {

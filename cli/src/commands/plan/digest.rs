@@ -25,31 +25,8 @@ pub(super) struct Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plan = &self.plan;
-        row(
-            f,
-            "stack",
-            &plan.stack,
-            &format!("in {}, account {}", plan.region, plan.account),
-        )?;
-        let mut of = &None;
-        for decision in &plan.decisions {
-            if let Some(stream) = decision.pipeline.as_ref().filter(|_| decision.pipeline != *of) {
-                writeln!(f, "\nThe pipeline of {stream}:")?;
-            }
-            of = &decision.pipeline;
-            row(f, decision.about, &decision.choice, &decision.why)?;
-        }
-        // Of the internet nothing is.
-        if !plan.proofs.is_empty() {
-            let trusts = |proof: &Proof| matches!(proof.verdict, Verdict::ThroughGateway { .. });
-            let far = if plan.proofs.iter().any(trusts) {
-                ", as far as the gateways that lead there"
-            } else {
-                ""
-            };
-            writeln!(f, "\nProven, there and back{far}:")?;
-            reached(f, plan)?;
-        }
+        decisions(f, plan)?;
+        proven(f, plan)?;
         for pipeline in &plan.pipelines {
             role(f, pipeline)?;
         }
@@ -57,17 +34,55 @@ impl fmt::Display for Digest {
             writeln!(f, "\nTo be confirmed:")?;
             plan.removed.iter().try_for_each(|removed| writeln!(f, "  {removed}"))?;
         }
-        if !plan.warnings.is_empty() {
-            writeln!(f, "\nWarnings:")?;
-            plan.warnings
-                .iter()
-                .try_for_each(|warning| writeln!(f, "  {warning}"))?;
-        }
+        warnings(f, plan)?;
         for network in &self.network_changes {
             write!(f, "\n{network}")?;
         }
         write!(f, "\n{}", self.change)
     }
+}
+
+/// Each decision with its reason.
+pub(in crate::commands) fn decisions(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
+    row(
+        f,
+        "stack",
+        &plan.stack,
+        &format!("in {}, account {}", plan.region, plan.account),
+    )?;
+    let mut of = &None;
+    for decision in &plan.decisions {
+        if let Some(stream) = decision.pipeline.as_ref().filter(|_| decision.pipeline != *of) {
+            writeln!(f, "\nThe pipeline of {stream}:")?;
+        }
+        of = &decision.pipeline;
+        row(f, decision.about, &decision.choice, &decision.why)?;
+    }
+    Ok(())
+}
+
+/// What was proven. Of the internet nothing is.
+pub(in crate::commands) fn proven(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
+    if plan.proofs.is_empty() {
+        return Ok(());
+    }
+    let trusts = |proof: &Proof| matches!(proof.verdict, Verdict::ThroughGateway { .. });
+    let far = if plan.proofs.iter().any(trusts) {
+        ", as far as the gateways that lead there"
+    } else {
+        ""
+    };
+    writeln!(f, "\nProven, there and back{far}:")?;
+    reached(f, plan)
+}
+
+/// What should be known before.
+pub(in crate::commands) fn warnings(f: &mut fmt::Formatter<'_>, plan: &Plan) -> fmt::Result {
+    if plan.warnings.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "\nWarnings:")?;
+    plan.warnings.iter().try_for_each(|warning| writeln!(f, "  {warning}"))
 }
 
 /// A choice, and under it the reason.
