@@ -20,6 +20,7 @@ pub mod plan;
 mod probe;
 pub mod render;
 pub mod run;
+pub mod schema;
 
 use std::io;
 use std::path::{Path, PathBuf};

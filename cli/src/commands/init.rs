@@ -86,6 +86,11 @@ pub enum InitError {
         /// The file.
         path: PathBuf,
     },
+    /// An environment of the file, which is not asked for.
+    #[error(
+        "--env names an environment, and `k2m init` writes what counts in each: leave it out, and write `environments` into the file by hand (docs/settings.md)"
+    )]
+    Environment,
     /// A file is there, and nobody says that it may be overwritten.
     #[error(
         "{path} is there already, and nobody to ask: standard input or error is no terminal; --yes overwrites it and keeps its settings, --config FILE writes another"
@@ -121,6 +126,7 @@ impl InitError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Listed { .. }
+            | Self::Environment
             | Self::NoTerminal { .. }
             | Self::Ambiguous { .. }
             | Self::NoRegion { .. }
@@ -205,6 +211,9 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     async fn work(&mut self, reporter: &Reporter) -> Result<Written, CommandError> {
+        if self.args.settings.env.is_some() {
+            return Err(InitError::Environment.into());
+        }
         let file = chosen::read(&self.path)?;
         if file.as_ref().is_some_and(|file| !file.pipelines.is_empty()) {
             let path = self.path.clone();

@@ -30,6 +30,7 @@ mod seen;
 mod serverless;
 pub mod shared;
 mod sharing;
+mod stack;
 pub(crate) mod topic;
 mod way;
 
@@ -86,6 +87,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         pipeline(one, &seen, &cluster, mappings.next(), notes)
     })?;
     wait_for_topics(&mut pipelines);
+    stack::decide(settings, &mut notes);
     notes.in_order(&pipelines);
     let mut network_stacks = place.network_stacks;
     if cluster.region != settings.home.region {
@@ -113,6 +115,10 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
 
     shared::name_each_other(&mut network_stacks, &seen.user());
     Ok(Plan {
+        permissions_boundary: settings
+            .permissions_boundary
+            .as_ref()
+            .map(|policy| policy.value.clone()),
         secrets_endpoint,
         connection: place.connection,
         stack: settings.stack.value.clone(),
