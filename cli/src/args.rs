@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use k2m_handler::probe::CreateTopic;
 
 use crate::local::stream::Reshard;
+use crate::schemas::Of;
 use crate::settings::OnPoison;
 use crate::settings::parse::topic;
 
@@ -87,6 +88,8 @@ pub enum Command {
     Render(Box<RenderArgs>),
     /// Delete the pipeline's stack; topic and cluster stay as they are
     Destroy(Box<DestroyArgs>),
+    /// Print the JSON Schema of k2m.yaml, which editors use
+    Schema(SchemaArgs),
     /// Deliver a file of records through the real handler into Kafka
     Run(Box<RunArgs>),
     /// Show a pipeline at work: a broker fails, and nothing is lost
@@ -179,6 +182,9 @@ pub struct RunArgs {
     /// File of settings, to run a pipeline as it is deployed: its topics, payload, mapping and time-out; flags count more [default: none]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Environment of that file whose settings count more than what stands outside of it [default: none]
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub env: Option<String>,
     /// How the summary is shown
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
@@ -306,6 +312,9 @@ pub struct SettingsArgs {
     /// The file of settings [default: k2m.yaml, if it is there]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Environment of the file whose settings count more than what stands outside of it [default: none]
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
 
     /// Kinesis data stream to read (repeatable: a pipeline each, in one stack)
     #[arg(long, value_name = "ARN", help_heading = "AWS")]
@@ -319,6 +328,22 @@ pub struct SettingsArgs {
     /// Region to look in where no ARN says one; else only checked against the stream's ARN
     #[arg(long, value_name = "REGION", help_heading = "AWS")]
     pub region: Option<String>,
+
+    /// Tags of the stacks and of what is in them, comma-separated [default: none]
+    #[arg(long, value_name = "KEY=VALUE,…", help_heading = "AWS")]
+    pub tags: Option<String>,
+    /// Keep the stack from being deleted: true or false [default: as it is]
+    #[arg(long, value_name = "BOOL", help_heading = "AWS", num_args = 0..=1, default_missing_value = "true")]
+    pub termination_protection: Option<String>,
+    /// IAM policy that bounds what the stack's roles may be allowed [default: none]
+    #[arg(long, value_name = "ARN", help_heading = "AWS")]
+    pub permissions_boundary: Option<String>,
+    /// IAM role whose rights CloudFormation works with [default: none, yours]
+    #[arg(long, value_name = "ARN", help_heading = "AWS")]
+    pub cloudformation_role: Option<String>,
+    /// S3 bucket for the function's code, used as it is [default: one that k2m makes]
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    pub artifact_bucket: Option<String>,
 
     /// MSK cluster to write to
     #[arg(long, value_name = "ARN", help_heading = "Kafka")]
@@ -441,6 +466,9 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     pub timeout: Option<String>,
+    /// The function's processor: x86_64 or arm64 [default: what the handler is built for]
+    #[arg(long, value_name = "NAME", help_heading = "Function")]
+    pub architecture: Option<String>,
     /// Days that logs are kept [default: 30]
     #[arg(long, value_name = "DAYS", help_heading = "Function", allow_negative_numbers = true)]
     pub log_retention: Option<String>,
@@ -738,6 +766,14 @@ pub enum Shell {
     Zsh,
     /// fish
     Fish,
+}
+
+/// `k2m schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Whose schema
+    #[arg(value_enum, value_name = "OF", default_value_t)]
+    pub of: Of,
 }
 
 /// `k2m deploy`.

@@ -21,7 +21,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ),
     ("Change", &["deploy", "destroy"]),
     ("Local, without AWS", &["run", "demo"]),
-    ("This program", &["completions"]),
+    ("This program", &["schema", "completions"]),
 ];
 
 /// Flags that `-h` shows although they are under a heading: what most calls take.
@@ -47,7 +47,7 @@ const MAIN: [&str; 15] = [
 type Examples = &'static [(&'static str, &'static str)];
 
 /// Those of each command, and below `` of k2m itself.
-const EXAMPLES: [(&str, Examples); 15] = [
+const EXAMPLES: [(&str, Examples); 16] = [
     (
         "",
         &[
@@ -250,6 +250,16 @@ const EXAMPLES: [(&str, Examples); 15] = [
         &[
             ("k2m demo", "10,000 records, into embedded brokers"),
             ("k2m demo --records 1000 -o json", "fewer, for programs"),
+        ],
+    ),
+    (
+        "schema",
+        &[
+            (
+                "k2m schema > k2m.schema.json",
+                "k2m.yaml then begins with `# yaml-language-server: $schema=k2m.schema.json`",
+            ),
+            ("k2m schema doctor", "what k2m doctor -o json prints"),
         ],
     ),
     (

@@ -14,6 +14,7 @@ use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
 use crate::deploy::bundle::{Architecture, Bundle, sha256};
 use crate::deploy::machine::{ARTIFACT_KEY, Job, Machine};
+use crate::deploy::options::Options;
 use crate::deploy::outcome::{ABSENT, DESTROYED, Happened};
 use crate::deploy::port::{Action, Artifacts, NewChangeSet, Stacks, Template, User, World};
 use crate::deploy::state::{Goal, Status, Step};
@@ -114,6 +115,7 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
         world: &hurried,
         user: &hurried,
         place: &place,
+        options: &Options::default(),
     };
     let deploy = async |template: &str, content: &[u8]| {
         let bundle = bundle(content);
@@ -216,6 +218,7 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
 
     // A change set that an earlier run left is gone on from.
     let left = NewChangeSet {
+        role: None,
         stack: STACK.to_owned(),
         name: "k2m-left".to_owned(),
         token: "left".to_owned(),

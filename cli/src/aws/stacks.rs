@@ -109,7 +109,8 @@ impl Stacks for CloudFormation {
             Ok(found.map(|found| Stack {
                 status: Status::parse(found.stack_status.as_ref().map_or("unknown", |status| status.as_str())),
                 made_by_k2m: found.tags().iter().any(|tag| tag.key() == Some(STACK_TAG)),
-                tagged: !found.tags().is_empty(),
+                tags: pairs(found.tags(), |tag| (tag.key.clone(), tag.value.clone())),
+                protected: found.enable_termination_protection.unwrap_or_default(),
                 parameters: pairs(found.parameters(), |one| {
                     (one.parameter_key.clone(), one.parameter_value.clone())
                 }),
@@ -231,6 +232,7 @@ impl Stacks for CloudFormation {
                         .map(|(key, value)| Tag::builder().key(key).value(value).build())
                         .collect(),
                 ))
+                .set_role_arn(change_set.role.clone())
                 .capabilities(Capability::CapabilityIam);
             let call = match &change_set.template {
                 Template::Body(body) => call.template_body(body),
@@ -306,11 +308,30 @@ impl Stacks for CloudFormation {
         })
     }
 
-    fn delete_stack<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()> {
+    fn delete_stack<'a>(&'a self, stack: &'a str, token: &'a str, role: Option<&'a str>) -> Doing<'a, ()> {
         Box::pin(async move {
-            let call = self.client.delete_stack().stack_name(stack).client_request_token(token);
+            let call = self
+                .client
+                .delete_stack()
+                .stack_name(stack)
+                .client_request_token(token)
+                .set_role_arn(role.map(str::to_owned));
             let answer = call.send().await;
             unless_absent(answer.map_err(|error| fault(&error, "cloudformation:DeleteStack"))).map(drop)
+        })
+    }
+
+    fn protect<'a>(&'a self, stack: &'a str, protected: bool) -> Doing<'a, ()> {
+        Box::pin(async move {
+            let call = self
+                .client
+                .update_termination_protection()
+                .stack_name(stack)
+                .enable_termination_protection(protected);
+            let answer = call.send().await;
+            answer
+                .map(drop)
+                .map_err(|error| fault(&error, "cloudformation:UpdateTerminationProtection"))
         })
     }
 }

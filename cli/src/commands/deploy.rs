@@ -15,10 +15,12 @@ use crate::args::DeployArgs;
 use crate::arn::PlaceError;
 use crate::aws::{Aws, LookError};
 use crate::deploy::DeployError;
+use crate::deploy::architecture;
 use crate::deploy::artifacts::Place;
 use crate::deploy::bundle::{self, Bundle, Origin};
 use crate::deploy::machine::{Job, Machine};
 use crate::deploy::network::{Networks, named};
+use crate::deploy::options::Options;
 use crate::deploy::outcome::Deployed;
 use crate::deploy::port::{User as _, World as _};
 use crate::deploy::state::{Goal, Step};
@@ -30,7 +32,8 @@ use crate::plan::shared::{NETWORK_STACKS, needed_before, user};
 use crate::plan::topic::shape;
 use crate::plan::{Maker, Pipeline, Plan, Removed};
 use crate::report::Reporter;
-use crate::settings::{Kafka, Settings, Source};
+use crate::settings::{ENVIRONMENT_FLAG, Kafka, Settings, Source};
+use crate::shell::Command;
 use crate::template::render;
 
 /// How long a mapping is waited for, and how often it is looked at.
@@ -51,7 +54,7 @@ pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result
     // First what needs no AWS.
     let origin = origin(args.handler.as_deref())?;
     let mut handler = match &origin {
-        Origin::File(path) => Some(bundle::read(path).map_err(DeployError::from)?),
+        Origin::File(path) => Some(fitting(bundle::read(path).map_err(DeployError::from)?, &settings)?),
         Origin::Checkout(_) => None,
     };
 
@@ -69,8 +72,10 @@ pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result
             arn: place.account,
         }));
     }
+    let options = Options::of(&settings);
     let (stacks, artifacts) = (aws.stacks(&place.region), aws.artifacts(&place.region, &place.account));
     let machine = Machine {
+        options: &options,
         stacks: &stacks,
         artifacts: &artifacts,
         world: attended,
@@ -103,7 +108,8 @@ pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result
         let built = attended.unless_stopped(name, async {
             bundle::build(workspace).await.map_err(DeployError::from)
         });
-        handler = Some(bundle::read(&built.await?).map_err(DeployError::from)?);
+        let built = bundle::read(&built.await?).map_err(DeployError::from)?;
+        handler = Some(fitting(built, &settings)?);
     }
     let Some(handler) = handler else {
         return Err(DeployError::from(bundle::BundleError::Nowhere {
@@ -129,6 +135,7 @@ pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result
         plan: &plan,
         template: template.text(),
         former,
+        options: &options,
     };
     let mut deployed = work.deploy(&machine, &handler, replaces).await?;
     let waited = attended.unless_stopped(name, async {
@@ -153,12 +160,38 @@ pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result
     Ok((deployed, exit))
 }
 
-/// The command that looks at these very pipelines. No name in it means anything to a shell.
+/// The handler, where it is for the processor that was chosen.
+fn fitting(handler: Bundle, settings: &Settings) -> Result<Bundle, DeployError> {
+    let chosen = settings.architecture.as_ref();
+    let fits = architecture::choose(chosen.map(|chosen| chosen.value), &[handler.architecture]);
+    match chosen.filter(|_| fits.is_none()) {
+        None => Ok(handler),
+        Some(chosen) => Err(DeployError::Architecture {
+            built: handler.architecture.name(),
+            setting: match &chosen.source {
+                source @ Source::File { .. } => format!("{source}: architecture"),
+                source => source.to_string(),
+            },
+            chosen: chosen.value.name(),
+        }),
+    }
+}
+
+/// The command that looks at these very pipelines.
 fn doctor(settings: &Settings) -> String {
+    let mut whose = Command::new("");
+    if let Some(environment) = &settings.environment {
+        whose = whose
+            .file(&environment.path)
+            .option(ENVIRONMENT_FLAG, &environment.name);
+    }
+    if let Some(profile) = &settings.profile {
+        whose = whose.option("--profile", profile);
+    }
     let [pipeline] = settings.pipelines.as_slice() else {
         // The stack knows them all.
         return format!(
-            "k2m doctor --stack {} --region {}",
+            "k2m doctor --stack {} --region {}{whose}",
             settings.stack.value, settings.home.region
         );
     };
@@ -189,7 +222,7 @@ fn doctor(settings: &Settings) -> String {
             command.extend([" --dead-letter-topic ", &topic.value]);
         }
     }
-    command
+    command + &whose.to_string()
 }
 
 fn tell_decisions(attended: &Attended<'_>, plan: &Plan) {
@@ -214,6 +247,7 @@ struct Work<'a> {
     template: &'a str,
     /// The network stacks that the deployed stack needs, as `(region, stack)`.
     former: Vec<(String, String)>,
+    options: &'a Options,
 }
 
 impl Work<'_> {
@@ -227,6 +261,7 @@ impl Work<'_> {
             plan,
             template,
             former,
+            options,
         } = self;
         let regions = plan.network_stacks.iter().map(|stack| stack.region.as_str());
         let regions = Regions::new(
@@ -234,7 +269,7 @@ impl Work<'_> {
             place,
             regions.chain(former.iter().map(|(region, _)| region.as_str())),
         );
-        let machines = regions.machines(*attended, *attended);
+        let machines = regions.machines(*attended, *attended, options);
         let networks = Networks {
             machines: &machines,
             peerings: *aws,
@@ -246,7 +281,7 @@ impl Work<'_> {
             stacks.any(|stack| stack.stack == *name && stack.region == *region)
         };
         let over: Vec<(String, String)> = former.iter().rev().filter(|stack| !needed(stack)).cloned().collect();
-        let agreed = agree_to_networks(attended, plan, facts, template, &over).await?;
+        let agreed = agree_to_networks(attended, plan, facts, (template, options), &over).await?;
         let me = user(&place.region, &plan.stack);
         // First with what the functions need where they are, and when they have moved, without.
         let widened = plan.network_stacks.iter().map(|stack| {
@@ -353,10 +388,10 @@ async fn agree_to_networks(
     attended: &Attended<'_>,
     plan: &Plan,
     facts: &Facts,
-    template: &str,
+    (template, options): (&str, &Options),
     over: &[(String, String)],
 ) -> Result<bool, CommandError> {
-    let changes = networks::changes(plan, facts)?;
+    let changes = networks::changes(plan, facts, &options.tags)?;
     let pending: Vec<&NetworkChange> = changes
         .iter()
         .filter(|change| change.change.pending() != Some(false))
@@ -367,7 +402,7 @@ async fn agree_to_networks(
     for change in &pending {
         attended.tell(change.to_string().trim_end());
     }
-    let own = Change::between(&facts.stack, template)?;
+    let own = Change::between(&facts.stack, template)?.with_options(&facts.stack, options);
     attended.tell(format!("{} in {}: {own}", plan.stack, plan.region).trim_end());
     for condition in conditions(plan) {
         attended.tell(&format!("  ! {condition}"));
@@ -527,7 +562,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::args::{Cli, Command};
+    use crate::args::{Cli, Command as Subcommand};
     use crate::plan::sample::sample;
     use crate::plan::{DeadLetterTopic, NewTopic};
     use crate::settings::{Sources, resolve};
@@ -542,7 +577,7 @@ mod tests {
                 "arn:aws:kinesis:eu-west-1:123456789012:stream/orders",
             ];
             let cli = Cli::try_parse_from(stream.iter().chain(more)).unwrap();
-            let Command::Plan(args) = cli.command else {
+            let Subcommand::Plan(args) = cli.command else {
                 panic!("{:?}", cli.command)
             };
             let sources = Sources {

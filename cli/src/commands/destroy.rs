@@ -13,6 +13,7 @@ use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
 use crate::deploy::machine::Machine;
 use crate::deploy::network::{Networks, named, users_networks};
+use crate::deploy::options::Options;
 use crate::deploy::outcome::Destroyed;
 use crate::deploy::port::{Stacks as _, User as _};
 use crate::exit::Exit;
@@ -29,13 +30,15 @@ pub async fn run(args: DestroyArgs, reporter: &mut Reporter) -> Result<Exit, Com
 }
 
 async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroyed, CommandError> {
+    let chosen_stack = chosen_stack(&args.settings)?;
     let ChosenStack {
         name,
         region,
         account: chosen,
         cluster_region,
         access,
-    } = chosen_stack(&args.settings)?;
+        ..
+    } = chosen_stack.clone();
     let name = name.value;
     let profile = access.profile.as_deref();
     let region = match region {
@@ -54,7 +57,9 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
         region,
         partition,
     };
+    let options = Options::of_deletion(&chosen_stack, &place.region);
     let machine = Machine {
+        options: &options,
         stacks: &stacks,
         artifacts: &artifacts,
         world: attended,
@@ -92,7 +97,7 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
     }
     let everywhere = needed.iter().map(|(region, _)| region.as_str());
     let all = Regions::new(&aws, &place, everywhere);
-    let machines = all.machines(attended, attended);
+    let machines = all.machines(attended, attended, &options);
     let networks = Networks {
         machines: &machines,
         peerings: &aws,

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use object::LittleEndian;
 use object::elf::{EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, FileHeader64};
 use object::read::elf::FileHeader as _;
-use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+
+pub use crate::settings::Architecture;
 
 /// What Lambda calls the executable of a custom runtime.
 pub const BOOTSTRAP: &str = "bootstrap";
@@ -23,27 +24,6 @@ const MOST_ZIPPED: u64 = 50 * 1024 * 1024;
 const MOST_UNZIPPED: u64 = 250 * 1024 * 1024;
 /// The C library of Amazon Linux 2023, which `provided.al2023` runs on.
 const GLIBC: (u32, u32) = (2, 34);
-
-/// What the function's processor is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Architecture {
-    /// Intel and AMD.
-    #[serde(rename = "x86_64")]
-    X86_64,
-    /// Graviton.
-    #[serde(rename = "arm64")]
-    Arm64,
-}
-
-impl Architecture {
-    /// Lambda's word for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Arm64 => "arm64",
-        }
-    }
-}
 
 /// A zip that holds `bootstrap`, ready to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]

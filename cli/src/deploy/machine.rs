@@ -12,6 +12,7 @@ use self::follow::Ended;
 use super::DeployError;
 use super::artifacts::{self, Place};
 use super::bundle::{Bundle, sha256};
+use super::options::Options;
 use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened, MAPPING, QUEUE};
 use super::port::{Artifacts, Fault, NewChangeSet, Stack, StackEvent, Stacks, Template, User, World};
 use super::reasons::root_cause;
@@ -55,6 +56,8 @@ pub struct Machine<'a> {
     pub user: &'a dyn User,
     /// Where the stack is.
     pub place: &'a Place,
+    /// What it is made with beside its template.
+    pub options: &'a Options,
 }
 
 impl std::fmt::Debug for Machine<'_> {
@@ -162,6 +165,7 @@ impl Machine<'_> {
                 stack.status
             ));
             let question = format!("Delete what is left of {name}, to create it again?");
+            self.deletable(name, stack)?;
             self.unless_stopped(name, self.agreed(&question)).await?;
             self.delete(name, stack).await.map(drop)
         })
@@ -206,7 +210,8 @@ impl Machine<'_> {
                 create,
                 template,
                 parameters,
-                tags: BTreeMap::from([(STACK_TAG.to_owned(), name.to_owned())]),
+                tags: self.tags(job, stack.as_ref()),
+                role: self.options.role.clone(),
             };
             let mut deployed = Deployed {
                 stack: name.to_owned(),
@@ -234,7 +239,10 @@ impl Machine<'_> {
                     deployed.warnings.push(left.to_string());
                 }
                 deployed.status = Happened::Unchanged;
-                deployed.outputs = stack.map(|stack| stack.outputs).unwrap_or_default();
+                if let Some(stack) = stack {
+                    self.protect(job, &stack, &mut deployed).await;
+                    deployed.outputs = stack.outputs;
+                }
                 return Ok(deployed);
             };
             deployed.changes = changes;
@@ -247,7 +255,10 @@ impl Machine<'_> {
             if ended.status != done {
                 return Err(self.failed(name, if create { "create" } else { "update" }, &ended));
             }
-            deployed.outputs = ended.stack.map(|stack| stack.outputs).unwrap_or_default();
+            if let Some(stack) = ended.stack {
+                self.protect(job, &stack, &mut deployed).await;
+                deployed.outputs = stack.outputs;
+            }
             // The code that was live before stays, so that a rollback finds it; templates are of no use any more.
             let previous = parameter(ARTIFACT_KEY);
             let key = code.as_ref().map(|(key, _)| key.as_str());
@@ -256,7 +267,7 @@ impl Machine<'_> {
                 |object: &str| !object.ends_with(TEMPLATE) && (same || Some(object) == key || Some(object) == previous);
             // It is deployed; what can't be tidied up now can be tidied up by the next run.
             if let Some(bucket) = &bucket
-                && let Err(error) = artifacts::prune(self.artifacts, bucket, name, keep).await
+                && let Err(error) = artifacts::prune(self.artifacts, self.place, bucket, name, keep).await
             {
                 deployed.warnings.push(error.to_string());
             }
@@ -270,6 +281,7 @@ impl Machine<'_> {
             let settled = self.settle(name, Goal::Destroy).await?;
             let mut kept = settled.kept;
             if let Some(stack) = settled.stack.as_ref().filter(|_| settled.step == Step::Delete) {
+                self.deletable(name, stack)?;
                 let listed = async {
                     self.stacks
                         .resources(&stack.id)
@@ -313,7 +325,13 @@ impl Machine<'_> {
             }
             let cleared = self.unless_stopped(
                 name,
-                artifacts::clear(self.artifacts, self.place, name, settled.bucket.as_deref()),
+                artifacts::clear(
+                    self.artifacts,
+                    self.place,
+                    name,
+                    settled.bucket.as_deref(),
+                    self.options.bucket(&self.place.region),
+                ),
             );
             let cleared = cleared.await?;
             Ok(Destroyed {
@@ -370,7 +388,7 @@ impl Machine<'_> {
 
     /// Whether k2m made the stack. One that was never executed may not show its tags yet: the names of its change sets tell.
     async fn is_ours(&self, stack: &Stack) -> Result<bool, DeployError> {
-        if stack.made_by_k2m || stack.tagged || stack.status != Status::ReviewInProgress {
+        if stack.made_by_k2m || !stack.tags.is_empty() || stack.status != Status::ReviewInProgress {
             return Ok(stack.made_by_k2m);
         }
         let change_sets = self.stacks.change_sets(&stack.id).await;
@@ -397,7 +415,12 @@ impl Machine<'_> {
                 bucket: None,
             });
         }
-        let (bucket, new) = artifacts::ready(self.artifacts, self.world, self.place, deployed).await?;
+        let (bucket, new) = if let Some(bucket) = self.options.bucket(&self.place.region) {
+            artifacts::given(self.artifacts, self.place, bucket).await?;
+            (bucket.to_owned(), false)
+        } else {
+            artifacts::ready(self.artifacts, self.world, self.place, deployed, &self.options.tags).await?
+        };
         if new {
             self.user.tell(&format!("made the artifact bucket {bucket}"));
         }
@@ -427,6 +450,49 @@ impl Machine<'_> {
         })
     }
 
+    /// The stack's tags. What several stacks share keeps those that it has: they are of others too.
+    fn tags(&self, job: &Job<'_>, stack: Option<&Stack>) -> BTreeMap<String, String> {
+        let mut tags = BTreeMap::new();
+        if let Some(stack) = stack.filter(|_| job.bundle.is_none()) {
+            let own = stack.tags.iter().filter(|(key, _)| !key.starts_with("aws:"));
+            tags.extend(own.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        tags.extend(self.options.tags.clone());
+        tags.insert(STACK_TAG.to_owned(), job.stack.to_owned());
+        tags
+    }
+
+    /// Keeps the stack from being deleted, or no more, as was chosen. It is deployed all the same where that fails.
+    async fn protect(&self, job: &Job<'_>, stack: &Stack, deployed: &mut Deployed) {
+        let wanted = self.options.protection.filter(|_| job.bundle.is_some());
+        let Some(wanted) = wanted.filter(|wanted| *wanted != stack.protected) else {
+            return;
+        };
+        match self.stacks.protect(&stack.id, wanted).await {
+            Ok(()) if wanted => self
+                .user
+                .tell(&format!("the stack {} is protected from deletion now", job.stack)),
+            Ok(()) => self
+                .user
+                .tell(&format!("the stack {} is no longer protected from deletion", job.stack)),
+            Err(fault) => deployed.warnings.push(format!(
+                "the termination protection of the stack {} could not be set to {wanted}: {fault}",
+                job.stack
+            )),
+        }
+    }
+
+    /// Refuses to delete what is kept from it.
+    fn deletable(&self, name: &str, stack: &Stack) -> Result<(), DeployError> {
+        if stack.protected {
+            return Err(DeployError::Protected {
+                stack: name.to_owned(),
+                region: self.place.region.clone(),
+            });
+        }
+        Ok(())
+    }
+
     async fn agreed(&self, question: &str) -> Result<(), DeployError> {
         if self.user.confirm(question).await? {
             Ok(())
@@ -437,10 +503,14 @@ impl Machine<'_> {
 
     /// Deletes the stack, and follows it to its end.
     async fn delete(&self, name: &str, stack: &Stack) -> Result<Ended, DeployError> {
+        self.deletable(name, stack)?;
         let mark = self
             .unless_stopped(name, async { Ok(self.mark(&stack.id, false).await) })
             .await?;
-        let begun = self.stacks.delete_stack(&stack.id, &self.token()).await;
+        let begun = self
+            .stacks
+            .delete_stack(&stack.id, &self.token(), self.options.role.as_deref())
+            .await;
         begun.map_err(|fault| call("delete the stack", fault))?;
         let ended = self.follow(name, &stack.id, mark).await?;
         if ended.status == Status::DeleteComplete {

@@ -1,11 +1,13 @@
 //! From a template to a stack and back: the function's code, the artifact bucket, the change set, and what CloudFormation says while it works. The
 //! next step is a pure function of the stack's state (`state`); what is asked of AWS goes through small ports (`port`).
 
+pub mod architecture;
 pub mod artifacts;
 pub mod bundle;
 pub mod events;
 pub mod machine;
 pub mod network;
+pub mod options;
 pub mod outcome;
 pub mod port;
 pub mod progress;
@@ -159,6 +161,42 @@ pub enum DeployError {
         /// AWS's word.
         status: String,
     },
+    /// A bucket that was named and is not to be used.
+    #[error(
+        "the artifact bucket {bucket} is not there, or not of the account {account} in {region}\n  name a bucket of that account and region with artifact_bucket, or leave it out: k2m makes one then"
+    )]
+    NoBucket {
+        /// Its name.
+        bucket: String,
+        /// The stack's account.
+        account: String,
+        /// The stack's region.
+        region: String,
+    },
+    /// A stack that is kept from being deleted.
+    #[error(
+        "the stack {stack} is protected from deletion, and stays as it is\n  \
+         to have it deleted, lift that first: `aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name {stack} --region {region}`, \
+         or `k2m deploy` with termination_protection false; then run the same command again"
+    )]
+    Protected {
+        /// The stack's name.
+        stack: String,
+        /// Its region.
+        region: String,
+    },
+    /// A handler for another processor than the chosen one.
+    #[error(
+        "the handler is built for {built}, and {setting} says {chosen}\n  name a handler that is built for {chosen} with --handler PATH, or leave architecture out"
+    )]
+    Architecture {
+        /// What it is built for.
+        built: &'static str,
+        /// Who chose.
+        setting: String,
+        /// What was chosen.
+        chosen: &'static str,
+    },
     /// No region to destroy in.
     #[error("nothing says in which region the stack is\n  name it with --region, --stream ARN or AWS_REGION")]
     NoRegion,
@@ -177,10 +215,16 @@ impl DeployError {
                 | BundleError::Build { .. } => Exit::Failed,
             },
             Self::Network(error) => error.exit(),
-            Self::NobodyToAsk | Self::NoRegion | Self::Removes { .. } | Self::RemovesKept { .. } => Exit::Usage,
+            Self::NobodyToAsk
+            | Self::NoRegion
+            | Self::NoBucket { .. }
+            | Self::Architecture { .. }
+            | Self::Removes { .. }
+            | Self::RemovesKept { .. } => Exit::Usage,
             Self::Stopped { .. } | Self::LeftOver { .. } | Self::Left { .. } => Exit::Interrupted,
             Self::Call { .. }
             | Self::Refused { .. }
+            | Self::Protected { .. }
             | Self::Busy { .. }
             | Self::ChangeSet { .. }
             | Self::Failed(_)

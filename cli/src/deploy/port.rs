@@ -86,8 +86,10 @@ pub struct Stack {
     pub reason: Option<String>,
     /// Whether it has k2m's tag.
     pub made_by_k2m: bool,
-    /// Whether it has tags at all.
-    pub tagged: bool,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Whether it is kept from being deleted.
+    pub protected: bool,
     /// Its parameters.
     pub parameters: BTreeMap<String, String>,
     /// Its outputs.
@@ -146,6 +148,8 @@ pub struct NewChangeSet {
     pub parameters: BTreeMap<String, String>,
     /// The stack's tags, which CloudFormation gives to its resources too.
     pub tags: BTreeMap<String, String>,
+    /// ARN of the role whose rights CloudFormation works with.
+    pub role: Option<String>,
 }
 
 /// Where the template is.
@@ -223,8 +227,10 @@ pub trait Stacks: Sync {
     fn delete_change_set<'a>(&'a self, stack: &'a str, name: &'a str) -> Doing<'a, ()>;
     /// Begins to execute a change set.
     fn execute<'a>(&'a self, id: &'a str, token: &'a str) -> Doing<'a, ()>;
-    /// Begins to delete the stack; that there is none is fine.
-    fn delete_stack<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()>;
+    /// Begins to delete the stack, with the rights of this role where one is named; that there is none is fine.
+    fn delete_stack<'a>(&'a self, stack: &'a str, token: &'a str, role: Option<&'a str>) -> Doing<'a, ()>;
+    /// Keeps the stack from being deleted, or no more.
+    fn protect<'a>(&'a self, stack: &'a str, protected: bool) -> Doing<'a, ()>;
 }
 
 /// A version of an object, or a marker that says that it is deleted.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::*;
 use crate::arn::{Arn, Kind};
 use crate::deploy::artifacts::Place;
+use crate::deploy::options::Options;
 use crate::deploy::port::{
     self, Action, Artifacts, Change, ChangeSet, EventPage, MadeChangeSet, NewChangeSet, Resource, Stacks, Template,
     Version,
@@ -54,12 +55,14 @@ impl Fake {
             partition: "aws".to_owned(),
         };
         let user = Agreed(self);
+        let options = Options::default();
         let machine = Machine {
             stacks: self,
             artifacts: self,
             world: self,
             user: &user,
             place: &place,
+            options: &options,
         };
         let machines = BTreeMap::from([("eu-west-1".to_owned(), machine)]);
         let mender = Mender {
@@ -118,6 +121,8 @@ impl NetworkStacks for Fake {
                     made_by_k2m: true,
                     resources: BTreeMap::new(),
                     outputs: BTreeMap::new(),
+                    tags: BTreeMap::new(),
+                    protected: false,
                     parameters: BTreeMap::from([("ArtifactKey".to_owned(), "orders.zip".to_owned())]),
                     template: Some(TEMPLATE.to_owned()),
                     template_unreadable: None,
@@ -139,7 +144,8 @@ impl Stacks for Fake {
                 status: Status::parse(self.status.lock().unwrap().unwrap_or("UPDATE_COMPLETE")),
                 reason: None,
                 made_by_k2m: true,
-                tagged: true,
+                tags: BTreeMap::from([("k2m:stack".to_owned(), stack.to_owned())]),
+                protected: false,
                 parameters: BTreeMap::new(),
                 outputs: BTreeMap::new(),
             }))
@@ -193,7 +199,11 @@ impl Stacks for Fake {
         Box::pin(async { self.call("execute".to_owned()) })
     }
 
-    fn delete_stack<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+    fn protect<'a>(&'a self, _: &'a str, _: bool) -> Doing<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn delete_stack<'a>(&'a self, _: &'a str, _: &'a str, _: Option<&'a str>) -> Doing<'a, ()> {
         Box::pin(async { self.call("delete the stack".to_owned()) })
     }
 }

@@ -154,7 +154,7 @@ async fn what_cloudformation_does_not_have_is_absent_and_what_fails_is_told_apar
     let stacks = absent.aws().stacks("eu-west-1");
     assert_eq!(stacks.stack("k2m-orders").await.unwrap(), None);
     assert_eq!(stacks.change_sets("k2m-orders").await.unwrap(), [""; 0]);
-    stacks.delete_stack("k2m-orders", "token").await.unwrap();
+    stacks.delete_stack("k2m-orders", "token", None).await.unwrap();
     let gone = Bench::new(|_| (404, query_error("ChangeSetNotFound", "ChangeSet [x] does not exist")));
     gone.aws()
         .stacks("eu-west-1")

@@ -13,6 +13,7 @@ use crate::args::{Cli, Command, DeployArgs, DoctorArgs, MannerArgs};
 use crate::aws::Aws;
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
+use crate::deploy::options::Options;
 use crate::deploy::port::User as _;
 use crate::doctor::mend::{Deployment, Mend};
 use crate::doctor::{self, Report};
@@ -146,9 +147,10 @@ impl Bedside for Room<'_> {
                 }
                 .into());
             }
-            let change = Change::between(&facts.stack, rendered(&plan)?.text())?;
+            let change = Change::between(&facts.stack, rendered(&plan)?.text())?
+                .with_options(&facts.stack, &Options::of(self.settings));
             self.spares_others(&plan, &change)?;
-            let networks = networks::changes(&plan, facts)?;
+            let networks = networks::changes(&plan, facts, &Options::of(self.settings).tags)?;
             Ok::<_, CommandError>((plan, change, networks))
         };
         let (plan, change, networks) = match planned() {
@@ -204,7 +206,8 @@ impl Bedside for Room<'_> {
         };
         let regions = Regions::new(self.aws, &place, lost.iter().map(|lost| lost.region.as_str()));
         let user = Agreed(self.attended);
-        let machines = regions.machines(self.attended, &user);
+        let options = Options::of(self.settings);
+        let machines = regions.machines(self.attended, &user, &options);
         let mender = Mender {
             settle: self.aws,
             stacks: self.aws,

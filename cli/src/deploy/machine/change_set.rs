@@ -132,7 +132,11 @@ impl Machine<'_> {
         };
         if stack.status == Status::ReviewInProgress && self.stacks.change_sets(&stack.id).await?.is_empty() {
             let token = self.token();
-            self.repeatedly(|| self.stacks.delete_stack(&stack.id, &token)).await?;
+            self.repeatedly(|| {
+                self.stacks
+                    .delete_stack(&stack.id, &token, self.options.role.as_deref())
+            })
+            .await?;
         }
         Ok(())
     }

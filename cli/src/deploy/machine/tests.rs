@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::deploy::bundle::Architecture;
+use crate::deploy::options::GivenBucket;
 use crate::deploy::port::{Action, EventPage, Resource, Version};
 use crate::deploy::port::{Change, ChangeSet, Doing, FaultKind, MadeChangeSet};
 use crate::deploy::topics::{Functions, Reply, Topics};
@@ -55,6 +56,14 @@ struct Fake {
     faults: Mutex<Vec<(&'static str, Fault)>>,
     millis: AtomicU64,
     random: AtomicU64,
+    options: Options,
+    /// The last change set that was asked for.
+    asked: Mutex<Option<NewChangeSet>>,
+}
+
+/// The tags of a stack of k2m.
+fn mark() -> BTreeMap<String, String> {
+    BTreeMap::from([("k2m:stack".to_owned(), STACK.to_owned())])
 }
 
 fn fault(kind: FaultKind, message: &str) -> Fault {
@@ -70,7 +79,8 @@ fn stack(status: &str, ours: bool) -> Stack {
         status: Status::parse(status),
         reason: None,
         made_by_k2m: ours,
-        tagged: ours,
+        tags: if ours { mark() } else { BTreeMap::new() },
+        protected: false,
         parameters: BTreeMap::new(),
         outputs: BTreeMap::from([("Function".to_owned(), "orders-function".to_owned())]),
     }
@@ -151,6 +161,8 @@ impl Default for Fake {
             faults: Mutex::default(),
             millis: AtomicU64::new(0),
             random: AtomicU64::new(1),
+            options: Options::default(),
+            asked: Mutex::default(),
         }
     }
 }
@@ -214,6 +226,7 @@ impl Fake {
             world: self,
             user: self,
             place,
+            options: &self.options,
         }
     }
 
@@ -347,6 +360,7 @@ impl Stacks for Fake {
             )
             .await?;
             self.change_sets.lock().unwrap().push(new.name.clone());
+            *self.asked.lock().unwrap() = Some(new.clone());
             let mut there = self.stack.lock().unwrap();
             if there.is_none() {
                 *there = Some(stack("REVIEW_IN_PROGRESS", true));
@@ -387,9 +401,19 @@ impl Stacks for Fake {
         })
     }
 
-    fn delete_stack<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+    fn protect<'a>(&'a self, _: &'a str, protected: bool) -> Doing<'a, ()> {
         Box::pin(async move {
-            self.call("DeleteStack", "").await?;
+            self.call("UpdateTerminationProtection", &protected.to_string()).await?;
+            if let Some(stack) = self.stack.lock().unwrap().as_mut() {
+                stack.protected = protected;
+            }
+            Ok(())
+        })
+    }
+
+    fn delete_stack<'a>(&'a self, _: &'a str, _: &'a str, role: Option<&'a str>) -> Doing<'a, ()> {
+        Box::pin(async move {
+            self.call("DeleteStack", role.unwrap_or_default()).await?;
             let review = |stack: &Stack| stack.status == Status::ReviewInProgress;
             let mut stack = self.stack.lock().unwrap();
             if stack.as_ref().is_some_and(review) && self.events.lock().unwrap().is_empty() {
@@ -1068,4 +1092,62 @@ async fn a_large_template_goes_through_the_bucket() {
     );
     let log = fake.log.lock().unwrap();
     assert!(log.iter().any(|line| line.contains(&url)), "{log:?}");
+}
+
+/// What is chosen beside a template.
+fn chosen() -> Options {
+    Options {
+        tags: BTreeMap::from([("team".to_owned(), "payments".to_owned())]),
+        protection: Some(true),
+        role: Some("arn:aws:iam::123456789012:role/deployer".to_owned()),
+        bucket: Some(GivenBucket {
+            name: "ours".to_owned(),
+            region: "eu-west-1".to_owned(),
+        }),
+    }
+}
+
+#[tokio::test]
+async fn tags_a_role_a_bucket_and_protection_are_as_they_were_chosen() {
+    let mut fake = Fake::default();
+    fake.options = chosen();
+    // A bucket that is not there is none to put anything into, and nothing is begun.
+    let error = fake.deploy().await.unwrap_err();
+    assert!(matches!(error, DeployError::NoBucket { .. }), "{error}");
+    assert!(fake.asked.lock().unwrap().is_none());
+    let theirs = BTreeMap::from([("owner".to_owned(), "us".to_owned())]);
+    fake.buckets.lock().unwrap().insert("ours".to_owned(), theirs.clone());
+    fake.deploy().await.unwrap();
+    let asked = fake.asked.lock().unwrap().clone().unwrap();
+    assert_eq!(asked.role, fake.options.role);
+    assert_eq!(asked.parameters[ARTIFACT_BUCKET], "ours");
+    let mut tags = mark();
+    tags.extend(fake.options.tags.clone());
+    assert_eq!(asked.tags, tags);
+    assert!(fake.stack.lock().unwrap().as_ref().unwrap().protected);
+    // What is protected is not deleted, and nothing of it is lost.
+    let place = place();
+    let error = fake.machine(&place).destroy(STACK).await.unwrap_err();
+    assert!(matches!(error, DeployError::Protected { .. }), "{error}");
+    assert!(!fake.log.lock().unwrap().iter().any(|line| line.contains("DeleteStack")));
+    fake.stack.lock().unwrap().as_mut().unwrap().protected = false;
+    fake.objects
+        .lock()
+        .unwrap()
+        .insert(("ours".to_owned(), "k2m-orders/readme.txt".to_owned()));
+    let destroyed = fake.machine(&place).destroy(STACK).await.unwrap();
+    assert_eq!(destroyed.bucket_removed, None);
+    let log = fake.log.lock().unwrap().join("\n");
+    assert!(
+        log.contains("DeleteStack arn:aws:iam::123456789012:role/deployer"),
+        "{log}"
+    );
+    // Neither its settings nor what others put into it is touched.
+    assert_eq!(fake.buckets.lock().unwrap()["ours"], theirs);
+    assert!(
+        fake.objects
+            .lock()
+            .unwrap()
+            .contains(&("ours".to_owned(), "k2m-orders/readme.txt".to_owned()))
+    );
 }
