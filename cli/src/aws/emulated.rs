@@ -220,6 +220,7 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
         name: "k2m-left".to_owned(),
         token: "left".to_owned(),
         create: true,
+        in_review: false,
         template: Template::Body(template("")),
         parameters: ["ArtifactBucket", "ArtifactKey", "Architecture"]
             .map(|name| (name.to_owned(), "x".to_owned()))

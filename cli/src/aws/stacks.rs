@@ -144,6 +144,11 @@ impl Stacks for CloudFormation {
                     Some(Resource {
                         logical_id: resource.logical_resource_id?,
                         resource_type: resource.resource_type?,
+                        status: resource
+                            .resource_status
+                            .map(|status| status.as_str().to_owned())
+                            .unwrap_or_default(),
+                        reason: resource.resource_status_reason.filter(|reason| !reason.is_empty()),
                     })
                 })
                 .collect();
@@ -311,6 +316,36 @@ impl Stacks for CloudFormation {
             let call = self.client.delete_stack().stack_name(stack).client_request_token(token);
             let answer = call.send().await;
             unless_absent(answer.map_err(|error| fault(&error, "cloudformation:DeleteStack"))).map(drop)
+        })
+    }
+
+    fn cancel_update<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()> {
+        Box::pin(async move {
+            let call = self.client.cancel_update_stack().stack_name(stack);
+            let answer = call.client_request_token(token).send().await;
+            answer
+                .map(drop)
+                .map_err(|error| fault(&error, "cloudformation:CancelUpdateStack"))
+        })
+    }
+
+    fn continue_rollback<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()> {
+        Box::pin(async move {
+            let call = self.client.continue_update_rollback().stack_name(stack);
+            let answer = call.client_request_token(token).send().await;
+            answer
+                .map(drop)
+                .map_err(|error| fault(&error, "cloudformation:ContinueUpdateRollback"))
+        })
+    }
+
+    fn roll_back<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()> {
+        Box::pin(async move {
+            let call = self.client.rollback_stack().stack_name(stack);
+            let answer = call.client_request_token(token).send().await;
+            answer
+                .map(drop)
+                .map_err(|error| fault(&error, "cloudformation:RollbackStack"))
         })
     }
 }

@@ -6,15 +6,15 @@ mod follow;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
-use std::time::Duration;
 
 use self::follow::Ended;
 use super::DeployError;
 use super::artifacts::{self, Place};
+use super::backoff::Waits;
 use super::bundle::{Bundle, sha256};
 use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened, MAPPING, QUEUE};
-use super::port::{Artifacts, Fault, NewChangeSet, Stack, StackEvent, Stacks, Template, User, World};
-use super::reasons::root_cause;
+use super::port::{Artifacts, Doing, Fault, FaultKind, NewChangeSet, Stack, StackEvent, Stacks, Template, User, World};
+use super::reasons::{held, root_cause};
 use super::state::{Goal, Refusal, Status, Step, next};
 use crate::facts::deployed::STACK_TAG;
 
@@ -22,11 +22,6 @@ use crate::facts::deployed::STACK_TAG;
 const CHANGE_SET: &str = "k2m-";
 /// CloudFormation's limit for a template in a request, in bytes.
 const MOST_IN_REQUEST: usize = 51_200;
-/// Waits between two looks: the first, and the longest while all goes well.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// The longest wait while calls fail.
-const LONGEST_BACKOFF: Duration = Duration::from_mins(1);
 /// Tries of a call that may succeed a little later, before something is given up.
 const TRIES: u32 = 15;
 
@@ -89,7 +84,7 @@ pub struct Job<'a> {
 pub struct Settled {
     /// The stack, if there is one.
     pub stack: Option<Stack>,
-    /// What comes next: never [`Step::Wait`] or [`Step::Refuse`].
+    /// What comes next: never [`Step::Wait`], [`Step::ContinueRollback`], [`Step::RollBack`] or [`Step::Refuse`].
     pub step: Step,
     /// The bucket that it was deployed from, also where the stack is gone meanwhile.
     bucket: Option<String>,
@@ -110,7 +105,7 @@ struct Prepared {
 }
 
 impl Machine<'_> {
-    /// Waits until CloudFormation is not at work on the stack, and says what comes next.
+    /// Waits until CloudFormation is not at work on the stack, ends a rollback that stopped half way, and says what comes next.
     pub fn settle<'a>(&'a self, name: &'a str, goal: Goal) -> Running<'a, Settled> {
         Box::pin(async move {
             let (mut bucket, mut seen, mut kept) = (None, false, Vec::new());
@@ -120,14 +115,21 @@ impl Machine<'_> {
                     seen = true;
                     bucket = stack.parameters.get(ARTIFACT_BUCKET).cloned().or(bucket);
                 }
-                let Some(working) = stack.as_ref().filter(|_| step == Step::Wait) else {
-                    return Ok(Settled {
-                        stack,
-                        step,
-                        bucket,
-                        seen,
-                        kept,
-                    });
+                let working = match (&stack, step) {
+                    (Some(working), Step::Wait) => working,
+                    (Some(stuck), Step::ContinueRollback | Step::RollBack) => {
+                        self.end_rollback(name, stuck, step).await?;
+                        continue;
+                    }
+                    _ => {
+                        return Ok(Settled {
+                            stack,
+                            step,
+                            bucket,
+                            seen,
+                            kept,
+                        });
+                    }
                 };
                 self.user.tell(&format!(
                     "the stack {name} is {}: waiting for CloudFormation to end what is under way",
@@ -161,10 +163,67 @@ impl Machine<'_> {
                 "the stack {name} is {}: {why}, and CloudFormation can't update it",
                 stack.status
             ));
+            self.unless_stopped(name, async {
+                self.tell_held(stack).await;
+                Ok(())
+            })
+            .await?;
             let question = format!("Delete what is left of {name}, to create it again?");
             self.unless_stopped(name, self.agreed(&question)).await?;
             self.delete(name, stack).await.map(drop)
         })
+    }
+
+    /// Brings a stack whose update failed half way back to what it was before.
+    async fn end_rollback(&self, name: &str, stack: &Stack, step: Step) -> Result<(), DeployError> {
+        let goes_on = step == Step::ContinueRollback;
+        let (why, question) = if goes_on {
+            (
+                "an update failed, and so did its rollback",
+                "Go on with the rollback of",
+            )
+        } else {
+            ("an update failed and was told not to be rolled back", "Roll back")
+        };
+        self.user.tell(&format!(
+            "the stack {name} is {}: {why}, and CloudFormation can't update it",
+            stack.status
+        ));
+        self.unless_stopped(name, async {
+            self.tell_held(stack).await;
+            self.agreed(&format!("{question} {name}, to deploy it then?")).await
+        })
+        .await?;
+        let mark = self
+            .unless_stopped(name, async { Ok(self.mark(&stack.id, false).await) })
+            .await?;
+        let token = self.token();
+        self.begin(name, "roll the stack back", || {
+            if goes_on {
+                self.stacks.continue_rollback(&stack.id, &token)
+            } else {
+                self.stacks.roll_back(&stack.id, &token)
+            }
+        })
+        .await?;
+        let ended = self.follow(name, &stack.id, mark).await?;
+        if ended.status == Status::UpdateRollbackComplete {
+            Ok(())
+        } else {
+            Err(self.failed(name, "roll back", &ended))
+        }
+    }
+
+    /// Says which resources keep the stack in its state.
+    async fn tell_held(&self, stack: &Stack) {
+        match self.patiently(|| self.stacks.resources(&stack.id)).await {
+            Ok(resources) => {
+                for line in held(&resources) {
+                    self.user.tell(&line);
+                }
+            }
+            Err(fault) => self.user.tell(&format!("what holds it can't be listed: {fault}")),
+        }
     }
 
     /// Makes the stack what the template says.
@@ -173,7 +232,13 @@ impl Machine<'_> {
             let name = job.stack;
             let (stack, step) = self.unless_stopped(name, self.decide(name, Goal::Deploy)).await?;
             // Facts and plan are of the time before.
-            if let Some(stack) = stack.as_ref().filter(|_| matches!(step, Step::Wait | Step::Replace)) {
+            let passed = |step| {
+                matches!(
+                    step,
+                    Step::Wait | Step::Replace | Step::ContinueRollback | Step::RollBack
+                )
+            };
+            if let Some(stack) = stack.as_ref().filter(|_| passed(step)) {
                 return Err(DeployError::Busy {
                     stack: name.to_owned(),
                     status: stack.status.clone(),
@@ -187,9 +252,11 @@ impl Machine<'_> {
             };
             let prepared = self.prepare(job, parameter(ARTIFACT_BUCKET));
             let Prepared { code, template, bucket } = self.unless_stopped(name, prepared).await?;
-            if step == Step::Resume {
-                self.unless_stopped(name, self.take_away_left_overs(name)).await?;
-            }
+            let left = if step == Step::Resume {
+                self.unless_stopped(name, self.left_overs(name)).await?
+            } else {
+                Vec::new()
+            };
             let create = step != Step::Update;
             let mut parameters = job.parameters.clone();
             if let Some((key, architecture)) = &code {
@@ -204,6 +271,7 @@ impl Machine<'_> {
                 name: format!("{CHANGE_SET}{:016x}", self.world.random()),
                 token: self.token(),
                 create,
+                in_review: step == Step::Resume,
                 template,
                 parameters,
                 tags: BTreeMap::from([(STACK_TAG.to_owned(), name.to_owned())]),
@@ -224,7 +292,7 @@ impl Machine<'_> {
                 network_stacks: Vec::new(),
                 next_step: String::new(),
             };
-            let agreed = match self.agree(job, &change_set).await {
+            let agreed = match self.agree(job, &change_set, &left).await {
                 Ok(agreed) => agreed,
                 Err(error) => return Err(self.withdraw(&change_set, error).await),
             };
@@ -271,16 +339,30 @@ impl Machine<'_> {
             let mut kept = settled.kept;
             if let Some(stack) = settled.stack.as_ref().filter(|_| settled.step == Step::Delete) {
                 let listed = async {
-                    self.stacks
-                        .resources(&stack.id)
-                        .await
-                        .map_err(|fault| call("list the stack's resources", fault))
+                    let listed = self.patiently(|| self.stacks.resources(&stack.id)).await;
+                    let listed = listed.map_err(|fault| call("list the stack's resources", fault))?;
+                    // One in review has change sets and nothing else.
+                    let waiting = match stack.status {
+                        Status::ReviewInProgress => self.waiting(&stack.id).await?,
+                        _ => Vec::new(),
+                    };
+                    Ok((listed, waiting))
                 };
-                let resources = self.unless_stopped(name, listed).await?;
+                let (resources, waiting) = self.unless_stopped(name, listed).await?;
+                for line in held(&resources) {
+                    self.user.tell(&line);
+                }
                 self.user.tell(&format!(
                     "the stack {name} in {} is to be deleted, with:",
                     self.place.region
                 ));
+                if stack.status == Status::ReviewInProgress {
+                    self.user.tell("  - nothing, for it was never created");
+                }
+                for change_set in waiting {
+                    self.user
+                        .tell(&format!("  - the change set {change_set}, which nobody has executed"));
+                }
                 let (stays, goes): (Vec<_>, Vec<_>) =
                     resources.iter().partition(|resource| resource.resource_type == TOPIC);
                 let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -350,11 +432,8 @@ impl Machine<'_> {
 
     /// Looks once, and says what comes next.
     async fn decide(&self, name: &str, goal: Goal) -> Result<(Option<Stack>, Step), DeployError> {
-        let stack = self
-            .stacks
-            .stack(name)
-            .await
-            .map_err(|fault| call("look at the stack", fault))?;
+        let stack = self.patiently(|| self.stacks.stack(name)).await;
+        let stack = stack.map_err(|fault| call("look at the stack", fault))?;
         let ours = match &stack {
             Some(stack) => self.is_ours(stack).await?,
             None => false,
@@ -373,8 +452,7 @@ impl Machine<'_> {
         if stack.made_by_k2m || stack.tagged || stack.status != Status::ReviewInProgress {
             return Ok(stack.made_by_k2m);
         }
-        let change_sets = self.stacks.change_sets(&stack.id).await;
-        let change_sets = change_sets.map_err(|fault| call("list the stack's change sets", fault))?;
+        let change_sets = self.waiting(&stack.id).await?;
         Ok(change_sets.iter().all(|name| name.starts_with(CHANGE_SET)))
     }
 
@@ -440,14 +518,54 @@ impl Machine<'_> {
         let mark = self
             .unless_stopped(name, async { Ok(self.mark(&stack.id, false).await) })
             .await?;
-        let begun = self.stacks.delete_stack(&stack.id, &self.token()).await;
-        begun.map_err(|fault| call("delete the stack", fault))?;
+        let token = self.token();
+        self.begin(name, "delete the stack", || self.stacks.delete_stack(&stack.id, &token))
+            .await?;
         let ended = self.follow(name, &stack.id, mark).await?;
         if ended.status == Status::DeleteComplete {
             Ok(ended)
         } else {
             Err(self.failed(name, "delete", &ended))
         }
+    }
+
+    /// Names of the stack's change sets that nobody has executed.
+    async fn waiting(&self, stack: &str) -> Result<Vec<String>, DeployError> {
+        let change_sets = self.patiently(|| self.stacks.change_sets(stack)).await;
+        change_sets.map_err(|fault| call("list the stack's change sets", fault))
+    }
+
+    /// What a call comes to, made again while AWS has too many of them.
+    async fn patiently<'b, T>(&self, ask: impl Fn() -> Doing<'b, T>) -> Result<T, Fault> {
+        let mut waits = Waits::default();
+        for _ in 1..TRIES {
+            match ask().await {
+                Err(fault) if fault.kind == FaultKind::Passing => {
+                    self.world.sleep(waits.failed(self.world.random())).await;
+                }
+                answer => return answer,
+            }
+        }
+        ask().await
+    }
+
+    /// Begins an operation. By its token CloudFormation knows a request that is made again, because something that passes stood in its way, as the same.
+    async fn begin<'b>(&self, name: &str, doing: &str, ask: impl Fn() -> Doing<'b, ()>) -> Result<(), DeployError> {
+        let mut waits = Waits::default();
+        for _ in 1..TRIES {
+            match ask().await {
+                Err(fault) if fault.passes() => {
+                    let wait = waits.failed(self.world.random());
+                    self.unless_stopped(name, async {
+                        self.world.sleep(wait).await;
+                        Ok(())
+                    })
+                    .await?;
+                }
+                answer => return answer.map_err(|fault| call(doing, fault)),
+            }
+        }
+        ask().await.map_err(|fault| call(doing, fault))
     }
 
     /// What the work comes to, unless a signal comes first: nothing is changed yet then.

@@ -2,6 +2,7 @@
 //! next step is a pure function of the stack's state (`state`); what is asked of AWS goes through small ports (`port`).
 
 pub mod artifacts;
+pub mod backoff;
 pub mod bundle;
 pub mod events;
 pub mod machine;
@@ -187,7 +188,7 @@ impl DeployError {
 pub struct Failure {
     /// The stack's name.
     pub stack: String,
-    /// What was tried: `create`, `update` or `delete`.
+    /// What was tried: `create`, `update`, `delete` or `roll back`.
     pub doing: &'static str,
     /// The stack's status at the end.
     pub status: Status,
@@ -219,14 +220,6 @@ fn refused(stack: &str, region: &str, status: &Status, refusal: Refusal) -> Stri
     match refusal {
         Refusal::Foreign => format!(
             "the stack {stack} ({status}) was not made by k2m, which never touches another's stack\n  choose another name with --stack NAME"
-        ),
-        Refusal::RollbackFailed => format!(
-            "an update of the stack {stack} failed, and so did its rollback ({status})\n  \
-             mend what its last events name, then `aws cloudformation continue-update-rollback --stack-name {stack} --region {region}`, then run the same command again"
-        ),
-        Refusal::NotRolledBack => format!(
-            "an update of the stack {stack} failed and was not rolled back ({status})\n  \
-             `aws cloudformation rollback-stack --stack-name {stack} --region {region}`, then run the same command again"
         ),
         Refusal::ImportRollbackFailed => format!(
             "an import into the stack {stack} failed, and so did its rollback ({status})\n  \

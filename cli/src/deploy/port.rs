@@ -101,6 +101,10 @@ pub struct Resource {
     pub logical_id: String,
     /// Such as `AWS::Lambda::Function`.
     pub resource_type: String,
+    /// Such as `DELETE_FAILED`; empty where CloudFormation doesn't say.
+    pub status: String,
+    /// Why it is in that status, where CloudFormation says so.
+    pub reason: Option<String>,
 }
 
 /// Something that happened to a stack or to one of its resources.
@@ -140,6 +144,8 @@ pub struct NewChangeSet {
     pub token: String,
     /// Whether the stack is to be created.
     pub create: bool,
+    /// Whether it is in review already, so that it stays where this change set is taken away again.
+    pub in_review: bool,
     /// The template.
     pub template: Template,
     /// The stack's parameters.
@@ -225,6 +231,12 @@ pub trait Stacks: Sync {
     fn execute<'a>(&'a self, id: &'a str, token: &'a str) -> Doing<'a, ()>;
     /// Begins to delete the stack; that there is none is fine.
     fn delete_stack<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()>;
+    /// Cancels the update that is under way: CloudFormation rolls it back.
+    fn cancel_update<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()>;
+    /// Begins to go on with the rollback of an update that failed.
+    fn continue_rollback<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()>;
+    /// Begins to roll back an update that failed and was told not to.
+    fn roll_back<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()>;
 }
 
 /// A version of an object, or a marker that says that it is deleted.

@@ -1,6 +1,6 @@
 //! Why a deployment failed: the root cause among many events, and what to do about the causes that are known. Pure.
 
-use super::port::StackEvent;
+use super::port::{Resource, StackEvent};
 
 /// What CloudFormation says of a resource that did not fail itself.
 const CASCADE: [&str; 5] = [
@@ -28,6 +28,25 @@ pub fn root_cause(events: &[StackEvent]) -> Option<&StackEvent> {
         .filter(failed)
         .find(by_itself)
         .or_else(|| events.iter().find(failed))
+}
+
+/// What keeps a stack in a state that failed, and what to do about it: two lines for each resource that failed by itself.
+pub fn held(resources: &[Resource]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for resource in resources.iter().filter(|resource| resource.status.ends_with("_FAILED")) {
+        let reason = resource.reason.as_deref().unwrap_or("CloudFormation gives no reason");
+        if is_cascade(reason) {
+            continue;
+        }
+        let Resource {
+            logical_id,
+            resource_type,
+            ..
+        } = resource;
+        lines.push(format!("  held by {logical_id} ({resource_type}): {reason}"));
+        lines.extend(next_step(resource_type, reason).map(|next| format!("    {next}")));
+    }
+    lines
 }
 
 /// A cause that is known: the resource's type begins so, the words contain one of these, and this is what to do.

@@ -196,6 +196,18 @@ impl Stacks for Fake {
     fn delete_stack<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
         Box::pin(async { self.call("delete the stack".to_owned()) })
     }
+
+    fn cancel_update<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        unreachable!("nothing is cancelled here")
+    }
+
+    fn continue_rollback<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        unreachable!("nothing is rolled back here")
+    }
+
+    fn roll_back<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        unreachable!("nothing is rolled back here")
+    }
 }
 
 /// A small template needs no bucket.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{CHANGE_SET, FIRST_WAIT, Job, LONGEST_BACKOFF, LONGEST_WAIT, Machine, TRIES, call};
+use super::{CHANGE_SET, Job, Machine, TRIES, call};
 use crate::deploy::DeployError;
+use crate::deploy::backoff::Waits;
 use crate::deploy::outcome::{lines, lost};
 use crate::deploy::port::{Change, ChangeSet, Doing, Fault, FaultKind, MadeChangeSet, NewChangeSet};
 use crate::deploy::reasons::next_step;
@@ -13,25 +14,31 @@ use crate::deploy::state::Status;
 const LIMIT: Duration = Duration::from_mins(15);
 
 impl Machine<'_> {
-    /// Deletes change sets of k2m's that an earlier run left.
-    pub(super) async fn take_away_left_overs(&self, name: &str) -> Result<(), DeployError> {
-        let left = self.stacks.change_sets(name).await;
-        let left = left.map_err(|fault| call("list the stack's change sets", fault))?;
+    /// Change sets of a stack in review that nobody has executed: what an earlier run left, or what somebody else is asked about just now.
+    pub(super) async fn left_overs(&self, name: &str) -> Result<Vec<String>, DeployError> {
+        let left = self.waiting(name).await?;
+        self.user.tell(&format!(
+            "the stack {name} is {}: nothing of it was ever created",
+            Status::ReviewInProgress
+        ));
+        Ok(left)
+    }
+
+    /// Deletes those of k2m's among the change sets that were left. With the rest CloudFormation does so itself when another is executed.
+    async fn take_away_left_overs(&self, name: &str, left: &[String]) -> Result<(), DeployError> {
         for change_set in left.iter().filter(|left| left.starts_with(CHANGE_SET)) {
-            self.user.tell(&format!(
-                "taking away the change set {change_set} that an earlier run left"
-            ));
-            let deleted = self.stacks.delete_change_set(name, change_set).await;
-            deleted.map_err(|fault| call("delete a change set that an earlier run left", fault))?;
+            let deleted = self.patiently(|| self.stacks.delete_change_set(name, change_set)).await;
+            deleted.map_err(|fault| call("delete a change set that nobody has executed", fault))?;
         }
         Ok(())
     }
 
-    /// Makes the change set, shows it, and asks. Nothing where there is nothing to change.
+    /// Makes the change set, shows it with what goes with it (`left`), and asks. Nothing where there is nothing to change.
     pub(super) async fn agree(
         &self,
         job: &Job<'_>,
         change_set: &NewChangeSet,
+        left: &[String],
     ) -> Result<Option<(MadeChangeSet, Vec<Change>)>, DeployError> {
         let name = job.stack;
         let refused = |reason: String| DeployError::ChangeSet {
@@ -43,7 +50,7 @@ impl Machine<'_> {
         let made = tokio::select! {
             biased;
             () = self.user.stopped(2) => return Err(self.halfway(change_set)),
-            made = self.stacks.create_change_set(change_set) => match made {
+            made = self.patiently(|| self.stacks.create_change_set(change_set)) => match made {
                 Ok(made) => made,
                 Err(fault) if !change_set.create && nothing_to_change(&fault.message) => return Ok(None),
                 Err(fault) if fault.kind == FaultKind::Refused => return Err(refused(fault.message)),
@@ -64,12 +71,18 @@ impl Machine<'_> {
                 for condition in &job.conditions {
                     self.user.tell(&format!("  ! {condition}"));
                 }
+                for waiting in left {
+                    self.user.tell(&format!(
+                        "  ! deletes the change set {waiting}, which nobody has executed"
+                    ));
+                }
                 // What would be lost nobody was shown before.
                 let loses = changes.iter().any(|change| !lost(change).is_empty());
                 if !job.agreed || loses {
                     self.unless_stopped(name, self.agreed(&format!("Deploy {name}?")))
                         .await?;
                 }
+                self.unless_stopped(name, self.take_away_left_overs(name, left)).await?;
                 Ok(Some((made, changes)))
             }
             ChangeSet::Failed(reason) if !change_set.create && nothing_to_change(&reason) => Ok(None),
@@ -84,12 +97,12 @@ impl Machine<'_> {
     /// The change set when CloudFormation is done with it; pending where it is not done in time.
     async fn until_ready(&self, id: &str) -> Result<ChangeSet, DeployError> {
         let start = self.world.elapsed();
-        let mut wait = FIRST_WAIT;
+        let mut waits = Waits::default();
         loop {
-            wait = match self.stacks.change_set(id).await {
-                Ok(ChangeSet::Pending) => (wait * 2).min(LONGEST_WAIT),
+            let wait = match self.stacks.change_set(id).await {
+                Ok(ChangeSet::Pending) => waits.answered(),
                 Ok(done) => return Ok(done),
-                Err(fault) if fault.passes() => (wait * 2).min(LONGEST_BACKOFF),
+                Err(fault) if fault.passes() => waits.failed(self.world.random()),
                 Err(fault) => return Err(call("read the change set", fault)),
             };
             if self.world.elapsed().saturating_sub(start) > LIMIT {
@@ -124,13 +137,15 @@ impl Machine<'_> {
         // While CloudFormation works on a change set it can't be deleted.
         self.repeatedly(|| self.stacks.delete_change_set(name, &change_set.name))
             .await?;
-        if !change_set.create {
+        if !change_set.create || change_set.in_review {
             return Ok(());
         }
         let Some(stack) = self.repeatedly(|| self.stacks.stack(name)).await? else {
             return Ok(());
         };
-        if stack.status == Status::ReviewInProgress && self.stacks.change_sets(&stack.id).await?.is_empty() {
+        if stack.status == Status::ReviewInProgress
+            && self.repeatedly(|| self.stacks.change_sets(&stack.id)).await?.is_empty()
+        {
             let token = self.token();
             self.repeatedly(|| self.stacks.delete_stack(&stack.id, &token)).await?;
         }
@@ -146,14 +161,16 @@ impl Machine<'_> {
     }
 
     async fn repeatedly<'b, T>(&self, ask: impl Fn() -> Doing<'b, T>) -> Result<T, Fault> {
-        let mut wait = FIRST_WAIT;
+        let mut waits = Waits::default();
         let mut tries = 0;
         loop {
             tries += 1;
             match ask().await {
-                Err(fault) if tries < TRIES && (fault.passes() || fault.kind == FaultKind::Refused) => {
-                    self.world.sleep(wait).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                Err(fault) if tries < TRIES && fault.passes() => {
+                    self.world.sleep(waits.failed(self.world.random())).await;
+                }
+                Err(fault) if tries < TRIES && fault.kind == FaultKind::Refused => {
+                    self.world.sleep(waits.answered()).await;
                 }
                 answer => return answer,
             }

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{FIRST_WAIT, LONGEST_BACKOFF, LONGEST_WAIT, Machine, TRIES, call};
+use super::{Machine, TRIES, call};
+use crate::deploy::backoff::Waits;
 use crate::deploy::events::{self, Mark};
 use crate::deploy::port::{Fault, FaultKind, MadeChangeSet, NewChangeSet, Stack, StackEvent};
 use crate::deploy::progress::Progress;
-use crate::deploy::reasons::{next_step, root_cause};
+use crate::deploy::reasons::{is_cascade, next_step, root_cause};
 use crate::deploy::state::Status;
 use crate::deploy::{DeployError, Failure};
+use crate::shell::Command;
 
 /// How long an operation may take.
 const LIMIT: Duration = Duration::from_hours(3);
@@ -53,15 +55,19 @@ impl Machine<'_> {
             Ok(mark) => mark,
             Err(error) => return Err(self.withdraw(change_set, error).await),
         };
-        if let Err(fault) = self.stacks.execute(&made.id, &self.token()).await {
-            return Err(self.withdraw(change_set, call("execute the change set", fault)).await);
+        let token = self.token();
+        let begun = self.begin(&change_set.stack, "execute the change set", || {
+            self.stacks.execute(&made.id, &token)
+        });
+        if let Err(error) = begun.await {
+            return Err(self.withdraw(change_set, error).await);
         }
         self.follow(&change_set.stack, &made.stack, mark).await
     }
 
     /// Where the events of an operation begin: of one that is under way, or of the next. Nothing where they can't be read.
     pub(super) async fn mark(&self, id: &str, under_way: bool) -> Option<Mark> {
-        let mut wait = FIRST_WAIT;
+        let mut waits = Waits::default();
         for _ in 0..TRIES {
             let mark = if under_way {
                 events::before_operation(self.stacks, id).await
@@ -70,14 +76,13 @@ impl Machine<'_> {
             };
             match mark {
                 Ok(mark) => return Some(mark),
-                Err(fault) if fault.passes() => self.world.sleep(wait).await,
+                Err(fault) if fault.passes() => self.world.sleep(waits.failed(self.world.random())).await,
                 Err(fault) => {
                     self.user
                         .tell(&format!("what happens to the resources can't be shown: {fault}"));
                     return None;
                 }
             }
-            wait = (wait * 2).min(LONGEST_BACKOFF);
         }
         None
     }
@@ -102,9 +107,9 @@ impl Machine<'_> {
             heard: start,
             at_rest: 0,
         };
-        let mut wait = FIRST_WAIT;
+        let mut waits = Waits::default();
         loop {
-            wait = match self.look_again(&mut following).await {
+            let wait = match self.look_again(&mut following).await {
                 Ok(Some((status, stack))) => {
                     return Ok(Ended {
                         status,
@@ -112,8 +117,8 @@ impl Machine<'_> {
                         events: following.happened,
                     });
                 }
-                Ok(None) => (wait * 2).min(LONGEST_WAIT),
-                Err(fault) if self.goes_on(&following, &fault) => (wait * 2).min(LONGEST_BACKOFF),
+                Ok(None) => waits.answered(),
+                Err(fault) if self.goes_on(&following, &fault) => waits.failed(self.world.random()),
                 Err(fault) => {
                     return Err(call(
                         "follow the stack, which CloudFormation goes on with by itself",
@@ -210,22 +215,24 @@ impl Machine<'_> {
         }))
     }
 
+    /// The command that does something with the stack without these resources, where there are any.
+    fn without(&self, name: &str, (verb, option): (&str, &str), resources: &[&str]) -> Option<Command> {
+        let command = Command::new("aws cloudformation")
+            .flag(verb)
+            .option("--stack-name", name)
+            .option("--region", &self.place.region)
+            .flag(option);
+        (!resources.is_empty()).then(|| resources.iter().fold(command, |command, id| command.word(id)))
+    }
+
     /// Where a failed operation leaves the stack, and what comes next.
     fn state_after(&self, name: &str, ended: &Ended) -> String {
         let (region, status) = (&self.place.region, &ended.status);
-        let left: BTreeSet<&str> = ended
-            .events
-            .iter()
-            .filter(|event| event.status == "DELETE_FAILED" && !event.of_stack())
-            .map(|event| event.logical_id.as_str())
-            .collect();
+        let left = names(&ended.events, "DELETE_FAILED");
         let left = if left.is_empty() {
             String::new()
         } else {
-            format!(
-                ", and this is left: {}",
-                left.into_iter().collect::<Vec<_>>().join(", ")
-            )
+            format!(", and this is left: {}", left.join(", "))
         };
         match status {
             Status::RollbackComplete => {
@@ -238,12 +245,28 @@ impl Machine<'_> {
                     "the stack is {status}: it works as before; when the cause is mended, run the same command again"
                 )
             }
-            Status::UpdateRollbackFailed => format!(
-                "the stack is {status}: mend the cause, then `aws cloudformation continue-update-rollback --stack-name {name} --region {region}`"
-            ),
-            Status::DeleteFailed => {
+            Status::UpdateRollbackFailed => {
+                let skip = self.without(
+                    name,
+                    ("continue-update-rollback", "--resources-to-skip"),
+                    &names(&ended.events, "UPDATE_FAILED"),
+                );
+                let skip = skip.map(|skip| format!("; what can't be mended is left as it is with `{skip}`"));
                 format!(
-                    "the stack is {status}{left}; run `k2m destroy --stack {name} --region {region}` again when the cause is mended"
+                    "the stack is {status}: when the cause is mended, `k2m deploy` offers to go on with the rollback{}",
+                    skip.unwrap_or_default()
+                )
+            }
+            Status::DeleteFailed => {
+                let retain = self.without(
+                    name,
+                    ("delete-stack", "--retain-resources"),
+                    &names(&ended.events, "DELETE_FAILED"),
+                );
+                let retain = retain.map(|retain| format!(", or let the rest go and keep that with `{retain}`"));
+                format!(
+                    "the stack is {status}{left}; run `k2m destroy --stack {name} --region {region}` again when the cause is mended{}",
+                    retain.unwrap_or_default()
                 )
             }
             Status::RollbackFailed | Status::CreateFailed => {
@@ -253,4 +276,16 @@ impl Machine<'_> {
             _ => format!("the stack is {status}{left}"),
         }
     }
+}
+
+/// Logical ids of resources that came to this status, each once, in order.
+fn names<'a>(events: &'a [StackEvent], status: &str) -> Vec<&'a str> {
+    let of = |event: &&StackEvent| event.status == status && !event.of_stack();
+    let names: BTreeSet<&str> = events
+        .iter()
+        .filter(of)
+        .filter(|event| !is_cascade(event.reason.as_deref().unwrap_or_default()))
+        .map(|event| event.logical_id.as_str())
+        .collect();
+    names.into_iter().collect()
 }

@@ -1,9 +1,12 @@
 //! The machine over a scripted AWS: what is called in which order, what is told, and what is left behind.
 
+mod statuses;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use k2m_handler::probe::creation::{Became, CreateTopics, Outcome, Report, Wanted};
 use k2m_handler::probe::report::{Failure, Millis, Step as ProbeStep};
@@ -12,7 +15,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::deploy::bundle::Architecture;
 use crate::deploy::port::{Action, EventPage, Resource, Version};
-use crate::deploy::port::{Change, ChangeSet, Doing, FaultKind, MadeChangeSet};
+use crate::deploy::port::{Change, ChangeSet, MadeChangeSet};
 use crate::deploy::topics::{Functions, Reply, Topics};
 use crate::plan::creation::Asked;
 
@@ -43,6 +46,10 @@ struct Fake {
     beats: Mutex<VecDeque<Beat>>,
     on_execute: Vec<Beat>,
     on_delete: Vec<Beat>,
+    /// What a rollback that is asked for comes to, or a cancelled update.
+    on_rollback: Vec<Beat>,
+    /// What the stack has.
+    resources: Vec<Resource>,
     /// Oldest first.
     events: Mutex<Vec<StackEvent>>,
     buckets: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
@@ -54,6 +61,8 @@ struct Fake {
     /// Calls that fail, once each.
     faults: Mutex<Vec<(&'static str, Fault)>>,
     millis: AtomicU64,
+    /// How long was waited, each time.
+    slept: Mutex<Vec<Duration>>,
     random: AtomicU64,
 }
 
@@ -82,6 +91,15 @@ fn event(logical_id: &str, kind: &str, status: &str, reason: &str) -> StackEvent
         id: format!("event-{}", NUMBER.fetch_add(1, Ordering::Relaxed)),
         logical_id: logical_id.to_owned(),
         physical_id: if logical_id == STACK { ID } else { "physical" }.to_owned(),
+        resource_type: kind.to_owned(),
+        status: status.to_owned(),
+        reason: (!reason.is_empty()).then(|| reason.to_owned()),
+    }
+}
+
+fn resource(logical_id: &str, kind: &str, status: &str, reason: &str) -> Resource {
+    Resource {
+        logical_id: logical_id.to_owned(),
         resource_type: kind.to_owned(),
         status: status.to_owned(),
         reason: (!reason.is_empty()).then(|| reason.to_owned()),
@@ -142,6 +160,16 @@ impl Default for Fake {
             beats: Mutex::default(),
             on_execute: well("CREATE"),
             on_delete,
+            on_rollback: vec![
+                Beat::Is(
+                    "UPDATE_ROLLBACK_IN_PROGRESS",
+                    vec![of_stack("UPDATE_ROLLBACK_IN_PROGRESS")],
+                ),
+                Beat::Is("UPDATE_ROLLBACK_COMPLETE", vec![of_stack("UPDATE_ROLLBACK_COMPLETE")]),
+            ],
+            resources: ["AWS::Lambda::Function", "AWS::MSK::Topic"]
+                .map(|kind| resource(kind.rsplit(':').next().unwrap_or_default(), kind, "CREATE_COMPLETE", ""))
+                .into(),
             events: Mutex::default(),
             buckets: Mutex::default(),
             objects: Mutex::default(),
@@ -150,6 +178,7 @@ impl Default for Fake {
             stops: watch::Sender::new(0),
             faults: Mutex::default(),
             millis: AtomicU64::new(0),
+            slept: Mutex::default(),
             random: AtomicU64::new(1),
         }
     }
@@ -303,14 +332,7 @@ impl Stacks for Fake {
     fn resources<'a>(&'a self, _: &'a str) -> Doing<'a, Vec<Resource>> {
         Box::pin(async move {
             self.call("ListStackResources", "").await?;
-            let resource = |logical_id: &str, kind: &str| Resource {
-                logical_id: logical_id.to_owned(),
-                resource_type: kind.to_owned(),
-            };
-            Ok(vec![
-                resource("Function", "AWS::Lambda::Function"),
-                resource("Topic", "AWS::MSK::Topic"),
-            ])
+            Ok(self.resources.clone())
         })
     }
 
@@ -348,7 +370,8 @@ impl Stacks for Fake {
             .await?;
             self.change_sets.lock().unwrap().push(new.name.clone());
             let mut there = self.stack.lock().unwrap();
-            if there.is_none() {
+            let gone = |stack: &Stack| stack.status == Status::DeleteComplete;
+            if there.as_ref().is_none_or(gone) {
                 *there = Some(stack("REVIEW_IN_PROGRESS", true));
             }
             Ok(MadeChangeSet {
@@ -399,6 +422,26 @@ impl Stacks for Fake {
             }
             Ok(())
         })
+    }
+
+    fn cancel_update<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        Box::pin(self.rolls_back("CancelUpdateStack"))
+    }
+
+    fn continue_rollback<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        Box::pin(self.rolls_back("ContinueUpdateRollback"))
+    }
+
+    fn roll_back<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        Box::pin(self.rolls_back("RollbackStack"))
+    }
+}
+
+impl Fake {
+    async fn rolls_back(&self, call: &'static str) -> Result<(), Fault> {
+        self.call(call, "").await?;
+        *self.beats.lock().unwrap() = self.on_rollback.clone().into();
+        Ok(())
     }
 }
 
@@ -519,6 +562,7 @@ impl World for Fake {
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let millis = u64::try_from(time.as_millis()).unwrap();
         self.millis.fetch_add(millis, Ordering::Relaxed);
+        self.slept.lock().unwrap().push(time);
         Box::pin(std::future::ready(()))
     }
 
@@ -903,7 +947,7 @@ async fn throttling_and_silence_never_fail_a_good_deployment() {
     };
     assert_eq!(fake.deploy().await.unwrap().status, Happened::Created);
     // With the longest waits: not one call a second.
-    assert!(fake.elapsed() > Duration::from_mins(10), "{:?}", fake.elapsed());
+    assert!(fake.elapsed() > Duration::from_mins(7), "{:?}", fake.elapsed());
 
     // Without the right to see events the status alone has to do. The first look is that at the mark, the second the first in the loop.
     let blind = Fake {
@@ -914,7 +958,7 @@ async fn throttling_and_silence_never_fail_a_good_deployment() {
 
     // Nothing answers for a quarter of an hour.
     let mut beats = well("CREATE");
-    for _ in 0..30 {
+    for _ in 0..60 {
         beats.insert(1, Beat::Fails(FaultKind::Unreachable));
     }
     let lost = Fake {
