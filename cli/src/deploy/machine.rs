@@ -12,6 +12,7 @@ use super::DeployError;
 use super::artifacts::{self, Place};
 use super::backoff::Waits;
 use super::bundle::{Bundle, sha256};
+use super::names::Names;
 use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened, MAPPING, QUEUE};
 use super::port::{Artifacts, Doing, Fault, FaultKind, NewChangeSet, Stack, StackEvent, Stacks, Template, User, World};
 use super::reasons::{held, root_cause};
@@ -138,13 +139,15 @@ impl Machine<'_> {
                 let mark = self
                     .unless_stopped(name, async { Ok(self.mark(&working.id, true).await) })
                     .await?;
-                let ended = self.follow(name, &working.id, mark).await?;
+                let ended = self
+                    .follow(name, &working.id, mark, None, &Names::of_stack(working))
+                    .await?;
                 kept = kept_of(&ended.events);
                 if let Some(cause) = root_cause(&ended.events) {
                     self.user.tell(&format!(
                         "what was under way failed ({}): {}: {}",
                         ended.status,
-                        cause.logical_id,
+                        Names::of_stack(working).of(&cause.logical_id, &cause.resource_type),
                         cause.reason.as_deref().unwrap_or("CloudFormation gives no reason")
                     ));
                 }
@@ -206,11 +209,13 @@ impl Machine<'_> {
             }
         })
         .await?;
-        let ended = self.follow(name, &stack.id, mark).await?;
+        let ended = self
+            .follow(name, &stack.id, mark, None, &Names::of_stack(stack))
+            .await?;
         if ended.status == Status::UpdateRollbackComplete {
             Ok(())
         } else {
-            Err(self.failed(name, "roll back", &ended))
+            Err(self.failed(name, "roll back", &ended, &Names::of_stack(stack)))
         }
     }
 
@@ -218,7 +223,7 @@ impl Machine<'_> {
     async fn tell_held(&self, stack: &Stack) {
         match self.patiently(|| self.stacks.resources(&stack.id)).await {
             Ok(resources) => {
-                for line in held(&resources) {
+                for line in held(&resources, &Names::of_stack(stack)) {
                     self.user.tell(&line);
                 }
             }
@@ -257,6 +262,7 @@ impl Machine<'_> {
             } else {
                 Vec::new()
             };
+            let names = Names::of_template(job.template).with(stack.as_ref().map(Names::of_stack));
             let create = step != Step::Update;
             let mut parameters = job.parameters.clone();
             if let Some((key, architecture)) = &code {
@@ -306,14 +312,14 @@ impl Machine<'_> {
                 return Ok(deployed);
             };
             deployed.changes = changes;
-            let ended = self.execute(&change_set, &made).await?;
+            let ended = self.execute(&change_set, &made, &names).await?;
             let done = if create {
                 Status::CreateComplete
             } else {
                 Status::UpdateComplete
             };
             if ended.status != done {
-                return Err(self.failed(name, if create { "create" } else { "update" }, &ended));
+                return Err(self.failed(name, if create { "create" } else { "update" }, &ended, &names));
             }
             deployed.outputs = ended.stack.map(|stack| stack.outputs).unwrap_or_default();
             // The code that was live before stays, so that a rollback finds it; templates are of no use any more.
@@ -349,7 +355,8 @@ impl Machine<'_> {
                     Ok((listed, waiting))
                 };
                 let (resources, waiting) = self.unless_stopped(name, listed).await?;
-                for line in held(&resources) {
+                let names = Names::of_stack(stack);
+                for line in held(&resources, &names) {
                     self.user.tell(&line);
                 }
                 self.user.tell(&format!(
@@ -521,11 +528,13 @@ impl Machine<'_> {
         let token = self.token();
         self.begin(name, "delete the stack", || self.stacks.delete_stack(&stack.id, &token))
             .await?;
-        let ended = self.follow(name, &stack.id, mark).await?;
+        let ended = self
+            .follow(name, &stack.id, mark, None, &Names::of_stack(stack))
+            .await?;
         if ended.status == Status::DeleteComplete {
             Ok(ended)
         } else {
-            Err(self.failed(name, "delete", &ended))
+            Err(self.failed(name, "delete", &ended, &Names::of_stack(stack)))
         }
     }
 

@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod bundle;
 pub mod events;
 pub mod machine;
+pub mod names;
 pub mod network;
 pub mod outcome;
 pub mod port;
@@ -106,11 +107,21 @@ pub enum DeployError {
     },
     /// Ctrl-C or SIGTERM while CloudFormation works.
     #[error(
-        "stopped waiting: CloudFormation goes on with the stack {stack} by itself\n  run the same command to follow it to its end"
+        "stopped waiting: CloudFormation goes on with the stack {stack} by itself\n  run the same command to follow it to its end and to go on from there"
     )]
     Left {
         /// The stack's name.
         stack: String,
+    },
+    /// Ctrl-C or SIGTERM while CloudFormation worked: what it did was taken back.
+    #[error("{}", cancelled(stack, *withdrawn, status.as_ref()))]
+    Cancelled {
+        /// The stack's name.
+        stack: String,
+        /// What was taken back.
+        withdrawn: Withdrawn,
+        /// The stack's status at the end; nothing where it is gone.
+        status: Option<Status>,
     },
     /// It took longer than anything should.
     #[error("{what} took longer than {minutes} minutes\n  run the same command again: it goes on from there")]
@@ -165,7 +176,9 @@ impl DeployError {
             },
             Self::Network(error) => error.exit(),
             Self::NobodyToAsk | Self::NoRegion => Exit::Usage,
-            Self::Stopped { .. } | Self::LeftOver { .. } | Self::Left { .. } => Exit::Interrupted,
+            Self::Stopped { .. } | Self::LeftOver { .. } | Self::Left { .. } | Self::Cancelled { .. } => {
+                Exit::Interrupted
+            }
             Self::Call { .. }
             | Self::Refused { .. }
             | Self::Busy { .. }
@@ -182,6 +195,32 @@ impl DeployError {
     }
 }
 
+/// What a signal takes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// A stack that was being created is deleted.
+    Creation,
+    /// An update is rolled back.
+    Update,
+}
+
+fn cancelled(stack: &str, withdrawn: Withdrawn, status: Option<&Status>) -> String {
+    let again = "run the same command to begin anew";
+    match (withdrawn, status) {
+        (_, None | Some(Status::DeleteComplete)) => {
+            format!("stopped: the stack {stack}, which was being created, is deleted again\n  {again}")
+        }
+        (Withdrawn::Update, Some(status @ Status::UpdateRollbackComplete)) => {
+            format!(
+                "stopped: the update of the stack {stack} is rolled back ({status}), and it works as before\n  {again}"
+            )
+        }
+        (_, Some(status)) => format!(
+            "stopped, but the stack {stack} could not be brought back to what it was: it is {status}\n  run the same command: it says what holds it, and goes on from there"
+        ),
+    }
+}
+
 /// An operation that CloudFormation began and could not end as it should.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}", failure(self))]
@@ -194,8 +233,12 @@ pub struct Failure {
     pub status: Status,
     /// The resource that failed first by itself: logical id and type.
     pub resource: Option<(String, String)>,
+    /// The same as people call it.
+    pub name: Option<String>,
     /// AWS's words.
     pub reason: Option<String>,
+    /// What is known of such a reason.
+    pub known: Option<String>,
     /// What to do about it.
     pub next_step: Option<String>,
     /// Where the stack is now, and what comes next.
@@ -204,10 +247,11 @@ pub struct Failure {
 
 fn failure(failure: &Failure) -> String {
     let mut text = format!("failed to {} the stack {}: ", failure.doing, failure.stack);
-    if let Some((logical_id, kind)) = &failure.resource {
-        text.extend([logical_id, " (", kind, "): "]);
+    if let (Some(name), Some((logical_id, kind))) = (&failure.name, &failure.resource) {
+        text.extend([name, " (", logical_id, ", ", kind, "): "]);
     }
     text += failure.reason.as_deref().unwrap_or("CloudFormation gives no reason");
+    text += &next(failure.known.as_deref());
     text += &next(failure.next_step.as_deref());
     text + &next(Some(&failure.state))
 }

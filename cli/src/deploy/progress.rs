@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::names::Names;
 use super::port::StackEvent;
 use super::reasons::is_cascade;
 
@@ -13,6 +14,7 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// Turns events into lines.
 #[derive(Debug)]
 pub struct Progress {
+    names: Names,
     /// What CloudFormation works on: types by logical ids.
     running: BTreeMap<String, (String, bool)>,
     last_line: Duration,
@@ -21,8 +23,9 @@ pub struct Progress {
 
 impl Progress {
     /// Begins at this time.
-    pub fn new(now: Duration) -> Self {
+    pub fn new(names: Names, now: Duration) -> Self {
         Self {
+            names,
             running: BTreeMap::new(),
             last_line: now,
             silence: SILENCE,
@@ -56,7 +59,10 @@ impl Progress {
                 "DELETE_SKIPPED" => "kept",
                 status if status.ends_with("_FAILED") && is_cascade(reason) => "cancelled",
                 status if status.ends_with("_FAILED") => {
-                    lines.push(format!("failed: {id} ({}): {reason}", event.resource_type));
+                    lines.push(format!(
+                        "failed: {} ({id}): {reason}",
+                        self.names.of(id, &event.resource_type)
+                    ));
                     continue;
                 }
                 _ => continue,
@@ -126,7 +132,7 @@ mod tests {
     #[test]
     fn what_became_ready_together_is_one_line_and_silence_is_broken_ever_less_often() {
         let seconds = Duration::from_secs;
-        let mut progress = Progress::new(seconds(0));
+        let mut progress = Progress::new(Names::default(), seconds(0));
         let (role, function, stack) = ("AWS::IAM::Role", "AWS::Lambda::Function", "AWS::CloudFormation::Stack");
         let batches = [
             (

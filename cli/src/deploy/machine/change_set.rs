@@ -7,7 +7,7 @@ use crate::deploy::DeployError;
 use crate::deploy::backoff::Waits;
 use crate::deploy::outcome::{lines, lost};
 use crate::deploy::port::{Change, ChangeSet, Doing, Fault, FaultKind, MadeChangeSet, NewChangeSet};
-use crate::deploy::reasons::next_step;
+use crate::deploy::reasons::known;
 use crate::deploy::state::Status;
 
 /// How long CloudFormation may work on one.
@@ -43,7 +43,7 @@ impl Machine<'_> {
         let name = job.stack;
         let refused = |reason: String| DeployError::ChangeSet {
             stack: name.to_owned(),
-            next_step: next_step("", &reason).map(str::to_owned),
+            next_step: known("", &reason).map(|known| known.to_string()),
             reason,
         };
         // Not given up at the first signal: a request that is under way has to be known to its end, so that what it made can be taken away.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::{Machine, TRIES, call};
 use crate::deploy::backoff::Waits;
 use crate::deploy::events::{self, Mark};
+use crate::deploy::names::Names;
 use crate::deploy::port::{Fault, FaultKind, MadeChangeSet, NewChangeSet, Stack, StackEvent};
 use crate::deploy::progress::Progress;
-use crate::deploy::reasons::{is_cascade, next_step, root_cause};
+use crate::deploy::reasons::{is_cascade, known, root_cause};
 use crate::deploy::state::Status;
-use crate::deploy::{DeployError, Failure};
+use crate::deploy::{DeployError, Failure, Withdrawn};
 use crate::shell::Command;
 
 /// How long an operation may take.
@@ -21,6 +22,9 @@ const SILENCE: Duration = Duration::from_mins(15);
 const LOOKS_AT_REST: u32 = 20;
 /// The same where events can't be read.
 const LOOKS_WHEN_BLIND: u32 = 5;
+
+/// Tries to cancel an operation that CloudFormation may not have begun yet.
+const TRIES_TO_CANCEL: u32 = 6;
 
 /// An operation at its end.
 #[derive(Debug)]
@@ -47,9 +51,22 @@ struct Following<'a> {
     at_rest: u32,
 }
 
+impl Following<'_> {
+    /// Whether the last that was told of the stack itself is this.
+    fn told(&self, status: &Status) -> bool {
+        let last = self.happened.iter().rev().find(|event| event.of_stack());
+        last.is_some_and(|event| event.status == status.word())
+    }
+}
+
 impl Machine<'_> {
     /// Executes the change set, and follows it to its end.
-    pub(super) async fn execute(&self, change_set: &NewChangeSet, made: &MadeChangeSet) -> Result<Ended, DeployError> {
+    pub(super) async fn execute(
+        &self,
+        change_set: &NewChangeSet,
+        made: &MadeChangeSet,
+        names: &Names,
+    ) -> Result<Ended, DeployError> {
         let marked = self.unless_stopped(&change_set.stack, async { Ok(self.mark(&made.stack, false).await) });
         let mark = match marked.await {
             Ok(mark) => mark,
@@ -62,7 +79,13 @@ impl Machine<'_> {
         if let Err(error) = begun.await {
             return Err(self.withdraw(change_set, error).await);
         }
-        self.follow(&change_set.stack, &made.stack, mark).await
+        let own = if change_set.create {
+            Withdrawn::Creation
+        } else {
+            Withdrawn::Update
+        };
+        self.follow(&change_set.stack, &made.stack, mark, Some(own), names)
+            .await
     }
 
     /// Where the events of an operation begin: of one that is under way, or of the next. Nothing where they can't be read.
@@ -87,38 +110,146 @@ impl Machine<'_> {
         None
     }
 
-    /// Follows an operation to its end, and tells what happens. Without a mark (no right to read events) the status alone is followed.
-    pub(super) async fn follow(&self, name: &str, id: &str, mark: Option<Mark>) -> Result<Ended, DeployError> {
-        tokio::select! {
-            biased;
-            () = self.user.stopped(1) => Err(DeployError::Left { stack: name.to_owned() }),
-            ended = self.to_the_end(name, id, mark) => ended,
-        }
-    }
-
-    async fn to_the_end(&self, name: &str, id: &str, mark: Option<Mark>) -> Result<Ended, DeployError> {
+    /// Follows an operation to its end, and tells what happens. Without a mark (no right to read events) the status alone is followed. The first signal takes
+    /// back what this run began itself (`own`), and the second leaves it to CloudFormation; what another began the first leaves.
+    pub(super) async fn follow(
+        &self,
+        name: &str,
+        id: &str,
+        mark: Option<Mark>,
+        own: Option<Withdrawn>,
+        names: &Names,
+    ) -> Result<Ended, DeployError> {
         let start = self.world.elapsed();
         let mut following = Following {
             id,
             mark,
             happened: Vec::new(),
-            progress: Progress::new(start),
+            progress: Progress::new(names.clone(), start),
             start,
             heard: start,
             at_rest: 0,
         };
+        let ended = tokio::select! {
+            biased;
+            () = self.user.stopped(1) => None,
+            ended = self.to_the_end(name, &mut following) => Some(ended),
+        };
+        if let Some(ended) = ended {
+            return ended;
+        }
+        let left = || DeployError::Left { stack: name.to_owned() };
+        let Some(withdrawn) = own else {
+            return Err(left());
+        };
+        tokio::select! {
+            biased;
+            () = self.user.stopped(2) => Err(left()),
+            ended = self.take_back(name, &mut following, withdrawn) => ended,
+        }
+    }
+
+    /// Cancels what is under way, and follows that to its end. An error also then, unless it came too late.
+    async fn take_back(
+        &self,
+        name: &str,
+        following: &mut Following<'_>,
+        withdrawn: Withdrawn,
+    ) -> Result<Ended, DeployError> {
+        let token = self.token();
+        let (says, doing) = match withdrawn {
+            Withdrawn::Creation => (
+                "deleting the stack, which is being created",
+                "delete the stack, which is being created",
+            ),
+            Withdrawn::Update => ("cancelling the update, which is then rolled back", "cancel the update"),
+        };
+        let ask = || match withdrawn {
+            Withdrawn::Creation => self.stacks.delete_stack(following.id, &token),
+            Withdrawn::Update => self.stacks.cancel_update(following.id, &token),
+        };
+        let (mut waits, mut taken_back, mut refused) = (Waits::default(), false, None);
+        let mut said = false;
+        for _ in 0..TRIES_TO_CANCEL {
+            let status = match self.patiently(|| self.stacks.stack(following.id)).await {
+                Ok(Some(stack)) => stack.status,
+                Ok(None) => break,
+                Err(fault) => {
+                    refused = Some(fault);
+                    break;
+                }
+            };
+            let can = match (withdrawn, &status) {
+                (Withdrawn::Creation, status) => {
+                    matches!(status, Status::ReviewInProgress | Status::CreateInProgress)
+                }
+                (Withdrawn::Update, Status::UpdateInProgress) => true,
+                // The status from before: CloudFormation has not begun yet. It refuses then, and is asked again.
+                (Withdrawn::Update, status) => !status.in_progress() && !following.told(status),
+            };
+            if !said {
+                let what = if can {
+                    says.to_owned()
+                } else {
+                    format!("the stack is {status}, which can't be cancelled, and is followed to its end")
+                };
+                self.user.tell(&format!(
+                    "stopped: {what}; once more leaves {name} to CloudFormation, and the same command comes back to it"
+                ));
+                said = true;
+            }
+            if !can {
+                break;
+            }
+            match self.patiently(ask).await {
+                Ok(()) => {
+                    taken_back = true;
+                    break;
+                }
+                Err(fault) => {
+                    let again = fault.passes() || fault.kind == FaultKind::Refused;
+                    refused = Some(fault);
+                    if !again {
+                        break;
+                    }
+                    self.world.sleep(waits.answered()).await;
+                }
+            }
+        }
+        if let Some(fault) = refused.filter(|_| !taken_back) {
+            self.user.tell(&format!("failed to {doing}: {fault}"));
+        }
+        following.at_rest = 0;
+        let ended = self.to_the_end(name, following).await?;
+        match ended.status {
+            Status::CreateComplete | Status::UpdateComplete => {
+                self.user.tell("all was done before it could be cancelled");
+                Ok(ended)
+            }
+            _ if taken_back => Err(DeployError::Cancelled {
+                stack: name.to_owned(),
+                withdrawn,
+                status: ended.stack.map(|stack| stack.status),
+            }),
+            // It failed by itself, and says why.
+            _ => Ok(ended),
+        }
+    }
+
+    async fn to_the_end(&self, name: &str, following: &mut Following<'_>) -> Result<Ended, DeployError> {
+        let start = self.world.elapsed();
         let mut waits = Waits::default();
         loop {
-            let wait = match self.look_again(&mut following).await {
+            let wait = match self.look_again(following).await {
                 Ok(Some((status, stack))) => {
                     return Ok(Ended {
                         status,
                         stack,
-                        events: following.happened,
+                        events: std::mem::take(&mut following.happened),
                     });
                 }
                 Ok(None) => waits.answered(),
-                Err(fault) if self.goes_on(&following, &fault) => waits.failed(self.world.random()),
+                Err(fault) if self.goes_on(following, &fault) => waits.failed(self.world.random()),
                 Err(fault) => {
                     return Err(call(
                         "follow the stack, which CloudFormation goes on with by itself",
@@ -157,8 +288,7 @@ impl Machine<'_> {
         }
         following.at_rest += 1;
         // CloudFormation may still show the status from before the operation: its own event tells.
-        let told = following.happened.iter().rev().find(|event| event.of_stack());
-        let told = told.is_some_and(|event| event.status == status.word());
+        let told = following.told(&status);
         let enough = if following.mark.is_some() {
             LOOKS_AT_REST
         } else {
@@ -196,12 +326,13 @@ impl Machine<'_> {
         Ok(())
     }
 
-    pub(super) fn failed(&self, name: &str, doing: &'static str, ended: &Ended) -> DeployError {
+    pub(super) fn failed(&self, name: &str, doing: &'static str, ended: &Ended, names: &Names) -> DeployError {
         let cause = root_cause(&ended.events);
         let reason = cause
             .and_then(|event| event.reason.clone())
             .or_else(|| ended.stack.as_ref().and_then(|stack| stack.reason.clone()));
         let kind = cause.map(|event| event.resource_type.as_str()).unwrap_or_default();
+        let known = known(kind, reason.as_deref().unwrap_or_default());
         DeployError::Failed(Box::new(Failure {
             stack: name.to_owned(),
             doing,
@@ -209,7 +340,11 @@ impl Machine<'_> {
             resource: cause
                 .filter(|event| !event.of_stack())
                 .map(|event| (event.logical_id.clone(), event.resource_type.clone())),
-            next_step: next_step(kind, reason.as_deref().unwrap_or_default()).map(str::to_owned),
+            name: cause
+                .filter(|event| !event.of_stack())
+                .map(|event| names.of(&event.logical_id, &event.resource_type)),
+            known: known.as_ref().map(|known| known.means.clone()),
+            next_step: known.map(|known| known.next),
             reason,
             state: self.state_after(name, ended),
         }))

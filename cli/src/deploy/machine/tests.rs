@@ -1,5 +1,6 @@
 //! The machine over a scripted AWS: what is called in which order, what is told, and what is left behind.
 
+mod signals;
 mod statuses;
 
 use std::collections::VecDeque;
