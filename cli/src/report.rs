@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::args::Output;
+use crate::deploy::port::{Line, Look};
 use crate::exit::Exit;
 use crate::local::summary::Tally;
 use crate::picture::Scene;
@@ -135,6 +136,42 @@ impl Reporter {
         let _ = self.suspended(|| writeln!(io::stderr(), "{}", printable(text)));
     }
 
+    /// The same in the line's colour, where stderr has some.
+    pub fn note_line(&self, line: &Line) {
+        let text = painted(line, io::stderr().is_terminal() && colours());
+        let _ = self.suspended(|| writeln!(io::stderr(), "{text}"));
+    }
+
+    /// Columns and rows of stderr, where it is a terminal that can be drawn on.
+    pub fn drawing_board(&self) -> Option<(usize, usize)> {
+        let stderr = io::stderr();
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        if dumb || !stderr.is_terminal() {
+            return None;
+        }
+        let size = rustix::termios::tcgetwinsize(&stderr).ok()?;
+        let (columns, rows) = (usize::from(size.ws_col), usize::from(size.ws_row));
+        (columns >= 30 && rows >= 8).then_some((columns, rows))
+    }
+
+    /// Draws these lines below what was told, in place of those that were drawn before; none take them away.
+    pub fn draw(&self, lines: &[Line]) {
+        if lines.is_empty() {
+            self.finish();
+            return;
+        }
+        let mut shown = self.shown();
+        let bar =
+            shown.get_or_insert_with(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5)));
+        if let Ok(style) = ProgressStyle::with_template("{msg}") {
+            bar.set_style(style);
+        }
+        let colour = colours();
+        let text: Vec<String> = lines.iter().map(|line| painted(line, colour)).collect();
+        bar.set_message(text.join("\n"));
+        bar.tick();
+    }
+
     /// Whether somebody can be asked: standard input and stderr are a terminal.
     pub fn can_ask(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
@@ -258,6 +295,27 @@ fn canvas() -> Canvas {
     }
 }
 
+/// Whether the user wants colours (no-color.org), and the terminal has some.
+fn colours() -> bool {
+    let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    said("NO_COLOR").is_none() && said("TERM").is_some_and(|term| term != "dumb")
+}
+
+/// A line in its colour. Only its look steers the terminal.
+fn painted(line: &Line, colour: bool) -> String {
+    let text = printable(&line.text);
+    let code = match line.look {
+        Look::Plain => "",
+        Look::Good => "32",
+        Look::Bad => "31",
+        Look::Faint => "2",
+    };
+    if !colour || code.is_empty() {
+        return text.into_owned();
+    }
+    format!("\u{1b}[{code}m{text}\u{1b}[0m")
+}
+
 /// The text with its control characters written out, but for line ends and tabs, and with those that turn the direction of what follows: what comes from a
 /// file, a broker or a process must not steer the terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
@@ -285,7 +343,16 @@ fn rate(records: u64, elapsed: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{painted, printable};
+    use crate::deploy::port::{Line, Look};
+
+    #[test]
+    fn only_the_look_of_a_line_steers_the_terminal() {
+        let line = Line::new(Look::Bad, "failed: \u{1b}[2Jx");
+        assert_eq!(painted(&line, true), "\u{1b}[31mfailed: \\u{1b}[2Jx\u{1b}[0m");
+        assert_eq!(painted(&line, false), "failed: \\u{1b}[2Jx");
+        assert_eq!(painted(&Line::new(Look::Plain, "x"), true), "x");
+    }
 
     #[test]
     fn nothing_steers_the_terminal() {

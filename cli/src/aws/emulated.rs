@@ -232,7 +232,7 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
     assert_eq!(machine.destroy(STACK).await.unwrap().status, DESTROYED);
     let told = hurried.told.lock().unwrap().join("\n");
     assert!(
-        told.contains("made: Queue") && told.contains("removed: Queue"),
+        told.contains("made: failure queue Queue") && told.contains("removed: failure queue Queue"),
         "{told}"
     );
 }

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, Replacement, ResourceChange,
-    Tag,
+    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, Replacement,
+    RequiresRecreation, ResourceChange, ResourceChangeDetail, Tag,
 };
 
 use super::answer::{Trouble, trouble};
 use crate::deploy::port::{
-    Action, Change, ChangeSet, Doing, EventPage, Fault, FaultKind, MadeChangeSet, NewChangeSet, Resource, Stack,
-    StackEvent, Stacks, Template,
+    Action, Change, ChangeSet, Doing, EventPage, Fault, FaultKind, MadeChangeSet, NewChangeSet, PropertyChange,
+    Resource, Stack, StackEvent, Stacks, Template,
 };
 use crate::deploy::state::Status;
 use crate::facts::deployed::STACK_TAG;
@@ -261,6 +261,7 @@ impl Stacks for CloudFormation {
                     .client
                     .describe_change_set()
                     .change_set_name(id)
+                    .include_property_values(true)
                     .set_next_token(page);
                 let output = call
                     .send()
@@ -371,7 +372,39 @@ fn change_of(change: ResourceChange) -> Change {
         },
         logical_id: change.logical_resource_id.unwrap_or_default(),
         resource_type: change.resource_type.unwrap_or_default(),
+        properties: properties(change.details.unwrap_or_default()),
     }
+}
+
+/// What changes of a resource, each property once: CloudFormation names one again for each cause.
+fn properties(details: Vec<ResourceChangeDetail>) -> Vec<PropertyChange> {
+    let mut changes: Vec<PropertyChange> = Vec::new();
+    for target in details.into_iter().filter_map(|detail| detail.target) {
+        let path = target.path.as_deref().unwrap_or_default().trim_start_matches('/');
+        let path = path.strip_prefix("Properties/").unwrap_or(path).replace('/', ".");
+        let attribute = || target.attribute.as_ref().map(|attribute| attribute.as_str().to_owned());
+        let named = target.name.clone().filter(|name| !name.is_empty()).or_else(attribute);
+        let path = if path.is_empty() {
+            named.unwrap_or_default()
+        } else {
+            path
+        };
+        let change = PropertyChange {
+            path,
+            before: target.before_value,
+            after: target.after_value,
+            replaces: target.requires_recreation == Some(RequiresRecreation::Always),
+        };
+        match changes.iter_mut().find(|known| known.path == change.path) {
+            Some(known) => {
+                known.replaces |= change.replaces;
+                known.before = known.before.take().or(change.before);
+                known.after = known.after.take().or(change.after);
+            }
+            None => changes.push(change),
+        }
+    }
+    changes
 }
 
 #[cfg(test)]

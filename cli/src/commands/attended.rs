@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::CommandError;
 use crate::clock::{self, Clock};
 use crate::deploy::DeployError;
-use crate::deploy::port::{User, World};
+use crate::deploy::port::{self, User, World};
 use crate::report::Reporter;
 
 /// The real world, and the person in it.
@@ -98,6 +98,18 @@ impl World for Attended<'_> {
 impl User for Attended<'_> {
     fn tell(&self, text: &str) {
         self.reporter.note(text);
+    }
+
+    fn tell_line(&self, line: &port::Line) {
+        self.reporter.note_line(line);
+    }
+
+    fn canvas(&self) -> Option<(usize, usize)> {
+        self.reporter.drawing_board()
+    }
+
+    fn draw(&self, lines: &[port::Line]) {
+        self.reporter.draw(lines);
     }
 
     fn confirm<'b>(

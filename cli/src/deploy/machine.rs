@@ -298,7 +298,7 @@ impl Machine<'_> {
                 network_stacks: Vec::new(),
                 next_step: String::new(),
             };
-            let agreed = match self.agree(job, &change_set, &left).await {
+            let agreed = match self.agree(job, &change_set, &left, &names).await {
                 Ok(agreed) => agreed,
                 Err(error) => return Err(self.withdraw(&change_set, error).await),
             };

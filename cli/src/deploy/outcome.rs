@@ -6,8 +6,9 @@ use std::fmt;
 use k2m_handler::probe::creation::{Became, Outcome};
 use serde::Serialize;
 
+use super::names::Names;
 use super::network::NetworkOutcome;
-use super::port::{Action, Change};
+use super::port::{Action, Change, Line, Look, PropertyChange};
 use crate::plan::topic::shape;
 
 /// What happened to the stack.
@@ -179,38 +180,82 @@ pub const DESTROYED: &str = "destroyed";
 /// [`Destroyed::status`] where there was none.
 pub const ABSENT: &str = "absent";
 
-/// The changes as lines: what goes or is replaced is named one by one, first; what is made is gathered by its type.
-pub fn lines(changes: &[Change]) -> Vec<String> {
+/// Most characters of a value that are shown.
+const LONGEST_VALUE: usize = 60;
+/// What CloudFormation says of a value that it learns only when it is done.
+const LATER: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
+
+/// The changes as lines: what goes or is replaced is named one by one, first, with what changes of it; what is made is gathered by its type. `resources` is how many the
+/// stack has now, where that is known.
+pub fn lines(changes: &[Change], names: &Names, resources: Option<usize>) -> Vec<Line> {
     if changes.is_empty() {
-        return vec!["  no resource changes: only outputs, tags or descriptions of the stack".to_owned()];
+        return vec![Line::new(
+            Look::Plain,
+            "  no resource changes: only outputs, tags or descriptions of the stack",
+        )];
     }
     let mut sorted: Vec<&Change> = changes.iter().collect();
     sorted.sort_by_key(|change| (change.action, &change.resource_type, &change.logical_id));
     let mut lines = Vec::new();
     let mut made: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for change in sorted {
-        let word = match change.action {
+        let (word, look) = match change.action {
             Action::Add => {
                 made.entry(&change.resource_type).or_default().push(&change.logical_id);
                 continue;
             }
-            Action::Replace => "± replaced",
-            Action::MayReplace => "± may be replaced",
-            Action::Remove => "- removed",
-            Action::Modify => "~ changed",
+            Action::Replace => ("± replaced", Look::Bad),
+            Action::MayReplace => ("± may be replaced", Look::Bad),
+            Action::Remove => ("- removed", Look::Bad),
+            Action::Modify => ("~ changed", Look::Plain),
         };
-        let mut line = format!("  {word}: {} ({})", change.logical_id, change.resource_type);
+        let name = names.of(&change.logical_id, &change.resource_type);
+        let mut line = format!("  {word}: {name} ({})", change.logical_id);
         let lost = lost(change);
         if !lost.is_empty() {
             line.extend([": ", lost]);
         }
-        lines.push(line);
+        lines.push(Line::new(look, line));
+        lines.extend(change.properties.iter().map(property));
     }
     lines.extend(
         made.iter()
-            .map(|(kind, ids)| format!("  + to be made: {} ({kind})", ids.join(", "))),
+            .map(|(kind, ids)| Line::new(Look::Good, format!("  + to be made: {} ({kind})", ids.join(", ")))),
     );
+    let touched = changes.iter().filter(|change| change.action != Action::Add).count();
+    let unchanged = resources.map_or(0, |resources| resources.saturating_sub(touched));
+    if unchanged > 0 {
+        lines.push(Line::new(Look::Faint, format!("  {unchanged} unchanged")));
+    }
     lines
+}
+
+/// A property with its value before and after.
+fn property(change: &PropertyChange) -> Line {
+    let shown = |value: &Option<String>| match value.as_deref() {
+        None => "(nothing)".to_owned(),
+        Some(LATER) => "(known when it is done)".to_owned(),
+        Some(value) if value.chars().count() > LONGEST_VALUE => {
+            let begin: String = value.chars().take(LONGEST_VALUE).collect();
+            format!("{begin}…")
+        }
+        Some(value) => value.to_owned(),
+    };
+    let PropertyChange {
+        path,
+        before,
+        after,
+        replaces,
+    } = change;
+    let mut text = format!("      {path}");
+    // Of a secret, or by an older CloudFormation, neither is told.
+    if before.is_some() || after.is_some() {
+        text += &format!(": {} -> {}", shown(before), shown(after));
+    }
+    if *replaces {
+        text += " (which replaces it)";
+    }
+    Line::new(if *replaces { Look::Bad } else { Look::Plain }, text)
 }
 
 /// What is lost with the resource that goes; empty where that is nothing that anybody would miss.
@@ -233,6 +278,56 @@ pub(super) const MAPPING: &str = "AWS::Lambda::EventSourceMapping";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_are_shown_property_by_property() {
+        let property = |path: &str, before: Option<&str>, after: Option<&str>, replaces| PropertyChange {
+            path: path.to_owned(),
+            before: before.map(str::to_owned),
+            after: after.map(str::to_owned),
+            replaces,
+        };
+        let change = |action, logical_id: &str, kind: &str, properties: Vec<PropertyChange>| Change {
+            action,
+            logical_id: logical_id.to_owned(),
+            resource_type: kind.to_owned(),
+            properties,
+        };
+        let changes = [
+            change(
+                Action::Modify,
+                "OrdersMapping",
+                MAPPING,
+                vec![
+                    property("BatchSize", Some("100"), Some("500"), false),
+                    property("FilterCriteria", None, Some(&"x".repeat(80)), false),
+                    property("Tags", None, None, false),
+                ],
+            ),
+            change(
+                Action::Replace,
+                "ClicksMapping",
+                MAPPING,
+                vec![
+                    property("EventSourceArn", Some("arn:old"), Some("arn:new"), true),
+                    property("FunctionName", Some("f"), Some(LATER), false),
+                ],
+            ),
+            change(Action::Remove, "Queue", QUEUE, vec![]),
+            change(Action::Add, "Alarm", "AWS::CloudWatch::Alarm", vec![]),
+        ];
+        let text: Vec<String> = lines(&changes, &Names::default(), Some(44))
+            .iter()
+            .map(|line| format!("{:5} {}", format!("{:?}", line.look), line.text))
+            .collect();
+        insta::assert_snapshot!(text.join("\n"));
+        assert_eq!(
+            lines(&changes[..1], &Names::default(), Some(1)).len(),
+            4,
+            "nothing is unchanged"
+        );
+        assert_eq!(lines(&[], &Names::default(), Some(3)).len(), 1);
+    }
 
     #[test]
     fn a_topic_is_told_as_it_is() {

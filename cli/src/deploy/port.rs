@@ -183,6 +183,20 @@ pub enum ChangeSet {
     Failed(String),
 }
 
+/// A property of a resource that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PropertyChange {
+    /// Such as `BatchSize` or `Environment.Variables.K2M_TOPIC`; other attributes have their own names, such as `Tags`.
+    pub path: String,
+    /// Its value now, where it has one and CloudFormation tells.
+    pub before: Option<String>,
+    /// Its value then, where it has one and CloudFormation knows it.
+    pub after: Option<String>,
+    /// Whether a new resource takes the place of the old one because of it.
+    pub replaces: bool,
+}
+
 /// What happens to a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -193,6 +207,9 @@ pub struct Change {
     pub logical_id: String,
     /// Such as `AWS::Lambda::Function`.
     pub resource_type: String,
+    /// What of it changes, where it stays or is replaced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<PropertyChange>,
 }
 
 /// What happens to a resource. The order is the one in which they are shown.
@@ -287,10 +304,52 @@ pub trait World: Sync {
     fn random(&self) -> u64;
 }
 
+/// How a line looks where there are colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// As the rest.
+    Plain,
+    /// It went well.
+    Good,
+    /// It failed, or something is lost with it.
+    Bad,
+    /// It waits, or is beside the point.
+    Faint,
+}
+
+/// A line for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// How it looks.
+    pub look: Look,
+    /// What it says.
+    pub text: String,
+}
+
+impl Line {
+    /// A line of this look.
+    pub fn new(look: Look, text: impl Into<String>) -> Self {
+        Self {
+            look,
+            text: text.into(),
+        }
+    }
+}
+
 /// The person who waits.
 pub trait User: Sync {
     /// Says what happens.
     fn tell(&self, text: &str);
+    /// Says the same in colours.
+    fn tell_line(&self, line: &Line) {
+        self.tell(&line.text);
+    }
+    /// Columns and rows of the terminal, where there is one that can be drawn on.
+    fn canvas(&self) -> Option<(usize, usize)> {
+        None
+    }
+    /// Draws these lines in place of those that were drawn before; none take them away.
+    fn draw(&self, _: &[Line]) {}
     /// Asks; the answer is yes or no. `--yes` answers by itself.
     fn confirm<'a>(
         &'a self,

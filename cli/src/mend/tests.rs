@@ -181,6 +181,7 @@ impl Stacks for Fake {
             action: Action::Remove,
             logical_id: "Mapping".to_owned(),
             resource_type: "AWS::Lambda::EventSourceMapping".to_owned(),
+            properties: Vec::new(),
         };
         Box::pin(async { Ok(ChangeSet::Ready(vec![mapping])) })
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{CHANGE_SET, Job, Machine, TRIES, call};
 use crate::deploy::DeployError;
 use crate::deploy::backoff::Waits;
+use crate::deploy::names::Names;
 use crate::deploy::outcome::{lines, lost};
 use crate::deploy::port::{Change, ChangeSet, Doing, Fault, FaultKind, MadeChangeSet, NewChangeSet};
 use crate::deploy::reasons::known;
@@ -39,6 +40,7 @@ impl Machine<'_> {
         job: &Job<'_>,
         change_set: &NewChangeSet,
         left: &[String],
+        names: &Names,
     ) -> Result<Option<(MadeChangeSet, Vec<Change>)>, DeployError> {
         let name = job.stack;
         let refused = |reason: String| DeployError::ChangeSet {
@@ -65,8 +67,16 @@ impl Machine<'_> {
                     "the stack {name} in {region} is to be {verb}; changes of resources: {}",
                     changes.len()
                 ));
-                for line in lines(&changes) {
-                    self.user.tell(&line);
+                let resources = if change_set.create {
+                    None
+                } else {
+                    // It is told where it can be seen, and no more.
+                    let listed = async { Ok(self.patiently(|| self.stacks.resources(name)).await.ok()) };
+                    self.unless_stopped(name, listed).await?
+                };
+                let resources = resources.map(|resources| resources.len());
+                for line in lines(&changes, names, resources) {
+                    self.user.tell_line(&line);
                 }
                 for condition in &job.conditions {
                     self.user.tell(&format!("  ! {condition}"));

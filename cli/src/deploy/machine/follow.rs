@@ -23,6 +23,8 @@ const LOOKS_AT_REST: u32 = 20;
 /// The same where events can't be read.
 const LOOKS_WHEN_BLIND: u32 = 5;
 
+/// How often the time is drawn.
+const TICK: Duration = Duration::from_secs(1);
 /// Tries to cancel an operation that CloudFormation may not have begun yet.
 const TRIES_TO_CANCEL: u32 = 6;
 
@@ -45,6 +47,8 @@ struct Following<'a> {
     mark: Option<Mark>,
     happened: Vec<StackEvent>,
     progress: Progress,
+    /// The stack and its region.
+    title: String,
     start: Duration,
     /// When AWS answered last.
     heard: Duration,
@@ -126,6 +130,7 @@ impl Machine<'_> {
             mark,
             happened: Vec::new(),
             progress: Progress::new(names.clone(), start),
+            title: format!("{name} in {}", self.place.region),
             start,
             heard: start,
             at_rest: 0,
@@ -136,17 +141,21 @@ impl Machine<'_> {
             ended = self.to_the_end(name, &mut following) => Some(ended),
         };
         if let Some(ended) = ended {
+            self.drawn(&following);
             return ended;
         }
         let left = || DeployError::Left { stack: name.to_owned() };
         let Some(withdrawn) = own else {
+            self.drawn(&following);
             return Err(left());
         };
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
             () = self.user.stopped(2) => Err(left()),
             ended = self.take_back(name, &mut following, withdrawn) => ended,
-        }
+        };
+        self.drawn(&following);
+        ended
     }
 
     /// Cancels what is under way, and follows that to its end. An error also then, unless it came too late.
@@ -263,7 +272,7 @@ impl Machine<'_> {
                     minutes: LIMIT.as_secs() / 60,
                 });
             }
-            self.world.sleep(wait).await;
+            self.pause(following, wait).await;
         }
     }
 
@@ -318,12 +327,54 @@ impl Machine<'_> {
         };
         let now = following.heard;
         let seconds = now.saturating_sub(following.start).as_secs();
-        for line in following.progress.lines(&new, now) {
+        let lines = following.progress.lines(&new, now);
+        following.happened.extend(new);
+        if self.user.canvas().is_some() {
+            self.draw(following);
+            return Ok(());
+        }
+        for line in lines {
             self.user
                 .tell(&format!("  {:>2}:{:02}  {line}", seconds / 60, seconds % 60));
         }
-        following.happened.extend(new);
         Ok(())
+    }
+
+    /// Draws the tree where there is a terminal.
+    fn draw(&self, following: &Following<'_>) {
+        if let Some((columns, rows)) = self.user.canvas() {
+            let now = self.world.elapsed();
+            // Not into the last column and row, where some terminals break the line.
+            let (columns, rows) = (columns.saturating_sub(1), rows.saturating_sub(2));
+            let tree = following.progress.tree(&following.title, now, columns, rows);
+            self.user.draw(&tree);
+        }
+    }
+
+    /// What was drawn stays as it is, whole.
+    fn drawn(&self, following: &Following<'_>) {
+        if let Some((columns, _)) = self.user.canvas() {
+            self.user.draw(&[]);
+            let now = self.world.elapsed();
+            let columns = columns.saturating_sub(1);
+            for line in following.progress.tree(&following.title, now, columns, usize::MAX) {
+                self.user.tell_line(&line);
+            }
+        }
+    }
+
+    /// Waits; what is drawn shows the time meanwhile.
+    async fn pause(&self, following: &Following<'_>, wait: Duration) {
+        if self.user.canvas().is_none() {
+            return self.world.sleep(wait).await;
+        }
+        let mut left = wait;
+        while !left.is_zero() {
+            let slice = left.min(TICK);
+            self.world.sleep(slice).await;
+            left -= slice;
+            self.draw(following);
+        }
     }
 
     pub(super) fn failed(&self, name: &str, doing: &'static str, ended: &Ended, names: &Names) -> DeployError {

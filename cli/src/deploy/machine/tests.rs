@@ -120,6 +120,7 @@ fn changes() -> Vec<Change> {
         action,
         logical_id: logical_id.to_owned(),
         resource_type: kind.to_owned(),
+        properties: Vec::new(),
     };
     vec![
         change(Action::Add, "OrdersErrors", "AWS::CloudWatch::Alarm"),
