@@ -538,7 +538,7 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "PATH", requires = "fix")]
     pub handler: Option<PathBuf>,
     /// Look again until all is healthy, for so long: 30s, 5m or 1h; 24h at most
-    #[arg(long, value_name = "TIME", conflicts_with = "facts", value_parser = waiting_time)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "facts", value_parser = waiting_time)]
     pub wait: Option<Duration>,
 }
 
@@ -558,9 +558,12 @@ pub struct DeployArgs {
     /// The settings.
     #[command(flatten)]
     pub settings: SettingsArgs,
-    /// Answer every question with yes, also whether a missing topic is created
+    /// Answer every question with yes, also whether a missing topic is created; not whether a pipeline is taken away, see --remove
     #[arg(short, long)]
     pub yes: bool,
+    /// Stream whose pipeline the stack has and the settings don't, which may be taken away without a question, with what waits in its failure queue (repeatable)
+    #[arg(long, value_name = "NAME|ARN")]
+    pub remove: Vec<String>,
     /// A bootstrap binary, or a zip that holds one, to deploy in place of k2m's own handler
     #[arg(long, value_name = "PATH")]
     pub handler: Option<PathBuf>,

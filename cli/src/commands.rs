@@ -32,6 +32,7 @@ use self::init::InitError;
 use crate::arn::PlaceError;
 use crate::aws::LookError;
 use crate::deploy::DeployError;
+use crate::doctor::Contradiction;
 use crate::doctor::html::PageError;
 use crate::exit::Exit;
 use crate::facts::file::FactsError;
@@ -97,6 +98,12 @@ pub enum CommandError {
     /// The template.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// What was named is not what the stack has.
+    #[error(transparent)]
+    Contradiction(#[from] Box<Contradiction>),
+    /// What the settings are to be completed by could not be seen.
+    #[error(transparent)]
+    Unseen(Box<DeployError>),
     /// The page of a report.
     #[error(transparent)]
     Page(#[from] PageError),
@@ -180,7 +187,8 @@ impl CommandError {
             Self::Output(_) | Self::Write { .. } => Exit::Io,
             Self::Interrupted | Self::InterruptedLook | Self::InterruptedProbe(_) => Exit::Interrupted,
             Self::Usage(_) | Self::Place(_) => Exit::Usage,
-            Self::Look(_) => Exit::CouldNotTell,
+            Self::Look(_) | Self::Unseen(_) => Exit::CouldNotTell,
+            Self::Contradiction(error) => error.exit(),
             Self::Settings(error) => error.exit(),
             Self::Function(error) => error.exit(),
             Self::Init(error) => error.exit(),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ pub enum Total {
     /// Nobody knows, as when the input is a pipe.
     Unknown,
 }
+
+/// From here on somebody wonders.
+const LONG: Duration = Duration::from_secs(5);
 
 /// Writes in the form that was asked for.
 #[derive(Debug)]
@@ -87,6 +91,19 @@ impl Reporter {
             bar
         });
         bar.set_message(printable(what).replace('\n', " "));
+    }
+
+    /// What the work comes to. Meanwhile what is waited for is shown, and where stderr is no terminal it is said once that takes long.
+    pub async fn waiting<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+        self.wait(what);
+        let mut work = pin!(work);
+        if let Ok(done) = tokio::time::timeout(LONG, work.as_mut()).await {
+            return done;
+        }
+        if !io::stderr().is_terminal() {
+            self.note(&format!("still {what}"));
+        }
+        work.await
     }
 
     /// Shows how far it is.
@@ -170,6 +187,18 @@ impl Reporter {
         let text: Vec<String> = lines.iter().map(|line| painted(line, colour)).collect();
         bar.set_message(text.join("\n"));
         bar.tick();
+    }
+
+    /// The same, laid out for what stderr is; without colours.
+    pub fn note_laid_out(&self, text: &str, layout: impl FnOnce(&str, Screen) -> String) {
+        let stderr = io::stderr();
+        let columns = rustix::termios::tcgetwinsize(&stderr).map_or(0, |size| usize::from(size.ws_col));
+        let screen = Screen {
+            columns: Some(columns).filter(|columns| *columns > 0 && stderr.is_terminal()),
+            colour: false,
+        };
+        let text = layout(&printable(text), screen);
+        let _ = self.suspended(|| writeln!(io::stderr(), "{text}"));
     }
 
     /// Whether somebody can be asked: standard input and stderr are a terminal.

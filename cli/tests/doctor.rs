@@ -24,6 +24,7 @@ fn settings(cluster: &str) -> Settings {
     }
     let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
+        profile: None,
         home: Home::of(&stream.value),
         kafka: Kafka::Cluster(default(Arn::parse(Kind::Cluster, cluster).unwrap())),
         broker_cidrs: None,
@@ -65,6 +66,7 @@ fn settings(cluster: &str) -> Settings {
             log_retention: default(30),
         }],
         left_out: Vec::new(),
+        listed: None,
     }
 }
 

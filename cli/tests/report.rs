@@ -50,7 +50,8 @@ fn a_page_is_replaced_whole_and_changes_nothing_else() {
     // Nothing is deployed there.
     assert_eq!((without.status.code(), with.status.code()), (Some(1), Some(1)));
     assert_eq!(text(&without.stdout), text(&with.stdout));
-    assert_eq!(text(&with.stderr), format!("wrote {}\n", path.display()));
+    let said = format!("{}wrote {}\n", text(&without.stderr), path.display());
+    assert_eq!(text(&with.stderr), said);
     let page = std::fs::read_to_string(&path).unwrap();
     assert!(page.trim_start().starts_with("<!DOCTYPE html>"), "{page}");
     assert!(page.contains("123456789012") && page.ends_with("</html>\n"), "{page}");

@@ -65,7 +65,11 @@ pub(super) struct Happened {
     pub(super) reserved_concurrency: Fact<u32>,
     pub(super) metrics: Fact<Metrics>,
     pub(super) log: Fact<Vec<Sighting>>,
+    /// Whether the log has more than was looked at.
+    pub(super) log_unfinished: bool,
     pub(super) rights: Fact<Vec<Right>>,
+    /// Where the mapping is known, and tells a topic.
+    pub(super) subscribed: Option<Fact<Vec<String>>>,
     /// Where the mapping is known.
     pub(super) waiting: Option<Fact<Waiting>>,
     /// Where the function has a secret.
@@ -108,7 +112,7 @@ pub(super) async fn look(
             },
             async {
                 let left = waiting::Left::of(one.mapping?, one.stream, stack)?;
-                Some(fact(waiting::waiting(left, asked).await))
+                Some(waiting::look(left, asked).await)
             },
         )
     });
@@ -118,16 +122,20 @@ pub(super) async fn look(
         futures_util::future::join_all(each),
     );
     let both = metrics.into_iter().zip(each);
-    both.map(
-        |(metrics, (reserved_concurrency, log, (rights, secret), waiting))| Happened {
+    both.map(|(metrics, (reserved_concurrency, log, (rights, secret), left))| {
+        let log_unfinished = log.as_ref().is_ok_and(|(_, unfinished)| *unfinished);
+        let (subscribed, waiting) = left.map_or((None, None), |(subscribed, waiting)| (subscribed, Some(waiting)));
+        Happened {
             reserved_concurrency: fact(reserved_concurrency),
             metrics: fact(metrics),
-            log: fact(log),
+            log: fact(log.map(|(sightings, _)| sightings)),
+            log_unfinished,
             rights: fact(rights),
-            waiting,
+            subscribed: subscribed.map(fact),
+            waiting: waiting.map(fact),
             secret,
-        },
-    )
+        }
+    })
     .collect()
 }
 

@@ -1,7 +1,7 @@
 //! The stream, as `DescribeStreamSummary` tells it.
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::types::EncryptionType;
+use aws_sdk_kinesis::types::{EncryptionType, StreamMode};
 
 use super::answer::{Answer, Trouble, trouble};
 use super::number;
@@ -37,6 +37,9 @@ pub(super) async fn stream(client: &Client, arn: &str) -> Answer<Stream> {
             Some(EncryptionType::Kms) => summary.key_id,
             _ => None,
         },
+        on_demand: summary
+            .stream_mode_details
+            .is_some_and(|details| details.stream_mode == StreamMode::OnDemand),
         max_record_kib: summary.max_record_size_in_kib.map(number),
         arn: summary.stream_arn,
     })

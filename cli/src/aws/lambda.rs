@@ -1,5 +1,7 @@
 //! The function of a stack and its event source mapping.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::invoke::InvokeError;
 use aws_sdk_lambda::primitives::Blob;
@@ -18,6 +20,8 @@ use crate::deploy::topics::{self, Reply};
 use crate::facts::{Concurrency, Function, Mapping, Probe};
 
 const NOT_FOUND: &[&str] = &["ResourceNotFoundException"];
+/// What the names of k2m's own variables begin with.
+pub(super) const OURS: &str = "K2M_";
 
 /// What a mapping is between.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +114,9 @@ pub(super) async fn function(client: &Client, name: &str) -> Answer<Function> {
         .environment
         .and_then(|environment| environment.variables)
         .unwrap_or_default();
+    // Only our own: another's variables may hold secrets.
+    let (variables, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        variables.into_iter().partition(|(name, _)| name.starts_with(OURS));
     Ok(Function {
         arn: found.function_arn.unwrap_or_default(),
         state: found
@@ -125,11 +132,8 @@ pub(super) async fn function(client: &Client, name: &str) -> Answer<Function> {
         vpc,
         subnets,
         security_groups,
-        // Only our own: another's variables may hold secrets.
-        variables: variables
-            .into_iter()
-            .filter(|(name, _)| name.starts_with("K2M_"))
-            .collect(),
+        variables,
+        other_variables: others.into_keys().collect(),
         // AWS gives a list of exactly one.
         architecture: found
             .architectures

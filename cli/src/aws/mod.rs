@@ -54,6 +54,16 @@ const ATTEMPTS: u32 = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The same where it is only looked: who waits wants to know what does not answer, and the rest. All tries of a call together have as long as a service takes
+/// that throttles.
+const LOOK_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const LOOK_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+const LOOK_TIMEOUT: Duration = Duration::from_secs(12);
+/// The same of asking a function for its probe, which takes nine seconds at the most once the function is started; and how often, where Lambda throttles.
+const PROBE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(13);
+const PROBE_ATTEMPTS: u32 = 3;
+
 /// What to look at.
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -203,6 +213,26 @@ impl Aws {
         }
     }
 
+    /// The same way, for looking alone: what does not answer is given up soon.
+    #[must_use]
+    pub fn looking(&self) -> Self {
+        self.bounded(LOOK_ATTEMPT_TIMEOUT, LOOK_TIMEOUT, ATTEMPTS)
+    }
+
+    fn bounded(&self, attempt: Duration, all: Duration, attempts: u32) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(LOOK_CONNECT_TIMEOUT)
+            .operation_attempt_timeout(attempt)
+            .operation_timeout(all)
+            .build();
+        let retries = RetryConfig::standard().with_max_attempts(attempts);
+        let config = self.config.to_builder().timeout_config(timeouts).retry_config(retries);
+        Self {
+            config: config.build(),
+            profile: self.profile.clone(),
+        }
+    }
+
     fn in_region(&self, region: &str) -> SdkConfig {
         self.config.to_builder().region(Region::new(region.to_owned())).build()
     }
@@ -210,7 +240,7 @@ impl Aws {
     /// Whose credentials these are: account and partition.
     pub fn caller<'a>(&'a self, region: &'a str) -> Pending<'a, (String, String)> {
         Box::pin(async move {
-            let answer = sts::caller(&aws_sdk_sts::Client::new(&self.in_region(region))).await;
+            let answer = sts::caller(&aws_sdk_sts::Client::new(&self.looking().in_region(region))).await;
             let account = answer
                 .as_ref()
                 .map(|(account, _)| account.clone())
@@ -227,7 +257,7 @@ impl Aws {
     /// Physical ids of a stack's resources by logical ids.
     pub fn resources<'a>(&'a self, region: &'a str, stack: &'a str) -> Looking<'a, Fact<BTreeMap<String, String>>> {
         Box::pin(async move {
-            let client = aws_sdk_cloudformation::Client::new(&self.in_region(region));
+            let client = aws_sdk_cloudformation::Client::new(&self.looking().in_region(region));
             fact(cloudformation::ids(&client, stack).await)
         })
     }
@@ -235,7 +265,7 @@ impl Aws {
     /// The event source mappings of these, as they are now; in their order.
     pub fn mappings<'a>(&'a self, region: &'a str, uuids: &'a [String]) -> Looking<'a, Vec<Fact<Mapping>>> {
         Box::pin(async move {
-            let client = aws_sdk_lambda::Client::new(&self.in_region(region));
+            let client = aws_sdk_lambda::Client::new(&self.looking().in_region(region));
             let seen = Paced::new(LAMBDA)
                 .all(uuids, |uuid| lambda::mapping(&client, uuid))
                 .await;
@@ -248,16 +278,17 @@ impl Aws {
     /// A function by its name or ARN: whose it is, what it reads, and where it writes to.
     pub fn named<'a>(&'a self, region: &'a str, function: &'a str) -> Looking<'a, Fact<Named>> {
         Box::pin(async move {
-            let config = self.in_region(region);
+            let config = self.looking().in_region(region);
             let client = aws_sdk_lambda::Client::new(&config);
             fact(foreign::look(&client, function, config.endpoint_url()).await)
         })
     }
 
-    /// Asks a function how its way to the brokers is. It changes nothing, and takes nine seconds at the most.
+    /// Asks a function how its way to the brokers is. It changes nothing, and takes nine seconds at the most; where nothing answers, thirteen.
     pub fn probe<'a>(&'a self, region: &'a str, function: &'a str) -> Looking<'a, Fact<Probe>> {
         Box::pin(async move {
-            let client = aws_sdk_lambda::Client::new(&self.in_region(region));
+            let asking = self.bounded(PROBE_ATTEMPT_TIMEOUT, PROBE_TIMEOUT, PROBE_ATTEMPTS);
+            let client = aws_sdk_lambda::Client::new(&asking.in_region(region));
             fact(lambda::probe(&client, function).await)
         })
     }
@@ -299,7 +330,7 @@ impl Aws {
 
     /// Looks at everything that matters for the pipelines of a stack. `now` is the time.
     pub fn look<'a>(&'a self, question: &'a Question, now: Timestamp) -> Pending<'a, Facts> {
-        Box::pin(self.look_around(question, now))
+        Box::pin(async move { Box::pin(self.looking().look_around(question, now)).await })
     }
 
     async fn look_around(&self, question: &Question, now: Timestamp) -> Result<Facts, LookError> {
@@ -649,7 +680,11 @@ async fn named(config: &SdkConfig, stack: &str, named: &NamedFunction, streams: 
                 .map_or(Fact::Absent, |why| Fact::Unreadable(why.clone())),
         }),
     );
-    let function = fact(function);
+    // Nobody gives it back its variables, so nobody has to know the names of those that say nothing of Kafka.
+    let function = fact(function.map(|function| Function {
+        other_variables: Vec::new(),
+        ..function
+    }));
     Deployed {
         stack: fact(stack),
         pipelines: mappings
@@ -815,8 +850,9 @@ fn pipelines(
                 value.reserved_concurrency = Some(happened.reserved_concurrency);
             }
             pipeline.metrics = Some(happened.metrics);
-            pipeline.log = Some(happened.log);
+            (pipeline.log, pipeline.log_unfinished) = (Some(happened.log), happened.log_unfinished);
             pipeline.rights = Some(happened.rights);
+            pipeline.subscribed = happened.subscribed;
             pipeline.waiting = happened.waiting;
             pipeline.secret = happened.secret;
         }

@@ -1,4 +1,5 @@
-//! How fast services are asked: no second sees more calls than a service takes, however many there are to make and in whatever order they come up.
+//! How fast services are asked: of what is asked at one pace no second sees more calls than the service takes, however many there are to make and in whatever
+//! order they come up. What is asked once of a region or of an account goes without.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -7,10 +8,12 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
-/// How many calls of a service may begin in a second, and how many may be under way at once.
+/// How fast a service is asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
+    /// How many calls may begin in a second.
     pub(super) a_second: u32,
+    /// How many calls of one list, see [`Paced::all`], are under way at once. Single calls wait for nothing but their turn.
     pub(super) at_once: usize,
 }
 
@@ -47,7 +50,8 @@ pub(super) const CLOUDFORMATION: Pace = Pace {
     a_second: 10,
     at_once: 4,
 };
-/// EC2 takes 20 calls a second for good of those that change nothing, and more for a moment.
+/// EC2 takes 20 calls a second for good of those that change nothing, and more for a moment: VPC attributes and prefix lists are asked each at this pace, and
+/// what is asked once of a whole region comes beside them.
 pub(super) const EC2: Pace = Pace {
     a_second: 20,
     at_once: 8,
@@ -102,7 +106,7 @@ impl Paced {
         begin
     }
 
-    /// Makes a call when it may begin.
+    /// Makes a call when it may begin, however many are under way.
     pub(super) async fn one<T>(&self, ask: impl Future<Output = T>) -> T {
         tokio::time::sleep_until(self.next(Instant::now())).await;
         ask.await

@@ -1,5 +1,7 @@
 //! Settings that are put back: of a function, of its event source mapping, of a security group; and secrets of the cluster.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_ec2::types::{IpPermission, IpRange, PrefixListId, UserIdGroupPair};
 use aws_sdk_lambda::types::{
     DestinationConfig, Environment, FilterCriteria, FunctionResponseType, OnFailure, VpcConfig,
@@ -20,11 +22,10 @@ impl Settle for Aws {
     fn change_function<'a>(&'a self, change: &'a FunctionChange) -> Doing<'a, ()> {
         Box::pin(async move {
             let client = aws_sdk_lambda::Client::new(&self.in_region(&change.region));
-            let variables = change.variables.as_ref();
-            let variables = variables.map(|all| {
-                let all = all.iter().map(|(name, value)| (name.clone(), value.clone()));
-                Environment::builder().set_variables(Some(all.collect())).build()
-            });
+            let variables = match &change.variables {
+                Some(ours) => Some(environment(&client, &change.function, ours).await?),
+                None => None,
+            };
             let vpc = change.network.as_ref().map(|(subnets, groups)| {
                 VpcConfig::builder()
                     .set_subnet_ids(Some(subnets.clone()))
@@ -143,6 +144,32 @@ impl Settle for Aws {
             }
         })
     }
+}
+
+/// The function's variables with k2m's as they are to be. Lambda replaces them whole, so those of anybody else are read just before, and kept.
+async fn environment(
+    client: &aws_sdk_lambda::Client,
+    function: &str,
+    ours: &BTreeMap<String, String>,
+) -> Result<Environment, Fault> {
+    let answer = client.get_function_configuration().function_name(function).send().await;
+    let found = answer.map_err(|error| sorted(&error, "lambda:GetFunctionConfiguration", NOT_FOUND))?;
+    let environment = found.environment;
+    if let Some(error) = environment.as_ref().and_then(|environment| environment.error.as_ref()) {
+        return Err(Fault {
+            kind: FaultKind::Refused,
+            message: format!(
+                "Lambda does not tell the function's variables ({}): who may decrypt them has to set them, so that none is lost",
+                error.message().or(error.error_code()).unwrap_or("no reason given")
+            ),
+        });
+    }
+    let mut all = environment
+        .and_then(|environment| environment.variables)
+        .unwrap_or_default();
+    all.retain(|name, _| !name.starts_with(lambda::OURS));
+    all.extend(ours.iter().map(|(name, value)| (name.clone(), value.clone())));
+    Ok(Environment::builder().set_variables(Some(all)).build())
 }
 
 fn permission(rule: &OutwardRule) -> IpPermission {

@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::StatusCode;
 
 mod deploy;
+mod settle;
 
 use k2m_handler::probe::creation::{CreateTopics, Wanted};
 

@@ -11,7 +11,7 @@ use super::CommandError;
 use crate::clock::{self, Clock};
 use crate::deploy::DeployError;
 use crate::deploy::port::{self, User, World};
-use crate::report::Reporter;
+use crate::report::{Reporter, Screen};
 
 /// The real world, and the person in it.
 #[derive(Debug)]
@@ -41,6 +41,16 @@ impl<'a> Attended<'a> {
             stops,
             listener,
         })
+    }
+
+    /// Tells something laid out for what stderr is.
+    pub(super) fn tell_laid_out(&self, text: &str, layout: impl FnOnce(&str, Screen) -> String) {
+        self.reporter.note_laid_out(text, layout);
+    }
+
+    /// Whether somebody can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        self.reporter.can_ask()
     }
 
     /// What the work comes to, unless a signal comes first.

@@ -24,11 +24,11 @@ use crate::deploy::port::{User as _, World as _};
 use crate::deploy::state::{Goal, Step};
 use crate::deploy::topics::Topics;
 use crate::exit::Exit;
-use crate::facts::{Fact, Facts};
+use crate::facts::{Fact, Facts, stream_name};
 use crate::plan::change::{Change, NetworkChange};
 use crate::plan::shared::{NETWORK_STACKS, needed_before, user};
 use crate::plan::topic::shape;
-use crate::plan::{Maker, Pipeline, Plan};
+use crate::plan::{Maker, Pipeline, Plan, Removed};
 use crate::report::Reporter;
 use crate::settings::{Kafka, Settings, Source};
 use crate::template::render;
@@ -87,6 +87,7 @@ pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result
         .unless_stopped(name, look(&aws, &settings, Depth::Plan))
         .await?;
     let mut plan = crate::plan::plan(&settings, &facts)?;
+    agree_to_remove(attended, &plan, &args.remove, args.yes).await?;
     let template = rendered(&plan)?;
     tell_decisions(attended, &plan);
     plan.warnings.extend(health::warnings(&settings, &facts));
@@ -305,6 +306,48 @@ impl Work<'_> {
     }
 }
 
+/// Whether each pipeline that would be taken away was named for that, or is agreed to: a general yes is none to that.
+async fn agree_to_remove(
+    attended: &Attended<'_>,
+    plan: &Plan,
+    named: &[String],
+    yes: bool,
+) -> Result<(), CommandError> {
+    let is = |stream: &str, named: &str| stream == named || stream_name(stream) == named;
+    let kept = |named: &&String| plan.pipelines.iter().any(|one| is(&one.stream, named));
+    if let Some(stream) = named.iter().find(kept) {
+        return Err(DeployError::RemovesKept { stream: stream.clone() }.into());
+    }
+    let open: Vec<&Removed> = plan
+        .removed
+        .iter()
+        .filter(|removed| !named.iter().any(|named| is(&removed.stream, named)))
+        .collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    for removed in &open {
+        attended.tell(&format!("  ! {removed}"));
+    }
+    let streams: Vec<String> = open.iter().map(|one| stream_name(&one.stream).to_owned()).collect();
+    if yes || !attended.can_ask() {
+        return Err(DeployError::Removes {
+            stack: plan.stack.clone(),
+            streams,
+        }
+        .into());
+    }
+    let question = format!("Take the pipeline of {} away from {}?", streams.join(", "), plan.stack);
+    if attended
+        .unless_stopped(&plan.stack, attended.confirm(&question))
+        .await?
+    {
+        Ok(())
+    } else {
+        Err(DeployError::Declined.into())
+    }
+}
+
 /// Shows what would change in network stacks, and asks once for them and the stack. Whether that was asked.
 async fn agree_to_networks(
     attended: &Attended<'_>,
@@ -486,7 +529,7 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command};
     use crate::plan::sample::sample;
-    use crate::plan::{DeadLetterTopic, NewTopic, Removed};
+    use crate::plan::{DeadLetterTopic, NewTopic};
     use crate::settings::{Sources, resolve};
 
     #[test]

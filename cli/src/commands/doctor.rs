@@ -7,7 +7,9 @@ mod scripted;
 mod wait;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::pin::Pin;
 
 use futures_util::StreamExt as _;
 
@@ -15,43 +17,65 @@ use self::bedside::Room;
 use self::fix::{Bedside as _, Fixed, fix};
 use self::wait::until_healthy;
 use super::attended::Attended;
-use super::chosen::{chosen, chosen_stack, completed};
+use super::chosen::{chosen, chosen_stack, completed, path};
 use super::file::{can_replace, replace};
 use super::{CommandError, function, look, output};
 use crate::args::{DoctorArgs, PlanArgs};
+use crate::arn::{Arn, Kind};
 use crate::aws::{Aws, default_region};
 use crate::deploy::DeployError;
-use crate::deploy::port::{Stacks as _, User as _};
+use crate::deploy::port::{Stacks as _, User};
 use crate::doctor;
 use crate::exit::Exit;
-use crate::facts::{Fact, Facts, Probe, file};
+use crate::facts::deployed::{default_stack_name, pipeline_id};
+use crate::facts::{Fact, Facts, Probe, Server, file, stream_name};
 use crate::report::Reporter;
 use crate::settings::{Access, ChosenStack, Settings, SettingsError, StackOutputs};
 
 /// Runs the command.
 pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
     if let Some(path) = &args.report {
+        overwrites_nothing(path, &args)?;
         can_replace(path).map_err(|source| unwritable(path, source))?;
     }
     let attended = Attended::new(reporter, args.yes)?;
     if let Some(path) = args.plan.facts.as_deref() {
         let (settings, access) = looking(&attended, settings(&args.plan, args.function.as_deref())).await?;
-        let facts = looking(&attended, look::facts(&settings, &access, Some(path))).await?;
+        let facts = looking(&attended, look_at_file(&settings, &access, path)).await?;
+        if let Some(age) = age(&facts) {
+            reporter.note(&format!(
+                "the facts of {} were taken {}, {age} days ago: what has changed since they don't say",
+                path.display(),
+                facts.taken_at
+            ));
+        }
         let report = doctor::examine(&settings, &facts);
         output(reporter.laid_out(&report, doctor::text::laid_out))?;
         written(&args, &settings, &facts, &report, reporter)?;
         return Ok(report.exit());
     }
-    reporter.wait("looking at AWS: credentials, and what is deployed");
-    let foreign = match &args.function {
-        Some(function) => Some(looking(&attended, function::choose(&args.plan.settings, function)).await?),
-        None => None,
+    if let Some(path) = &args.handler {
+        // Whether mending takes it or not: a slip would show only where it does.
+        std::fs::File::open(path).map_err(|source| CommandError::Open {
+            path: path.clone(),
+            option: "--handler",
+            source,
+        })?;
+    }
+    let first = async {
+        let foreign = match &args.function {
+            Some(function) => Some(function::choose(&args.plan.settings, function).await?),
+            None => None,
+        };
+        let (settings, access) = match &foreign {
+            Some(chosen) => (chosen.settings.clone(), chosen.access.clone()),
+            None => settings(&args.plan, None).await?,
+        };
+        let aws = look::connect(&settings, &access).await?;
+        Ok((foreign, settings, aws))
     };
-    let (settings, access) = match &foreign {
-        Some(chosen) => (chosen.settings.clone(), chosen.access.clone()),
-        None => looking(&attended, settings(&args.plan, None)).await?,
-    };
-    let aws = looking(&attended, look::connect(&settings, &access)).await?;
+    let first = reporter.waiting("looking at AWS: credentials, and what is deployed", first);
+    let (foreign, settings, aws) = Box::pin(looking(&attended, first)).await?;
     let room = Room {
         args: &args,
         settings: &settings,
@@ -62,7 +86,7 @@ pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, Comm
     };
     let stack = &settings.stack.value;
     let (mut fixed, facts) = if args.fix {
-        fix(&room, &attended, stack).await?
+        fix(&room, &Laid(&attended), stack).await?
     } else {
         let (report, facts) = looking(&attended, room.examine()).await?;
         (Fixed::from(report), facts)
@@ -83,6 +107,14 @@ pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, Comm
     })?;
     written(&args, &settings, &facts.into_inner(), &fixed.report, reporter)?;
     Ok(fixed.report.exit())
+}
+
+/// How many whole days old the facts are; none where it is none.
+fn age(facts: &Facts) -> Option<i64> {
+    const DAY: i64 = 24 * 60 * 60;
+    let taken: jiff::Timestamp = facts.taken_at.parse().ok()?;
+    let days = (jiff::Timestamp::now().as_second() - taken.as_second()) / DAY;
+    (days > 0).then_some(days)
 }
 
 /// Writes the page, where one is asked for.
@@ -110,6 +142,34 @@ async fn looking<T>(
         () = attended.stopped(1) => Err(CommandError::InterruptedLook),
         done = work => done,
     }
+}
+
+/// Facts of a file, unless the settings contradict what they say of the stack.
+async fn look_at_file(settings: &Settings, access: &Access, path: &Path) -> Result<Facts, CommandError> {
+    if let Some(contradiction) = doctor::contradicted(settings, &file::read(path)?) {
+        return Err(Box::new(contradiction).into());
+    }
+    look::facts(settings, access, Some(path)).await
+}
+
+/// That the page replaces none of the files that the command itself reads.
+fn overwrites_nothing(page: &Path, args: &DoctorArgs) -> Result<(), CommandError> {
+    let Ok(place) = page.canonicalize() else { return Ok(()) };
+    let settings = path(&args.plan.settings);
+    let read = [
+        ("--facts", args.plan.facts.as_deref()),
+        ("--config", Some(settings.as_path())),
+    ];
+    for (option, file) in read {
+        let Some(file) = file else { continue };
+        if file.canonicalize().is_ok_and(|file| file == place) {
+            return Err(CommandError::Usage(format!(
+                "--report {} is the file of {option}, which the page would replace: name another, such as report.html",
+                page.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn unwritable(path: &Path, source: std::io::Error) -> CommandError {
@@ -184,12 +244,7 @@ async fn settings(args: &PlanArgs, function: Option<&str>) -> Result<(Settings, 
 /// What the stack says of the pipeline, where there is one: that of the file of facts, or the one that is named.
 async fn outputs(args: &PlanArgs) -> Result<Option<StackOutputs>, CommandError> {
     if let Some(path) = &args.facts {
-        let stack = file::read(path)?.stack;
-        let stack = stack.found().filter(|stack| stack.made_by_k2m);
-        return Ok(stack.map(|stack| StackOutputs {
-            stack: stack.name.clone(),
-            outputs: stack.outputs.clone(),
-        }));
+        return Ok(told_by(&file::read(path)?));
     }
     let ChosenStack {
         name, region, access, ..
@@ -204,17 +259,73 @@ async fn outputs(args: &PlanArgs) -> Result<Option<StackOutputs>, CommandError> 
         None => default_region(profile).await?.ok_or(DeployError::NoRegion)?,
     };
     let aws = Aws::connect(profile, &region).await?;
-    let found = aws.stacks(&region).stack(&stack).await;
-    let found = found.map_err(|fault| DeployError::Call {
-        doing: format!("look at the stack {stack}, to find its stream and its cluster"),
-        fault,
+    let found = aws.looking().stacks(&region).stack(&stack).await;
+    let found = found.map_err(|fault| {
+        CommandError::Unseen(Box::new(DeployError::Call {
+            doing: format!("look at the stack {stack}, to find its stream and its cluster"),
+            fault,
+        }))
     })?;
-    match found.filter(|found| found.made_by_k2m) {
-        Some(found) => Ok(Some(StackOutputs {
+    match found {
+        Some(found) if found.made_by_k2m => Ok(Some(StackOutputs {
             stack,
             outputs: found.outputs,
         })),
+        Some(_) => Err(SettingsError::StackOfOther { stack, region }.into()),
         None => Err(SettingsError::StackAbsent { stack, region }.into()),
+    }
+}
+
+/// What facts say of the pipelines that they are of: the stack's own word where there is one of k2m's, else the streams and the Kafka that were looked at.
+fn told_by(facts: &Facts) -> Option<StackOutputs> {
+    let stack = facts.stack.found();
+    if let Some(stack) = stack.filter(|stack| stack.made_by_k2m && !stack.outputs.is_empty()) {
+        return Some(StackOutputs {
+            stack: stack.name.clone(),
+            outputs: stack.outputs.clone(),
+        });
+    }
+    let streams: Vec<&str> = facts.pipelines.keys().map(String::as_str).collect();
+    let mut outputs = BTreeMap::new();
+    for arn in &streams {
+        let id = pipeline_id(&Arn::parse(Kind::Stream, arn).ok()?);
+        // A topic that has another name than the only stream is its own.
+        if let ([_], [topic]) = (streams.as_slice(), facts.topics.keys().collect::<Vec<_>>().as_slice()) {
+            outputs.insert(format!("{id}Topic"), (*topic).clone());
+        }
+        outputs.insert(format!("{id}Stream"), (*arn).to_owned());
+    }
+    let name = match (stack, streams.first()) {
+        (Some(stack), _) => stack.name.clone(),
+        (None, Some(arn)) => default_stack_name(stream_name(arn)),
+        (None, None) => return None,
+    };
+    let servers: Vec<String> = facts.servers.iter().map(Server::text).collect();
+    if let Some(cluster) = facts.cluster.found() {
+        outputs.insert("Cluster".to_owned(), cluster.arn.clone());
+    } else if !servers.is_empty() {
+        outputs.insert("BootstrapServers".to_owned(), servers.join(","));
+    }
+    Some(StackOutputs { stack: name, outputs })
+}
+
+/// Tells what comes before an answer laid out for the terminal, as the answer is.
+struct Laid<'a>(&'a Attended<'a>);
+
+impl User for Laid<'_> {
+    fn tell(&self, text: &str) {
+        self.0.tell_laid_out(text, doctor::text::laid_out);
+    }
+
+    fn confirm<'b>(
+        &'b self,
+        question: &'b str,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, DeployError>> + Send + 'b>> {
+        self.0.confirm(question)
+    }
+
+    fn stopped(&self, times: u32) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.0.stopped(times)
     }
 }
 

@@ -75,6 +75,20 @@ pub enum DeployError {
     /// A function was to make topics, and did not.
     #[error(transparent)]
     Topics(#[from] topics::NotMade),
+    /// A pipeline that nobody said is to go.
+    #[error("{}", removes(stack, streams))]
+    Removes {
+        /// The stack's name.
+        stack: String,
+        /// Names of the streams whose pipelines would go; never empty.
+        streams: Vec<String>,
+    },
+    /// A pipeline that is said to go and to stay.
+    #[error("--remove names {stream}, whose pipeline the settings have: leave one of them out")]
+    RemovesKept {
+        /// What is named.
+        stream: String,
+    },
     /// The user said no.
     #[error("not confirmed: the stack is as it was")]
     Declined,
@@ -175,7 +189,7 @@ impl DeployError {
                 | BundleError::Build { .. } => Exit::Failed,
             },
             Self::Network(error) => error.exit(),
-            Self::NobodyToAsk | Self::NoRegion => Exit::Usage,
+            Self::NobodyToAsk | Self::NoRegion | Self::Removes { .. } | Self::RemovesKept { .. } => Exit::Usage,
             Self::Stopped { .. } | Self::LeftOver { .. } | Self::Left { .. } | Self::Cancelled { .. } => {
                 Exit::Interrupted
             }
@@ -219,6 +233,16 @@ fn cancelled(stack: &str, withdrawn: Withdrawn, status: Option<&Status>) -> Stri
             "stopped, but the stack {stack} could not be brought back to what it was: it is {status}\n  run the same command: it says what holds it, and goes on from there"
         ),
     }
+}
+
+fn removes(stack: &str, streams: &[String]) -> String {
+    let said: Vec<String> = streams.iter().map(|name| format!("--remove {name}")).collect();
+    format!(
+        "the stack {stack} has pipelines that the settings don't name, and an update would take them away, with what waits in their failure queues: {}\n  \
+         to keep them, name their streams too, with --stream or in k2m.yaml; to have them go, run the same command with {}",
+        streams.join(", "),
+        said.join(" ")
+    )
 }
 
 /// An operation that CloudFormation began and could not end as it should.

@@ -12,6 +12,8 @@ use crate::shell::Command;
 const RUNTIME: &str = "provided.al2023";
 /// What runtimes without a language begin with.
 const OWN_BINARY: &str = "provided";
+/// What the handler's own errors begin with.
+const OF_HANDLER: &str = "K2m.";
 /// The stack's parameters that say where the code is, and what it is for.
 const ARCHITECTURE: &str = "Architecture";
 const BUCKET: &str = "ArtifactBucket";
@@ -23,6 +25,7 @@ pub(super) fn runs(case: &Case<'_>) -> Outcome {
     let Some(runtime) = &function.runtime else {
         return Outcome::skip("the facts don't say which runtime the function has; inspect again");
     };
+    given!(case.not_foreign(&format!(": what its runtime, {runtime}, is to run is not known")));
     let own = case.facts.stack.found().is_some_and(|stack| stack.made_by_k2m);
     if !runtime.starts_with(OWN_BINARY) && !own {
         return Outcome::skip(format!("the function's runtime is {runtime}: it is not k2m's handler"));
@@ -54,8 +57,10 @@ pub(super) fn runs(case: &Case<'_>) -> Outcome {
             ],
         );
     }
+    // What runs now has started, whatever the log says of before.
+    let starts = case.delivers() || started(case);
     for words in ["exec format error", "version `GLIBC_", "Runtime.InvalidEntrypoint"] {
-        if let Some(seen) = recent(case, words) {
+        if let Some(seen) = recent(case, words).filter(|_| !starts) {
             return Outcome::fail(
                 format!("Lambda can't start the function's binary: its log says `{words}` {seen}"),
                 ["a deployment puts k2m's handler in place:".to_owned(), case.deploy(&[])],
@@ -68,6 +73,17 @@ pub(super) fn runs(case: &Case<'_>) -> Outcome {
             "the stack does not say what the function's binary is for; it runs on {is}"
         )),
         (None, _) => Outcome::skip("the facts don't say what the function runs on; inspect again"),
+    }
+}
+
+/// Whether the handler itself answered when it was asked, if only that it can't look.
+fn started(case: &Case<'_>) -> bool {
+    let Some(Fact::Found { value }) = &case.seen.probe else {
+        return false;
+    };
+    match value {
+        Probe::Answered(_) => true,
+        Probe::Failed { kind, .. } => kind.starts_with(OF_HANDLER),
     }
 }
 

@@ -1,11 +1,14 @@
 //! A: how the function proves itself, against what the cluster takes and where.
 
+use serde_json::{Value, json};
+
 use super::case::{OPEN, UNKNOWN_WAY};
 use super::foreign::{no_servers, speak_to};
 use super::{Case, Outcome, Server, given, planned, probe};
 use crate::facts::{Cluster, Foreign};
 use crate::plan::private::{is_port, plain};
 use crate::settings::{ServerName, Servers};
+use crate::shell::Command;
 
 /// Each way of authentication with the lists of bootstrap brokers that speak it.
 const LISTS: [(&str, &[&str]); 5] = [
@@ -88,17 +91,44 @@ pub(super) fn switched_on(case: &Case<'_>) -> Outcome {
             format!("the function uses {way}, and {offer}"),
             other.map_or_else(
                 || match (ways.scram, ways.mutual_tls) {
-                    (true, _) => with_secret(case, "scram"),
-                    (false, true) => with_secret(case, "mutual_tls"),
-                    (false, false) => [
-                        "switch IAM on in the cluster (`aws kafka update-security`), then deploy again:".to_owned(),
-                        case.deploy(&[("--authentication", "iam")]),
-                    ],
+                    (true, _) => with_secret(case, "scram").into(),
+                    (false, true) => with_secret(case, "mutual_tls").into(),
+                    (false, false) => with_iam(case),
                 },
-                |other| case.setting("authentication", other),
+                |other| case.setting("authentication", other).into(),
             ),
         )
     }
+}
+
+/// To switch IAM on in the cluster, and deploy with it.
+fn with_iam(case: &Case<'_>) -> Vec<String> {
+    let info = json!({"Sasl": {"Iam": {"Enabled": true}}});
+    let mut steps = vec!["switch IAM on in the cluster:".to_owned()];
+    steps.extend(update(case, "update-security", ("--client-authentication", &info)));
+    steps.push("then deploy again, once the cluster is ACTIVE:".to_owned());
+    steps.push(case.deploy(&[("--authentication", "iam")]));
+    steps
+}
+
+/// The command of AWS's that changes the cluster, and the one that tells what it has to name.
+pub(super) fn update(case: &Case<'_>, action: &str, (option, value): (&str, &Value)) -> [String; 3] {
+    let cluster = case.facts.cluster.found().map_or(OPEN, |cluster| cluster.arn.as_str());
+    let region = case.settings.brokers_region();
+    let command = |action: &str| Command::new(&format!("aws kafka {action}")).option("--cluster-arn", cluster);
+    [
+        command("describe-cluster-v2")
+            .option("--query", "ClusterInfo.CurrentVersion")
+            .option("--output", "text")
+            .option("--region", region)
+            .to_string(),
+        "with what that says in place of VERSION:".to_owned(),
+        command(action)
+            .option("--current-version", "VERSION")
+            .option(option, &value.to_string())
+            .option("--region", region)
+            .to_string(),
+    ]
 }
 
 /// What the cluster takes, for people.
@@ -198,6 +228,20 @@ pub(super) fn brokers(case: &Case<'_>) -> Outcome {
     };
     let wrong: Vec<&Server<'_>> = servers.iter().filter(|server| !fits(server)).collect();
     if wrong.is_empty() {
+        // Certificates have names.
+        let by_address = servers.iter().filter(|server| is_address(case, server));
+        let by_address: Vec<Server<'_>> = by_address.filter(|_| way != "plaintext").copied().collect();
+        if !by_address.is_empty() {
+            let evidence = format!(
+                "{told_by} has {}: addresses of the cluster's brokers, whose certificates are for their names, so that who checks them does not connect by {way}",
+                servers_text(&by_address)
+            );
+            return if probe::stopped_short(case) {
+                Outcome::fail(format!("{evidence}; and the function does not get through"), redeploy())
+            } else {
+                Outcome::warn(evidence, redeploy())
+            };
+        }
         return Outcome::pass(format!("{told}: the cluster's brokers for {way}"));
     }
     if wrong.iter().all(|server| !known(case, cluster, server)) {
@@ -306,11 +350,18 @@ fn best_way(cluster: &Cluster) -> &'static str {
         .unwrap_or("tls")
 }
 
+/// Whether it is one of the brokers by its address.
+fn is_address(case: &Case<'_>, server: &Server<'_>) -> bool {
+    let mut brokers = case.facts.brokers.found().into_iter().flatten();
+    brokers.any(|broker| broker.address == server.host)
+}
+
 /// Whether a host is one of the cluster's, on whatever port. `GetBootstrapBrokers` names three of them at most; `ListNodes` all.
 fn known(case: &Case<'_>, cluster: &Cluster, server: &Server<'_>) -> bool {
     let endpoints = case.facts.brokers.found().into_iter().flatten();
     let mut endpoints = endpoints.flat_map(|broker| &broker.endpoints);
     let host = plain(server.host);
     lists(cluster, |_| true).any(|one| one.host == server.host)
+        || is_address(case, server)
         || endpoints.any(|endpoint| endpoint.split(':').next() == Some(host.as_str()))
 }

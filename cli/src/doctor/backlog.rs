@@ -136,20 +136,26 @@ fn faster(case: &Case<'_>, mapping: &Mapping, kept: &Kept, begin: &str) -> Vec<S
         let more = (factor * 2).min(MOST_AT_ONCE);
         fix.extend(case.setting("parallelization_factor", &more.to_string()));
     } else {
-        fix.push(shards(case));
+        fix.push(shards(case).unwrap_or_else(|| {
+            "the stream is on demand, so AWS splits its shards as more is written: see that the function takes less time for a batch".to_owned()
+        }));
     }
     fix
 }
 
-/// The command that doubles the shards.
-fn shards(case: &Case<'_>) -> String {
-    let open = case.seen.stream.found().map_or(1, |stream| stream.open_shards);
-    Command::new("aws kinesis update-shard-count")
+/// The command that doubles the shards; none where AWS alone decides of them.
+fn shards(case: &Case<'_>) -> Option<String> {
+    let stream = case.seen.stream.found();
+    if stream.is_some_and(|stream| stream.on_demand) {
+        return None;
+    }
+    let open = stream.map_or(1, |stream| stream.open_shards);
+    let command = Command::new("aws kinesis update-shard-count")
         .option("--stream-arn", case.pipeline.stream.value.as_str())
         .option("--target-shard-count", &open.saturating_mul(2).to_string())
         .option("--scaling-type", "UNIFORM_SCALING")
-        .option("--region", &case.settings.home.region)
-        .to_string()
+        .option("--region", &case.settings.home.region);
+    Some(command.to_string())
 }
 
 /// The shorter of how long the stream keeps records and how old they may be for the mapping.
@@ -186,30 +192,41 @@ fn unread(case: &Case<'_>, mapping: &Mapping, metrics: &Metrics) -> Outcome {
             "nothing was put into the stream in {within}, and no batch was read"
         ));
     }
-    if metrics.invocations.unwrap_or(0) > 0 {
-        return Outcome::skip(format!("CloudWatch has no iterator age of {within}"));
+    let invoked = metrics.invocations.unwrap_or(0) > 0;
+    // What the mapping read counts where it is counted: among the invocations are k2m's own questions.
+    let counted = mapping.counts_events == Some(true) || metrics.polled.is_some();
+    let polled = metrics.polled.unwrap_or(0);
+    if invoked && (!counted || polled > 0) {
+        return Outcome::skip(format!(
+            "CloudWatch has no iterator age of {within}; of the invocations that it has some may be k2m's own questions"
+        ));
     }
     if mapping.state != "Enabled" {
         return Outcome::skip(format!("the mapping is {}, see K2M-E02", mapping.state));
     }
-    if metrics
-        .polled
-        .is_some_and(|polled| polled > 0 && metrics.filtered_out.unwrap_or(0) >= polled)
-    {
+    if polled > 0 && metrics.filtered_out.unwrap_or(0) >= polled {
         return Outcome::skip("the filters leave out all that is read, see K2M-E08");
     }
-    Outcome::Warn {
-        evidence: vec![format!(
-            "nothing is read: {incoming} records were put into the stream in {within}, and the function was not invoked"
-        )],
-        fix: vec![
+    let put = format!("{incoming} records were put into the stream in {within}");
+    let evidence = if polled > 0 {
+        format!("nothing gets to the function: {put}, {polled} were read, and it was not invoked")
+    } else if invoked {
+        format!(
+            "nothing is read: {put}, and the mapping counts none of them; the invocations are k2m's own questions, or another's"
+        )
+    } else {
+        format!("nothing is read: {put}, and the function was not invoked")
+    };
+    Outcome::warn(
+        evidence,
+        [
             "where it was deployed or switched on some minutes ago, wait and ask again; else see what Lambda says of the mapping:".to_owned(),
             Command::new("aws lambda get-event-source-mapping")
                 .option("--uuid", &mapping.uuid)
                 .option("--region", &case.settings.home.region)
                 .to_string(),
         ],
-    }
+    )
 }
 
 /// Whether reads of the stream are answered.
@@ -226,19 +243,21 @@ pub(super) fn throttled(case: &Case<'_>) -> Outcome {
             "{seen}; the mapping reads by a consumer of its own, which they don't concern"
         ));
     }
+    let shards = shards(case).map(|command| ["or twice the shards:".to_owned(), command]);
+    let steps = [
+        "fewer readers, or a consumer of its own for the mapping (enhanced fan-out, which AWS charges for):".to_owned(),
+        Command::new("aws kinesis register-stream-consumer")
+            .option("--stream-arn", case.pipeline.stream.value.as_str())
+            .option("--consumer-name", "k2m")
+            .option("--region", &case.settings.home.region)
+            .to_string(),
+        "then name its ARN with `consumer` in k2m.yaml, and `k2m deploy`".to_owned(),
+    ];
     Outcome::warn(
         format!("{seen}: a shard answers 5 reads and 2 MB a second, and who is refused waits"),
-        [
-            "fewer readers, or a consumer of its own for the mapping (enhanced fan-out, which AWS charges for):"
-                .to_owned(),
-            Command::new("aws kinesis register-stream-consumer")
-                .option("--stream-arn", case.pipeline.stream.value.as_str())
-                .option("--consumer-name", "k2m")
-                .option("--region", &case.settings.home.region)
-                .to_string(),
-            "then name its ARN with `consumer` in k2m.yaml, and `k2m deploy`".to_owned(),
-            "or twice the shards:".to_owned(),
-            shards(case),
-        ],
+        steps
+            .into_iter()
+            .chain(shards.into_iter().flatten())
+            .collect::<Vec<_>>(),
     )
 }

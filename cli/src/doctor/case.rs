@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use super::Outcome;
 use super::drift::Drift;
 use super::mend::{Deployment, Mend};
+use super::whole::Whole;
 use crate::facts::deployed::pipeline_id;
 use crate::facts::{Cluster, Fact, Facts, Function, Mapping, PipelineFacts, Stack, Topic};
 use crate::plan::{Plan, PlanError};
-use crate::settings::{Authentication, Kafka, Payload, PipelineSettings, Setting, Settings, Source, TABLE};
+use crate::settings::{Authentication, Kafka, Listed, Payload, PipelineSettings, Setting, Settings, Source, TABLE};
 use crate::shell::Command;
 
 /// Why what MSK would tell can't be judged.
@@ -108,6 +109,15 @@ impl<'a> Case<'a> {
             .filter(|value| !value.is_empty())
     }
 
+    /// A variable as the stack's template has it, where that is known: what another hand gave the function is not said again.
+    fn deployed_variable(&self, name: &str) -> Option<String> {
+        let changed = self.drift.known().filter(|known| !known.variables().is_empty());
+        let undone = changed.map(|known| known.undone(self.seen, |_| true));
+        let function = undone.as_ref().unwrap_or(self.seen).function.found()?;
+        let value = function.variables.get(name).cloned();
+        value.filter(|value| !value.is_empty())
+    }
+
     /// The brokers that the function begins with.
     pub(super) fn servers(&self) -> Vec<Server<'a>> {
         let said = self.foreign().and_then(|foreign| foreign.servers.found());
@@ -130,12 +140,21 @@ impl<'a> Case<'a> {
     pub(super) fn deploy(&self, more: &[(&str, &str)]) -> String {
         match self.foreign() {
             Some(foreign) => self.redeploy(foreign, more),
-            None if self.settings.pipelines.len() > 1 => self.deploy_several(more),
-            None => self.deploy_one(more),
+            None => match self.whole(more) {
+                Whole::One => self.deploy_one(more),
+                Whole::File => self.deploy_several(more),
+                Whole::Flags(streams) => self.offer_deployment(self.said(more, &streams), more),
+                Whole::Nowhere(why) => why,
+            },
         }
     }
 
     fn deploy_one(&self, more: &[(&str, &str)]) -> String {
+        self.offer_deployment(self.said(more, &[]), more)
+    }
+
+    /// What is said again of a deployment of the judged pipeline alone, or of these streams.
+    fn said(&self, more: &[(&str, &str)], streams: &[&str]) -> Vec<(String, String)> {
         fn heard<T>(setting: &Setting<T>) -> bool {
             matches!(setting.source, Source::File { .. } | Source::Environment(_))
         }
@@ -167,8 +186,14 @@ impl<'a> Case<'a> {
         if let Some(path) = file {
             said.push(("--config".to_owned(), path.clone()));
         }
-        let mut options = vec![
-            (!heard(&pipeline.stream), "--stream", pipeline.stream.value.as_str()),
+        let alone = streams.is_empty();
+        let mut options = vec![(
+            alone && !heard(&pipeline.stream),
+            "--stream",
+            pipeline.stream.value.as_str(),
+        )];
+        options.extend(streams.iter().map(|arn| (true, "--stream", *arn)));
+        options.extend([
             (!kafka_heard, kafka_flag, kafka_value.as_str()),
             (!blocks.is_empty(), "--broker-cidrs", blocks.as_str()),
             (
@@ -176,15 +201,19 @@ impl<'a> Case<'a> {
                 "--public-access",
                 word(settings.public_access.value),
             ),
-            (flag(&pipeline.topic), "--topic", pipeline.topic.value.as_str()),
-            (flag(&settings.stack), "--stack", settings.stack.value.as_str()),
+            (alone && flag(&pipeline.topic), "--topic", pipeline.topic.value.as_str()),
+            (
+                flag(&settings.stack) || !alone && !heard(&settings.stack),
+                "--stack",
+                settings.stack.value.as_str(),
+            ),
             (
                 flag(&pipeline.on_poison),
                 "--on-poison",
                 pipeline.on_poison.value.name(),
             ),
             (
-                pipeline.dead_letter_topic.as_ref().is_some_and(flag),
+                alone && pipeline.dead_letter_topic.as_ref().is_some_and(flag),
                 "--dead-letter-topic",
                 pipeline
                     .dead_letter_topic
@@ -196,7 +225,7 @@ impl<'a> Case<'a> {
                 "--strict-order",
                 word(pipeline.payload.strict_order.value),
             ),
-        ];
+        ]);
         let found = !heard(&pipeline.stream) && !kafka_heard;
         let way = said_or_told(
             settings.authentication.as_ref(),
@@ -224,7 +253,7 @@ impl<'a> Case<'a> {
         said.extend(given.map(|(_, name, value)| (name.to_owned(), value.to_owned())));
         said.extend(self.payload(found));
         said.retain(|(name, _)| !replaced(name));
-        self.offer_deployment(said, more)
+        said
     }
 
     /// A deployment as a step, which k2m can do itself unless something is still to be put in or decided.
@@ -236,10 +265,12 @@ impl<'a> Case<'a> {
         let more = more
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let said_streams = said.iter().any(|(name, _)| name == "--stream");
         let deploy = Mend::Deploy(Deployment {
             said,
             more: more.collect(),
             adds: false,
+            by_file: self.several() && !said_streams,
         });
         if open { deploy.to_string() } else { self.offer(deploy) }
     }
@@ -257,17 +288,24 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// The file of settings that names the pipeline.
+    fn path(&self) -> &'a str {
+        match (&self.pipeline.stream.source, &self.settings.listed) {
+            (Source::File { path, .. }, _) | (_, Some(Listed { path, .. })) => path,
+            _ => "k2m.yaml",
+        }
+    }
+
     /// The same of a stack with several pipelines: what is of one of them has its place in the list of k2m.yaml, since a flag would be for all, and a
     /// stream that is not said again would be taken away.
     pub(super) fn deploy_several(&self, more: &[(&str, &str)]) -> String {
         let (settings, pipeline) = (self.settings, self.pipeline);
         let mut said = Vec::new();
-        match &pipeline.stream.source {
-            Source::File { path, .. } if path != "k2m.yaml" => said.push(("--config".to_owned(), path.clone())),
-            Source::File { .. } | Source::Environment(_) => {}
-            Source::Flag(_) | Source::Default => said.push(("--config".to_owned(), "k2m.yaml".to_owned())),
+        let path = self.path();
+        if path != "k2m.yaml" {
+            said.push(("--config".to_owned(), path.to_owned()));
         }
-        if matches!(settings.stack.source, Source::Flag(_)) && matches!(pipeline.stream.source, Source::File { .. }) {
+        if matches!(settings.stack.source, Source::Flag(_)) {
             said.push(("--stack".to_owned(), settings.stack.value.clone()));
         }
         let of_stack = |name: &str| TABLE.iter().any(|row| row.of_stack() && row.flag() == name);
@@ -288,7 +326,7 @@ impl<'a> Case<'a> {
             return command;
         }
         format!(
-            "set {} in the pipeline of {} in k2m.yaml, then {command}",
+            "set {} in the pipeline of {} in {path}, then {command}",
             own.join(" and "),
             pipeline.stream.value.name()
         )
@@ -302,7 +340,10 @@ impl<'a> Case<'a> {
             let setting = settings.iter().find(|(one, ..)| one.name == row.name);
             let value = match setting {
                 Some((_, text, Source::Flag(_))) => Some(text.clone()),
-                Some((_, _, Source::Default)) | None if found => self.variable(&row.variable()).map(str::to_owned),
+                Some((_, _, Source::Default)) | None if found => {
+                    let told = self.deployed_variable(&row.variable());
+                    told.filter(|text| Payload::takes(row.name, text))
+                }
                 _ => None,
             };
             options.extend(value.map(|value| (row.flag(), value)));
@@ -326,7 +367,7 @@ impl<'a> Case<'a> {
         }
         let flag = format!("--{}", name.replace('_', "-"));
         let of_stack = TABLE.iter().any(|row| row.of_stack() && row.name == name);
-        let lasting = if of_stack || self.settings.pipelines.len() == 1 {
+        let lasting = if of_stack || !self.several() {
             format!("to make it last: `{name}: {value}` in k2m.yaml")
         } else {
             format!("`{name}: {value}` outside `pipelines` is for each of them")
@@ -342,34 +383,57 @@ impl<'a> Case<'a> {
             .to_string()
     }
 
+    /// Steps that take the pipeline away and make it again, with these options more: others of its stack work on meanwhile.
+    pub(super) fn made_anew(&self, more: &[(&str, &str)]) -> Vec<String> {
+        let name = self.pipeline.stream.value.name();
+        match self.whole(&[]) {
+            Whole::One => vec![self.destroy(), self.deploy(more)],
+            Whole::File => {
+                let deploy = self.deploy(&[]);
+                vec![
+                    format!(
+                        "take the pipeline of {name} out of {}, and run `{deploy}`: it lets go what is left of it",
+                        self.path()
+                    ),
+                    "put it back, and run it once more:".to_owned(),
+                    self.deploy(more),
+                ]
+            }
+            Whole::Flags(streams) => {
+                let own = self.pipeline.stream.value.as_str();
+                let others: Vec<&str> = streams.into_iter().filter(|arn| *arn != own).collect();
+                // What takes a pipeline away is for a person to run.
+                let without = Mend::Deploy(Deployment {
+                    said: self.said(&[], &others),
+                    more: vec![("--remove".to_owned(), name.to_owned())],
+                    ..Deployment::default()
+                });
+                vec![
+                    format!("let go what is left of the pipeline of {name}; the others work on:"),
+                    without.to_string(),
+                    "then with it again:".to_owned(),
+                    self.deploy(more),
+                ]
+            }
+            Whole::Nowhere(why) => vec![why],
+        }
+    }
+
     /// What brings back a resource of the stack that was deleted by another hand, and with it the mapping.
     pub(super) fn anew(&self, evidence: String, lost: Option<Mend>) -> Outcome {
         let again = lost.map(|mend| {
             let words = format!("to {}", mend.deed());
             [self.offer(mend), words, "or with another starting position:".to_owned()]
         });
-        let steps = if self.settings.pipelines.len() == 1 {
-            vec![self.destroy(), self.deploy(&[])]
-        } else {
-            // The other pipelines work on.
-            let deploy = self.deploy(&[]);
-            vec![
-                format!(
-                    "take the pipeline of {} out of k2m.yaml, and run `{deploy}`: it lets go what is left of it",
-                    self.pipeline.stream.value.name()
-                ),
-                "put it back, and run it once more:".to_owned(),
-                deploy,
-            ]
-        };
+        let steps = self.made_anew(&[]);
         let mut fix: Vec<String> = again.into_iter().flatten().chain(steps).collect();
-        fix.push(if self.settings.pipelines.len() == 1 {
-            "the new mapping begins at the starting position: to begin where the old one ended, add --starting-position AT_TIMESTAMP and \
-             --starting-timestamp with a time before the last record that arrived"
-                .to_owned()
-        } else {
+        fix.push(if self.several() {
             "the new mapping begins at the starting position: to begin where the old one ended, give the pipeline `starting_position: AT_TIMESTAMP` and \
              `starting_timestamp` with a time before the last record that arrived"
+                .to_owned()
+        } else {
+            "the new mapping begins at the starting position: to begin where the old one ended, add --starting-position AT_TIMESTAMP and \
+             --starting-timestamp with a time before the last record that arrived"
                 .to_owned()
         });
         Outcome::Fail {
@@ -386,7 +450,7 @@ impl<'a> Case<'a> {
     pub(super) fn resource(&self, end: &str) -> Option<&'a String> {
         let resources = &self.stack().ok()?.resources;
         let own = resources.get(&format!("{}{end}", pipeline_id(&self.pipeline.stream.value)));
-        let only = self.settings.pipelines.len() == 1;
+        let only = !self.several();
         own.or_else(|| {
             resources
                 .iter()

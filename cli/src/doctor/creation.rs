@@ -1,6 +1,6 @@
 //! T: whether the brokers would make a topic that is missing, and what they would make of it.
 
-use super::topic::{AUTO_CREATE_DEFAULT, way};
+use super::topic::{AUTO_CREATE_DEFAULT, probed, way};
 use super::{Case, NOT_MSK, Outcome};
 use crate::facts::Fact;
 use crate::plan::topic::{is_serverless, new_shape, shape};
@@ -26,7 +26,7 @@ pub(super) fn chosen(case: &Case<'_>) -> Outcome {
         .chain(pipeline.mapped_topics())
         .chain(dead_letter);
     let missing: Vec<&str> = names
-        .filter(|name| matches!(case.topic(name), Some(Fact::Absent)))
+        .filter(|name| matches!(case.topic(name), Some(Fact::Absent)) && probed(case, name) != Some(true))
         .collect();
     let properties = match &case.facts.configuration {
         Fact::Found { value } => Some(value),
@@ -68,12 +68,18 @@ pub(super) fn chosen(case: &Case<'_>) -> Outcome {
     });
     Outcome::Warn {
         evidence: evidence.collect(),
-        fix: vec![
-            "make it before a record does:".to_owned(),
-            case.deploy(&[("--create-topic", "true")]),
-            format!(
+        fix: {
+            let mut fix = vec!["make it before a record does:".to_owned()];
+            for step in missing.iter().flat_map(|name| super::topic::making(case, name)) {
+                // One deployment makes all of them.
+                if !(step.starts_with("k2m ") && fix.contains(&step)) {
+                    fix.push(step);
+                }
+            }
+            fix.push(format!(
                 "to switch {SETTING} off: `k2m explain T04` has the steps; MSK then restarts its brokers one by one"
-            ),
-        ],
+            ));
+            fix
+        },
     }
 }

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use super::case::Case;
 use super::drift::{self, Drift};
 use super::network::{Ways, ways};
+use super::steps::{Piece, pieces};
 use super::{Health, Outcome, PipelineReport};
 use crate::facts::{Fact, Facts, PipelineFacts};
 use crate::network::Verdict;
@@ -22,6 +23,8 @@ fn place(code: &str) -> Place {
         "E01" => Place::Stream,
         "N01" | "P02" => Place::Brokers,
         "P03" => Place::Topics,
+        // Lambda and the function act with the role's rights, and the addresses that are short are for the function's interfaces.
+        "A04" | "A05" | "N05" => Place::Function,
         other => match other.chars().next() {
             Some('E') => Place::Mapping,
             Some('N' | 'P') => Place::Way,
@@ -67,6 +70,7 @@ pub(super) fn pipeline(
     };
     let troubles = troubles(report, !proofs.is_empty());
     let (mark, summary) = whole(report);
+    let summary = drawn(&summary);
     let through = |verdict: &Verdict| matches!(verdict, Verdict::ThroughGateway { .. });
     let mark = match mark {
         Mark::Passes if proofs.iter().any(|proof| through(&proof.verdict)) => Mark::Trusted,
@@ -101,20 +105,41 @@ pub(super) fn planned(settings: &Settings, facts: &Facts) -> Result<Scene, Strin
 fn troubles(report: &PipelineReport, proven: bool) -> Vec<Trouble> {
     let of_itself = |code: &str| report.causes.iter().any(|cause| cause.code == code);
     let checks = report.checks.iter().filter(|check| !(proven && check.code == REACH));
-    let troubles = checks.filter_map(|check| {
+    let mut troubles: Vec<Trouble> = Vec::new();
+    for check in checks {
         let (mark, reason) = match &check.outcome {
-            Outcome::Fail { evidence, .. } if of_itself(check.code) => (Mark::Broken, evidence.first()?),
+            Outcome::Fail { evidence, .. } if of_itself(check.code) => match evidence.first() {
+                Some(first) => (Mark::Broken, first),
+                None => continue,
+            },
             Outcome::Unknown { why, .. } => (Mark::Unknown, why),
-            _ => return None,
+            _ => continue,
         };
-        Some(Trouble {
-            place: place(check.code),
-            mark,
-            reason: reason.clone(),
-            code: check.code,
+        let (place, reason) = (place(check.code), drawn(reason));
+        // What several checks say is said once.
+        let same = |known: &&mut Trouble| (known.place, known.mark, &known.reason) == (place, mark, &reason);
+        if let Some(known) = troubles.iter_mut().find(same) {
+            known.codes.push(check.code);
+        } else {
+            troubles.push(Trouble {
+                place,
+                mark,
+                reason,
+                codes: vec![check.code],
+            });
+        }
+    }
+    troubles
+}
+
+/// A text as it stands in a picture, which shows no code.
+fn drawn(text: &str) -> String {
+    pieces(text)
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Words(text) | Piece::Code(text) => text,
         })
-    });
-    troubles.collect()
+        .collect()
 }
 
 /// What became of it, in a sentence.
@@ -144,6 +169,39 @@ pub(super) fn whole(report: &PipelineReport) -> (Mark, String) {
                 _ => "broken".to_owned(),
             };
             (Mark::Broken, summary)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::CHECKS;
+    use super::{Place, place};
+
+    /// Each check, so that a new one is given thought.
+    #[test]
+    fn each_check_looks_somewhere() {
+        let places = [
+            (Place::Stream, &["E01"][..]),
+            (
+                Place::Mapping,
+                &["E02", "E03", "E04", "E05", "E06", "E07", "E08", "E09", "E10"],
+            ),
+            (
+                Place::Function,
+                &[
+                    "A04", "A05", "N05", "L01", "L02", "L03", "L04", "L05", "L06", "L07", "L08", "L09", "L10", "L11",
+                ],
+            ),
+            (Place::Way, &["N02", "N03", "N04", "N06", "N07", "N08", "P01"]),
+            (Place::Brokers, &["N01", "P02", "A01", "A02", "A03", "A06", "A07"]),
+            (Place::Topics, &["P03", "T01", "T02", "T03", "T04", "T05", "T06"]),
+            (Place::Destination, &["D01", "D02"]),
+        ];
+        for check in CHECKS {
+            let short = check.code.strip_prefix("K2M-").unwrap();
+            let known = places.iter().find(|(_, codes)| codes.contains(&short));
+            assert_eq!(Some(place(check.code)), known.map(|(place, _)| *place), "{short}");
         }
     }
 }

@@ -326,17 +326,29 @@ impl Known {
         seen
     }
 
+    /// Which differences are of the function's security groups.
+    pub(super) fn groups(&self) -> Vec<usize> {
+        let all = self.differences.iter().enumerate();
+        let groups = all.filter(|(_, one)| matches!(one.template, Property::SecurityGroups(_)));
+        groups.map(|(index, _)| index).collect()
+    }
+
+    /// Which differences are of the function's VPC.
+    pub(super) fn of_vpc(&self) -> Vec<usize> {
+        let all = self.differences.iter().enumerate();
+        let of_vpc = all.filter(|(_, one)| matches!(one.template, Property::Subnets(_) | Property::SecurityGroups(_)));
+        of_vpc.map(|(index, _)| index).collect()
+    }
+
     /// These differences, and where one of them is of the function's VPC all that are: Lambda takes subnets and groups together, or none of both.
     pub(super) fn together(&self, which: Vec<usize>) -> Vec<usize> {
-        let of_vpc = |index: &usize| {
-            let difference = self.differences.get(*index);
-            difference.is_some_and(|one| matches!(one.template, Property::Subnets(_) | Property::SecurityGroups(_)))
-        };
-        if !which.iter().any(of_vpc) {
+        let of_vpc = self.of_vpc();
+        if !which.iter().any(|index| of_vpc.contains(index)) {
             return which;
         }
         let all = 0..self.count();
-        all.filter(|index| which.contains(index) || of_vpc(index)).collect()
+        all.filter(|index| which.contains(index) || of_vpc.contains(index))
+            .collect()
     }
 
     /// These differences, a line each.
@@ -352,7 +364,15 @@ impl Known {
             .function_s(case, which)
             .into_iter()
             .chain(self.mapping_s(case, which));
-        mends.map(|mend| case.offer(mend)).collect()
+        mends
+            .flat_map(|mend| {
+                let by_hand = match &mend {
+                    Mend::RestoreFunction(change) => change.by_hand(),
+                    _ => None,
+                };
+                by_hand.into_iter().chain([case.offer(mend)])
+            })
+            .collect()
     }
 
     fn these<'a>(&'a self, which: &'a [usize]) -> impl Iterator<Item = &'a Difference> {
@@ -372,7 +392,10 @@ impl Known {
             match &difference.template {
                 Property::Timeout(seconds) => change.timeout = Some(*seconds),
                 Property::Memory(memory) => change.memory = Some(*memory),
-                Property::Variable(..) => change.variables.clone_from(&self.variables),
+                Property::Variable(..) => {
+                    change.variables.clone_from(&self.variables);
+                    change.kept.clone_from(&function.other_variables);
+                }
                 Property::Subnets(subnets) => {
                     change.network.get_or_insert_with(whole).0.clone_from(subnets);
                 }

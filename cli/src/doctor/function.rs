@@ -1,7 +1,7 @@
 //! L: the stack and its function.
 
 use super::foreign::FOREIGN;
-use super::{Case, Outcome, given, planned};
+use super::{Case, Outcome, given, planned, subnets};
 use crate::facts::Fact;
 use crate::plan::fitting_memory;
 use crate::shell::Command;
@@ -39,7 +39,13 @@ pub(super) fn deployed(case: &Case<'_>) -> Outcome {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" => Outcome::pass(is),
         "UPDATE_ROLLBACK_COMPLETE" => Outcome::warn(
             format!("{is}: the last update failed and was taken back; what was there before works on"),
-            [case.deploy(&[]), "it says why it fails".to_owned()],
+            [
+                "what failed first, its events say:".to_owned(),
+                events(case),
+                "mend that, and deploy again what was to change; where nothing is to change any more it does no harm, and goes with the next deployment that changes \
+                 something"
+                    .to_owned(),
+            ],
         ),
         "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => Outcome::fail(
             format!("{is}: its first creation failed, so there is no pipeline"),
@@ -118,6 +124,7 @@ pub(super) fn ready(case: &Case<'_>) -> Outcome {
     let because = |reason: &Option<String>| {
         reason
             .as_ref()
+            .filter(|reason| !reason.is_empty())
             .map(|reason| format!(": {}", reason.trim_end_matches('.')))
             .unwrap_or_default()
     };
@@ -150,6 +157,18 @@ pub(super) fn ready(case: &Case<'_>) -> Outcome {
     }
 }
 
+/// Whether the function may not be ready for what its role lacks: the role, or the rights that Lambda makes network interfaces with.
+pub(super) fn lacks_rights(case: &Case<'_>) -> bool {
+    match (&case.seen.rights, case.seen.function.found()) {
+        (Some(Fact::Absent), _) => true,
+        (Some(Fact::Found { value }), Some(function)) => {
+            let mut denied = value.iter().filter(|right| right.denied_by.is_some());
+            denied.any(|right| right.action.starts_with("ec2:")) && subnets::may_be_network(function)
+        }
+        _ => false,
+    }
+}
+
 /// Whether an invocation can connect, deliver and retry before Lambda ends it.
 pub(super) fn time_out(case: &Case<'_>) -> Outcome {
     let function = given!(case.function());
@@ -169,16 +188,20 @@ pub(super) fn time_out(case: &Case<'_>) -> Outcome {
     }
     if left == 0 {
         Outcome::fail(
-            format!("{leaves}: K2M_DEADLINE_MARGIN_MS is as long as the time-out"),
+            format!("{SETTING} {seconds} s, and K2M_DEADLINE_MARGIN_MS is as long: no time is left to deliver"),
             "take the variable away: no k2m sets it",
         )
     } else if seconds < LEAST_SECONDS {
-        Outcome::fail(
-            format!(
-                "{leaves}: connecting (TCP, TLS, SASL), metadata and one retry take longer, so every trouble looks like a time-out"
-            ),
-            raise(),
-        )
+        Outcome::Fail {
+            evidence: vec![
+                too_short(seconds),
+                format!(
+                    "the handler answers {margin} ms before its end, so {left} ms are left to deliver: connecting (TCP, TLS, SASL), metadata and one \
+                     retry take longer, so every trouble looks like a time-out"
+                ),
+            ],
+            fix: raise().into(),
+        }
     } else if let Some(told) = case
         .variable("K2M_TIMEOUT_MS")
         .and_then(|text| text.parse::<u64>().ok())
@@ -186,13 +209,13 @@ pub(super) fn time_out(case: &Case<'_>) -> Outcome {
     {
         Outcome::warn(
             format!(
-                "{leaves}; but K2M_TIMEOUT_MS is {told}: the handler never takes more than that for left, and can't tell a clock that jumps"
+                "{SETTING} {leaves}; but K2M_TIMEOUT_MS is {told}: the handler never takes more than that for left, and can't tell a clock that jumps"
             ),
             case.deploy(&[]),
         )
     } else if seconds < GOOD_SECONDS {
         Outcome::warn(
-            format!("{leaves}: not enough to wait for a broker that restarts"),
+            format!("{SETTING} {leaves}: not enough to wait for a broker that restarts"),
             raise(),
         )
     } else {
@@ -200,20 +223,29 @@ pub(super) fn time_out(case: &Case<'_>) -> Outcome {
     }
 }
 
+/// What is said of a time-out begins so.
+const SETTING: &str = "the function's time-out is";
+
+fn too_short(seconds: u32) -> String {
+    format!("{SETTING} {seconds} s: too short to connect and retry")
+}
+
 /// The same of a function that need not answer before Lambda ends it. What it was copied from waits a minute for the brokers before it says why.
 fn time_out_of_foreign(case: &Case<'_>, seconds: u32) -> Outcome {
     let raise = || case.setting("timeout", "90");
     if seconds < LEAST_SECONDS {
-        Outcome::fail(
-            format!(
-                "{seconds} s: connecting, metadata and one retry take longer, and Lambda ends the function before its client says why (kafka-python waits 60 s): \
-                 every trouble, a missing topic too, looks like a time-out"
-            ),
-            raise(),
-        )
+        Outcome::Fail {
+            evidence: vec![
+                too_short(seconds),
+                "connecting, metadata and one retry take longer, and Lambda ends the function before its client says why (kafka-python waits 60 s): every \
+                 trouble, a missing topic too, looks like a time-out"
+                    .to_owned(),
+            ],
+            fix: raise().into(),
+        }
     } else if seconds < GOOD_SECONDS {
         Outcome::warn(
-            format!("{seconds} s: not enough to wait for a broker that restarts"),
+            format!("{SETTING} {seconds} s: not enough to wait for a broker that restarts"),
             raise(),
         )
     } else {

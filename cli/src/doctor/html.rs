@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::markdown::{Block, blocks};
 use super::mask::Mask;
-use super::steps::{Piece, is_command, pieces};
+use super::steps::{Piece, pieces, split};
 use super::{CHECKS, Check, Checked, Examined, Health, Outcome, PipelineReport, Report, drawn};
 use crate::exit::Exit;
 use crate::facts::Facts;
@@ -188,7 +188,10 @@ struct Section<'a> {
     warned: Vec<Diagnosis<'a>>,
     /// Checks that could not be made.
     unknown: Vec<Link>,
+    /// IAM actions to allow: of the only pipeline all, of one of several those that its checks name.
     actions: BTreeSet<&'a str>,
+    /// Whether there are more, which are not of one pipeline.
+    more_actions: bool,
     /// The number of its picture, where it has one.
     picture: Option<usize>,
     /// Whether that is of what a deployment would make.
@@ -238,9 +241,9 @@ struct Line<'a> {
 /// A step of a fix.
 #[derive(Serialize)]
 struct Step<'a> {
-    /// Where it is one alone, to be copied.
-    command: Option<&'a str>,
     spans: Vec<Span>,
+    /// What is to be copied in one piece, below the words.
+    block: Option<&'a str>,
 }
 
 /// A piece of a text.
@@ -275,15 +278,20 @@ struct Page {
 
 /// A text with what is code in it.
 pub(super) fn spans(text: &str) -> Vec<Span> {
-    let spans = pieces(text).into_iter().map(|piece| match piece {
-        Piece::Words(text) => (false, text),
-        Piece::Code(text) => (true, text),
-    });
-    let spans = spans.map(|(code, text)| Span {
-        code,
-        text: text.to_owned(),
-    });
-    spans.collect()
+    pieces(text).into_iter().map(Span::of).collect()
+}
+
+impl Span {
+    fn of(piece: Piece<'_>) -> Self {
+        let (code, text) = match piece {
+            Piece::Words(text) => (false, text),
+            Piece::Code(text) => (true, text),
+        };
+        Self {
+            code,
+            text: text.to_owned(),
+        }
+    }
 }
 
 impl<'a> Sheet<'a> {
@@ -328,9 +336,13 @@ impl<'a> Sheet<'a> {
             action: why.missing_action.as_deref(),
         });
         let unread: Vec<Unread<'a>> = unread.collect();
-        let actions = unread.iter().filter_map(|unread| unread.action);
-        let mut actions: BTreeSet<&str> = actions.collect();
-        actions.extend(sections.iter().flat_map(|section| &section.actions));
+        let actions: BTreeSet<&str> = report.missing_actions.iter().map(String::as_str).collect();
+        if let [section] = sections.as_mut_slice() {
+            section.actions.clone_from(&actions);
+        }
+        for section in &mut sections {
+            section.more_actions = section.actions.len() < actions.len();
+        }
         let taken = facts.taken_at.parse::<jiff::Timestamp>();
         Self {
             colours: svg::COLOURS,
@@ -398,10 +410,10 @@ impl<'a> Section<'a> {
             .checks
             .iter()
             .filter(|check| matches!(check.outcome, Outcome::Warn { .. }) && check.said_by.is_empty());
-        let unknown = report.checks.iter().filter_map(|check| match &check.outcome {
-            Outcome::Unknown { missing_action, .. } => Some((check, missing_action.as_deref())),
-            _ => None,
-        });
+        let unknown = report
+            .checks
+            .iter()
+            .filter(|check| matches!(check.outcome, Outcome::Unknown { .. }));
         let checks = report.checks.iter().map(|check| {
             let causes = report
                 .causes
@@ -422,8 +434,9 @@ impl<'a> Section<'a> {
             verdict: spans(&sentence(report)),
             causes: causes.collect(),
             warned: warned.map(Diagnosis::of).collect(),
-            unknown: unknown.clone().map(|(check, _)| Link::to(check)).collect(),
-            actions: unknown.filter_map(|(_, action)| action).collect(),
+            unknown: unknown.map(Link::to).collect(),
+            actions: report.missing_actions().collect(),
+            more_actions: false,
             picture,
             drawn_as_planned: false,
             checks: checks.collect(),
@@ -494,9 +507,10 @@ impl<'a> Line<'a> {
 
 impl<'a> Step<'a> {
     fn new(step: &'a str) -> Self {
+        let (words, block) = split(step);
         Self {
-            command: is_command(step).then_some(step),
-            spans: spans(step),
+            spans: words.into_iter().map(Span::of).collect(),
+            block,
         }
     }
 }

@@ -19,6 +19,9 @@ pub(super) fn quiet(case: &Case<'_>) -> Outcome {
         Some(Fact::Unreadable(why)) => return Outcome::unreadable(why),
         Some(Fact::Found { value }) => value,
     };
+    if all.is_empty() && case.seen.log_unfinished {
+        return unfinished(case);
+    }
     if all.is_empty() {
         return Outcome::pass("nothing in the function's log of the last hours is known to mean trouble");
     }
@@ -36,6 +39,23 @@ pub(super) fn quiet(case: &Case<'_>) -> Outcome {
             in_log(case, &format!("\"{}\"", latest.signature.replace('"', "\\\""))),
         ],
         evidence: news.iter().map(|seen| told(case, seen)).collect(),
+    }
+}
+
+/// Nothing was found in the part of a long log that was searched, which is the latest.
+fn unfinished(case: &Case<'_>) -> Outcome {
+    let found = "nothing in the latest of the function's log is known to mean trouble";
+    if case.delivers() {
+        return Outcome::pass(format!(
+            "{found}, and the last batch was delivered; all of it was too much to search"
+        ));
+    }
+    Outcome::Unknown {
+        why: format!(
+            "{found}; all of it was too much to search: `{}` shows more",
+            in_log(case, "?ERROR ?error")
+        ),
+        missing_action: None,
     }
 }
 

@@ -1,15 +1,19 @@
 //! What stacks have by their lists and AWS has no more: somebody deleted it. CloudFormation does not look, so no deployment makes it again.
 
+use ipnet::Ipv4Net;
 use serde_yaml::Value;
 
 use super::Case;
 use super::drift::{ids_of, text};
 use super::mend::{Lost, Mend, Remaking};
 use crate::deploy::network::named;
-use crate::facts::network::SecurityGroup;
-use crate::facts::{Fact, Stack};
+use crate::facts::network::{Rule, RulePeer, SecurityGroup};
+use crate::facts::{Fact, Owner, Stack};
 use crate::plan::shared::NETWORK_STACKS;
 
+/// The types of a security group's rules.
+const INGRESS: &str = "AWS::EC2::SecurityGroupIngress";
+const EGRESS: &str = "AWS::EC2::SecurityGroupEgress";
 /// The type of a topic.
 const TOPIC: &str = "AWS::MSK::Topic";
 /// The type of a route.
@@ -17,18 +21,71 @@ pub(super) const ROUTE: &str = "AWS::EC2::Route";
 /// The type of an event source mapping.
 const MAPPING: &str = "AWS::Lambda::EventSourceMapping";
 
-/// Rules of security groups that are gone.
+/// Rules of security groups that are gone, and that nothing stands in for.
 pub(super) fn rules(case: &Case<'_>) -> Vec<Lost> {
+    rules_where(case, false)
+}
+
+/// Rules of security groups that are gone, where another hand made one that lets the same pass: nobody misses them, and EC2 takes no rule twice.
+pub(super) fn replaced_rules(case: &Case<'_>) -> Vec<Lost> {
+    rules_where(case, true)
+}
+
+/// Rules that are gone, where another one does, or does not, let the same pass.
+fn rules_where(case: &Case<'_>, replaced: bool) -> Vec<Lost> {
     of_stacks(case, |stack, kind, properties, id| {
-        if !matches!(kind, "AWS::EC2::SecurityGroupIngress" | "AWS::EC2::SecurityGroupEgress")
-            || !id.starts_with("sgr-")
-        {
+        if !matches!(kind, INGRESS | EGRESS) || !id.starts_with("sgr-") {
             return false;
         }
         let of = properties.get("GroupId").and_then(|group| text(stack, group));
         let group = of.and_then(|of| group(case, &of));
-        group.is_some_and(|group| group.rules.iter().all(|rule| rule.id != id))
+        let gone = group.filter(|group| group.rules.iter().all(|rule| rule.id != id));
+        let Some(group) = gone else { return false };
+        let was = rule(stack, kind, properties);
+        let another = was.is_some_and(|was| group.rules.iter().any(|rule| lets_pass(rule, &was)));
+        another == replaced
     })
+}
+
+/// The rule that a template gives; none where not all of it is known.
+fn rule(stack: &Stack, kind: &str, properties: &Value) -> Option<Rule> {
+    let word = |name: &str| properties.get(name).and_then(|value| text(stack, value));
+    let port = |name: &str| word(name)?.parse::<u16>().ok();
+    let egress = kind == EGRESS;
+    let side = if egress { "Destination" } else { "Source" };
+    let peer = word("CidrIp")
+        .map(RulePeer::Cidr)
+        .or_else(|| word(&format!("{side}SecurityGroupId")).map(RulePeer::Group))
+        .or_else(|| word(&format!("{side}PrefixListId")).map(RulePeer::PrefixList))?;
+    Some(Rule {
+        id: String::new(),
+        egress,
+        protocol: word("IpProtocol")?,
+        ports: Some((port("FromPort")?, port("ToPort")?)),
+        peer,
+        owner: Owner::ThisStack,
+    })
+}
+
+/// Whether a rule lets all pass that another one did.
+fn lets_pass(rule: &Rule, was: &Rule) -> bool {
+    let protocol = rule.protocol == "-1" || rule.protocol == was.protocol;
+    let ports = match (rule.ports, was.ports) {
+        (None, _) => true,
+        (Some((first, last)), Some((was_first, was_last))) => first <= was_first && was_last <= last,
+        (Some(_), None) => false,
+    };
+    let block = |text: &str| text.parse::<Ipv4Net>().ok();
+    let peer = match (&rule.peer, &was.peer) {
+        (RulePeer::Cidr(one), RulePeer::Cidr(was)) => {
+            let holds = block(one).zip(block(was)).is_some_and(|(one, was)| one.contains(&was));
+            one == was || holds
+        }
+        // Whatever has the group has an address.
+        (RulePeer::Cidr(all), RulePeer::Group(_)) => all == "0.0.0.0/0",
+        (one, was) => one == was,
+    };
+    rule.egress == was.egress && protocol && ports && peer
 }
 
 /// Routes that are gone.

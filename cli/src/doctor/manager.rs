@@ -154,14 +154,8 @@ impl Needs<'_> {
     fn blocked(&self, case: &Case<'_>, endpoint: &Endpoint, reason: &str, proofs: &[Proof]) -> Outcome {
         let refusals = distinct(proofs.iter().flat_map(Proof::refusals));
         let mut fix: Vec<String> = Vec::new();
-        for (hop, refusal) in &refusals {
-            for step in mend(
-                case,
-                (self.function, &endpoint.security_groups),
-                *hop,
-                refusal,
-                &refusals,
-            ) {
+        for (_, refusal) in &refusals {
+            for step in mend(case, (self.function, &endpoint.security_groups), refusal, &refusals) {
                 if !fix.contains(&step) {
                     fix.push(step);
                 }

@@ -85,7 +85,7 @@ fn runs(text: &str) -> Vec<(std::ops::Range<usize>, bool)> {
     let mut at = 0;
     while at < bytes.len() {
         let length = bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if length == DIGITS {
+        if length == DIGITS && !ends_uuid(&bytes[..at]) {
             let close = |neighbour: Option<char>| neighbour.is_some_and(char::is_alphanumeric);
             let alone = !close(text[..at].chars().next_back()) && !close(text[at + length..].chars().next());
             runs.push((at..at + length, alone));
@@ -93,6 +93,24 @@ fn runs(text: &str) -> Vec<(std::ops::Range<usize>, bool)> {
         at += length.max(1);
     }
     runs
+}
+
+/// Whether what follows is the last group of a UUID.
+fn ends_uuid(before: &[u8]) -> bool {
+    const GROUPS: [usize; 4] = [8, 4, 4, 4];
+    let mut at = before.len();
+    for group in GROUPS.into_iter().rev() {
+        let Some(from) = at.checked_sub(group + 1) else {
+            return false;
+        };
+        let (digits, dash) = (&before[from..at - 1], before[at - 1]);
+        if dash != b'-' || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return false;
+        }
+        at = from;
+    }
+    // Else it is longer than a UUID, and none.
+    !before[..at].last().is_some_and(u8::is_ascii_alphanumeric)
 }
 
 #[cfg(test)]
@@ -115,6 +133,21 @@ mod tests {
             ("1234567890123 and 49123456789012", "1234567890123 and 49123456789012"),
             ("subnet-0a123123123123b", "subnet-0a123123123123b"),
             ("nobody's 707070707070", "nobody's 000000000000"),
+            // The last group of a UUID.
+            (
+                "uuid 0f1e2d3c-4b5a-6978-8796-123456789012 of 123456789012",
+                "uuid 0f1e2d3c-4b5a-6978-8796-123456789012 of 222222222222",
+            ),
+            ("4b5a-6978-8796-123456789012", "4b5a-6978-8796-222222222222"),
+            (
+                "0f1e2d3g-4b5a-6978-8796-123456789012",
+                "0f1e2d3g-4b5a-6978-8796-222222222222",
+            ),
+            (
+                "x0f1e2d3c-4b5a-6978-8796-123456789012",
+                "x0f1e2d3c-4b5a-6978-8796-222222222222",
+            ),
+            ("-4b5a-6978-8796-123456789012", "-4b5a-6978-8796-222222222222"),
             ("é121212121212 注121212121212é", "é444444444444 注444444444444é"),
             ("", ""),
         ] {

@@ -6,6 +6,8 @@ use std::fmt::{self, Display};
 
 use serde_json::json;
 
+use super::report::in_one_line;
+use super::whole::NOT_HERE;
 use crate::arn::Arn;
 use crate::facts::network::RulePeer;
 use crate::plan::secret::associate;
@@ -42,6 +44,8 @@ pub struct Deployment {
     pub more: Vec<(String, String)>,
     /// Whether it mends only where it adds something to the stacks, which nobody knows before it is planned.
     pub adds: bool,
+    /// Whether the file of settings alone says which streams: those that doctor was told choose among them, and are not said again.
+    pub by_file: bool,
 }
 
 /// What a function is to have; what is absent stays.
@@ -55,8 +59,10 @@ pub struct FunctionChange {
     pub timeout: Option<u32>,
     /// Memory in MB.
     pub memory: Option<u32>,
-    /// All of its variables: Lambda replaces them whole.
+    /// All of its variables that are k2m's: Lambda replaces all variables whole.
     pub variables: Option<BTreeMap<String, String>>,
+    /// Names of the other variables that it has, which stay; empty where none are replaced.
+    pub kept: Vec<String>,
     /// All of its subnets, and all of its security groups: Lambda replaces both whole.
     pub network: Option<(Vec<String>, Vec<String>)>,
     /// What differs, for people.
@@ -141,17 +147,29 @@ pub struct Lost {
 impl Mend {
     /// What it does, in a line for people.
     pub fn deed(&self) -> String {
+        let mut deed = self.words();
+        in_one_line(&mut deed);
+        deed
+    }
+
+    fn words(&self) -> String {
         match self {
             Self::Deploy(deployment) if deployment.more.is_empty() => "deploy the stack".to_owned(),
             Self::Deploy(deployment) => {
                 let more = deployment.more.iter().map(|(name, value)| format!("{name} {value}"));
                 format!("deploy the stack with {}", more.collect::<Vec<_>>().join(" "))
             }
-            Self::RestoreFunction(change) => format!(
-                "give the function {} what its stack's template says: {}",
-                change.function,
-                change.told.join("; ")
-            ),
+            Self::RestoreFunction(change) => {
+                let kept = match change.kept.as_slice() {
+                    [] => String::new(),
+                    kept => format!("; what is not k2m's is kept: {}", kept.join(", ")),
+                };
+                format!(
+                    "give the function {} what its stack's template says: {}{kept}",
+                    change.function,
+                    change.told.join("; ")
+                )
+            }
             Self::RestoreMapping(change) => format!(
                 "give the event source mapping {} what its stack's template says: {}",
                 change.uuid,
@@ -214,6 +232,7 @@ impl Mend {
                     timeout: one.timeout.or(other.timeout),
                     memory: one.memory.or(other.memory),
                     variables: one.variables.clone().or_else(|| other.variables.clone()),
+                    kept: each_once(&one.kept, &other.kept),
                     network: one.network.as_ref().map_or_else(
                         || other.network.clone(),
                         |one| Some(other.network.clone().unwrap_or_else(|| one.clone())),
@@ -313,6 +332,21 @@ impl Display for Deployment {
 }
 
 impl FunctionChange {
+    /// What whoever runs the command by hand has to look to, where it would delete what is not k2m's.
+    pub(super) fn by_hand(&self) -> Option<String> {
+        let kept = self.kept.join(", ");
+        (!kept.is_empty()).then(|| {
+            let show = Command::new("aws lambda get-function-configuration")
+                .option("--function-name", &self.function)
+                .option("--query", "Environment.Variables")
+                .option("--region", &self.region);
+            format!(
+                "to keep {kept}, which the next command deletes unless it has them among its variables (`{show}` shows them), add them to it, or have \
+                 `k2m doctor --fix` do it, which keeps them:"
+            )
+        })
+    }
+
     /// Whether it changes anything.
     pub(super) fn is_any(&self) -> bool {
         self.timeout.is_some() || self.memory.is_some() || self.variables.is_some() || self.network.is_some()
@@ -454,5 +488,5 @@ fn is_for_people(step: &str) -> bool {
     let command = ["aws ", "k2m ", "kafka-"]
         .iter()
         .any(|program| step.starts_with(program));
-    command || (step.ends_with(':') && !step.starts_with("to "))
+    command || step.starts_with(NOT_HERE) || (step.ends_with(':') && !step.starts_with("to "))
 }

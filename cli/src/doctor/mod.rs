@@ -7,6 +7,7 @@ mod authentication;
 mod backlog;
 mod case;
 mod certificate;
+mod contradiction;
 mod creation;
 mod destination;
 mod drawn;
@@ -43,19 +44,21 @@ mod table;
 pub mod text;
 mod topic;
 mod waiting;
+mod whole;
 
 use std::cell::RefCell;
 
 use serde::Serialize;
 
 use self::case::{Case, NOT_MSK, Server};
+pub use self::contradiction::{Contradiction, contradicted};
 use self::drift::Drift;
 use self::foreign::FOREIGN;
 pub use self::pages::{Contents, Entry, Page};
 pub(crate) use self::report::DRIFT;
 use self::report::Judged;
 pub use self::report::{Cause, Checked, Examined, Health, Left, PipelineReport, Report};
-use self::table::{CHECKS, Check, FUNCTION_SAYS};
+use self::table::{CHECKS, Check, FUNCTION_SAYS, OPENS, apart};
 use crate::facts::{Facts, PipelineFacts, Unreadable};
 use crate::plan::{Plan, PlanError, plan};
 use crate::settings::{PipelineSettings, Settings};
@@ -180,7 +183,7 @@ pub fn examine(settings: &Settings, facts: &Facts) -> Report {
         stream: pipeline.stream.value.name().to_owned(),
         report: examine_one(settings, pipeline, facts, &read, planned.as_ref()),
     });
-    Report::new(pipelines.collect())
+    Report::new(pipelines.collect(), facts, settings.profile.clone())
 }
 
 fn examine_one(
@@ -225,13 +228,16 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
     let mut outcome = judge(case.seen);
     let mut changes = Vec::new();
     let stopped_by = planned::stopped_by(case);
+    let only_after = probe::only_after(case).filter(|_| check.code == probe::WAY);
     let trouble = outcome.trouble();
     let (Outcome::Warn { evidence, fix } | Outcome::Fail { evidence, fix }) = &mut outcome else {
         return Judged {
             check,
-            outcome,
+            outcome: outcome.in_lines(),
             changes,
+            only_after,
             stopped_by,
+            apart: &[],
             mends: Vec::new(),
             all_done: false,
         };
@@ -254,6 +260,25 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
                 let told = known.told(&changes);
                 evidence.extend(told.map(|difference| format!("changed outside the stack: {difference}")));
                 *fix = known.commands(case, &changes);
+            } else if OPENS.contains(&check.code)
+                && let groups @ [_, ..] = known.together(known.groups()).as_slice()
+                && let taken_back = judge(&known.undone(case.seen, |index| groups.contains(&index)))
+                && let (_, left, rest) = taken_back.parts()
+                && (left, rest) != (evidence.as_slice(), fix.as_slice())
+            {
+                // What the groups lack that the function is not meant to have is not to be opened.
+                let same = left == evidence.as_slice();
+                evidence.truncate(1);
+                let told = known.told(groups);
+                evidence.extend(told.map(|difference| format!("changed outside the stack: {difference}")));
+                let then = left.iter().filter(|_| !same);
+                evidence.extend(then.map(|line| format!("with that taken back: {line}")));
+                *fix = known.commands(case, groups);
+                if !rest.is_empty() {
+                    fix.push("to mend what is left then:".to_owned());
+                    fix.extend(rest.iter().cloned());
+                }
+                changes = groups.to_vec();
             } else if FUNCTION_SAYS.contains(&check.code) && trouble == FAILS {
                 // What the function said stays said: that it was told something else since the deployment may be why.
                 changes = known.variables();
@@ -282,11 +307,18 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
         _ => {}
     }
     let (mends, all_done) = mend::done_by_k2m(fix, &case.offered.borrow());
+    if let Some(profile) = &case.settings.profile {
+        for step in fix.iter_mut() {
+            *step = steps::with_profile(step, profile);
+        }
+    }
     Judged {
         check,
-        outcome,
+        outcome: outcome.in_lines(),
         changes,
+        only_after,
         stopped_by,
+        apart: if trouble == FAILS { apart(check.code, case) } else { &[] },
         mends,
         all_done,
     }

@@ -53,6 +53,10 @@ pub(super) fn resolved(case: &Case<'_>) -> Outcome {
             "enableDnsSupport of {} is off, and the function resolves the names all the same: by DNS servers of the VPC's own DHCP options",
             vpc.id
         )),
+        (Some(false), _, None) if case.delivers() => Outcome::pass(format!(
+            "enableDnsSupport of {} is off, and batches are delivered all the same: by DNS servers of the VPC's own DHCP options",
+            vpc.id
+        )),
         (Some(false), ..) => Outcome::fail(
             format!(
                 "enableDnsSupport of {} is off: nothing resolves names there, unless the VPC's DHCP options name DNS servers of their own",
@@ -67,7 +71,10 @@ pub(super) fn resolved(case: &Case<'_>) -> Outcome {
             ),
             switch_on(vpc, "hostnames", region),
         ),
-        (None, ..) if seen != Some(true) => Outcome::skip(format!("whether {} resolves names was not asked", vpc.id)),
+        (None, ..) if seen != Some(true) => match &vpc.dns_unreadable {
+            Some(why) => Outcome::unreadable(why),
+            None => Outcome::skip(format!("whether {} resolves names was not asked", vpc.id)),
+        },
         (_, _, Some(true)) => Outcome::pass(format!("{}: the function itself resolves the brokers' names", vpc.id)),
         _ => Outcome::pass(format!("enableDnsSupport of {} is on", vpc.id)),
     }

@@ -1,18 +1,22 @@
 //! N: the cluster, and the way to its brokers, judged by the engine that plan uses too.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::Ipv4Net;
 use serde_json::json;
 
 use super::case::UNKNOWN_WAY;
 use super::foreign::{lasting, no_servers};
 use super::mend::{GroupChange, Mend, OutwardRule};
-use super::{Case, NOT_MSK, Outcome, Server, given, lost, planned, probe};
+use super::{Case, NOT_MSK, Outcome, Server, authentication, given, lost, planned, probe};
 use crate::facts::cluster::VpcConnection;
-use crate::facts::network::Rule;
+use crate::facts::network::{AclEntry, RouteTable, Rule, Vpc};
 use crate::facts::server::{MOST_PLACES, NoPlace, places};
 use crate::facts::{Fact, Foreign, Function, Network};
-use crate::network::{Denial, Destination, Hop, Proof, Refusal, Source, Unknown, Verdict, View, prove, prove_block};
+use crate::network::{
+    Denial, Destination, FINAL_ENTRY, Hop, Link, Proof, Refusal, Remedy, Source, Unknown, Verdict, View, prove,
+    prove_block,
+};
 use crate::plan::private::{is_over, is_port, rank, word};
 use crate::settings::Authentication;
 use crate::shell::Command;
@@ -76,6 +80,20 @@ pub(super) fn reach(case: &Case<'_>) -> Outcome {
     }
     let ways = given!(ways(case));
     judge(case, ways.function, ways.groups, &ways.proofs, &ways.to)
+}
+
+/// Whether what fails may hang on the servers that the function is told: rules and entries are for ports, routes are not. That a function is in no VPC is right
+/// for some servers, and no matter of theirs where the stack has it in one.
+pub(super) fn by_port(case: &Case<'_>) -> bool {
+    let of_ports = |refusal: &Refusal| matches!(refusal, Refusal::NoRule { .. } | Refusal::AclDenies { .. });
+    match ways(case) {
+        Ok(ways) => ways
+            .proofs
+            .iter()
+            .flat_map(Proof::refusals)
+            .all(|(_, refusal)| of_ports(refusal)),
+        Err(_) => case.drift.known().is_none_or(|known| known.of_vpc().is_empty()),
+    }
 }
 
 /// The ways, or what the check says where they can't be judged.
@@ -255,11 +273,17 @@ fn connection<'a>(case: &Case<'a>, function: &Function) -> Result<Ends<'a>, Outc
         Some(Fact::Unreadable(why)) => return Err(Outcome::unreadable(why)),
         Some(Fact::Absent) | None => {
             let evidence = "the function is told of the cluster's private connectivity, which is switched off";
-            let next = format!(
-                "aws kafka update-connectivity --cluster-arn {} switches it on; without, k2m deploy looks for another way",
-                cluster.arn
-            );
-            return Err(Outcome::fail(evidence, next));
+            let on = json!({"Enabled": true});
+            let ways = match case.authentication() {
+                "scram" => json!({"Sasl": {"Scram": on}}),
+                "tls" | "mutual_tls" => json!({"Tls": on}),
+                _ => json!({"Sasl": {"Iam": on}}),
+            };
+            let info = json!({"VpcConnectivity": {"ClientAuthentication": ways}});
+            let switch = authentication::update(case, "update-connectivity", ("--connectivity-info", &info));
+            let begin = "to switch it on; without, k2m deploy looks for another way:";
+            let steps: Vec<String> = std::iter::once(begin.to_owned()).chain(switch).collect();
+            return Err(Outcome::fail(evidence, steps));
         }
     };
     let vpc = function.vpc.as_deref().unwrap_or("an unknown VPC");
@@ -280,10 +304,23 @@ fn connection<'a>(case: &Case<'a>, function: &Function) -> Result<Ends<'a>, Outc
             case.authentication()
         );
         let fix = match case.foreign() {
-            Some(_) => format!(
-                "make one in {vpc}: aws kafka create-vpc-connection; or put the function into the cluster's own VPC"
-            ),
-            None => case.deploy(&[]),
+            Some(_) => {
+                let command = Command::new("aws kafka create-vpc-connection")
+                    .option("--target-cluster-arn", &cluster.arn)
+                    .option("--authentication", way)
+                    .option("--vpc-id", vpc);
+                let subnets = function.subnets.iter().map(String::as_str);
+                let command = subnets.fold(command.flag("--client-subnets"), Command::word);
+                let groups = function.security_groups.iter().map(String::as_str);
+                let command = groups.fold(command.flag("--security-groups"), Command::word);
+                vec![
+                    format!(
+                        "put the function into the cluster's own VPC, or make one in {vpc}, with a subnet of each of the brokers' zones and a group that lets the function in:"
+                    ),
+                    command.option("--region", &case.settings.home.region).to_string(),
+                ]
+            }
+            None => vec![case.deploy(&[])],
         };
         return Err(Outcome::fail(evidence, fix));
     };
@@ -398,13 +435,16 @@ fn refused(
     proofs: &[Proof],
     refusals: &[(Hop, &Refusal)],
 ) -> Outcome {
+    let together = together(refusals);
+    let refusals: Vec<(Hop, &Refusal)> = together.iter().map(|(hop, refusal)| (*hop, refusal)).collect();
     let blocked = proofs.iter().filter(|proof| proof.refusals().next().is_some()).count();
-    let mut evidence = vec![format!(
-        "{blocked} of {} ways from the function to the brokers are blocked",
-        proofs.len()
-    )];
+    // What the first line says has to be enough to know what is wrong.
+    let mut evidence: Vec<String> = refusals
+        .first()
+        .map(|(_, refusal)| refusal.in_short())
+        .into_iter()
+        .collect();
     let is_rule = |refusal: &Refusal| matches!(refusal, Refusal::NoRule { .. });
-    let is_route = |refusal: &Refusal| !is_rule(refusal) && !matches!(refusal, Refusal::AclDenies { .. });
     let mut gone = Vec::new();
     if refusals.iter().any(|(_, refusal)| is_rule(refusal)) {
         gone.extend(lost::rules(case));
@@ -430,9 +470,18 @@ fn refused(
         )
     });
     let lost: Vec<String> = lost.filter(|_| case.foreign().is_none()).collect();
-    for (hop, refusal) in refusals {
-        evidence.push(format!("{hop}: {refusal}"));
-        for step in mend(case, (function, cluster_groups), *hop, refusal, refusals) {
+    match refusals.as_slice() {
+        [(hop, refusal)] => evidence.push(format!("{hop}: {refusal} ({blocked} of {} ways)", proofs.len())),
+        several => {
+            evidence.push(format!(
+                "{blocked} of {} ways from the function to the brokers are blocked",
+                proofs.len()
+            ));
+            evidence.extend(several.iter().map(|(hop, refusal)| format!("{hop}: {refusal}")));
+        }
+    }
+    for (_, refusal) in &refusals {
+        for step in mend(case, (function, cluster_groups), refusal, &refusals) {
             if !fix.contains(&step) {
                 fix.push(step);
             }
@@ -440,11 +489,6 @@ fn refused(
     }
     if through_stack > 0 {
         fix.insert(through_stack, "or by hand:".to_owned());
-    }
-    // Of one way of failing the engine's words say it all.
-    if refusals.len() == 1 {
-        let words = evidence.swap_remove(1);
-        evidence = vec![format!("{words} ({blocked} of {} ways)", proofs.len())];
     }
     if refusals
         .iter()
@@ -456,11 +500,32 @@ fn refused(
     Outcome::Fail { evidence, fix }
 }
 
+/// Whether it is about what leads from one network to the other, rather than about what is let through.
+fn is_route(refusal: &Refusal) -> bool {
+    !matches!(refusal, Refusal::NoRule { .. } | Refusal::AclDenies { .. })
+}
+
+/// What one route stops, or one gap in a route table, as one; and routes first: what a rule has to be for depends on what carries the packets.
+fn together(refusals: &[(Hop, &Refusal)]) -> Vec<(Hop, Refusal)> {
+    let mut together: Vec<(Hop, Refusal)> = Vec::new();
+    for (hop, refusal) in refusals {
+        let same = |known: &mut (Hop, Refusal)| {
+            let both = Some(&known.1).filter(|_| known.0 == *hop);
+            let both = both.and_then(|known| known.with(refusal));
+            both.map(|both| known.1 = both).is_some()
+        };
+        if !together.iter_mut().any(same) {
+            together.push((*hop, (*refusal).clone()));
+        }
+    }
+    together.sort_by_key(|(_, refusal)| !is_route(refusal));
+    together
+}
+
 /// Steps that let pass what is refused between the function and what has these groups.
 pub(super) fn mend(
     case: &Case<'_>,
     (function, far_groups): (&Function, &[String]),
-    hop: Hop,
     refusal: &Refusal,
     all: &[(Hop, &Refusal)],
 ) -> Vec<String> {
@@ -530,9 +595,128 @@ pub(super) fn mend(
             });
             entries(case, acl, *egress, &denials.collect::<Vec<_>>())
         }
-        // The engine's words end with the next step.
-        _ => vec![format!("{hop}: {refusal}")],
+        _ => lead(case, refusal),
     }
+}
+
+/// Steps that lead packets to where they are meant for: commands, as far as the facts say what could carry them.
+fn lead(case: &Case<'_>, refusal: &Refusal) -> Vec<String> {
+    let mut steps = Vec::new();
+    let mut remedies = refusal.remedies();
+    if let Refusal::Blackhole {
+        table,
+        destination,
+        blocked,
+        link: Link::Gateway { id },
+        ..
+    } = refusal
+        && let Some(known) = route_table(case, table)
+        && let Ok(there) = destination.parse::<Ipv4Net>()
+        && blocked
+            .iter()
+            .any(|part| block_beyond(case, known, *part).is_some_and(|block| block.contains(&there)))
+    {
+        // It is for nothing but the other VPC, and carries nothing: to lead all of it elsewhere takes nothing away.
+        remedies = vec![Remedy::ReplaceRoute {
+            table: table.clone(),
+            destination: destination.clone(),
+            target: id.clone(),
+        }];
+    }
+    for remedy in remedies {
+        let step = match &remedy {
+            Remedy::AddRoute {
+                table,
+                destination,
+                target,
+            } if target != "local" => {
+                let known = route_table(case, table);
+                let block = known.and_then(|table| block_beyond(case, table, *destination));
+                let taken = |block: &Ipv4Net| {
+                    let mut routes = known.into_iter().flat_map(|table| &table.routes);
+                    routes.any(|route| route.destination.parse() == Ok(*block))
+                };
+                let block = block.filter(|block| !taken(block)).unwrap_or(*destination);
+                route(case, "create-route", table, &block.to_string(), Some(target))
+            }
+            Remedy::ReplaceRoute {
+                table,
+                destination,
+                target,
+            } if target != "local" => route(case, "replace-route", table, destination, Some(target)),
+            Remedy::RemoveRoute { table, destination, .. } => {
+                steps.push(format!(
+                    "lead {destination} of {table} to what carries it, or delete it, so that a less specific route decides:"
+                ));
+                route(case, "delete-route", table, destination, None)
+            }
+            Remedy::AcceptPeering {
+                peering,
+                region,
+                account,
+            } => {
+                steps.push(format!("as account {account}:"));
+                Command::new("aws ec2 accept-vpc-peering-connection")
+                    .option("--vpc-peering-connection-id", peering)
+                    .option("--region", region)
+                    .to_string()
+            }
+            _ => refusal.next_step(),
+        };
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    // Some things only take time, and what overlaps nothing joins.
+    if steps.is_empty() {
+        steps.push(refusal.next_step());
+    }
+    steps
+}
+
+fn route_table<'a>(case: &Case<'a>, id: &str) -> Option<&'a RouteTable> {
+    let networks = case.facts.networks.values();
+    let mut tables = networks.filter_map(|network| network.route_tables.found()).flatten();
+    tables.find(|table| table.id == id)
+}
+
+/// A command about a route. The target is a peering connection or a transit gateway.
+fn route(case: &Case<'_>, action: &str, table: &str, destination: &str, target: Option<&str>) -> String {
+    let has = |network: &Network| {
+        let mut tables = network.route_tables.found().into_iter().flatten();
+        tables.any(|one| one.id == table)
+    };
+    let there = case.facts.networks.iter().find(|(_, network)| has(network));
+    let region = there.map_or(case.settings.home.region.as_str(), |(region, _)| region);
+    let kind = if destination.starts_with("pl-") {
+        "--destination-prefix-list-id"
+    } else {
+        "--destination-cidr-block"
+    };
+    let command = Command::new(&format!("aws ec2 {action}"))
+        .option("--route-table-id", table)
+        .option(kind, destination);
+    let command = match target {
+        Some(gateway) if gateway.starts_with("tgw-") => command.option("--transit-gateway-id", gateway),
+        Some(peering) => command.option("--vpc-peering-connection-id", peering),
+        None => command,
+    };
+    command.option("--region", region).to_string()
+}
+
+/// The block of another VPC that the addresses are of: one route for it is enough. None where several may be meant, or the table's own VPC has such addresses.
+fn block_beyond(case: &Case<'_>, table: &RouteTable, part: Ipv4Net) -> Option<Ipv4Net> {
+    let networks = case.facts.networks.values();
+    let vpcs: Vec<&Vpc> = networks.filter_map(|network| network.vpcs.found()).flatten().collect();
+    let blocks = |own: bool| {
+        let vpcs = vpcs.iter().filter(move |vpc| (vpc.id == table.vpc) == own);
+        let blocks = vpcs.flat_map(|vpc| &vpc.cidrs);
+        blocks.filter_map(|block| block.parse::<Ipv4Net>().ok())
+    };
+    let around: BTreeSet<Ipv4Net> = blocks(false).filter(|block| block.contains(&part)).collect();
+    let block = around.first().filter(|_| around.len() == 1)?;
+    let overlaps = blocks(true).any(|own| own.contains(block) || block.contains(&own));
+    (!overlaps).then_some(*block)
 }
 
 /// The region of a security group or a network ACL.
@@ -565,17 +749,23 @@ fn back(case: &Case<'_>, groups: &[String]) -> Option<GroupChange> {
     })
 }
 
-/// Entries that let pass what a network ACL denies, each with a number that is free and lower than that of what denies.
+/// Ports, or all, and the CIDR block of an entry of a network ACL.
+type AclFlow = (Option<(u16, u16)>, String);
+
+/// Entries that let pass what a network ACL denies, each with a number that is free and lower than that of what denies. Where there are too few of these, what
+/// denies makes room: it goes behind them, as far as no other entry is between, so that for all else it decides as before.
 fn entries(case: &Case<'_>, acl: &str, egress: bool, denials: &[&Denial]) -> Vec<String> {
     let region = region_of(case, acl);
-    let flows: BTreeSet<(String, String)> = denials
-        .iter()
-        .flat_map(|denial| &denial.blocked)
-        .flat_map(|flow| {
-            let ports = format!("From={},To={}", flow.ports.first, flow.ports.last);
-            flow.cidrs.iter().map(move |cidr| (ports.clone(), cidr.to_string()))
-        })
-        .collect();
+    let mut flows: BTreeMap<(u16, u16), Vec<Ipv4Net>> = BTreeMap::new();
+    for flow in denials.iter().flat_map(|denial| &denial.blocked) {
+        let ports = (flow.ports.first, flow.ports.last);
+        flows.entry(ports).or_default().extend(&flow.cidrs);
+    }
+    let each = flows.iter().flat_map(|(ports, cidrs)| {
+        let cidrs = Ipv4Net::aggregate(cidrs).into_iter();
+        cidrs.map(|cidr| (Some(*ports), cidr.to_string()))
+    });
+    let flows: Vec<AclFlow> = each.collect();
     let lowest = denials.iter().map(|denial| denial.entry).min().unwrap_or_default();
     let networks = case
         .facts
@@ -583,37 +773,61 @@ fn entries(case: &Case<'_>, acl: &str, egress: bool, denials: &[&Denial]) -> Vec
         .get(region)
         .and_then(|network| network.network_acls.found());
     let mut acls = networks.into_iter().flatten();
-    let taken: BTreeSet<u32> = acls
+    let there: Vec<&AclEntry> = acls
         .find(|one| one.id == acl)
         .into_iter()
         .flat_map(|one| &one.entries)
         .filter(|entry| entry.egress == egress)
-        .map(|entry| entry.number)
         .collect();
-    let mut free = (1..lowest).rev().filter(|number| !taken.contains(number));
+    let free = |number: &u32| there.iter().all(|entry| entry.number != *number);
     let direction = if egress { "--egress" } else { "--ingress" };
-    let steps = flows.into_iter().map(|(ports, cidr)| {
-        let Some(number) = free.next() else {
-            return format!(
-                "give entry {lowest} of {acl} a higher number, then allow tcp {ports} with {cidr} ({direction}) before it"
-            );
-        };
-        Command::new("aws ec2 create-network-acl-entry")
+    let entry = |verb: &str, number: u32, action: &str, protocol: &str, (ports, cidr): &AclFlow| {
+        let mut command = Command::new(&format!("aws ec2 {verb}-network-acl-entry"))
             .option("--network-acl-id", acl)
             .flag(direction)
-            .option("--protocol", "tcp")
-            .flag("--port-range")
-            .flag(&ports)
-            .option("--cidr-block", &cidr)
-            .option("--rule-action", "allow")
+            .option("--protocol", protocol);
+        if let Some((first, last)) = ports {
+            command = command.flag("--port-range").flag(&format!("From={first},To={last}"));
+        }
+        command
+            .option("--cidr-block", cidr)
+            .option("--rule-action", action)
             .option("--rule-number", &number.to_string())
             .option("--region", region)
             .to_string()
-    });
-    steps.collect()
+    };
+    let allow = |(number, flow): (u32, &AclFlow)| entry("create", number, "allow", "tcp", flow);
+    let below: Vec<u32> = (1..lowest).rev().filter(free).take(flows.len()).collect();
+    if below.len() == flows.len() {
+        return below.into_iter().zip(&flows).map(allow).collect();
+    }
+    // One of them takes the number of what denies.
+    let more = flows.len() - below.len() - 1;
+    let denies = there.iter().find(|entry| entry.number == lowest);
+    let mut above: Vec<u32> = (lowest + 1..FINAL_ENTRY).take_while(free).take(more + 1).collect();
+    let behind = if above.len() == more + 1 { above.pop() } else { None };
+    let (Some(denies), Some(behind), Some((last, first))) = (denies, behind, flows.split_last()) else {
+        let flows = flows.iter().map(|(ports, cidr)| {
+            let (first, last) = ports.unwrap_or_default();
+            format!("tcp {first}-{last} with {cidr}")
+        });
+        return vec![format!(
+            "give entry {lowest} of {acl} a higher number, then allow before it ({direction}): {}",
+            joined(flows)
+        )];
+    };
+    let protocol = match denies.protocol.as_str() {
+        "-1" => "all",
+        "6" => "tcp",
+        other => other,
+    };
+    let moved = entry("create", behind, "deny", protocol, &(denies.ports, denies.cidr.clone()));
+    let allowed = below.into_iter().chain(above).zip(first).map(allow);
+    let replaced = entry("replace", lowest, "allow", "tcp", last);
+    std::iter::once(moved).chain(allowed).chain([replaced]).collect()
 }
 
-/// Rules that the stack's list has and no security group does any more: logical and physical ids.
+/// Rules that the stack's list has and no security group does any more, nor one that lets the same pass: logical and physical ids.
 fn lost_rules<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a String, &'a String)> {
     let networks = case.facts.networks.values();
     let groups: Vec<_> = networks
@@ -626,7 +840,9 @@ fn lost_rules<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a String, &'a Stri
         .map(|rule| rule.id.as_str())
         .collect();
     let resources = case.facts.stack.found().into_iter().flat_map(|stack| &stack.resources);
-    resources.filter(move |(_, id)| id.starts_with("sgr-") && !there.contains(id.as_str()))
+    let replaced = lost::replaced_rules(case);
+    let replaced = move |id: &String| replaced.iter().any(|lost| lost.id == *id);
+    resources.filter(move |(_, id)| id.starts_with("sgr-") && !there.contains(id.as_str()) && !replaced(id))
 }
 
 pub(super) fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {

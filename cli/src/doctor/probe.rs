@@ -15,6 +15,36 @@ const OWN_SHARE: &str = "ReservedFunctionConcurrent";
 /// Lambda's word where an inactive function has to be made ready first.
 const NOT_READY: &str = "ResourceNotReadyException";
 
+/// The check that begins where the function does.
+pub(super) const WAY: &str = "K2M-P01";
+/// Which check speaks of a variable that the function can't use.
+const TOLD: [(&str, &str); 4] = [
+    ("K2M_BOOTSTRAP_SERVERS", "K2M-A02"),
+    ("K2M_AUTHENTICATION", "K2M-A01"),
+    ("K2M_TOPIC", "K2M-T02"),
+    ("K2M_DEAD_LETTER_TOPIC", "K2M-T02"),
+];
+/// Checks that fail because of what keeps any function from running.
+const RUNS: [&str; 4] = ["K2M-L02", "K2M-N05", "K2M-L08", "K2M-L07"];
+
+/// All that K2M-P01 may follow from, where the function fails before it looks at the network: nothing there explains that. None where it looks, or may
+/// have looked until its time was over.
+pub(super) fn only_after(case: &Case<'_>) -> Option<Vec<&'static str>> {
+    let Ok(Probe::Failed { kind, message }) = answer(case) else {
+        return None;
+    };
+    if kind.ends_with("Timedout") || message.contains("Task timed out") {
+        return None;
+    }
+    // Its words begin with the variable; others may stand before them, or for them.
+    let mut words = message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let named = words.find(|word| word.starts_with("K2M_"));
+    let may_say = TOLD
+        .iter()
+        .filter(|(variable, _)| named.is_none_or(|named| named == *variable));
+    Some(may_say.map(|(_, code)| *code).chain(RUNS).collect())
+}
+
 /// Whether it reaches the brokers.
 pub(super) fn way(case: &Case<'_>) -> Outcome {
     let report = match given!(answer(case)) {
@@ -50,6 +80,11 @@ pub(super) fn gets_through(case: &Case<'_>) -> bool {
     };
     let fails = |failure: &Failure| of_the_way(failure.step) || failure.step == Step::Secret;
     !report.brokers.is_empty() && !report.failures.iter().any(fails)
+}
+
+/// Whether Lambda ended the function before it could answer.
+pub(super) fn timed_out(case: &Case<'_>) -> bool {
+    matches!(answer(case), Ok(Probe::Failed { kind, message }) if kind == "Sandbox.Timedout" || message.contains("Task timed out"))
 }
 
 /// Whether the function says that it does not get so far.

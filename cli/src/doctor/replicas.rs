@@ -1,11 +1,13 @@
 //! T: whether topics keep records safely, and can be written while a broker restarts.
 
 use k2m_handler::probe::report::Report;
+use serde_json::json;
 
 use super::topic::{brokers, from_a_machine, reached_at, serverless, way};
 use super::{Case, NOT_MSK, Outcome};
 use crate::facts::{Fact, Probe, Topic};
-use crate::plan::topic::configure_command;
+use crate::plan::topic::{client_properties, configure_command};
+use crate::shell::Command;
 
 /// How many replicas have to take a record before it is acknowledged.
 const NEEDED: &str = "min.insync.replicas";
@@ -119,7 +121,7 @@ fn look(case: &Case<'_>, topic: &Topic, needed: Option<(u32, &str)>, found: &mut
             well = false;
             found.broken.push(partition);
             let cluster = case.facts.cluster.found().map_or("", |cluster| cluster.arn.as_str());
-            let list = crate::shell::Command::new("aws kafka list-nodes")
+            let list = Command::new("aws kafka list-nodes")
                 .option("--cluster-arn", cluster)
                 .option("--region", case.settings.brokers_region());
             push(
@@ -146,12 +148,26 @@ fn look(case: &Case<'_>, topic: &Topic, needed: Option<(u32, &str)>, found: &mut
 /// No command of MSK's gives a topic another number of replicas.
 fn more_replicas(case: &Case<'_>, name: &str, brokers: u32, fix: &mut Vec<String>) {
     let wanted = brokers.min(3);
-    let servers = reached_at(case);
+    let numbers = case.facts.brokers.found().into_iter().flatten().map(|broker| broker.id);
+    let replicas: Vec<i64> = numbers.map(i64::from).take(wanted as usize).collect();
+    let plan = json!({"version": 1, "partitions": [{"topic": name, "partition": 0, "replicas": replicas}]});
+    let needed = client_properties(way(case));
+    let mut command = Command::new("kafka-reassign-partitions.sh").option("--bootstrap-server", &reached_at(case));
+    if needed.is_some() {
+        command = command.option("--command-config", "client.properties");
+    }
+    let command = command
+        .option("--reassignment-json-file", "replicas.json")
+        .flag("--execute");
     push(
         fix,
-        [format!(
-            "give {name} {wanted} replicas: kafka-reassign-partitions.sh --bootstrap-server {servers}, with a file that lists {wanted} brokers for each partition"
-        )],
+        [
+            format!(
+                "give {name} {wanted} replicas, which copies its data; replicas.json names {wanted} brokers for each partition, the first another each time: `{plan}`"
+            ),
+            from_a_machine("", needed),
+            command.to_string(),
+        ],
     );
 }
 

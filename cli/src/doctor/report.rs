@@ -6,9 +6,12 @@ use std::fmt::{self, Display};
 use serde::{Serialize, Serializer};
 
 use super::mend::{self, Mend};
+use super::steps::with_profile;
 use super::table::SYMPTOMS;
+use super::whole::NOT_HERE;
 use super::{Check, Outcome};
 use crate::exit::Exit;
+use crate::facts::Facts;
 
 /// Each pipeline with its checks, and the whole in a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,10 @@ pub struct Report {
     pub health: Health,
     /// Each pipeline, in the user's order; never empty.
     pub pipelines: Vec<Examined>,
+    /// IAM actions to allow, so that all could be read and judged: also of what no check misses.
+    pub missing_actions: BTreeSet<String>,
+    /// The profile that its commands name, where one was named.
+    pub profile: Option<String>,
 }
 
 /// A pipeline that was examined.
@@ -109,8 +116,12 @@ pub(super) struct Judged {
     pub(super) outcome: Outcome,
     /// Their numbers.
     pub(super) changes: Vec<usize>,
+    /// All that it may follow from, where that is less than its check says.
+    pub(super) only_after: Option<Vec<&'static str>>,
     /// The check that says why nothing can be deployed, where nothing is and nothing can be.
     pub(super) stopped_by: Option<&'static str>,
+    /// Checks that it does not follow from, though others of its code do.
+    pub(super) apart: &'static [&'static str],
     /// The steps of its fix that k2m can do itself.
     pub(super) mends: Vec<Mend>,
     /// Whether these are all that it takes.
@@ -148,7 +159,7 @@ impl Report {
         ),
     ];
 
-    pub(super) fn new(pipelines: Vec<Examined>) -> Self {
+    pub(super) fn new(pipelines: Vec<Examined>, facts: &Facts, profile: Option<String>) -> Self {
         let any = |health| pipelines.iter().any(|examined| examined.report.health == health);
         let health = if any(Health::Broken) {
             Health::Broken
@@ -157,7 +168,25 @@ impl Report {
         } else {
             Health::Healthy
         };
-        Self { health, pipelines }
+        let unread = facts.unreadable();
+        let unread = unread.iter().filter_map(|(_, why)| why.missing_action.as_deref());
+        let judged = pipelines.iter().flat_map(|examined| examined.report.missing_actions());
+        let missing_actions = unread.chain(judged).map(str::to_owned).collect();
+        Self {
+            health,
+            pipelines,
+            missing_actions,
+            profile,
+        }
+    }
+
+    /// The command that does the same as a mend of this report, with the report's profile.
+    pub fn command(&self, mend: &Mend) -> String {
+        let command = mend.to_string();
+        match &self.profile {
+            Some(profile) => with_profile(&command, profile),
+            None => command,
+        }
     }
 
     /// The exit code that it ends with.
@@ -206,7 +235,17 @@ impl Report {
                 check.mends.clone().into_iter().chain(adds).collect::<Vec<_>>()
             });
             let drift = report.check(DRIFT).map(|check| check.mends.clone());
-            causes.chain(drift.into_iter().flatten()).collect::<Vec<_>>()
+            // What somebody deleted of the stack is made again, also where the pipeline still works.
+            let warned = report
+                .checks
+                .iter()
+                .filter(|check| matches!(check.outcome, Outcome::Warn { .. }));
+            let gone = warned.flat_map(|check| check.mends.iter().filter(|mend| matches!(mend, Mend::Remake(_))));
+            let gone: Vec<Mend> = gone.cloned().collect();
+            causes
+                .chain(drift.into_iter().flatten())
+                .chain(gone)
+                .collect::<Vec<_>>()
         };
         mend::gathered(self.pipelines.iter().flat_map(of_pipeline))
     }
@@ -220,6 +259,10 @@ impl Report {
                 let (_, evidence, fix) = check.outcome.parts();
                 let any = |program: &str| fix.iter().any(|step| step.starts_with(program));
                 let why = match (check.all_done, check.mends.is_empty()) {
+                    (false, _) if any(NOT_HERE) => {
+                        "a deployment from here would take other pipelines of the stack away, or change them"
+                    }
+                    (false, true) if any("set `") => "it is a setting of one pipeline in its file, which k2m does not change",
                     (true, _) if tried => "what k2m can do about it was not enough, or would change nothing",
                     (true, _) => return None,
                     (false, false) => "k2m does a part of it, and the rest is not its stack's to change",
@@ -271,7 +314,9 @@ impl Serialize for Report {
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [one] = self.pipelines.as_slice() {
-            return one.report.fmt(f);
+            return one
+                .report
+                .told(f, &self.missing_actions.iter().map(String::as_str).collect());
         }
         for Examined { stream, report } in &self.pipelines {
             // Of many pipelines those that are well in all would hide the others.
@@ -288,6 +333,15 @@ impl Display for Report {
             report.fmt(f)?;
             writeln!(f)?;
         }
+        let of_checks: BTreeSet<&str> = self
+            .pipelines
+            .iter()
+            .flat_map(|one| one.report.missing_actions())
+            .collect();
+        if of_checks.len() < self.missing_actions.len() {
+            let actions: Vec<&str> = self.missing_actions.iter().map(String::as_str).collect();
+            writeln!(f, "To have all of it judged, allow: {}", actions.join(", "))?;
+        }
         writeln!(f, "{}", self.counts())
     }
 }
@@ -302,7 +356,11 @@ impl PipelineReport {
         let stopped_by = judged.iter().find_map(|judged| judged.stopped_by);
         let follows = |check: &Check, from: &Check| {
             let stopped = check.code == STACK && stopped_by == Some(from.code);
-            check.after.contains(&from.code) || stopped
+            let mut judged = judged.iter();
+            let judged = judged.find(|judged| judged.check.code == check.code);
+            let after = judged.and_then(|judged| judged.only_after.as_deref());
+            let apart = judged.is_some_and(|judged| judged.apart.contains(&from.code));
+            (after.unwrap_or(check.after).contains(&from.code) && !apart) || stopped
         };
         let roots = || {
             failed
@@ -377,6 +435,14 @@ impl PipelineReport {
         }
     }
 
+    /// IAM actions that its checks miss, in no order.
+    pub(super) fn missing_actions(&self) -> impl Iterator<Item = &str> {
+        self.checks.iter().filter_map(|check| match &check.outcome {
+            Outcome::Unknown { missing_action, .. } => missing_action.as_deref(),
+            _ => None,
+        })
+    }
+
     pub(super) fn check(&self, code: &str) -> Option<&Checked> {
         self.checks.iter().find(|check| check.code == code)
     }
@@ -408,7 +474,32 @@ fn said_by(judged: &[Judged], shown: impl Fn(&Judged) -> bool) -> Vec<&'static s
     say.iter().map(|judged| judged.check.code).collect()
 }
 
+/// A text in one line: what AWS, a function or a variable says must not look like a line of the report.
+pub(super) fn in_one_line(text: &mut String) {
+    let ends = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    if text.contains(ends) {
+        let lines: Vec<&str> = text
+            .split(ends)
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        *text = lines.join(" ");
+    }
+}
+
 impl Outcome {
+    /// The same with each of its texts in one line.
+    pub(super) fn in_lines(mut self) -> Self {
+        match &mut self {
+            Self::Pass { evidence } => evidence.iter_mut().for_each(in_one_line),
+            Self::Warn { evidence, fix } | Self::Fail { evidence, fix } => {
+                evidence.iter_mut().chain(fix).for_each(in_one_line);
+            }
+            Self::Skip { why } | Self::Unknown { why, .. } => in_one_line(why),
+        }
+        self
+    }
+
     /// Its word for people.
     pub fn word(&self) -> &'static str {
         self.parts().0
@@ -456,6 +547,13 @@ impl PipelineReport {
 
 impl Display for PipelineReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.told(f, &self.missing_actions().collect())
+    }
+}
+
+impl PipelineReport {
+    /// All of it, for people. `actions`: IAM actions to allow where something could not be judged.
+    fn told(&self, f: &mut fmt::Formatter<'_>, actions: &BTreeSet<&str>) -> fmt::Result {
         self.ahead(f)?;
         for check in &self.checks {
             check.fmt(f)?;
@@ -483,19 +581,11 @@ impl Display for PipelineReport {
         for check in warned {
             details(f, "Worth a look", check)?;
         }
-        let mut actions: Vec<&str> = unknown
-            .iter()
-            .filter_map(|check| match &check.outcome {
-                Outcome::Unknown { missing_action, .. } => missing_action.as_deref(),
-                _ => None,
-            })
-            .collect();
-        actions.sort_unstable();
-        actions.dedup();
         if !unknown.is_empty() {
             let codes: Vec<&str> = unknown.iter().map(|check| check.code).collect();
             writeln!(f, "\nCould not be judged: {}", codes.join(", "))?;
             if !actions.is_empty() {
+                let actions: Vec<&str> = actions.iter().copied().collect();
                 writeln!(f, "  allow     {}", actions.join(", "))?;
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Case, NOT_MSK, Outcome, given};
-use crate::facts::{Denier, Fact, Right, Unreadable};
+use crate::facts::{Denier, Fact, Foreign, Right, Unreadable};
 use crate::plan::policy::{Access, Caller, Request, Verdict, access, judge};
 use crate::plan::rights::in_kafka;
 use crate::shell::Command;
@@ -37,6 +37,10 @@ const NEEDED_FOR: &[(&str, &str)] = &[
     ("s3:", GIVEN_UP),
     ("logs:", "what the function says is kept nowhere"),
 ];
+/// Rights that a delivered batch proves, by what their names begin with.
+const PROVEN: [&str; 4] = [IN_KAFKA, "kinesis:", "ec2:", "secretsmanager:"];
+/// What AWS's policies for Kinesis name and Lambda does without.
+const OPTIONAL: &str = "kinesis:ListStreams";
 const GIVEN_UP: &str = "Lambda tells of what is given up with the role's rights: it is gone without a word";
 
 /// Whether the role may do in Kafka what the function does there.
@@ -51,15 +55,18 @@ pub(super) fn in_cluster(case: &Case<'_>) -> Outcome {
             "the function proves who it is by {way}: IAM decides of nothing in Kafka then, see K2M-A07"
         ));
     }
-    let denied = match rights(case) {
-        Ok(rights) => denials(rights, |right| right.action.starts_with(IN_KAFKA)),
+    let in_kafka = |right: &Right| right.action.starts_with(IN_KAFKA);
+    let rights = match rights(case) {
+        Ok(rights) => rights,
+        Err(Outcome::Fail { .. }) => return Outcome::skip("the function's role is gone, see K2M-A04"),
         Err(outcome) => return outcome,
     };
+    let denied = denials(case, rights, in_kafka);
     let shared = shared(case);
     if !denied.is_empty() {
         let mut outcome = refused(case, &denied);
         if let (
-            Outcome::Fail { evidence, fix },
+            Outcome::Warn { evidence, fix } | Outcome::Fail { evidence, fix },
             Some(Outcome::Fail {
                 evidence: more,
                 fix: steps,
@@ -71,7 +78,7 @@ pub(super) fn in_cluster(case: &Case<'_>) -> Outcome {
         }
         return outcome;
     }
-    if let Some(outcome) = shared {
+    if let Some(outcome) = shared.or_else(|| unsure(case, rights, in_kafka)) {
         return outcome;
     }
     let may = of_kind(case, |action| action.starts_with(IN_KAFKA));
@@ -84,11 +91,13 @@ pub(super) fn in_cluster(case: &Case<'_>) -> Outcome {
 /// Whether the role may do all else that the pipeline needs.
 pub(super) fn outside_kafka(case: &Case<'_>) -> Outcome {
     given!(case.function());
-    let denied = match rights(case) {
-        Ok(rights) => denials(rights, |right| !right.action.starts_with(IN_KAFKA)),
-        Err(outcome) => return outcome,
-    };
+    let outside = |right: &Right| !right.action.starts_with(IN_KAFKA);
+    let rights = given!(rights(case));
+    let denied = denials(case, rights, outside);
     if denied.is_empty() {
+        if let Some(outcome) = unsure(case, rights, outside) {
+            return outcome;
+        }
         let may = of_kind(case, |action| !action.starts_with(IN_KAFKA));
         return if may.is_empty() {
             Outcome::skip("what the role may do outside Kafka was not asked")
@@ -115,14 +124,57 @@ fn rights<'a>(case: &Case<'a>) -> Result<&'a [Right], Outcome> {
         Some(Fact::Unreadable(why)) => Err(Outcome::unreadable(why)),
         Some(Fact::Absent) => {
             let name = role(case).map(|name| format!(", {name},")).unwrap_or_default();
-            Err(case.anew(format!("the function's role{name} is gone"), None))
+            let gone = format!("the function's role{name} is gone");
+            Err(match case.foreign() {
+                Some(foreign) => Outcome::fail(gone, role_again(case, foreign)),
+                None => case.anew(gone, None),
+            })
         }
     }
 }
 
-fn denials(rights: &[Right], wanted: impl Fn(&Right) -> bool) -> Vec<&Right> {
-    let denied = |right: &&Right| right.denied_by.is_some() && wanted(right);
+/// Rights that are denied, whatever the conditions are that can't be known from outside.
+fn denials<'r>(case: &Case<'_>, rights: &'r [Right], wanted: impl Fn(&Right) -> bool) -> Vec<&'r Right> {
+    let optional = |right: &Right| case.foreign().is_some() && works(case) && right.action == OPTIONAL;
+    let denied = |right: &&Right| right.denied_by.is_some() && wanted(right) && !hangs(right) && !optional(right);
     rights.iter().filter(denied).collect()
+}
+
+/// Whether a condition of which the simulator was told nothing may be why a right is denied: one of all requests, or one of this service's.
+fn hangs(right: &Right) -> bool {
+    let service = right.action.split(':').next().unwrap_or_default();
+    let of = |key: &String| {
+        let prefix = key.split(':').next().unwrap_or_default();
+        prefix.eq_ignore_ascii_case("aws") || prefix.eq_ignore_ascii_case(service)
+    };
+    right.denied_by.is_some() && right.untold.iter().any(of)
+}
+
+/// Whether the function does what it is for: a batch that is delivered was read, and written with what the role may.
+fn works(case: &Case<'_>) -> bool {
+    let function = case.seen.function.found();
+    case.delivers() && function.is_some_and(|function| function.state == "Active")
+}
+
+/// Rights of which nobody can tell from outside, less what a delivered batch proves.
+fn unsure(case: &Case<'_>, rights: &[Right], wanted: impl Fn(&Right) -> bool) -> Option<Outcome> {
+    let proven = |right: &Right| works(case) && PROVEN.iter().any(|begins| right.action.starts_with(begins));
+    let unsure = rights
+        .iter()
+        .filter(|right| wanted(right) && hangs(right) && !proven(right));
+    let said: Vec<String> = unsure
+        .map(|right| {
+            let keys = right.untold.join(", ");
+            format!(
+                "whether the function's role may {} on {} hangs on conditions that can't be known from outside ({keys})",
+                right.action, right.resource
+            )
+        })
+        .collect();
+    (!said.is_empty()).then(|| Outcome::Unknown {
+        why: said.join("; "),
+        missing_action: None,
+    })
 }
 
 /// Actions that were asked for, each once.
@@ -144,6 +196,36 @@ pub(super) fn role<'a>(case: &Case<'a>) -> Option<&'a str> {
     let arn = case.seen.function.found().and_then(|function| function.role.as_deref());
     let name = arn.and_then(|arn| arn.rsplit('/').next());
     name.or_else(|| case.resource("Role").map(String::as_str))
+}
+
+/// What makes the role of a function again that k2m did not deploy.
+fn role_again(case: &Case<'_>, foreign: &Foreign) -> Vec<String> {
+    let arn = case.seen.function.found().and_then(|function| function.role.as_deref());
+    let Some((arn, path)) = arn.and_then(|arn| Some((arn, arn.split_once(":role/")?.1))) else {
+        return vec![format!("make it again {}", foreign.home())];
+    };
+    let trust = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ]});
+    let (path, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let create = Command::new("aws iam create-role").option("--role-name", name);
+    let create = if path.is_empty() {
+        create
+    } else {
+        create.option("--path", &format!("/{path}/"))
+    };
+    vec![
+        create
+            .option("--assume-role-policy-document", &trust.to_string())
+            .to_string(),
+        format!("give it the policies that it had, which are kept {}", foreign.home()),
+        "then have Lambda take it, which knows a role by more than its name:".to_owned(),
+        Command::new("aws lambda update-function-configuration")
+            .option("--function-name", foreign.name())
+            .option("--role", arn)
+            .option("--region", &case.settings.home.region)
+            .to_string(),
+    ]
 }
 
 /// Each right that is denied, who denies it, and what mends that.
@@ -173,10 +255,14 @@ fn refused(case: &Case<'_>, denied: &[&Right]) -> Outcome {
             fix.extend(mend(case, denier, &these));
         }
     }
-    Outcome::Fail {
-        evidence: said.collect(),
-        fix,
+    let mut evidence: Vec<String> = said.collect();
+    // Its policies are another's work: an older list of rights does, and so does a policy of the thing itself, of which the simulator doesn't know.
+    if case.foreign().is_some() && works(case) {
+        evidence
+            .push("the last batch was delivered all the same; a policy of the thing itself may allow it".to_owned());
+        return Outcome::Warn { evidence, fix };
     }
+    Outcome::Fail { evidence, fix }
 }
 
 const fn denies(denier: Denier) -> &'static str {
@@ -211,29 +297,32 @@ fn mend(case: &Case<'_>, denier: Denier, lacking: &[&Right]) -> Vec<String> {
         }
         Denier::Policy => {
             let arn = case.seen.function.found().and_then(|function| function.role.as_deref());
-            let mut command =
-                Command::new("aws iam simulate-principal-policy").option("--policy-source-arn", arn.unwrap_or(name));
-            for (option, values) in [
-                (
-                    "--action-names",
-                    once(lacking.iter().map(|right| right.action.as_str())),
-                ),
-                (
-                    "--resource-arns",
-                    once(lacking.iter().map(|right| right.resource.as_str())),
-                ),
-            ] {
-                command = command.flag(option);
-                for value in values {
-                    command = command.word(value);
+            // IAM answers only what is of one service and on one kind of thing.
+            let mut asked: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+            for right in lacking {
+                let (action, resource) = (right.action.as_str(), right.resource.as_str());
+                let service = match action.split_once(':') {
+                    Some(("logs", _)) | None => action,
+                    Some((service, _)) => service,
+                };
+                match asked.iter_mut().find(|(of, on, _)| (*of, *on) == (service, resource)) {
+                    Some((.., actions)) => actions.push(action),
+                    None => asked.push((service, resource, vec![action])),
                 }
             }
-            vec![
-                "take the statement away that denies it, or narrow it; which policy has it:".to_owned(),
+            let commands = asked.into_iter().map(|(_, resource, actions)| {
+                let command = Command::new("aws iam simulate-principal-policy")
+                    .option("--policy-source-arn", arn.unwrap_or(name));
+                let command = once(actions.into_iter())
+                    .into_iter()
+                    .fold(command.flag("--action-names"), Command::word);
                 command
+                    .option("--resource-arns", resource)
                     .option("--query", "EvaluationResults[].[EvalActionName,MatchedStatements]")
-                    .to_string(),
-            ]
+                    .to_string()
+            });
+            let words = "take the statement away that denies it, or narrow it; which policy has it:".to_owned();
+            std::iter::once(words).chain(commands).collect()
         }
         Denier::PermissionsBoundary => vec![
             format!("add to the policy that is the boundary of {name}: {statement}"),

@@ -115,7 +115,7 @@ impl<'a> Ends<'a> {
         let refusals = self.refusals(side);
         let each = refusals
             .iter()
-            .flat_map(|(hop, refusal)| mend(case, (self.function, self.ways.groups), *hop, refusal, &refusals));
+            .flat_map(|(_, refusal)| mend(case, (self.function, self.ways.groups), refusal, &refusals));
         each.fold(Vec::new(), |mut steps, step| {
             if !steps.contains(&step) {
                 steps.push(step);

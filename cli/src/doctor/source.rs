@@ -76,37 +76,39 @@ pub(super) fn mapping(case: &Case<'_>) -> Outcome {
         Fact::Unreadable(why) => return Outcome::unreadable(why),
     };
     let Mapping { uuid, state, .. } = mapping;
+    let is = format!("the mapping {uuid} is {state}");
     match state.as_str() {
         "Enabled" => Outcome::pass(format!("{uuid} is Enabled")),
-        "Creating" | "Enabling" | "Updating" => {
-            Outcome::warn(format!("{uuid} is {state}"), "wait a minute, then ask again")
-        }
+        "Creating" | "Enabling" | "Updating" => Outcome::warn(is, "wait a minute, then ask again"),
         "Disabled" | "Disabling" if case.foreign().is_some() => Outcome::fail(
-            format!("{uuid} is {state}: nobody reads the stream for the function"),
+            format!("{is}: nobody reads the stream for the function"),
             case.setting("enabled", "true"),
         ),
         "Deleting" if case.foreign().is_some() => unread(case),
         "Disabled" | "Disabling" if !case.pipeline.enabled.value => Outcome::warn(
-            format!(
-                "{uuid} is {state}, as the settings say ({})",
-                case.pipeline.enabled.source
-            ),
+            format!("{is}, as the settings say ({})", case.pipeline.enabled.source),
             ["to let it read:".to_owned(), case.deploy(&[("--enabled", "true")])],
         ),
-        "Disabled" | "Disabling" if !waits_for(case).is_empty() => Outcome::fail(
-            format!(
-                "{uuid} is {state}: it waits for {}, which the function is to make, and the deployment was stopped before that",
-                waits_for(case).join(", ")
-            ),
-            ["to go on:".to_owned(), case.deploy(&[("--create-topic", "true")])],
-        ),
-        "Disabled" | "Disabling" => Outcome::fail(
-            format!("{uuid} is {state}, though the settings have it enabled"),
-            case.deploy(&[("--enabled", "true")]),
-        ),
-        "Deleting" => case.anew(format!("{uuid} is {state}: nobody will read the stream"), None),
+        "Disabled" | "Disabling" if !waits_for(case).is_empty() => Outcome::Fail {
+            evidence: vec![
+                is,
+                format!(
+                    "it waits for {}, which the function is to make, and the deployment was stopped before that",
+                    waits_for(case).join(", ")
+                ),
+            ],
+            fix: vec!["to go on:".to_owned(), case.deploy(&[("--create-topic", "true")])],
+        },
+        "Disabled" | "Disabling" => Outcome::Fail {
+            evidence: vec![
+                is,
+                "nobody reads the stream, though the settings have it enabled".to_owned(),
+            ],
+            fix: vec![case.deploy(&[("--enabled", "true")])],
+        },
+        "Deleting" => case.anew(format!("{is}: nobody will read the stream"), None),
         _ => Outcome::fail(
-            format!("{uuid} is {state}"),
+            is,
             [
                 "wait a minute, then ask again; what Lambda says of it:".to_owned(),
                 Command::new("aws lambda get-event-source-mapping")

@@ -1,7 +1,11 @@
-//! Which pieces of a text are there to be copied: commands, and what stands in backticks. Such a piece is never broken by a line of ours, and a page shows it
+//! Which pieces of a text are there to be copied: commands, JSON such as a policy's statement, and what stands in backticks. Such a piece is never broken by a line of ours, and a page shows it
 //! as code.
 
 use std::ops::Range;
+
+use serde::de::IgnoredAny;
+
+use crate::shell::Command;
 
 /// A piece of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +19,19 @@ pub(super) enum Piece<'a> {
 /// Whether the whole of it is a command, to be run as it stands.
 pub(super) fn is_command(step: &str) -> bool {
     command(step).is_some_and(|end| end == step.len())
+}
+
+/// The step as words, and what follows them to be copied in one piece: a command that is all of it, or JSON at its end.
+pub(super) fn split(step: &str) -> (Vec<Piece<'_>>, Option<&str>) {
+    let mut words = pieces(step);
+    match words.last() {
+        Some(Piece::Code(code)) if is_command(step) || json(code) == Some(code.len()) => {
+            let code = *code;
+            words.pop();
+            (words, Some(code))
+        }
+        _ => (words, None),
+    }
 }
 
 /// Its pieces, in order.
@@ -46,6 +63,8 @@ pub(super) fn copied(text: &str) -> Vec<Copied> {
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let quoted = rest.strip_prefix('`').and_then(|rest| rest.split_once('`'));
         let begins = text[..at].chars().next_back().is_none_or(|c| c == ' ' || c == '(');
+        // A piece of JSON that is cut off is nothing to copy.
+        let inside = text[..at].ends_with("\": ");
         if let Some((code, _)) = quoted.filter(|(code, _)| !code.is_empty()) {
             let end = at + code.len() + 2;
             found.push(Copied {
@@ -53,7 +72,10 @@ pub(super) fn copied(text: &str) -> Vec<Copied> {
                 code: at + 1..end - 1,
             });
             at = end;
-        } else if let Some(length) = Some(rest).filter(|_| begins).and_then(command) {
+        } else if let Some(length) = Some(rest)
+            .filter(|_| begins)
+            .and_then(|rest| command(rest).or_else(|| json(rest).filter(|_| !inside)))
+        {
             let end = at + length;
             found.push(Copied {
                 whole: at..end,
@@ -65,6 +87,42 @@ pub(super) fn copied(text: &str) -> Vec<Copied> {
         }
     }
     found
+}
+
+/// Where the JSON object, or the list of such, ends that the text begins with.
+fn json(text: &str) -> Option<usize> {
+    if !text.starts_with("{\"") && !text.starts_with("[{\"") {
+        return None;
+    }
+    let mut read = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    read.next()?.ok()?;
+    Some(read.byte_offset())
+}
+
+/// Commands of k2m that look at an AWS account.
+const OF_ACCOUNT: [&str; 5] = ["deploy", "destroy", "doctor", "inspect", "plan"];
+
+/// The text, with a profile said in each of its commands that asks AWS, ours and AWS's own: without it they may be of another account. What only speaks of a
+/// command in a sentence stays as it is.
+pub(super) fn with_profile(text: &str, profile: &str) -> String {
+    let mut out = String::new();
+    let mut at = 0;
+    for Copied { whole, code } in copied(text) {
+        let said = &text[code.clone()];
+        let asks = match said.split_once(' ') {
+            Some(("aws", _)) => true,
+            Some(("k2m", rest)) => OF_ACCOUNT.contains(&rest.split(' ').next().unwrap_or_default()),
+            _ => false,
+        };
+        let is_whole = whole != code || whole.end == text.len() || said.contains(" --");
+        if asks && is_whole && is_command(said) && !said.contains(" --profile") {
+            let command = Command::new(said).option("--profile", profile).to_string();
+            out.extend([&text[at..code.start], &command]);
+            at = code.end;
+        }
+    }
+    out.push_str(&text[at..]);
+    out
 }
 
 /// Where the command ends that the text begins with.
@@ -165,7 +223,38 @@ impl<'a> Iterator for Words<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Piece, is_command, pieces};
+    use super::{Piece, is_command, pieces, split, with_profile};
+
+    #[test]
+    fn commands_say_the_profile_and_sentences_do_not() {
+        for (text, wanted) in [
+            ("k2m deploy", "k2m deploy --profile prod"),
+            (
+                "aws sqs receive-message --queue-url https://sqs.x/1/q --region eu-west-1",
+                "aws sqs receive-message --queue-url https://sqs.x/1/q --region eu-west-1 --profile prod",
+            ),
+            (
+                "set `topic: a` in k2m.yaml, then k2m deploy",
+                "set `topic: a` in k2m.yaml, then k2m deploy --profile prod",
+            ),
+            (
+                "run `k2m deploy --config 'my k2m.yaml'`: it lets go what is left of it",
+                "run `k2m deploy --config 'my k2m.yaml' --profile prod`: it lets go what is left of it",
+            ),
+            (
+                "make one in vpc-1: aws kafka create-vpc-connection --vpc-id vpc-1; or put it elsewhere",
+                "make one in vpc-1: aws kafka create-vpc-connection --vpc-id vpc-1 --profile prod; or put it elsewhere",
+            ),
+            ("k2m deploy makes one", "k2m deploy makes one"),
+            ("`k2m explain T04` has the steps", "`k2m explain T04` has the steps"),
+            ("`K2M_TOPIC`, `aws`", "`K2M_TOPIC`, `aws`"),
+            ("kafka-topics.sh --list", "kafka-topics.sh --list"),
+            ("k2m plan --profile other", "k2m plan --profile other"),
+        ] {
+            assert_eq!(with_profile(text, "prod"), wanted);
+        }
+        assert_eq!(with_profile("k2m deploy", "it's"), r"k2m deploy --profile 'it'\''s'");
+    }
 
     #[test]
     fn commands_are_told_from_words() {
@@ -231,6 +320,18 @@ mod tests {
                 "a ` alone, or `` with nothing",
                 &[Words("a "), Code(" alone, or "), Words("` with nothing")],
             ),
+            (
+                r#"the filter {"data": {"a": ["x y"]}} passes none, {"data" is no JSON, nor is {} one to copy"#,
+                &[
+                    Words("the filter "),
+                    Code(r#"{"data": {"a": ["x y"]}}"#),
+                    Words(" passes none, {\"data\" is no JSON, nor is {} one to copy"),
+                ],
+            ),
+            (
+                r#"the filter {"data": {"kind": ["a"]}, "body": ["x…"#,
+                &[Words("the filter {\"data\": {\"kind\": [\"a\"]}, \"body\": [\"x…")],
+            ),
             ("naïve 注文 `ü`", &[Words("naïve 注文 "), Code("ü")]),
             (
                 "ask k2m deploy, then wait",
@@ -238,6 +339,33 @@ mod tests {
             ),
         ] {
             assert_eq!(pieces(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_step_ends_with_stands_alone() {
+        use Piece::{Code, Words};
+        let statement =
+            r#"{"Action":["kinesis:GetRecords"],"Effect":"Allow","Resource":"arn:aws:kinesis:::stream/a b"}"#;
+        let list = format!("[{statement},{statement}]");
+        for (text, words, block) in [
+            ("k2m deploy", vec![], Some("k2m deploy")),
+            (
+                &format!("add to a policy of the role: {statement}"),
+                vec![Words("add to a policy of the role: ")],
+                Some(statement),
+            ),
+            (&format!("add: {list}"), vec![Words("add: ")], Some(list.as_str())),
+            (
+                &format!("add {statement} to it"),
+                vec![Words("add "), Code(statement), Words(" to it")],
+                None,
+            ),
+            ("then `k2m deploy`", vec![Words("then "), Code("k2m deploy")], None),
+            ("wait", vec![Words("wait")], None),
+            ("", vec![], None),
+        ] {
+            assert_eq!(split(text), (words, block), "{text}");
         }
     }
 }

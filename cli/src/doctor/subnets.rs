@@ -19,6 +19,9 @@ pub(super) fn room(case: &Case<'_>) -> Outcome {
     let known = match case.facts.networks.get(region).map(|network| &network.subnets) {
         Some(Fact::Found { value }) => value,
         Some(Fact::Unreadable(why)) => return Outcome::unreadable(why),
+        Some(Fact::Absent) | None if case.facts.cluster.is_absent() && case.settings.cluster().is_some() => {
+            return Outcome::skip("there is no cluster, so that no network was looked at, see K2M-N01");
+        }
         Some(Fact::Absent) | None => {
             return Outcome::Unknown {
                 why: format!("the facts have no subnets of {region}; inspect again"),
@@ -96,17 +99,41 @@ pub(super) fn room(case: &Case<'_>) -> Outcome {
 
 /// What keeps the function from being invoked, where its network interfaces may be the reason.
 fn stuck(function: &Function) -> Option<String> {
-    let reason = |reason: &Option<String>| {
-        let reason = reason
-            .as_ref()
-            .map(|reason| format!(" ({})", reason.trim_end_matches('.')));
-        reason.unwrap_or_default()
-    };
+    let (trouble, reason) = trouble(function)?;
+    let reason = reason.map(|reason| format!(" ({})", reason.trim_end_matches('.')));
+    may_be_network(function).then(|| format!("{trouble}{}", reason.unwrap_or_default()))
+}
+
+/// What keeps the function from being invoked, and why, where Lambda says.
+fn trouble(function: &Function) -> Option<(String, Option<&str>)> {
     match (function.state.as_str(), function.last_update.as_deref()) {
-        ("Active", Some("Failed")) => Some(format!("could not be updated{}", reason(&function.last_update_reason))),
+        ("Active", Some("Failed")) => Some((
+            "could not be updated".to_owned(),
+            function.last_update_reason.as_deref(),
+        )),
         ("Active", _) => None,
-        (state, _) => Some(format!("is {state}{}", reason(&function.state_reason))),
+        (state, _) => Some((format!("is {state}"), function.state_reason.as_deref())),
     }
+}
+
+/// Whether it is not ready for its network interfaces, as far as Lambda says why: it speaks of these, of subnets and addresses, or of EC2 then.
+pub(super) fn may_be_network(function: &Function) -> bool {
+    const WORDS: [&str; 7] = [
+        "subnet",
+        "network interface",
+        "networkinterface",
+        "enilimit",
+        "address",
+        "ec2",
+        "vpc",
+    ];
+    trouble(function).is_some_and(|(_, reason)| {
+        reason.is_none_or(|reason| {
+            let reason = reason.to_ascii_lowercase();
+            let mut words = reason.split(|c: char| !c.is_ascii_alphanumeric());
+            WORDS.iter().any(|word| reason.contains(word)) || words.any(|word| matches!(word, "eni" | "enis"))
+        })
+    })
 }
 
 /// To be in other subnets of the VPC: of each zone the roomiest.
@@ -136,10 +163,15 @@ fn elsewhere(case: &Case<'_>, function: &Function, known: &[Subnet]) -> Vec<Stri
             format!(
                 "give {vpc} a subnet in another zone, with free addresses and the routes of the others; or free addresses in those that are there"
             ),
-            "k2m deploy takes it with --subnets".to_owned(),
+            match case.foreign() {
+                Some(foreign) => format!("the function takes it {}", foreign.home()),
+                None => "k2m deploy takes it with --subnets".to_owned(),
+            },
         ];
     }
     let mut steps: Vec<String> = case.setting("subnets", &chosen.join(",")).into();
-    steps.push(format!("it proves first that {} reach the brokers", chosen.join(", ")));
+    if case.foreign().is_none() {
+        steps.push(format!("it proves first that {} reach the brokers", chosen.join(", ")));
+    }
     steps
 }

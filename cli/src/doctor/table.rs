@@ -18,7 +18,7 @@ pub(super) struct Check {
     pub(super) page: &'static str,
     /// What users and logs say when it fails; empty where they say nothing of their own.
     pub(super) seen_as: &'static str,
-    /// Checks that fail because of what makes one of these fail.
+    /// Checks that fail because of what makes one of these fail; but see [`apart`].
     pub(super) after: &'static [&'static str],
     pub(super) judge: fn(&Case<'_>) -> Outcome,
 }
@@ -32,6 +32,20 @@ pub(super) const SYMPTOMS: [&str; 4] = ["K2M-E06", "K2M-L06", "K2M-L09", "K2M-L1
 
 /// Checks that see what the function says of the brokers.
 pub(super) const FUNCTION_SAYS: [&str; 3] = ["K2M-P01", "K2M-P02", "K2M-P03"];
+
+/// Checks whose fixes open something to the function's security groups.
+pub(super) const OPENS: [&str; 2] = ["K2M-N02", "K2M-N07"];
+
+/// What a check of this code, which fails, does not follow from though it may: the facts say that it has a cause of its own.
+pub(super) fn apart(code: &str, case: &Case<'_>) -> &'static [&'static str] {
+    let (follows, may): (bool, &'static [&'static str]) = match code {
+        "K2M-L02" => (function::lacks_rights(case), &["K2M-A04"]),
+        "K2M-N02" => (network::by_port(case), &["K2M-A01", "K2M-A02"]),
+        "K2M-P01" => (probe::timed_out(case), &["K2M-L03"]),
+        _ => return &[],
+    };
+    if follows { &[] } else { may }
+}
 
 /// Every check, in the order of the way: what is deployed, the stream, the mapping, the function, the brokers, the topic, the delivery.
 pub(super) const CHECKS: &[Check] = &[
@@ -64,7 +78,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "the event source mapping reads the stream",
         page: include_str!("../../../docs/checks/K2M-E02.md"),
         seen_as: "the iterator age grows and nothing is invoked",
-        after: &["K2M-L01", "K2M-E01", "K2M-A04"],
+        after: &["K2M-L01", "K2M-E01"],
         judge: source::mapping,
     },
     Check {
@@ -160,7 +174,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "the cluster has the function's authentication switched on",
         page: include_str!("../../../docs/checks/K2M-A01.md"),
         seen_as: NO_METADATA,
-        after: &["K2M-N01", "K2M-A05"],
+        after: &["K2M-N01"],
         judge: authentication::switched_on,
     },
     Check {
@@ -216,7 +230,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "the function's role may do in Kafka what the function does there",
         page: include_str!("../../../docs/checks/K2M-A03.md"),
         seen_as: "`[...]: Access denied` (librdkafka), `Broker: Topic authorization failed`, `Broker: Cluster authorization failed`",
-        after: &["K2M-N01", "K2M-A04", "K2M-A01"],
+        after: &["K2M-N01", "K2M-A01"],
         judge: rights::in_cluster,
     },
     Check {
@@ -306,7 +320,7 @@ pub(super) const CHECKS: &[Check] = &[
         seen_as: NO_METADATA,
         after: &[
             "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T02", "K2M-N05", "K2M-N06", "K2M-N08",
-            "K2M-A06", "K2M-L08", "K2M-L07",
+            "K2M-A06", "K2M-L08", "K2M-L07", "K2M-L03",
         ],
         judge: probe::way,
     },
@@ -356,7 +370,7 @@ pub(super) const CHECKS: &[Check] = &[
         after: &[
             "K2M-A03", "K2M-A04", "K2M-A05", "K2M-A07", "K2M-N06", "K2M-N07", "K2M-N08", "K2M-T05", "K2M-T06",
             "K2M-L02", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-T03", "K2M-L03", "K2M-P01",
-            "K2M-P02", "K2M-P03",
+            "K2M-P02", "K2M-P03", "K2M-A06", "K2M-N05",
         ],
         judge: load::in_time,
     },
@@ -380,7 +394,8 @@ pub(super) const CHECKS: &[Check] = &[
         after: &[
             "K2M-A03", "K2M-A04", "K2M-A05", "K2M-A07", "K2M-N06", "K2M-N07", "K2M-N08", "K2M-T05", "K2M-T06",
             "K2M-E01", "K2M-L02", "K2M-L08", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-T03",
-            "K2M-L03", "K2M-L07", "K2M-P01", "K2M-P02", "K2M-P03", "K2M-L06", "K2M-E05",
+            "K2M-L03", "K2M-L07", "K2M-P01", "K2M-P02", "K2M-P03", "K2M-L06", "K2M-E05", "K2M-A06", "K2M-N05",
+            "K2M-T02",
         ],
         judge: load::succeeds,
     },
@@ -401,7 +416,7 @@ pub(super) const CHECKS: &[Check] = &[
             "K2M-A03", "K2M-A04", "K2M-A05", "K2M-A07", "K2M-N06", "K2M-N07", "K2M-N08", "K2M-T05", "K2M-T06",
             "K2M-E01", "K2M-E02", "K2M-E07", "K2M-E08", "K2M-L02", "K2M-L08", "K2M-N01", "K2M-A01", "K2M-A02",
             "K2M-N02", "K2M-T01", "K2M-T03", "K2M-L03", "K2M-L07", "K2M-P01", "K2M-P02", "K2M-P03", "K2M-L06",
-            "K2M-E05", "K2M-L11", "K2M-E09",
+            "K2M-E05", "K2M-L11", "K2M-E09", "K2M-A06", "K2M-N05", "K2M-T02",
         ],
         judge: backlog::keeps_up,
     },
@@ -410,7 +425,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "what is given up is kept",
         page: include_str!("../../../docs/checks/K2M-D01.md"),
         seen_as: "",
-        after: &["K2M-A04"],
+        after: &[],
         judge: destination::present,
     },
     Check {
@@ -422,7 +437,7 @@ pub(super) const CHECKS: &[Check] = &[
             "K2M-A03", "K2M-A04", "K2M-A05", "K2M-A07", "K2M-N06", "K2M-N07", "K2M-N08", "K2M-T05", "K2M-T06",
             "K2M-E01", "K2M-L02", "K2M-L08", "K2M-N01", "K2M-A01", "K2M-A02", "K2M-N02", "K2M-T01", "K2M-T03",
             "K2M-L03", "K2M-L07", "K2M-P01", "K2M-P02", "K2M-P03", "K2M-L06", "K2M-E05", "K2M-L11", "K2M-E06",
-            "K2M-D01",
+            "K2M-D01", "K2M-A06", "K2M-N05", "K2M-T02",
         ],
         judge: waiting::nothing,
     },

@@ -2,13 +2,17 @@
 
 mod eld;
 pub(crate) mod foreign;
+mod hands;
 mod html;
 mod mends;
 mod nat;
 mod outside;
 mod planned;
-mod schema;
+mod said;
+pub(crate) mod schema;
+mod shown;
 mod signatures;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -36,6 +40,7 @@ const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
 const REGION: &str = "eu-west-1";
 const TOPIC: &str = "orders";
+const OWN_QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:k2m-orders-FailureQueue-1";
 const DEAD_LETTERS: &str = "orders-dead-letter";
 
 fn default<T>(value: T) -> Setting<T> {
@@ -49,6 +54,7 @@ pub(crate) fn settings() -> Settings {
     let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
         home: Home::of(&stream.value),
+        profile: None,
         kafka: Kafka::Cluster(default(Arn::parse(Kind::Cluster, CLUSTER).unwrap())),
         broker_cidrs: None,
         stack: default("k2m-orders".to_owned()),
@@ -89,6 +95,7 @@ pub(crate) fn settings() -> Settings {
             payload: Payload::default(),
         }],
         left_out: Vec::new(),
+        listed: None,
     }
 }
 
@@ -355,6 +362,7 @@ fn looked_at() -> Facts {
                     retention_hours: 24,
                     kms_key: None,
                     max_record_kib: None,
+                    on_demand: false,
                 }),
                 consumer: None,
                 function: found(Function {
@@ -581,8 +589,51 @@ fn no_ingress(_: &mut Settings, facts: &mut Facts) {
 }
 
 fn no_topic(_: &mut Settings, facts: &mut Facts) {
-    *facts.topic_named(TOPIC) = Fact::Absent;
+    without_topic(facts);
     failing(facts);
+}
+
+/// Neither MSK nor the function sees the topic.
+pub(crate) fn without_topic(facts: &mut Facts) {
+    *facts.topic_named(TOPIC) = Fact::Absent;
+    sees(facts, Some(false));
+}
+
+/// What the function says of the topic, where it was asked.
+fn sees(facts: &mut Facts, exists: Option<bool>) {
+    if let Some(Fact::Found {
+        value: Probe::Answered(report),
+    }) = &mut facts.one().probe
+        && let Some(topic) = report.topics.first_mut()
+    {
+        topic.exists = exists;
+    }
+}
+
+/// The topic that the function was asked about is this one.
+fn rename(facts: &mut Facts, name: &str) {
+    let Some(Fact::Found {
+        value: Probe::Answered(report),
+    }) = &mut facts.one().probe
+    else {
+        panic!("it answers")
+    };
+    name.clone_into(&mut report.topics[0].name);
+}
+
+/// MSK does not list what was just made.
+fn just_made(settings: &mut Settings, facts: &mut Facts) {
+    no_topic(settings, facts);
+    sees(facts, Some(true));
+}
+
+/// The stack's own queue, whose topic tells these.
+fn tells(facts: &mut Facts, queues: Fact<Vec<String>>) {
+    let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/k2m-orders-FailureQueue-1";
+    get(&mut facts.stack)
+        .resources
+        .insert("OrdersFailureQueue".into(), url.into());
+    facts.one().subscribed = Some(queues);
 }
 
 /// A topic of which MSK says nothing, and of which the function says this.
@@ -593,13 +644,7 @@ fn untold(facts: &mut Facts, exists: Option<bool>) {
         message: "BadRequestException: no topics here".to_owned(),
     });
     failing(facts);
-    let Some(Fact::Found {
-        value: Probe::Answered(report),
-    }) = &mut facts.one().probe
-    else {
-        panic!("it answers")
-    };
-    report.topics[0].exists = exists;
+    sees(facts, exists);
 }
 
 fn no_own_topic(settings: &mut Settings, facts: &mut Facts) {
@@ -945,9 +990,9 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
             entries.push(taken);
         },
         "fail",
-        "--cidr-block 10.0.1.0/24 --rule-action allow --rule-number 47",
+        "--cidr-block 10.0.0.0/23 --rule-action allow --rule-number 49",
     ),
-    ("K2M-N02", |_, f| get(&mut the_network(f).route_tables)[0].routes.clear(), "fail", "rtb-1 has no route to 10.0.1.10/32; add one"),
+    ("K2M-N02", |_, f| get(&mut the_network(f).route_tables)[0].routes.clear(), "fail", "rtb-1 has no route to 10.0.1.10/32, 10.0.0.10/32; add one"),
     // Behind an appliance rules that name groups don't hold, and whether it lets the rest pass isn't known.
     ("K2M-N02", |_, f| by_appliance(f), "fail", r#"\"IpRanges\":[{\"CidrIp\":\"10.0.1.10/32\"}]"#),
     (
@@ -979,7 +1024,7 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-N02", |_, f| privately(f), "pass", "8 ways: from subnet-1, subnet-2 to the VPC connection in subnet-1, subnet-2 on 14001, 14002"),
     ("K2M-N02", |_, f| { privately(f); door(f).clear(); }, "fail", "its VPC vpc-1 has no VPC connection to the cluster for iam"),
     ("K2M-N02", |_, f| { privately(f); door(f)[0].authentication = "TLS".into(); }, "fail", "has no VPC connection"),
-    ("K2M-N02", |_, f| { privately(f); get(&mut f.cluster).vpc_connections = None; }, "fail", "aws kafka update-connectivity"),
+    ("K2M-N02", |_, f| { privately(f); get(&mut f.cluster).vpc_connections = None; }, "fail", "aws kafka update-connectivity --cluster-arn arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1 --current-version VERSION --connectivity-info '{"),
     ("K2M-N02", |_, f| { privately(f); let mut other = door(f)[0].clone(); other.state = "INACTIVE".into(); door(f).insert(0, other); }, "pass", "the VPC connection in subnet-1, subnet-2"),
     ("K2M-N02", |_, f| { privately(f); door(f)[0].state = "CREATING".into(); }, "fail", "wait until it is AVAILABLE"),
     ("K2M-N02", |_, f| { privately(f); door(f)[0].state = "INACTIVE".into(); }, "fail", "is INACTIVE"),
@@ -990,6 +1035,18 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-T01", |_, _| {}, "pass", "6 partitions, 2 replicas"),
     ("K2M-T01", no_topic, "fail", "auto.create.topics.enable is false: nothing creates it"),
     ("K2M-T01", no_topic, "fail", "--create-topic true"),
+    ("K2M-T01", just_made, "pass", "orders: the function sees it; MSK does not list it yet"),
+    ("K2M-T01", |s, f| { just_made(s, f); sees(f, None); }, "fail", "nothing creates it"),
+    (
+        "K2M-T01",
+        |s, f| {
+            mapped(s, "orders-new", Source::Default);
+            f.topics.insert("orders-new".to_owned(), Fact::Absent);
+            rename(f, "orders-new");
+        },
+        "pass",
+        "orders-new: the function sees it",
+    ),
     (
         "K2M-T01",
         |s, f| {
@@ -1148,6 +1205,16 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         |s, f| {
             divert(s, f);
             *f.topic_named(DEAD_LETTERS) = Fact::Absent;
+            rename(f, DEAD_LETTERS);
+        },
+        "pass",
+        "orders-dead-letter: the function sees it",
+    ),
+    (
+        "K2M-T03",
+        |s, f| {
+            divert(s, f);
+            *f.topic_named(DEAD_LETTERS) = Fact::Absent;
         },
         "fail",
         "--on-poison divert --dead-letter-topic orders-dead-letter --create-topic true",
@@ -1301,6 +1368,20 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "fail",
         "aws sqs create-queue --queue-name k2m-orders-FailureQueue-1 --attributes",
     ),
+    ("K2M-D01", |_, f| tells(f, found(vec![OWN_QUEUE.into()])), "pass", "failures"),
+    ("K2M-D01", |_, f| tells(f, found(Vec::new())), "fail", "k2m-orders-FailureQueue-1 is not subscribed to arn:aws:sns:eu-west-1:123456789012:failures, and SNS keeps nothing"),
+    (
+        "K2M-D01",
+        |_, f| tells(f, found(Vec::new())),
+        "fail",
+        "aws sns subscribe --topic-arn arn:aws:sns:eu-west-1:123456789012:failures --protocol sqs --notification-endpoint \
+         arn:aws:sqs:eu-west-1:123456789012:k2m-orders-FailureQueue-1 --attributes 'RawMessageDelivery=true' --region eu-west-1",
+    ),
+    ("K2M-D01", |_, f| tells(f, found(vec!["arn:aws:sqs:eu-west-1:123456789012:other".into()])), "warn", "goes to arn:aws:sqs:eu-west-1:123456789012:other alone"),
+    ("K2M-D01", |_, f| tells(f, Fact::Absent), "fail", "the stack's own topic failures is not there"),
+    ("K2M-D01", |_, f| tells(f, Fact::Absent), "fail", "aws sns create-topic --name failures --attributes 'KmsMasterKeyId=alias/aws/sns' --region eu-west-1"),
+    ("K2M-D01", |_, f| tells(f, denied("sns:ListSubscriptionsByTopic")), "unknown", "sns:ListSubscriptionsByTopic"),
+    ("K2M-D01", |_, f| { tells(f, denied("sns:ListSubscriptionsByTopic")); f.one().waiting = Some(Fact::Absent); }, "fail", "aws sqs create-queue"),
     ("K2M-D01", not_deployed, "skip", "nothing is deployed"),
     ("K2M-D01", |_, f| given(f, |_| ()), "pass", "failures"),
     ("K2M-D01", |_, f| given(f, |topic| topic.subscriptions.as_mut().unwrap().confirmed = 0), "warn", "no confirmed subscription"),

@@ -66,9 +66,10 @@ struct Form {
 
 impl Form {
     fn of(line: &str) -> Self {
+        let indent = line.len() - line.trim_start_matches(' ').len();
         let plain = Self {
-            begins: 0,
-            hang: 2,
+            begins: indent,
+            hang: indent + 2,
             whole: false,
             painted: None,
         };

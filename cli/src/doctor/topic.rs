@@ -3,12 +3,13 @@
 use super::authentication::servers;
 use super::rights::told;
 use super::{Case, NOT_MSK, Outcome, given, lost};
+use crate::facts::deployed::pipeline_id;
 use crate::facts::{Fact, Probe, Topic, Unreadable};
 use crate::plan::topic::{
     Shape, busy, configs_of, create_command, dead_letter_bytes, dead_letter_shape, is_serverless, lacking, limit_of,
     new_shape, raise_command, too_small,
 };
-use crate::settings::{Authentication, Preset, Source};
+use crate::settings::{Authentication, Preset, Source, parse};
 use crate::shell::Command;
 
 /// MSK's default where a cluster has no configuration of its own.
@@ -34,7 +35,7 @@ pub(super) fn exists(case: &Case<'_>) -> Outcome {
     let mapped = case.pipeline.mapped_topics().into_iter();
     let mapped = mapped.map(|name| match case.topic(name) {
         Some(Fact::Found { value }) => Outcome::pass(shape(name, value)),
-        Some(Fact::Absent) => absent(case, &wanted(case, name)),
+        Some(Fact::Absent) => unlisted(case, name).unwrap_or_else(|| absent(case, &wanted(case, name))),
         Some(Fact::Unreadable(why)) => of_probe(case, &wanted(case, name), why),
         None => Outcome::Unknown {
             why: format!("the facts say nothing of {name}; inspect again with the same topic_map"),
@@ -93,6 +94,22 @@ fn wanted<'a>(case: &Case<'_>, name: &'a str) -> Wanted<'a> {
     }
 }
 
+/// The dead-letter topic as a deployment would create it.
+fn wanted_dead_letter<'a>(case: &Case<'_>, name: &'a str) -> Wanted<'a> {
+    let of_topic = case.topic(&case.pipeline.topic.value).and_then(Fact::found);
+    let of_topic = limit_of(of_topic, |name| property(case, name));
+    Wanted {
+        name,
+        shape: dead_letter_shape(case.pipeline, brokers(case), unseen(case)),
+        max_message_bytes: Some(dead_letter_bytes(serverless(case), of_topic)),
+    }
+}
+
+/// A property of the brokers' configuration, where it could be read and has it.
+fn property<'a>(case: &Case<'a>, name: &str) -> Option<&'a str> {
+    case.facts.configuration.found()?.get(name).map(String::as_str)
+}
+
 fn unreadable(name: &str, why: &Unreadable) -> Outcome {
     Outcome::Unknown {
         why: format!("{name} could not be read: {}", told(why)),
@@ -108,7 +125,7 @@ fn of_pipeline(case: &Case<'_>) -> Outcome {
             missing_action: None,
         },
         Some(Fact::Found { value }) => Outcome::pass(shape(name, value)),
-        Some(Fact::Absent) => absent(case, &wanted(case, name)),
+        Some(Fact::Absent) => unlisted(case, name).unwrap_or_else(|| absent(case, &wanted(case, name))),
         // Not every cluster tells of its topics; a batch that was delivered does.
         Some(Fact::Unreadable(_)) if probed(case, name) == Some(false) => absent(case, &wanted(case, name)),
         Some(Fact::Unreadable(why)) => match case
@@ -126,8 +143,17 @@ fn of_pipeline(case: &Case<'_>) -> Outcome {
     }
 }
 
+/// A topic that MSK does not list and the function sees: what MSK tells of topics is about a minute old.
+fn unlisted(case: &Case<'_>, name: &str) -> Option<Outcome> {
+    (probed(case, name) == Some(true)).then(|| {
+        Outcome::pass(format!(
+            "{name}: the function sees it; MSK does not list it yet, which takes about a minute"
+        ))
+    })
+}
+
 /// Whether the function itself sees the topic, where it was asked and could tell.
-fn probed(case: &Case<'_>, name: &str) -> Option<bool> {
+pub(super) fn probed(case: &Case<'_>, name: &str) -> Option<bool> {
     let Some(Fact::Found {
         value: Probe::Answered(report),
     }) = &case.seen.probe
@@ -161,18 +187,9 @@ pub(super) fn dead_letter(case: &Case<'_>) -> Outcome {
         return Outcome::skip(NOT_MSK);
     }
     let name = &topic.value;
-    let property = |name: &str| {
-        let properties = case.facts.configuration.found();
-        properties
-            .and_then(|properties| properties.get(name))
-            .map(String::as_str)
-    };
+    let property = |name: &str| property(case, name);
     let of_topic = limit_of(case.topic(&case.pipeline.topic.value).and_then(Fact::found), property);
-    let wanted = Wanted {
-        name,
-        shape: dead_letter_shape(case.pipeline, brokers(case), unseen(case)),
-        max_message_bytes: Some(dead_letter_bytes(serverless(case), of_topic)),
-    };
+    let wanted = wanted_dead_letter(case, name);
     match case.topic(name) {
         None => Outcome::Unknown {
             why: format!("the facts say nothing of {name}; inspect again with on_poison divert"),
@@ -192,7 +209,7 @@ pub(super) fn dead_letter(case: &Case<'_>) -> Outcome {
                 [from_a_machine("", file), command.to_string()],
             )
         }
-        Some(Fact::Absent) => absent(case, &wanted),
+        Some(Fact::Absent) => unlisted(case, name).unwrap_or_else(|| absent(case, &wanted)),
         Some(Fact::Unreadable(_)) if probed(case, name) == Some(false) => absent(case, &wanted),
         Some(Fact::Unreadable(why)) => Outcome::unreadable(why),
     }
@@ -289,10 +306,9 @@ fn absent(case: &Case<'_>, wanted: &Wanted<'_>) -> Outcome {
             format!(
                 "{name} is not in the cluster; {SETTING} is true: the first record creates it with the brokers' defaults"
             ),
-            [
-                "to choose its partitions:".to_owned(),
-                deploys.unwrap_or_else(|_| create.join(" ")),
-            ],
+            std::iter::once("to choose its partitions:".to_owned())
+                .chain(deploys.map_or(create, |deploy| vec![deploy]))
+                .collect::<Vec<_>>(),
         ),
         Some(value) => steps(format!(
             "{name} is not in the cluster, and {SETTING} is {value}: nothing creates it"
@@ -371,6 +387,17 @@ fn creation(case: &Case<'_>, wanted: &Wanted<'_>) -> (Result<String, Option<Stri
     (deploys, commands)
 }
 
+/// The steps that make a topic of the pipeline that is missing: a deployment where one does, else what makes it again.
+pub(super) fn making(case: &Case<'_>, name: &str) -> Vec<String> {
+    let dead_letter = case.pipeline.dead_letter_topic.as_ref();
+    let wanted = match dead_letter.filter(|topic| topic.value == name) {
+        Some(topic) => wanted_dead_letter(case, &topic.value),
+        None => wanted(case, name),
+    };
+    let (deploys, create) = creation(case, &wanted);
+    deploys.map_or(create, |deploy| vec![deploy])
+}
+
 /// Partitions and replicas of the topic as far as they are known, where it is the stack's.
 fn own(case: &Case<'_>, name: &str) -> Option<(Option<u32>, Option<u32>)> {
     let stack = case.stack().ok()?;
@@ -389,12 +416,15 @@ pub(super) fn same(case: &Case<'_>) -> Outcome {
         return outcome;
     }
     let wanted = &case.pipeline.topic.value;
+    if let Some(outcome) = no_name(case) {
+        return outcome;
+    }
     match case.variable("K2M_TOPIC") {
         Some(topic) if topic == wanted => same_dead_letter(case, topic),
         Some(topic) => {
             let says = format!(
                 "the function writes to {topic} (K2M_TOPIC), the settings say {wanted} ({})",
-                case.pipeline.topic.source
+                said_by(case)
             );
             let fix = [
                 case.deploy(&[]),
@@ -408,6 +438,36 @@ pub(super) fn same(case: &Case<'_>) -> Outcome {
         }
         None => Outcome::fail("K2M_TOPIC is not set: the handler stops at its start", case.deploy(&[])),
     }
+}
+
+/// Who said the topic of the settings: what nobody said is the stack's own word.
+fn said_by(case: &Case<'_>) -> String {
+    let source = &case.pipeline.topic.source;
+    let output = format!("{}Topic", pipeline_id(&case.pipeline.stream.value));
+    let of_stack = case
+        .stack()
+        .is_ok_and(|stack| stack.outputs.get(&output) == Some(&case.pipeline.topic.value));
+    match source {
+        Source::Flag(_) if of_stack => format!("the stack's output {output}"),
+        source => source.to_string(),
+    }
+}
+
+/// That a topic of the function's is none that Kafka could have: then it does not start.
+fn no_name(case: &Case<'_>) -> Option<Outcome> {
+    // The handler checks both, whether it diverts or not.
+    let mut wrong = ["K2M_TOPIC", "K2M_DEAD_LETTER_TOPIC"]
+        .into_iter()
+        .filter_map(|variable| {
+            let told = case.variable(variable)?;
+            Some((variable, told, parse::topic(told).err()?))
+        });
+    wrong.next().map(|(variable, told, why)| {
+        Outcome::fail(
+            format!("{variable} is {told:?}, which names no topic: {why}; the handler stops at its start"),
+            case.deploy(&[]),
+        )
+    })
 }
 
 /// Whether the function, which writes to the right topic, does with poison what the settings say.

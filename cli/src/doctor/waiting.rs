@@ -9,23 +9,12 @@ use crate::shell::Command;
 
 /// Whether nothing was given up that somebody has to look at.
 pub(super) fn nothing(case: &Case<'_>) -> Outcome {
-    given!(case.mapping());
+    let mapping = given!(case.mapping());
     let metrics = case.metrics();
     if let Ok(metrics) = &metrics
         && let Some(dropped) = metrics.dropped.filter(|dropped| *dropped > 0)
     {
-        let mut fix = vec![
-            "what makes batches fail comes first; a failure destination keeps what is given up then:".to_owned(),
-            case.deploy(&[]),
-        ];
-        fix.push("what was dropped is still in the stream until its retention ends: a new mapping that begins before it sends it again".to_owned());
-        return Outcome::Fail {
-            evidence: vec![format!(
-                "{dropped} records were given up in {} and went nowhere: no failure destination took them",
-                window(metrics)
-            )],
-            fix,
-        };
+        return lost(case, dropped, &window(metrics), mapping.destination.is_some());
     }
     let given_up = metrics.as_ref().ok().and_then(|metrics| metrics.given_up).unwrap_or(0);
     let within = metrics.as_ref().ok().map(|metrics| window(metrics)).unwrap_or_default();
@@ -49,6 +38,33 @@ pub(super) fn nothing(case: &Case<'_>) -> Outcome {
     }
 }
 
+/// Records that no destination was told of: with one now, what is lost is lost before, and what waits is told with it.
+fn lost(case: &Case<'_>, dropped: u64, within: &str, destination: bool) -> Outcome {
+    const STILL_THERE: &str = "what was dropped is still in the stream until its retention ends: a new mapping that begins before it sends it again";
+    let evidence =
+        format!("{dropped} records were given up in {within} and went nowhere: no failure destination took them");
+    if !destination {
+        return Outcome::fail(
+            evidence,
+            [
+                "what makes batches fail comes first; a failure destination keeps what is given up then:".to_owned(),
+                case.deploy(&[]),
+                STILL_THERE.to_owned(),
+            ],
+        );
+    }
+    let mut all = vec![format!("{evidence}; the mapping has one now, see K2M-D01")];
+    let mut fix = vec![STILL_THERE.to_owned()];
+    if let Some(Fact::Found { value }) = &case.seen.waiting
+        && value.messages > 0
+        && let Outcome::Warn { evidence, fix: steps } = waits(case, value)
+    {
+        all.extend(evidence);
+        fix.extend(steps);
+    }
+    Outcome::Warn { evidence: all, fix }
+}
+
 /// Messages that somebody has to look at.
 fn waits(case: &Case<'_>, waiting: &Waiting) -> Outcome {
     let Waiting { queue, messages, one } = waiting;
@@ -58,14 +74,14 @@ fn waits(case: &Case<'_>, waiting: &Waiting) -> Outcome {
     )];
     let region = &case.settings.home.region;
     let mut fix = Vec::new();
-    if let Some(url) = url(queue) {
+    if let Some((url, there)) = Waiting::url_of(queue) {
         fix.push("to look at them and leave them there:".to_owned());
         fix.push(
             Command::new("aws sqs receive-message")
                 .option("--queue-url", &url)
                 .option("--max-number-of-messages", "10")
                 .option("--visibility-timeout", "0")
-                .option("--region", region)
+                .option("--region", there)
                 .to_string(),
         );
     }
@@ -104,10 +120,13 @@ fn waits(case: &Case<'_>, waiting: &Waiting) -> Outcome {
                 .option("--region", region)
                 .to_string(),
         );
-        fix.push(format!(
-            "aws kinesis get-records --shard-iterator ITERATOR --limit {}",
-            one.records.clamp(1, 10_000)
-        ));
+        fix.push(
+            Command::new("aws kinesis get-records")
+                .option("--shard-iterator", "ITERATOR")
+                .option("--limit", &one.records.clamp(1, 10_000).to_string())
+                .option("--region", region)
+                .to_string(),
+        );
         fix.push("to send them again once they can be delivered, put them into the stream anew: they get new sequence numbers and come after the others of their keys".to_owned());
     }
     fix.push("then delete the message, so that the next is seen".to_owned());
@@ -157,17 +176,4 @@ fn shown(word: &str) -> String {
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
     if plain { word.to_owned() } else { format!("{word:?}") }
-}
-
-/// A queue's URL, by its ARN.
-fn url(arn: &str) -> Option<String> {
-    let mut parts = arn.split(':').skip(1);
-    let partition = parts.next()?;
-    let (region, account, name) = (parts.nth(1)?, parts.next()?, parts.next()?);
-    let suffix = if partition == "aws-cn" {
-        "amazonaws.com.cn"
-    } else {
-        "amazonaws.com"
-    };
-    Some(format!("https://sqs.{region}.{suffix}/{account}/{name}"))
 }

@@ -130,6 +130,9 @@ pub struct Function {
     pub reserved_concurrency: Option<Fact<u32>>,
     /// Those of its variables that k2m sets: names that begin with `K2M_`, none of which is ever secret.
     pub variables: BTreeMap<String, String>,
+    /// Names of its other variables, sorted: what they hold is nobody's business here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_variables: Vec<String>,
 }
 
 impl Function {

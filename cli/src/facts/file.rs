@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -13,9 +14,7 @@ use crate::exit::Exit;
 #[derive(Debug, Error)]
 pub enum FactsError {
     /// It can't be read.
-    #[error(
-        "failed to read the facts in {path}: {source}; `k2m inspect --stream ARN --cluster ARN -o json > {path}` writes them"
-    )]
+    #[error("failed to read the facts in {path}: {source}{}", next(path, source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -29,6 +28,17 @@ pub enum FactsError {
         path: PathBuf,
         /// Where, and what is wrong.
         source: serde_json::Error,
+    },
+    /// It does not say when they were taken.
+    #[error(
+        "{path} holds no facts: takenAt is {found:?}, and should be a time such as 2026-01-02T03:04:05Z; `k2m inspect -o json` prints them, and \
+         docs/facts.md describes them"
+    )]
+    TakenAt {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        found: String,
     },
     /// Another version of the document.
     #[error(
@@ -47,7 +57,7 @@ impl FactsError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Read { .. } => Exit::NoFile,
-            Self::Shape { .. } | Self::Schema { .. } => Exit::Usage,
+            Self::Shape { .. } | Self::TakenAt { .. } | Self::Schema { .. } => Exit::Usage,
         }
     }
 }
@@ -75,5 +85,24 @@ pub fn read(path: &Path) -> Result<Facts, FactsError> {
             found: schema,
         });
     }
-    serde_json::from_slice(&text).map_err(shape)
+    let facts: Facts = serde_json::from_slice(&text).map_err(shape)?;
+    match facts.taken_at.parse::<Timestamp>() {
+        Ok(_) => Ok(facts),
+        Err(_) => Err(FactsError::TakenAt {
+            path: path.to_owned(),
+            found: facts.taken_at,
+        }),
+    }
+}
+
+/// How a file comes to be there that isn't; into what is there and can't be read nothing is to be written.
+fn next(path: &Path, source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::NotFound => format!(
+            "; `k2m inspect --stream ARN --cluster ARN -o json > {}` writes them",
+            path.display()
+        ),
+        io::ErrorKind::IsADirectory => "; name a file of what `k2m inspect -o json` prints".to_owned(),
+        _ => String::new(),
+    }
 }

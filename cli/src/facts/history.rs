@@ -1,5 +1,6 @@
 //! What has happened to a pipeline: its metrics, what its log says, what its role may do, what is waiting where it was given up. Only doctor needs it.
 
+use k2m_handler::config::Region;
 use serde::{Deserialize, Serialize};
 
 /// Figures of CloudWatch, of the last [`Metrics::minutes`]. A figure is absent where CloudWatch has no data point of it: then nothing of the kind happened,
@@ -81,6 +82,9 @@ pub struct Right {
     /// Who denies it; absent where it is allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub denied_by: Option<Denier>,
+    /// Keys of conditions, as `aws:SourceVpc`, of which the simulator was told nothing and that it asked for, where it is denied: one of them may be why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<String>,
 }
 
 /// Who denies a right.
@@ -108,6 +112,16 @@ pub struct Waiting {
     /// What one of them says, where it could be seen without taking it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub one: Option<GivenUp>,
+}
+
+impl Waiting {
+    /// The URL of the queue with this ARN, as AWS makes them, and the queue's region; nothing where it is no queue's ARN.
+    pub fn url_of(queue: &str) -> Option<(String, &str)> {
+        let mut parts = queue.split(':').skip(3);
+        let (region, account, name) = (parts.next()?, parts.next()?, parts.next()?);
+        let suffix = Region::new("region", region).map_or("amazonaws.com", |region| region.dns_suffix());
+        Some((format!("https://sqs.{region}.{suffix}/{account}/{name}"), region))
+    }
 }
 
 /// What Lambda says of a batch that it gave up; the records are not in it.

@@ -145,9 +145,15 @@ pub struct PipelineFacts {
     /// What the function's log of the last hours says that is known to mean trouble.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Fact<Vec<Sighting>>>,
+    /// Whether that log is longer than what was searched of it, the latest first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub log_unfinished: bool,
     /// What the function's role may do of what the pipeline needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rights: Option<Fact<Vec<Right>>>,
+    /// ARNs of the queues that the topic tells which the mapping tells of what is given up; absent where the topic is gone, left out where it tells no topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscribed: Option<Fact<Vec<String>>>,
     /// What waits where it was given up; absent where the queue is gone, or a topic has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Fact<Waiting>>,
@@ -167,7 +173,9 @@ impl PipelineFacts {
         probe: None,
         metrics: None,
         log: None,
+        log_unfinished: false,
         rights: None,
+        subscribed: None,
         waiting: None,
         secret: None,
     };
@@ -201,6 +209,7 @@ impl PipelineFacts {
             ("metrics", why(self.metrics.as_ref())),
             ("log", why(self.log.as_ref())),
             ("rights", why(self.rights.as_ref())),
+            ("subscribed", why(self.subscribed.as_ref())),
             ("waiting", why(self.waiting.as_ref())),
             ("secret", why(self.secret.as_ref())),
         ]

@@ -20,4 +20,7 @@ pub struct Stream {
     /// Largest record it takes, in KiB; absent where AWS doesn't say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_record_kib: Option<u32>,
+    /// Whether its capacity mode is `ON_DEMAND`: AWS splits its shards then, and nobody else may.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_demand: bool,
 }

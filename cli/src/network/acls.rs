@@ -10,7 +10,7 @@ use super::view::{ipv4, tcp_ports};
 use crate::facts::network::NetworkAcl;
 
 /// The number of the entry that ends every network ACL and refuses whatever nothing else matched; consoles show it as `*`.
-pub(super) const FINAL_ENTRY: u32 = 32767;
+pub(crate) const FINAL_ENTRY: u32 = 32767;
 
 /// Whether this network ACL lets all of `asked`, which are `answers` or not, out of its subnet (`egress`) or in.
 pub(super) fn judge(acl: &NetworkAcl, egress: bool, answers: bool, asked: &Areas) -> Outcome {

@@ -20,6 +20,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use acls::FINAL_ENTRY;
 pub use outside::prove_block;
 pub use proof::{Hop, Outcome, Proof, Step, Verdict};
 pub use prove::{EPHEMERAL_PORTS, prove, prove_outside};

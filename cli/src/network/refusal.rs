@@ -1,5 +1,6 @@
 //! Why a hop refuses: the very rule, entry, route or gateway, what of the connection it stops, and in words the next step.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 
 use ipnet::Ipv4Net;
@@ -147,7 +148,7 @@ pub enum Refusal {
         partly: bool,
     },
     /// The route table leads nowhere.
-    #[error("{table} has no route to {}; {}", list(blocked), add_route(link))]
+    #[error("{table} has no route to {}; {}", some(blocked), add_route(link))]
     NoRoute {
         /// The route table's id.
         table: String,
@@ -161,7 +162,7 @@ pub enum Refusal {
     /// The route's target is gone.
     #[error(
         "the route {destination} of {table} is a blackhole for {}: {target} is gone; replace or delete the route",
-        list(blocked)
+        some(blocked)
     )]
     Blackhole {
         /// The route table's id.
@@ -190,7 +191,7 @@ pub enum Refusal {
     #[error(
         "the route {destination} of {table} keeps {} inside {vpc}, but it is meant for {destination_vpc}: their CIDR blocks overlap; \
          use subnets in {destination_vpc} or a private endpoint",
-        list(blocked)
+        some(blocked)
     )]
     StaysLocal {
         /// The route table's id.
@@ -207,7 +208,7 @@ pub enum Refusal {
     /// The route leads to something that only leads to the internet, where private addresses lead nowhere.
     #[error(
         "the route {destination} of {table} leads {} to {target}, and {}; {}",
-        list(blocked),
+        some(blocked),
         only_internet(target),
         lead_instead(link)
     )]
@@ -246,7 +247,7 @@ pub enum Refusal {
     /// The peering connection leads to another VPC, from where nothing leads on.
     #[error(
         "the route {destination} of {table} leads {} to {peering}, which leads to {vpc} and no further: peering is not transitive; {}",
-        list(blocked),
+        some(blocked),
         lead_instead(link)
     )]
     NotTransitive {
@@ -267,7 +268,7 @@ pub enum Refusal {
     #[error(
         "the route {destination} of {table} leads {} to {peering}, but {vpc} at its other side has only {}, and its gateways can't be used \
          through a peering connection; lead the route to a gateway of this VPC",
-        list(blocked),
+        some(blocked),
         list(cidrs)
     )]
     NotOfPeer {
@@ -338,6 +339,166 @@ pub enum Refusal {
         /// Its zone.
         zone: String,
     },
+}
+
+/// Most addresses of one route that are named.
+const NAMED: usize = 3;
+
+impl Refusal {
+    /// What is missing or in the way, without whom it stops and without the next step: short enough for a line.
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::NoRule {
+                groups,
+                egress,
+                blocked,
+                partly,
+                ..
+            } => {
+                let direction = if *egress { "egress" } else { "ingress" };
+                let (groups, ports) = (list(groups), ports(blocked));
+                if *partly {
+                    format!("{direction} rules of {groups} allow tcp {ports} in part")
+                } else {
+                    format!("no {direction} rule of {groups} allows tcp {ports}")
+                }
+            }
+            Self::AclDenies {
+                acl,
+                egress,
+                denials,
+                partly,
+                ..
+            } => {
+                let direction = if *egress { "outbound" } else { "inbound" };
+                match denials.first() {
+                    Some(Denial { entry, blocked }) if *entry != FINAL_ENTRY => {
+                        format!("{direction} entry {entry} of {acl} denies tcp {}", ports(blocked))
+                    }
+                    first => {
+                        let ports = ports(first.map_or(&[][..], |denial| denial.blocked.as_slice()));
+                        if *partly {
+                            format!("{direction} entries of {acl} allow tcp {ports} in part")
+                        } else {
+                            format!("no {direction} entry of {acl} allows tcp {ports}")
+                        }
+                    }
+                }
+            }
+            Self::NoRoute { table, blocked, .. } => format!("{table} has no route to {}", first(blocked, 1)),
+            Self::Blackhole { table, destination, .. } => {
+                format!("the route {destination} of {table} is a blackhole")
+            }
+            Self::StaysLocal {
+                vpc, destination_vpc, ..
+            } => format!("CIDR blocks of {vpc} and {destination_vpc} overlap"),
+            Self::Overlap { vpc, other_vpc, .. } => format!("CIDR blocks of {vpc} and {other_vpc} overlap"),
+            Self::OnlyInternet {
+                table,
+                destination,
+                target,
+                ..
+            } => format!("the route {destination} of {table} leads to {target}"),
+            Self::PeeringNotActive { peering, status, .. } => format!("the peering connection {peering} is {status}"),
+            Self::NotTransitive {
+                table,
+                destination,
+                peering,
+                ..
+            }
+            | Self::NotOfPeer {
+                table,
+                destination,
+                peering,
+                ..
+            } => format!("the route {destination} of {table} leads to {peering}"),
+            Self::AttachmentNotAvailable { attachment, state, .. } => {
+                format!("the attachment {attachment} is {state}")
+            }
+            Self::NoInternetGateway { table, .. } => format!("{table} leads no answers to an internet gateway"),
+            Self::NotAttached { gateway, vpc, .. } => format!("{vpc} is not attached to {gateway}"),
+            Self::ZoneNotAttached { attachment, zone, .. } => format!("{attachment} has no subnet in {zone}"),
+        }
+    }
+
+    /// What is to be done about it, in words.
+    pub fn next_step(&self) -> String {
+        match self {
+            Self::Blackhole { link, .. } => format!("{}: {}", self.in_short(), lead_instead(link)),
+            Self::NoRoute {
+                table,
+                blocked,
+                link: Link::Local | Link::Unsaid,
+                ..
+            } => format!("add a route to {} to {table}, along what leads there", some(blocked)),
+            _ => {
+                let said = self.to_string();
+                let step = said.rsplit_once("; ").or_else(|| said.rsplit_once(": "));
+                format!("{}: {}", self.in_short(), step.map_or(said.as_str(), |(_, step)| step))
+            }
+        }
+    }
+
+    /// This and another one as one, where the same route or gap in a route table stops both; each address stands once.
+    pub fn with(&self, other: &Self) -> Option<Self> {
+        let mut both = self.clone();
+        let mut theirs = other.clone();
+        let addresses = std::mem::take(theirs.addresses()?);
+        let own = std::mem::take(both.addresses()?);
+        if both != theirs {
+            return None;
+        }
+        let known = both.addresses()?;
+        *known = own;
+        for address in addresses {
+            if !known.contains(&address) {
+                known.push(address);
+            }
+        }
+        Some(both)
+    }
+
+    /// What a route table stops; none where it is something else that does.
+    fn addresses(&mut self) -> Option<&mut Vec<Ipv4Net>> {
+        match self {
+            Self::NoRoute { blocked, .. }
+            | Self::Blackhole { blocked, .. }
+            | Self::StaysLocal { blocked, .. }
+            | Self::OnlyInternet { blocked, .. }
+            | Self::PeeringNotActive { blocked, .. }
+            | Self::NotTransitive { blocked, .. }
+            | Self::NotOfPeer { blocked, .. } => Some(blocked),
+            Self::NoRule { .. }
+            | Self::AclDenies { .. }
+            | Self::NoInternetGateway { .. }
+            | Self::Overlap { .. }
+            | Self::NotAttached { .. }
+            | Self::AttachmentNotAvailable { .. }
+            | Self::ZoneNotAttached { .. } => None,
+        }
+    }
+}
+
+fn some(blocks: &[Ipv4Net]) -> String {
+    first(blocks, NAMED)
+}
+
+/// The first of them, and how many there are besides.
+fn first(blocks: &[Ipv4Net], most: usize) -> String {
+    match blocks.split_at_checked(most) {
+        Some((first, more)) if !more.is_empty() => format!("{} and {} more", list(first), more.len()),
+        _ => list(blocks),
+    }
+}
+
+/// The ports of all of them.
+fn ports(flows: &[Flow]) -> String {
+    let ports: BTreeSet<(u16, u16)> = flows.iter().map(|flow| (flow.ports.first, flow.ports.last)).collect();
+    let ports: Vec<PortRange> = ports
+        .into_iter()
+        .map(|(first, last)| PortRange { first, last })
+        .collect();
+    list(&ports)
 }
 
 impl Display for PortRange {

@@ -3,6 +3,7 @@
 mod oracle;
 mod table;
 mod topologies;
+mod words;
 mod world;
 
 use std::collections::BTreeMap;

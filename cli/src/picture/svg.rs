@@ -223,6 +223,7 @@ fn head(page: &mut Page, scene: &Scene) {
         (true, "card", "is there"),
         (scene.has_new(), "card k2m-made", "new"),
         (scene.mark == Mark::Broken, "card k2m-wrong", "broken"),
+        (scene.has_unknown(), "card k2m-unsure", "not known"),
     ];
     for (_, class, word) in meanings.into_iter().filter(|(shown, ..)| *shown) {
         let _ = writeln!(
@@ -427,6 +428,7 @@ fn card(page: &mut Page, part: &Part, x: usize, width: usize) {
     page.y += 10;
     let class = match (part.mark, part.state) {
         (Mark::Broken, _) => "card k2m-wrong",
+        (Mark::Unknown, _) => "card k2m-unsure",
         (_, State::New) => "card k2m-made",
         _ => "card",
     };
@@ -532,6 +534,11 @@ fn whole(scene: &Scene, page: &Page) -> String {
             .map(|colours| format!("--k2m-{}:{}", colours.0, scheme(colours)));
         each.collect::<Vec<_>>().join(";")
     });
+    let unsure = if scene.has_unknown() {
+        ".k2m-picture .k2m-unsure{stroke:var(--k2m-doubt);stroke-width:2}\n"
+    } else {
+        ""
+    };
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"k2m-picture\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{SHOWN}\" height=\"{shown}\" role=\"img\" \
          aria-labelledby=\"k2m-{id}-title k2m-{id}-desc\">\n\
@@ -546,6 +553,7 @@ fn whole(scene: &Scene, page: &Page) -> String {
          .k2m-picture .k2m-card{{fill:var(--k2m-card);stroke:var(--k2m-line);stroke-width:1.5}}\n\
          .k2m-picture .k2m-made{{stroke:var(--k2m-new);stroke-dasharray:6 4}}\n\
          .k2m-picture .k2m-wrong{{fill:var(--k2m-wrong);stroke:var(--k2m-bad);stroke-width:2.5}}\n\
+         {unsure}\
          .k2m-picture .k2m-way{{fill:none;stroke:var(--k2m-line);stroke-width:2}}\n\
          .k2m-picture .k2m-aside{{stroke-dasharray:3 3}}\n\
          .k2m-picture .k2m-tip{{fill:var(--k2m-line)}}\n\

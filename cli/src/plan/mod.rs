@@ -45,7 +45,7 @@ pub use model::{
     PlannedPeer, PlannedSecrets, Removed, Statement, TopicShape,
 };
 pub(crate) use rights::is_managed as is_managed_key;
-pub(crate) use seen::{same_pipelines, stands};
+pub(crate) use seen::{same_pipelines, stands, streams as streams_of};
 
 use std::collections::{BTreeMap, BTreeSet};
 

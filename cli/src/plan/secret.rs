@@ -37,7 +37,7 @@ pub(super) fn choose(seen: &Seen, way: Authentication, notes: &mut Notes) -> Res
             // What MSK demands no other Kafka does.
             if let (Some(arn), Some(cluster)) = (settings.cluster(), seen.cluster) {
                 scram(setting, &arn.value)?;
-                unless_associated(&setting.value, cluster, &arn.value, notes);
+                unless_associated(&setting.value, cluster, &arn.value, settings.profile.as_deref(), notes);
             }
             Some((setting.value.clone(), why(setting, "")))
         }
@@ -121,12 +121,16 @@ fn scram(setting: &Setting<SecretArn>, cluster: &Arn) -> Result<(), PlanError> {
 }
 
 /// Warns where the cluster doesn't know the secret.
-fn unless_associated(secret: &SecretArn, seen: &Cluster, cluster: &Arn, notes: &mut Notes) {
+fn unless_associated(secret: &SecretArn, seen: &Cluster, cluster: &Arn, profile: Option<&str>, notes: &mut Notes) {
     let associated = seen.scram_secrets.as_ref().and_then(Fact::found);
     if associated.is_some_and(|all| !all.iter().any(|one| one == secret.as_str())) {
+        let command = associate(cluster, secret.as_str());
+        let command = match profile {
+            Some(profile) => command.option("--profile", profile),
+            None => command,
+        };
         notes.warn(format!(
-            "the secret {secret} is not associated with the cluster, whose brokers won't know its user: `{}`",
-            associate(cluster, secret.as_str())
+            "the secret {secret} is not associated with the cluster, whose brokers won't know its user: `{command}`"
         ));
     }
 }

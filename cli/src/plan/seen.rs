@@ -341,7 +341,7 @@ pub(crate) fn stands(stack: &Stack) -> bool {
 }
 
 /// Streams of a stack's pipelines, each with what its logical ids begin with.
-fn streams(stack: &Stack) -> Vec<(&str, &str)> {
+pub(crate) fn streams(stack: &Stack) -> Vec<(&str, &str)> {
     let outputs = stack.outputs.iter();
     let ids = outputs.filter_map(|(key, arn)| Some((key.strip_suffix("Stream")?, arn.as_str())));
     ids.collect()

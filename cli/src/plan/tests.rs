@@ -35,6 +35,7 @@ pub(crate) fn settings() -> Settings {
     let stream = chosen(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
         home: Home::of(&stream.value),
+        profile: None,
         kafka: Kafka::Cluster(chosen(Arn::parse(Kind::Cluster, CLUSTER).unwrap())),
         broker_cidrs: None,
         stack: default("k2m-orders".to_owned()),
@@ -75,6 +76,7 @@ pub(crate) fn settings() -> Settings {
             payload: Payload::default(),
         }],
         left_out: Vec::new(),
+        listed: None,
     }
 }
 

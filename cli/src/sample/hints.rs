@@ -48,7 +48,7 @@ pub fn servers(texts: &Texts) -> Found {
                 once.push(server);
             }
         }
-        let servers = Servers::parse(&once.join(",")).ok()?;
+        let servers = Servers::told(&once.join(",")).ok()?;
         let upper = name.to_ascii_uppercase();
         // The sample has the bare word.
         let named =
@@ -118,6 +118,8 @@ mod tests {
             (&[("KAFKA_HOSTS", "a:19092")], "KAFKA_HOSTS=a:19092"),
             (&[("SERVER", "a:9092, a:9092,b:9092,")], "SERVER=a:9092,b:9092"),
             (&[("SERVER", "a:19092"), ("DB_SERVER", "b:5432")], "SERVER=a:19092"),
+            // Wrong, but told: doctor says that it is no broker of the cluster.
+            (&[("BROKERS", "127.0.0.1:33092")], "BROKERS=127.0.0.1:33092"),
             (&[("DB", "db.example.com:5432")], "nothing"),
             (&[("DB", "db:5432"), ("SERVER", "a:9092")], "SERVER=a:9092"),
             (&[("CACHE", "c:9092"), ("BROKERS", "a:9092")], "BROKERS=a:9092"),

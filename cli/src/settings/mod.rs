@@ -156,6 +156,9 @@ pub struct Settings {
     /// Where the stack is.
     #[serde(skip)]
     pub home: Home,
+    /// The profile that was named, whoever named it: commands that are printed name it again.
+    #[serde(skip)]
+    pub profile: Option<String>,
     /// Where records go.
     #[serde(flatten)]
     pub kafka: Kafka,
@@ -190,6 +193,18 @@ pub struct Settings {
     /// Streams of k2m.yaml's pipelines that `--stream` or its variable leaves out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<Arn>,
+    /// The file that names streams, where there is one, and all that it names.
+    #[serde(skip)]
+    pub listed: Option<Listed>,
+}
+
+/// Streams that a file of settings names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The file, as it was given.
+    pub path: String,
+    /// What it names; never empty.
+    pub streams: Vec<Arn>,
 }
 
 /// Where records go.

@@ -7,7 +7,7 @@ use k2m_handler::payload::{Compression, Decode, Key, Pointer, Split, Timestamp, 
 use serde::{Serialize, Serializer};
 
 use super::table::{Preset, Row, TABLE};
-use super::{Setting, Source, parse, shown};
+use super::{Setting, Source, parse, shown, table};
 
 /// A choice, and its text as the handler reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,21 @@ impl Payload {
         "headers",
         "compression",
     ];
+
+    /// Whether a setting of this name, one of [`Self::NAMES`], can have this text.
+    pub fn takes(name: &str, text: &str) -> bool {
+        match name {
+            "decode" => (table::DECODE.parse)(text).is_ok(),
+            "key" => (table::KEY.parse)(text).is_ok(),
+            "topic_pointer" => (table::TOPIC_POINTER.parse)(text).is_ok(),
+            "topic_map" => (table::TOPIC_MAP.parse)(text).is_ok(),
+            "value" => (table::VALUE.parse)(text).is_ok(),
+            "timestamp" => (table::TIMESTAMP.parse)(text).is_ok(),
+            "headers" => (table::HEADERS.parse)(text).is_ok(),
+            "compression" => (table::COMPRESSION.parse)(text).is_ok(),
+            _ => false,
+        }
+    }
 
     /// The topics of the map beside `topic`, each once, in order.
     pub fn other_topics(&self, topic: &str) -> Vec<&str> {

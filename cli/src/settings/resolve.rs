@@ -12,8 +12,8 @@ use thiserror::Error;
 use super::parse::{Position, Target};
 use super::table::{self, Declared, Preset, Row};
 use super::{
-    Access, Authentication, Entry, File, FileError, FilePipeline, Home, Kafka, OnPoison, Payload, PipelineSettings,
-    Setting, Settings, Source, StartingPosition, default_dead_letter_topic, parse, shown,
+    Access, Authentication, Entry, File, FileError, FilePipeline, Home, Kafka, Listed, OnPoison, Payload,
+    PipelineSettings, Setting, Settings, Source, StartingPosition, default_dead_letter_topic, parse, shown,
 };
 use crate::args::SettingsArgs;
 use crate::arn::{Arn, PlaceError, SecretArn, fit};
@@ -128,6 +128,17 @@ pub enum SettingsError {
         /// Its name.
         stack: String,
         /// Where it was looked for.
+        region: String,
+    },
+    /// A stack of the name that k2m didn't make.
+    #[error(
+        "the stack {stack} in {region} was not made by k2m (it lacks the tag `k2m:stack`), so there is nothing of a pipeline in it: name the pipeline's own with --stack; \
+         for a function that k2m did not deploy there is --function NAME --cluster ARN"
+    )]
+    StackOfOther {
+        /// Its name.
+        stack: String,
+        /// Where it is.
         region: String,
     },
     /// k2m.yaml can't be read.
@@ -360,6 +371,8 @@ impl SettingsError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Read { .. } => Exit::NoFile,
+            // Nothing is deployed.
+            Self::StackAbsent { .. } | Self::StackOfOther { .. } => Exit::Failed,
             _ => Exit::Usage,
         }
     }
@@ -928,13 +941,20 @@ fn of_stack<'a>(
             .chain([&file.entries])
             .filter_map(|entries| entries.get(table::STREAM.row.name))
     });
-    let left_out = in_file
+    let in_file: Vec<Arn> = in_file
         .filter_map(|entry| (table::STREAM.parse)(&entry.text).ok())
-        .flatten();
+        .flatten()
+        .collect();
+    let left_out = in_file.iter().cloned();
     let left_out = left_out.filter(|stream| chosen.iter().all(|(one, _)| one.value != *stream));
     let authentication = all.find(&table::AUTHENTICATION)?;
     let settings = Settings {
+        profile: access.profile.clone(),
         left_out: left_out.collect(),
+        listed: sources.file.filter(|_| !in_file.is_empty()).map(|file| Listed {
+            path: file.path.clone(),
+            streams: in_file.clone(),
+        }),
         secret: all.secret(authentication.as_ref())?,
         ca_secret: all.find(&table::CA_SECRET)?,
         authentication,

@@ -43,6 +43,15 @@ pub struct Servers(Vec<ServerName>);
 impl Servers {
     /// Takes `HOST:PORT[,HOST:PORT…]` apart.
     pub fn parse(text: &str) -> Result<Self, String> {
+        Self::each(text, server)
+    }
+
+    /// The same of what a function is told, which may be addresses where it finds no broker: that is for others to say.
+    pub(crate) fn told(text: &str) -> Result<Self, String> {
+        Self::each(text, named)
+    }
+
+    fn each(text: &str, server: fn(&str) -> Result<ServerName, String>) -> Result<Self, String> {
         let mut servers: Vec<ServerName> = Vec::new();
         for text in text.split(',').map(str::trim) {
             let server = server(text)?;
@@ -85,7 +94,22 @@ impl Serialize for Servers {
     }
 }
 
+/// A server that a function may find.
 fn server(text: &str) -> Result<ServerName, String> {
+    let server = named(text)?;
+    if let Ok(address) = server.host.parse::<Ipv4Addr>()
+        && let Some(reason) = no_brokers(address.into())
+    {
+        return Err(format!(
+            "no function finds a broker at {address}, of `{}`: {reason}; give the address that it listens at in its network",
+            text.escape_debug()
+        ));
+    }
+    Ok(server)
+}
+
+/// Any server.
+fn named(text: &str) -> Result<ServerName, String> {
     let shown = text.escape_debug();
     if let Some((protocol, _)) = text.split_once("://") {
         return Err(format!(
@@ -124,14 +148,8 @@ fn server(text: &str) -> Result<ServerName, String> {
     // A name never ends with a number, so this is meant to be an address.
     let last = host.rsplit('.').next().unwrap_or_default();
     if last.bytes().all(|byte| byte.is_ascii_digit()) {
-        let address = host
-            .parse::<Ipv4Addr>()
+        host.parse::<Ipv4Addr>()
             .map_err(|_| format!("`{host}`, of `{shown}`, is no IPv4 address: give four numbers, such as 10.1.2.3"))?;
-        if let Some(reason) = no_brokers(address.into()) {
-            return Err(format!(
-                "no function finds a broker at {address}, of `{shown}`: {reason}; give the address that it listens at in its network"
-            ));
-        }
     }
     Ok(ServerName {
         host: host.to_owned(),

@@ -618,7 +618,7 @@ def set_variable(stack, name, value):
     client("lambda").update_function_configuration(
         FunctionName=function, Environment={"Variables": {**variables, name: value}}
     )
-    return {"before": variables[name]}
+    return {"before": variables.get(name)}
 
 
 def set_function(stack, settings):

@@ -23,6 +23,8 @@ const LATE: Duration = Duration::from_millis(900);
 /// Answers to many are not all equally late, so that of a row of calls one is always under way; a fifth at most, so that no answer of one level is given
 /// after one of the next.
 const UNEVEN: Duration = Duration::from_millis(40);
+/// So long after as many calls as a second takes the next one begins, and a moment more that it is on its way.
+const PAUSE: Duration = Duration::from_millis(2500);
 const LEVELS: usize = 5;
 /// The same of doctor, which asks what has happened once it knows what is deployed.
 const LEVELS_OF_DOCTOR: usize = 6;
@@ -97,15 +99,26 @@ fn single(calls: &[Answered]) -> Vec<Step> {
     calls.iter().filter(|one| !is_page(&one.call)).map(step).collect()
 }
 
-/// Rows of calls of one kind. Where none is under way that shares their rate, a new row begins: what begins then may need the answers to all before.
+/// Rows of calls of one kind. Where none is under way that shares their rate, a new row begins: what begins then may need the answers to all before. Unless the
+/// pace held it back: what a second takes begins at once, and the next two seconds later.
 fn rows(calls: &[Answered]) -> Vec<Step> {
-    let mut calls: Vec<&Answered> = calls.iter().filter(|one| !is_page(&one.call)).collect();
+    let mut calls: Vec<&Answered> = calls.iter().collect();
     calls.sort_by_key(|one| one.begun);
     let mut until: BTreeMap<(String, usize), (Instant, usize)> = BTreeMap::new();
     let mut rows: BTreeMap<(String, usize), Step> = BTreeMap::new();
+    let mut begun: BTreeMap<(String, usize), Vec<Instant>> = BTreeMap::new();
     for one in calls {
-        let (last, lot) = until.entry(rate(&one.call)).or_insert((one.ended, 0));
-        if one.begun > *last {
+        let sharing = rate(&one.call);
+        let before = begun.entry(sharing.clone()).or_default();
+        let lately = before.iter().filter(|at| one.begun < **at + PAUSE).count();
+        let held_back = lately >= sharing.1;
+        before.push(one.begun);
+        // It is no question of its own, and has its part in the pace.
+        if is_page(&one.call) {
+            continue;
+        }
+        let (last, lot) = until.entry(sharing).or_insert((one.ended, 0));
+        if one.begun > *last && !held_back {
             *lot += 1;
         }
         *last = one.ended.max(*last);
@@ -444,8 +457,16 @@ fn a_chain_is_counted_whatever_lies_beside_it() {
     assert_eq!(longest(rows(&calls)).len(), 3);
     // One after the other is no row.
     let serial: Vec<Answered> = (0..20)
-        .map(|number| call("kafka", "T", number * 101, number * 101 + 100))
+        .map(|number| call("kafka", "T", number * 301, number * 301 + 300))
         .collect();
     assert_eq!((longest(rows(&serial)).len(), longest(single(&serial)).len()), (20, 20));
-    assert_eq!(busiest(&serial)[0].1, 10);
+    assert_eq!(busiest(&serial)[0].1, 4);
+    // What the pace holds back is one, though none is under way meanwhile; a lot that the pace did not hold back is another.
+    let paced = |lots: &[(u64, u64)]| -> Vec<Answered> {
+        let lots = lots.iter();
+        let each = lots.flat_map(|&(at, many)| (0..many).map(move |_| call("logs", "F", at, at + 900)));
+        each.collect()
+    };
+    assert_eq!(longest(rows(&paced(&[(0, 5), (2000, 5), (4000, 2)]))).len(), 1);
+    assert_eq!(longest(rows(&paced(&[(0, 4), (2000, 5), (4000, 2)]))).len(), 2);
 }

@@ -75,6 +75,8 @@ fn settings() -> insta::Settings {
         (r"k2m-[0-9a-f]{16}", "[change set]"),
         (r"[0-9a-f]{64}", "[sha256]"),
         (r"after \d+ms", "after [n]ms"),
+        // Said where it takes long.
+        (r"still looking at AWS: .*\n", ""),
     ] {
         settings.add_filter(pattern, replacement);
     }

@@ -35,7 +35,7 @@ fn each_fault_is_named_first_and_its_fix_mends_it() {
         json!([found["health"], found["causes"], codes.collect::<Vec<_>>()])
     };
     assert_eq!(judged(&all), judged(&account.json(&doctor, 0)));
-    let none = seen(&account.run(&["doctor", "--stack", "k2m-clicks"], 2));
+    let none = seen(&account.run(&["doctor", "--stack", "k2m-clicks"], 1));
     assert!(none.contains("no stack k2m-clicks of k2m is in eu-west-1"), "{none}");
 
     what_only_the_function_can_see(&account, &doctor);

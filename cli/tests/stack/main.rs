@@ -4,12 +4,14 @@
 
 mod asked;
 mod bad_input;
+mod chosen;
 mod denied;
 mod diagnosis;
 mod doors;
 mod driver;
 mod evidence;
 mod given;
+mod hanging;
 mod matrix;
 mod mended;
 mod networks;

@@ -80,10 +80,16 @@ fn each_fault_is_mended_through_the_stack_and_nothing_stays_behind() {
         (&["delete_topic", &account.cluster, "orders"], again),
         (&["delete_mapping", stack], again),
     ];
+    // Somebody set a variable of his own.
+    account.ask(&["set_variable", stack, "RUST_LOG", "debug"]);
     for (fault, deed) in faults {
         let broken = account.ask(fault);
         assert_ne!(broken["removed"], 0, "{fault:?}");
         let fixed = mended(&account, &[], &format!("{fault:?}"), &[deed]);
+        if fault[0] == "set_variable" {
+            let kept = account.ask(&["set_variable", stack, "RUST_LOG", "info"]);
+            assert_eq!(kept["before"], "debug", "what is not k2m's stays");
+        }
         if fault[0] == "delete_mapping" {
             let what = fixed["mends"][0]["what"].as_str().unwrap();
             assert!(

@@ -64,7 +64,7 @@ fn the_sample_is_explained_and_mended() {
     for words in [
         "shop-orders is not in the cluster, and auto.create.topics.enable is false: nothing creates it (K2M-T01)",
         "`Failed to update metadata after 60.0 secs` (kafka-python)",
-        "5 s: connecting, metadata and one retry take longer",
+        "the function's time-out is 5 s: too short to connect and retry (K2M-L03)",
         "`Task timed out after N seconds`",
     ] {
         assert!(first.contains(words), "`{words}` is not in\n{text}");

@@ -205,7 +205,8 @@ fn pipelines_of_one_stack_come_and_go_by_themselves() {
     let asked = account.run(&["deploy"], 2);
     let said = String::from_utf8_lossy(&asked.stderr).into_owned();
     assert!(said.contains("removes the pipeline of the stream orders"), "{said}");
-    let updated = account.json(&["deploy", "--yes"], 0);
+    account.run(&["deploy", "--yes"], 2);
+    let updated = account.json(&["deploy", "--yes", "--remove", "orders"], 0);
     assert_eq!(updated["status"], "updated", "{updated:#}");
     account.ask(&["put", "clicks", "1000", "1000"]);
     account.ask(&["put", "orders", "1000", "1000"]);

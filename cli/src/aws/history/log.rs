@@ -15,7 +15,7 @@ use crate::facts::log::{SIGNATURES, seen_in};
 /// The longest filter pattern that AWS takes.
 const LONGEST: usize = 1024;
 /// How many pages are looked at of what one pattern finds, and how many lines are on a page: the latest of them.
-pub(in crate::aws) const PAGES: usize = 4;
+pub(in crate::aws) const PAGES: usize = 2;
 const LINES: i32 = 1000;
 
 /// Patterns of which each line with a signature matches one.
@@ -35,13 +35,14 @@ pub(in crate::aws) fn patterns<'a>(signatures: impl Iterator<Item = &'a str>) ->
     patterns
 }
 
-/// Counts what the log group says that is known, in the order in which signatures are known. A group that isn't there was never written to.
+/// Counts what the log group says that is known, in the order in which signatures are known, and whether there is more of it that nobody looked at. A group
+/// that isn't there was never written to.
 pub(in crate::aws) async fn sightings(
     client: &Client,
     group: &str,
     now: Timestamp,
     paced: &Paced,
-) -> Answer<Vec<Sighting>> {
+) -> Answer<(Vec<Sighting>, bool)> {
     let patterns = patterns(SIGNATURES.iter().map(|signature| signature.words));
     let searches = patterns
         .iter()
@@ -50,8 +51,11 @@ pub(in crate::aws) async fn sightings(
     // One line may match several patterns.
     let mut events = BTreeSet::new();
     let mut counted: BTreeMap<&str, (u32, i64)> = BTreeMap::new();
+    let mut unfinished = false;
     for found in found {
-        for Line { id, at, words } in found? {
+        let (lines, more) = found?;
+        unfinished |= more;
+        for Line { id, at, words } in lines {
             if events.insert(id) {
                 let (count, last) = counted.entry(words).or_insert((0, at));
                 *count = count.saturating_add(1);
@@ -67,7 +71,7 @@ pub(in crate::aws) async fn sightings(
             last: Timestamp::from_millisecond(*last).ok()?.to_string(),
         })
     });
-    Ok(known.collect())
+    Ok((known.collect(), unfinished))
 }
 
 /// What is kept of a line that says something known.
@@ -78,7 +82,14 @@ struct Line {
     words: &'static str,
 }
 
-async fn search(client: &Client, group: &str, pattern: &str, now: Timestamp, paced: &Paced) -> Answer<Vec<Line>> {
+/// The lines that match, and whether AWS has more: it looks through so much of a log at once, and answers with what it found by then, which may be nothing.
+async fn search(
+    client: &Client,
+    group: &str,
+    pattern: &str,
+    now: Timestamp,
+    paced: &Paced,
+) -> Answer<(Vec<Line>, bool)> {
     let since = now - Duration::from_secs(u64::from(MINUTES) * 60);
     let mut lines = Vec::new();
     let mut next = None;
@@ -95,7 +106,7 @@ async fn search(client: &Client, group: &str, pattern: &str, now: Timestamp, pac
         let answer = paced.one(call.send()).await;
         let answer = answer.map_err(|error| trouble(&error, "logs:FilterLogEvents", &["ResourceNotFoundException"]));
         let page = match answer {
-            Err(Trouble::Absent) => return Ok(Vec::new()),
+            Err(Trouble::Absent) => return Ok((Vec::new(), false)),
             answer => answer?,
         };
         for (number, event) in page.events.unwrap_or_default().into_iter().enumerate() {
@@ -114,5 +125,5 @@ async fn search(client: &Client, group: &str, pattern: &str, now: Timestamp, pac
             break;
         }
     }
-    Ok(lines)
+    Ok((lines, next.is_some()))
 }

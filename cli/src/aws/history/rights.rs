@@ -19,7 +19,7 @@ const ACTION: &str = "iam:SimulatePrincipalPolicy";
 /// By these words IAM refuses to tell of several actions together that are not on one kind of thing.
 const APART: &str = "different authorization information";
 
-/// Whether the role may do what is needed, in the order of the needs. What hangs on a condition that nobody can know from outside is left out.
+/// Whether the role may do what is needed, in the order of the needs, and on which conditions a denial may hang.
 pub(in crate::aws) async fn rights(
     client: &Client,
     role: &str,
@@ -90,13 +90,12 @@ async fn simulated(
         let results = by_action.get(action).map(Vec::as_slice).unwrap_or_default();
         for thing in things {
             let judged = judged(results, thing).ok_or_else(|| incomplete(ACTION))?;
-            if judged.is_denied() && judged.hangs_on(action) {
-                continue;
-            }
+            let untold = if judged.is_denied() { judged.missing } else { &[] };
             rights.push(Right {
                 action: (*action).to_owned(),
                 resource: thing.granted.clone(),
                 denied_by: judged.denier(),
+                untold: untold.to_vec(),
             });
         }
     }
@@ -144,16 +143,6 @@ fn judged<'a>(results: &[&'a EvaluationResult], thing: &Thing) -> Option<Judged<
 impl Judged<'_> {
     fn is_denied(&self) -> bool {
         *self.decision != Decision::Allowed
-    }
-
-    /// Whether a condition that was not told may be why: one of all requests, or one of this service's.
-    fn hangs_on(&self, action: &str) -> bool {
-        let service = action.split(':').next().unwrap_or_default();
-        let of = |key: &String| {
-            let prefix = key.split(':').next().unwrap_or_default();
-            prefix.eq_ignore_ascii_case("aws") || prefix.eq_ignore_ascii_case(service)
-        };
-        self.missing.iter().any(of)
     }
 
     fn denier(&self) -> Option<Denier> {

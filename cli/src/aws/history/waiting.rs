@@ -1,7 +1,6 @@
 //! What waits in the queue that is told of batches that were given up.
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use k2m_handler::config::Region;
 use serde::Deserialize;
 
 use super::{ByRegion, Config};
@@ -41,10 +40,17 @@ pub(in crate::aws) enum Left {
     Queue(String),
     /// With those who are subscribed to this topic, by its ARN.
     Topic(String),
+    /// In the queue of a stack of k2m's, which its own topic tells as long as the queue is subscribed.
+    Own {
+        /// The topic's ARN.
+        topic: String,
+        /// The queue's.
+        queue: String,
+    },
 }
 
 impl Left {
-    /// None where it is in no queue. Of a stack's own topic the stack's own queue is subscribed.
+    /// None where it is in no queue.
     pub(in crate::aws) fn of(mapping: &Mapping, stream: &Arn, stack: &Fact<Stack>) -> Option<Self> {
         let destination = mapping.destination.as_ref()?;
         let stack = stack.found().filter(|stack| stack.made_by_k2m);
@@ -53,7 +59,11 @@ impl Left {
             Some("sqs") => Some(Self::Queue(destination.clone())),
             Some("sns") if own("FailureTopic") == Some(destination) => {
                 let queue = own("FailureQueue").and_then(|url| arn_of(url, destination));
-                Some(queue.map_or_else(|| Self::Topic(destination.clone()), Self::Queue))
+                let topic = destination.clone();
+                Some(match queue {
+                    Some(queue) => Self::Own { topic, queue },
+                    None => Self::Topic(topic),
+                })
             }
             Some("sns") => Some(Self::Topic(destination.clone())),
             _ => None,
@@ -70,25 +80,37 @@ fn arn_of(url: &str, topic: &str) -> Option<String> {
     Some(format!("arn:{partition}:sqs:{region}:{account}:{name}"))
 }
 
-/// The URL of a queue, as AWS makes them, and the queue's region.
-fn url_of(arn: &str) -> Option<(String, &str)> {
-    let mut parts = arn.split(':').skip(3);
-    let (region, account, name) = (parts.next()?, parts.next()?, parts.next()?);
-    let suffix = Region::new("region", region).map_or("amazonaws.com", |region| region.dns_suffix());
-    Some((format!("https://sqs.{region}.{suffix}/{account}/{name}"), region))
+/// Which queues the topic tells, where there is one; and what waits in its queue, absent where that is gone, or none is subscribed.
+pub(in crate::aws) async fn look(left: Left, asked: &Asked<'_>) -> (Option<Answer<Vec<String>>>, Answer<Waiting>) {
+    let queues_of = async |topic: &str| {
+        let region = topic.split(':').nth(3).unwrap_or_default();
+        let client = asked.sns.at(region);
+        asked.subscriptions.one(subscribed(&client, topic)).await
+    };
+    match left {
+        Left::Queue(queue) => (None, waiting(queue, asked).await),
+        // Side by side: which queue it is, is known.
+        Left::Own { topic, queue } => {
+            let (queues, waiting) = tokio::join!(queues_of(&topic), waiting(queue, asked));
+            (Some(queues), waiting)
+        }
+        Left::Topic(topic) => {
+            let queues = queues_of(&topic).await;
+            let first = queues
+                .clone()
+                .and_then(|queues| queues.into_iter().next().ok_or(Trouble::Absent));
+            let waiting = match first {
+                Ok(queue) => waiting(queue, asked).await,
+                Err(trouble) => Err(trouble),
+            };
+            (Some(queues), waiting)
+        }
+    }
 }
 
-/// Looks at what waits there; absent where the queue is gone, or none is subscribed.
-pub(in crate::aws) async fn waiting(left: Left, asked: &Asked<'_>) -> Answer<Waiting> {
-    let queue = match left {
-        Left::Queue(arn) => arn,
-        Left::Topic(arn) => {
-            let region = arn.split(':').nth(3).unwrap_or_default();
-            let client = asked.sns.at(region);
-            asked.subscriptions.one(subscribed(&client, &arn)).await?
-        }
-    };
-    let Some((url, region)) = url_of(&queue) else {
+/// Looks at what waits in a queue; absent where it is gone.
+async fn waiting(queue: String, asked: &Asked<'_>) -> Answer<Waiting> {
+    let Some((url, region)) = Waiting::url_of(&queue) else {
         return Err(Trouble::Absent);
     };
     let client = asked.sqs.at(region);
@@ -102,8 +124,8 @@ pub(in crate::aws) async fn waiting(left: Left, asked: &Asked<'_>) -> Answer<Wai
     Ok(Waiting { queue, messages, one })
 }
 
-/// The queue that is subscribed to a topic; the first of several.
-pub(in crate::aws) async fn subscribed(client: &aws_sdk_sns::Client, topic: &str) -> Answer<String> {
+/// The queues that a topic tells, in their order; absent where there is no such topic.
+pub(in crate::aws) async fn subscribed(client: &aws_sdk_sns::Client, topic: &str) -> Answer<Vec<String>> {
     let items = client
         .list_subscriptions_by_topic()
         .topic_arn(topic)
@@ -117,8 +139,14 @@ pub(in crate::aws) async fn subscribed(client: &aws_sdk_sns::Client, topic: &str
             &["NotFound", "NotFoundException"],
         )
     })?;
-    let queues = found.into_iter().filter(|one| one.protocol() == Some("sqs"));
-    queues.filter_map(|one| one.endpoint).min().ok_or(Trouble::Absent)
+    // What has no ARN yet is told nothing before it is confirmed.
+    let confirmed = |arn: Option<&str>| arn.is_some_and(|arn| arn.starts_with("arn:"));
+    let queues = found
+        .into_iter()
+        .filter(|one| one.protocol() == Some("sqs") && confirmed(one.subscription_arn()));
+    let mut queues: Vec<String> = queues.filter_map(|one| one.endpoint).collect();
+    queues.sort_unstable();
+    Ok(queues)
 }
 
 /// How many messages wait, and whether the queue moves away those that are seen too often.

@@ -8,7 +8,7 @@ use crate::deploy::state::Status;
 
 /// Answers by a script, and writes down each request: method, address, owner, body.
 #[derive(Clone)]
-struct Bench {
+pub(super) struct Bench {
     answer: Arc<dyn Fn(&str) -> Wire + Send + Sync>,
     requests: Arc<Mutex<Vec<String>>>,
 }
@@ -32,14 +32,14 @@ impl HttpConnector for Bench {
 }
 
 impl Bench {
-    fn new(answer: impl Fn(&str) -> Wire + Send + Sync + 'static) -> Self {
+    pub(super) fn new(answer: impl Fn(&str) -> Wire + Send + Sync + 'static) -> Self {
         Self {
             answer: Arc::new(answer),
             requests: Arc::default(),
         }
     }
 
-    fn aws(&self) -> Aws {
+    pub(super) fn aws(&self) -> Aws {
         let connector = SharedHttpConnector::new(self.clone());
         let key = aws_sdk_sts::config::Credentials::new("key", "secret", None, None, "test");
         Aws {
@@ -54,7 +54,7 @@ impl Bench {
         }
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }

@@ -9,7 +9,7 @@ use crate::arn::SecretArn;
 use crate::aws::history::{self, Ran, log, metrics, rights, waiting};
 use crate::aws::pace::{IAM, LOGS, Paced};
 use crate::facts::log::SIGNATURES;
-use crate::facts::{Denier, Function, GivenUp, Mapping, Point, Sighting};
+use crate::facts::{Denier, Function, GivenUp, Mapping, Point, Sighting, Waiting};
 use crate::plan::needs::{Need, Thing};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/orders";
@@ -378,7 +378,8 @@ async fn lines_of_a_log_are_counted_and_let_go() {
         last: last.to_owned(),
     };
     let patterns = log::patterns(SIGNATURES.iter().map(|signature| signature.words)).len();
-    let known: Vec<Sighting> = look(&script).await.unwrap();
+    let (known, unfinished) = look(&script).await.unwrap();
+    assert!(!unfinished);
     assert_eq!(
         known,
         [
@@ -390,14 +391,14 @@ async fn lines_of_a_log_are_counted_and_let_go() {
     assert_eq!(script.requests(), 2 * patterns);
 
     let endless = Script::always(200, r#"{"events":[],"nextToken":"more"}"#);
-    assert_eq!(look(&endless).await, Ok(Vec::new()));
+    assert_eq!(look(&endless).await, Ok((Vec::new(), true)), "and that is said");
     assert_eq!(
         endless.requests(),
         log::PAGES * patterns,
         "a log without an end is not read to it"
     );
     let none = Script::always(400, &json_error("ResourceNotFoundException", "no such group"));
-    assert_eq!(look(&none).await, Ok(Vec::new()), "nothing was logged yet");
+    assert_eq!(look(&none).await, Ok((Vec::new(), false)), "nothing was logged yet");
     assert_eq!(
         missing(look(&denied("logs:FilterLogEvents")).await),
         "logs:FilterLogEvents"
@@ -519,22 +520,28 @@ async fn a_right_is_told_for_each_action_and_each_thing_with_who_denies_it() {
 }
 
 #[tokio::test]
-async fn a_denial_that_hangs_on_an_unknown_condition_is_no_denial() {
+async fn a_denial_is_told_with_the_conditions_that_nobody_told() {
     let key = |key: &str| format!("<MissingContextValues><member>{key}</member></MissingContextValues>");
-    for (condition, known) in [
-        ("aws:SourceVpc", false),
-        ("S:Tag/x", false),
-        ("ec2:ResourceTag/x", true),
-    ] {
+    for condition in ["aws:SourceVpc", "S:Tag/x", "ec2:ResourceTag/x"] {
         let results = [
             result("s:A", "implicitDeny", &[("t", "implicitDeny", &key(condition))], ""),
             result("s:B", "allowed", &[("t", "allowed", &key(condition))], ""),
         ];
         let script = Script::always(200, &simulated(&results.join("")));
-        let rights = of_role(&script, &[need(&["s:A", "s:B"], &["t"])]).await.unwrap();
-        let told: Vec<&str> = rights.iter().map(|(action, ..)| action.as_str()).collect();
-        let expected: &[&str] = if known { &["s:A", "s:B"] } else { &["s:B"] };
-        assert_eq!(told, expected, "{condition}");
+        let stream = Arn::parse(crate::arn::Kind::Stream, STREAM).unwrap();
+        let (client, needs) = (client!(aws_sdk_iam, script), [need(&["s:A", "s:B"], &["t"])]);
+        let rights = rights::rights(&client, ROLE, &stream, &needs, &Paced::new(IAM)).await;
+        let rights = rights.unwrap();
+        let told: Vec<_> = rights
+            .iter()
+            .map(|right| (right.denied_by, right.untold.as_slice()))
+            .collect();
+        let untold = [condition.to_owned()];
+        assert_eq!(
+            told,
+            [(Some(Denier::NoPolicy), &untold[..]), (None, &[])],
+            "{condition}"
+        );
     }
 }
 
@@ -642,7 +649,10 @@ fn where_failures_wait_is_known_of_k2m_s_own_and_asked_of_others() {
         };
         waiting::Left::of(&mapping, &stream, &stack(made_by_k2m))
     };
-    let own = waiting::Left::Queue("arn:aws-cn:sqs:cn-north-1:123456789012:q-1".to_owned());
+    let own = waiting::Left::Own {
+        topic: topic.to_owned(),
+        queue: "arn:aws-cn:sqs:cn-north-1:123456789012:q-1".to_owned(),
+    };
     assert_eq!(left(Some(topic), true), Some(own));
     assert_eq!(left(Some(topic), false), Some(waiting::Left::Topic(topic.to_owned())));
     let other = topic.replace(":t", ":other");
@@ -651,6 +661,21 @@ fn where_failures_wait_is_known_of_k2m_s_own_and_asked_of_others() {
     for nowhere in [None, Some("arn:aws:s3:::failed")] {
         assert_eq!(left(nowhere, true), None);
     }
+}
+
+/// What is seen where a mapping's failures are.
+async fn look(script: &Script, left: waiting::Left) -> (Option<Answer<Vec<String>>>, Answer<Waiting>) {
+    let http = script.http();
+    let config = move |region: &str| {
+        let key = Credentials::new("key", "nothing-to-hide", None, None, "test");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(SharedCredentialsProvider::new(key))
+            .region(Region::new(region.to_owned()))
+            .http_client(http.clone())
+            .build()
+    };
+    waiting::look(left, &waiting::Asked::new(&config)).await
 }
 
 #[tokio::test]
@@ -682,22 +707,11 @@ async fn what_waits_is_looked_at_and_left() {
             (200, json!({"Messages": messages}).to_string())
         })
     };
-    let look = async |script: &Script, left: waiting::Left| {
-        let http = script.http();
-        let config = move |region: &str| {
-            let key = Credentials::new("key", "nothing-to-hide", None, None, "test");
-            SdkConfig::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .credentials_provider(SharedCredentialsProvider::new(key))
-                .region(Region::new(region.to_owned()))
-                .http_client(http.clone())
-                .build()
-        };
-        waiting::waiting(left, &waiting::Asked::new(&config)).await
-    };
     let failed = || waiting::Left::Queue(QUEUE.to_owned());
     let full = queue(3, false, message());
-    let found = look(&full, failed()).await.unwrap();
+    let (queues, found) = look(&full, failed()).await;
+    let found = found.unwrap();
+    assert_eq!(queues, None, "no topic is told");
     assert_eq!(
         (found.queue.as_str(), found.messages, found.one.is_some()),
         (QUEUE, 3, true)
@@ -712,11 +726,11 @@ async fn what_waits_is_looked_at_and_left() {
         (queue(3, false, Value::Null), 2, "SQS happens to show none"),
         (queue(3, false, json!({"of": "somebody else"})), 2, "another's"),
     ] {
-        let found = look(&script, failed()).await.unwrap();
+        let found = look(&script, failed()).await.1.unwrap();
         assert_eq!((found.one, script.requests()), (None, asked), "{why}");
     }
     let gone = Script::always(400, &json_error("com.amazonaws.sqs#QueueDoesNotExist", "no such queue"));
-    assert_eq!(look(&gone, failed()).await, Err(Trouble::Absent));
+    assert_eq!(look(&gone, failed()).await.1, Err(Trouble::Absent));
     for action in ["sqs:GetQueueAttributes", "sqs:ReceiveMessage"] {
         let count = json!({"Attributes": {"ApproximateNumberOfMessages": "1"}}).to_string();
         let script = Script::new(move |request| {
@@ -725,35 +739,86 @@ async fn what_waits_is_looked_at_and_left() {
             }
             (403, json_error("AccessDeniedException", &refusal(action)))
         });
-        assert_eq!(missing(look(&script, failed()).await), action);
+        assert_eq!(missing(look(&script, failed()).await.1), action);
     }
 }
 
 #[tokio::test]
-async fn the_queue_of_a_topic_is_the_first_that_is_subscribed() {
-    let topic = "arn:aws:sns:eu-west-1:123456789012:t";
-    let member = |protocol: &str, endpoint: &str| {
-        format!("<member><Protocol>{protocol}</Protocol><Endpoint>{endpoint}</Endpoint></member>")
+async fn what_a_topic_tells_is_asked_beside_what_waits() {
+    // Of the stack's own topic the queue is known, and looked at whatever the topic tells.
+    let own = || waiting::Left::Own {
+        topic: FAILURES.to_owned(),
+        queue: QUEUE.to_owned(),
     };
-    let answer = |members: String, next: &str| {
-        let inner = format!("<Subscriptions>{members}</Subscriptions>{next}");
-        format!(
-            "<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult>{inner}</ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>"
+    let both = |topic: fn() -> (u16, String)| {
+        Script::new(move |request| {
+            if request.contains("ListSubscriptionsByTopic") {
+                return topic();
+            }
+            (
+                200,
+                json!({"Attributes": {"ApproximateNumberOfMessages": "0"}}).to_string(),
+            )
+        })
+    };
+    let (queues, found) = look(&both(|| (200, subscriptions(&subscription("sqs", QUEUE), ""))), own()).await;
+    assert_eq!(
+        (queues, found.unwrap().queue.as_str()),
+        (Some(Ok(vec![QUEUE.to_owned()])), QUEUE)
+    );
+    let (queues, found) = look(&both(|| (200, subscriptions("", ""))), own()).await;
+    assert_eq!((queues, found.unwrap().messages), (Some(Ok(Vec::new())), 0));
+    let gone = || {
+        (
+            404,
+            "<ErrorResponse><Error><Code>NotFound</Code><Message>no</Message></Error></ErrorResponse>".to_owned(),
         )
     };
-    let subscribed = async |script: &Script| waiting::subscribed(&client!(aws_sdk_sns, script), topic).await;
+    let (queues, found) = look(&both(gone), own()).await;
+    assert_eq!((queues, found.unwrap().messages), (Some(Err(Trouble::Absent)), 0));
+    // Of another's the queue is the first that it tells.
+    let other = || waiting::Left::Topic(FAILURES.to_owned());
+    let (queues, found) = look(&both(|| (200, subscriptions("", ""))), other()).await;
+    assert_eq!((queues, found), (Some(Ok(Vec::new())), Err(Trouble::Absent)));
+    let (_, found) = look(&both(|| (200, subscriptions(&subscription("sqs", QUEUE), ""))), other()).await;
+    assert_eq!(found.unwrap().queue, QUEUE);
+}
+
+const FAILURES: &str = "arn:aws:sns:eu-west-1:123456789012:t";
+
+/// A subscription that is confirmed, as SNS lists it.
+fn subscription(protocol: &str, endpoint: &str) -> String {
+    format!(
+        "<member><Protocol>{protocol}</Protocol><Endpoint>{endpoint}</Endpoint><SubscriptionArn>{FAILURES}:1</SubscriptionArn></member>"
+    )
+}
+
+fn subscriptions(members: &str, next: &str) -> String {
+    let inner = format!("<Subscriptions>{members}</Subscriptions>{next}");
+    format!(
+        "<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult>{inner}</ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>"
+    )
+}
+
+#[tokio::test]
+async fn the_queues_of_a_topic_are_those_that_are_subscribed() {
+    let subscribed = async |script: &Script| waiting::subscribed(&client!(aws_sdk_sns, script), FAILURES).await;
+    let later = QUEUE.replace("failed", "later");
+    let second = later.clone();
     let script = Script::new(move |request| {
         let body = if request.contains("NextToken") {
-            answer(member("sqs", QUEUE), "")
+            subscriptions(&subscription("sqs", QUEUE), "")
         } else {
-            let members = member("email", "a@example.com") + &member("sqs", &QUEUE.replace("failed", "later"));
-            answer(members, "<NextToken>2</NextToken>")
+            let waits = subscription("sqs", "arn:aws:sqs:eu-west-1:999999999999:a")
+                .replace(&format!("{FAILURES}:1"), "PendingConfirmation");
+            let members = subscription("email", "a@example.com") + &waits + &subscription("sqs", &second);
+            subscriptions(&members, "<NextToken>2</NextToken>")
         };
         (200, body)
     });
-    assert_eq!(subscribed(&script).await, Ok(QUEUE.to_owned()));
-    let none = Script::always(200, &answer(member("email", "a@example.com"), ""));
-    assert_eq!(subscribed(&none).await, Err(Trouble::Absent));
+    assert_eq!(subscribed(&script).await, Ok(vec![QUEUE.to_owned(), later]));
+    let none = Script::always(200, &subscriptions(&subscription("email", "a@example.com"), ""));
+    assert_eq!(subscribed(&none).await, Ok(Vec::new()));
     let gone = iam_error(404, "NotFound", "Topic does not exist");
     assert_eq!(subscribed(&gone).await, Err(Trouble::Absent));
     let denied = iam_error(403, "AuthorizationError", &refusal("SNS:ListSubscriptionsByTopic"));

@@ -11,15 +11,17 @@ use super::fix::Bedside;
 use super::{asked, probe};
 use crate::args::{Cli, Command, DeployArgs, DoctorArgs};
 use crate::aws::Aws;
+use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
 use crate::deploy::port::User as _;
 use crate::doctor::mend::{Deployment, Mend};
 use crate::doctor::{self, Report};
-use crate::facts::Facts;
+use crate::facts::{Facts, stream_name};
 use crate::mend::{Agreed, Mender};
+use crate::plan::Plan;
 use crate::plan::change::{Change, NetworkChange};
 use crate::report::Reporter;
-use crate::settings::Settings;
+use crate::settings::{PipelineSettings, Settings};
 
 /// Where it happens.
 pub(super) struct Room<'a> {
@@ -34,19 +36,72 @@ pub(super) struct Room<'a> {
 
 impl Room<'_> {
     async fn look(&self) -> Result<Facts, CommandError> {
-        self.reporter.wait(&format!(
+        let what = format!(
             "looking at AWS: {}, the brokers, and what is between them",
             self.settings.stack.value
-        ));
-        let mut facts = look::look(self.aws, self.settings, look::Depth::Doctor).await?;
-        if !self.args.no_probe {
-            if let Some(names) = asked(&mut facts) {
-                self.reporter
-                    .wait(&format!("asking {names}: the way to the brokers, and the topics"));
-            }
-            probe(&mut facts, &self.settings.home.region, self.aws).await;
+        );
+        let look = look::look(self.aws, self.settings, look::Depth::Doctor);
+        let mut facts = self.reporter.waiting(&what, look).await?;
+        if let Some(contradiction) = doctor::contradicted(self.settings, &facts) {
+            return Err(Box::new(contradiction).into());
+        }
+        if !self.args.no_probe
+            && let Some(names) = asked(&mut facts)
+        {
+            let what = format!("asking {names}: the way to the brokers, and the topics");
+            let probe = probe(&mut facts, &self.settings.home.region, self.aws);
+            self.reporter.waiting(&what, probe).await;
         }
         Ok(facts)
+    }
+}
+
+impl Room<'_> {
+    /// The settings of a deployment, and the facts that it takes where it carries more pipelines than were looked at.
+    async fn seen_for(
+        &self,
+        deployment: &Deployment,
+        facts: &Facts,
+    ) -> Result<(Settings, Option<Facts>), CommandError> {
+        let (settings, _) = chosen(&deploy_args(self.args, deployment)?.settings)?;
+        let seen = |one: &PipelineSettings| facts.pipelines.contains_key(one.stream.value.as_str());
+        if settings.pipelines.iter().all(seen) {
+            return Ok((settings, None));
+        }
+        self.reporter
+            .wait("looking at AWS: the other pipelines of the stack, which a deployment carries too");
+        let facts = look::look(self.aws, &settings, look::Depth::Plan).await;
+        self.reporter.finish();
+        Ok((settings, Some(facts?)))
+    }
+
+    /// That a deployment changes nothing of pipelines that nobody judged: they are carried as they are, or not at all.
+    fn spares_others(&self, plan: &Plan, change: &Change) -> Result<(), CommandError> {
+        let Change::Update { changed, .. } = change else {
+            return Ok(());
+        };
+        let judged = |stream: &str| {
+            let mut judged = self.settings.pipelines.iter();
+            judged.any(|one| one.stream.value.as_str() == stream)
+        };
+        for one in changed {
+            let of = plan
+                .pipelines
+                .iter()
+                .filter(|pipeline| one.resource.logical_id.starts_with(&pipeline.id));
+            let of = of.max_by_key(|pipeline| pipeline.id.len());
+            if let Some(other) = of.filter(|pipeline| !judged(&pipeline.stream)) {
+                return Err(CommandError::Usage(format!(
+                    "a deployment that says no more than this would also change {} of {}, of the pipeline of {}, which has settings of its own: list the pipelines of \
+                     {} in k2m.yaml with theirs, and ask again",
+                    one.properties.join(", "),
+                    one.resource.logical_id,
+                    other.stream_name,
+                    plan.stack
+                )));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -57,9 +112,8 @@ impl Bedside for Room<'_> {
         let facts = match self.foreign {
             // Nobody asks another's function anything.
             Some(chosen) => {
-                self.reporter
-                    .wait("looking at AWS: the function, the brokers, and what is between them");
-                chosen.look(self.aws).await
+                let what = "looking at AWS: the function, the brokers, and what is between them";
+                self.reporter.waiting(what, chosen.look(self.aws)).await
             }
             None => self.look().await,
         };
@@ -68,16 +122,34 @@ impl Bedside for Room<'_> {
         Ok((doctor::examine(self.settings, &facts), facts))
     }
 
-    fn preview(&self, mend: &Mend, facts: &Facts) -> Result<Option<Vec<String>>, CommandError> {
+    async fn preview(&self, mend: &Mend, facts: &Facts) -> Result<Option<Vec<String>>, CommandError> {
         let Mend::Deploy(deployment) = mend else {
             return Ok(Some(Vec::new()));
         };
+        let wide;
+        let (settings, facts) = match self.seen_for(deployment, facts).await {
+            Ok((settings, None)) => (settings, facts),
+            Ok((settings, Some(more))) => {
+                wide = more;
+                (settings, &wide)
+            }
+            Err(_) if deployment.adds => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let planned = || {
-            let (settings, _) = chosen(&deploy_args(self.args, deployment)?.settings)?;
             let plan = crate::plan::plan(&settings, facts)?;
+            if !plan.removed.is_empty() {
+                let gone = plan.removed.iter().map(|one| stream_name(&one.stream).to_owned());
+                return Err(DeployError::Removes {
+                    stack: plan.stack.clone(),
+                    streams: gone.collect(),
+                }
+                .into());
+            }
             let change = Change::between(&facts.stack, rendered(&plan)?.text())?;
+            self.spares_others(&plan, &change)?;
             let networks = networks::changes(&plan, facts)?;
-            Ok((plan, change, networks))
+            Ok::<_, CommandError>((plan, change, networks))
         };
         let (plan, change, networks) = match planned() {
             Ok(planned) => planned,
@@ -155,8 +227,15 @@ impl Bedside for Room<'_> {
 /// What `k2m deploy` is told: what doctor was told, and the deployment's own options.
 fn deploy_args(args: &DoctorArgs, deployment: &Deployment) -> Result<DeployArgs, CommandError> {
     let told = || DeployArgs {
-        settings: args.plan.settings.clone(),
+        settings: {
+            let mut settings = args.plan.settings.clone();
+            if deployment.by_file {
+                settings.stream.clear();
+            }
+            settings
+        },
         yes: true,
+        remove: Vec::new(),
         handler: args.handler.clone(),
         output: args.plan.output,
     };

@@ -22,7 +22,7 @@ pub(super) trait Bedside {
     async fn examine(&self) -> Result<(Report, Self::Seen), CommandError>;
 
     /// What a mend would change besides what its words say, a line each; none where it would change nothing.
-    fn preview(&self, mend: &Mend, seen: &Self::Seen) -> Result<Option<Vec<String>>, CommandError>;
+    async fn preview(&self, mend: &Mend, seen: &Self::Seen) -> Result<Option<Vec<String>>, CommandError>;
 
     /// Does it, and waits until it is done.
     async fn mend(&self, mend: &Mend) -> Result<(), CommandError>;
@@ -104,7 +104,7 @@ impl fmt::Display for Fixed {
             writeln!(f)?;
         }
         for left in &self.left {
-            writeln!(f, "k2m leaves {} to you: {}", left.code, left.why)?;
+            writeln!(f, "k2m leaves {} to you: {}", named(left, &self.report), left.why)?;
         }
         Ok(())
     }
@@ -116,7 +116,10 @@ pub(super) async fn fix<B: Bedside>(room: &B, user: &dyn User, stack: &str) -> R
     let mut mends = Vec::new();
     let mut before: Vec<Mend> = Vec::new();
     for _ in 0..ROUNDS {
-        let planned = planned(room, &report, &seen, &mut mends);
+        let planned = unless_stopped(user, stack, async {
+            Ok(planned(room, &report, &seen, &mut mends).await)
+        })
+        .await?;
         let plan: Vec<Mend> = planned.iter().map(|(mend, _)| mend.clone()).collect();
         // What was done and did not help does not help the second time.
         if plan.is_empty() || plan == before {
@@ -135,12 +138,12 @@ pub(super) async fn fix<B: Bedside>(room: &B, user: &dyn User, stack: &str) -> R
             match room.mend(mend).await {
                 Ok(()) => {
                     helped = true;
-                    mends.push(mended(mend, None));
+                    mends.push(mended(&report, mend, None));
                 }
                 Err(error) if over(&error) => return Err(error),
                 Err(error) => {
                     user.tell(&format!("it failed: {error}"));
-                    mends.push(mended(mend, Some(error)));
+                    mends.push(mended(&report, mend, Some(error)));
                 }
             }
         }
@@ -159,16 +162,21 @@ pub(super) async fn fix<B: Bedside>(room: &B, user: &dyn User, stack: &str) -> R
 }
 
 /// What is to be done with what it would change; what the plan refuses is remembered, once.
-fn planned<B: Bedside>(room: &B, report: &Report, seen: &B::Seen, mends: &mut Vec<Mended>) -> Vec<(Mend, Vec<String>)> {
+async fn planned<B: Bedside>(
+    room: &B,
+    report: &Report,
+    seen: &B::Seen,
+    mends: &mut Vec<Mended>,
+) -> Vec<(Mend, Vec<String>)> {
     let mut planned = Vec::new();
     for mend in report.mends() {
-        match room.preview(&mend, seen) {
+        match room.preview(&mend, seen).await {
             Ok(Some(lines)) => planned.push((mend, lines)),
             Ok(None) => {}
             Err(error) => {
                 let refused = Mended {
                     outcome: Became::Refused,
-                    ..mended(&mend, Some(error))
+                    ..mended(report, &mend, Some(error))
                 };
                 if !mends.contains(&refused) {
                     mends.push(refused);
@@ -179,10 +187,10 @@ fn planned<B: Bedside>(room: &B, report: &Report, seen: &B::Seen, mends: &mut Ve
     planned
 }
 
-fn mended(mend: &Mend, error: Option<CommandError>) -> Mended {
+fn mended(report: &Report, mend: &Mend, error: Option<CommandError>) -> Mended {
     Mended {
         what: mend.deed(),
-        command: mend.to_string(),
+        command: report.command(mend),
         lasting: mend.lasting().filter(|_| error.is_none()),
         outcome: if error.is_some() { Became::Failed } else { Became::Done },
         error: error.map(|error| error.to_string()),
@@ -195,22 +203,42 @@ fn tell(user: &dyn User, report: &Report, planned: &[(Mend, Vec<String>)]) {
         for cause in &examined.report.causes {
             let check = examined.report.checks.iter().find(|check| check.code == cause.code);
             let says = check.map(|check| check.outcome.says()).unwrap_or_default();
-            user.tell(&format!("broken: {says} ({})", cause.code));
+            user.tell(&format!(
+                "broken: {}{says} ({})",
+                of(&examined.stream, report),
+                cause.code
+            ));
         }
     }
     user.tell("to mend it, in this order:");
     for (number, (mend, lines)) in planned.iter().enumerate() {
         user.tell(&format!("  {}. {}", number + 1, mend.deed()));
-        user.tell(&format!("       {mend}"));
+        user.tell(&format!("       {}", report.command(mend)));
         for line in lines {
             user.tell(&format!("       {line}"));
         }
     }
     for left in report.left(false) {
-        user.tell(&format!("{} is left to you: {}", left.code, left.why));
+        user.tell(&format!("{} is left to you: {}", named(&left, report), left.why));
         for step in left.fix {
             user.tell(&format!("       {step}"));
         }
+    }
+}
+
+/// The code of what is left, with its pipeline where there are several.
+fn named(left: &Left, report: &Report) -> String {
+    match report.pipelines.as_slice() {
+        [_] => left.code.to_owned(),
+        _ => format!("{} of {}", left.code, left.stream),
+    }
+}
+
+/// The pipeline, ahead of what is said of it, where there are several.
+fn of(stream: &str, report: &Report) -> String {
+    match report.pipelines.as_slice() {
+        [_] => String::new(),
+        _ => format!("{stream}: "),
     }
 }
 
@@ -409,6 +437,33 @@ mod tests {
             done.to_string()
                 .contains("Not done: deploy the stack with --create-topic true\n  no VPC leads there")
         );
+    }
+
+    #[tokio::test]
+    async fn programs_see_what_the_schema_says() {
+        let both = |facts: &mut Facts| {
+            short(facts);
+            no_topic(facts);
+        };
+        let mut refused = agreed([with(no_topic)]);
+        refused.preview = Some(Err("no VPC leads there"));
+        let failed = Script {
+            preview: Some(Ok(Vec::new())),
+            failures: Mutex::new([failure()].into()),
+            ..agreed([with(both)])
+        };
+        for script in [
+            agreed([with(short), with(|_| {})]),
+            agreed([with(|_| {})]),
+            refused,
+            failed,
+        ] {
+            let document = serde_json::to_value(fixed(&script).await.unwrap()).unwrap();
+            assert_eq!(crate::doctor::tests::schema::wrong(&document), None, "{document:#}");
+        }
+        let mut document = serde_json::to_value(fixed(&agreed([with(|_| {})])).await.unwrap()).unwrap();
+        document["left"] = serde_json::json!([{"stream": "orders", "code": "K2M-L01"}]);
+        assert!(crate::doctor::tests::schema::wrong(&document).is_some());
     }
 
     #[tokio::test]

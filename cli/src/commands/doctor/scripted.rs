@@ -47,7 +47,7 @@ pub(super) fn short(facts: &mut Facts) {
 
 /// There is no topic.
 pub(super) fn no_topic(facts: &mut Facts) {
-    *facts.topic_named("orders") = Fact::Absent;
+    crate::doctor::tests::without_topic(facts);
 }
 
 pub(super) fn judge(facts: &Facts) -> Report {
@@ -94,7 +94,7 @@ impl Bedside for Script {
         Ok((judge(&facts), facts))
     }
 
-    fn preview(&self, mend: &Mend, _: &Facts) -> Result<Option<Vec<String>>, CommandError> {
+    async fn preview(&self, mend: &Mend, _: &Facts) -> Result<Option<Vec<String>>, CommandError> {
         match (mend, &self.preview) {
             (Mend::Deploy(_), None) => Ok(None),
             (Mend::Deploy(_), Some(Ok(lines))) => Ok(Some(lines.clone())),

@@ -145,6 +145,7 @@ fn facts() -> Facts {
                     retention_hours: 24,
                     kms_key: None,
                     max_record_kib: None,
+                    on_demand: false,
                 }),
                 ..PipelineFacts::NOTHING
             },

@@ -8,7 +8,7 @@ const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:orders-failures";
 const TAKEN: &str = "2026-01-02T03:04:05Z";
 
 /// Deployed, delivering, and looked at whole.
-fn healthy() -> Facts {
+pub(super) fn healthy() -> Facts {
     let mut facts = facts();
     facts.concurrency = Some(found(Concurrency {
         limit: 1000,
@@ -207,9 +207,41 @@ pub(super) const ROWS: &[(&str, Change, &str, &str)] = &[
         |_, f| {
             aged(f, &[]);
             metrics(f).invocations = None;
+            metrics(f).polled = None;
         },
         "warn",
-        "nothing is read: 90000 records were put into the stream in the last 3 h",
+        "nothing is read: 90000 records were put into the stream in the last 3 h, and the function was not invoked",
+    ),
+    // k2m's own questions are invocations, too.
+    (
+        "K2M-E06",
+        |_, f| {
+            aged(f, &[]);
+            metrics(f).invocations = Some(2);
+            metrics(f).polled = None;
+        },
+        "warn",
+        "nothing is read: 90000 records were put into the stream in the last 3 h, and the mapping counts none of them",
+    ),
+    (
+        "K2M-E06",
+        |_, f| {
+            aged(f, &[]);
+            metrics(f).invocations = Some(2);
+            metrics(f).polled = None;
+            mapping(f).counts_events = Some(false);
+        },
+        "skip",
+        "some may be k2m's own questions",
+    ),
+    (
+        "K2M-E06",
+        |_, f| {
+            aged(f, &[]);
+            metrics(f).invocations = None;
+        },
+        "warn",
+        "nothing gets to the function: 90000 records were put into the stream in the last 3 h, 90000 were read, and it was not invoked",
     ),
     (
         "K2M-E06",
@@ -360,13 +392,21 @@ pub(super) const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-L08", |_, f| get(&mut f.stack).parameters.clear(), "skip", "does not say what the function's binary is for"),
     ("K2M-L08", |_, f| function(f).runtime = Some("provided.al2".into()), "warn", "--runtime provided.al2023"),
     ("K2M-L08", |_, f| function(f).runtime = Some("python3.12".into()), "fail", "python3.12"),
-    ("K2M-L08", |_, f| { logged(f, "exec format error", 9, 1); failing(f); }, "fail", "its log says `exec format error` 9 times, last 60 s ago"),
+    ("K2M-L08", |_, f| { logged(f, "exec format error", 9, 1); failing(f); f.one().probe = None; }, "fail", "its log says `exec format error` 9 times, last 60 s ago"),
     ("K2M-L08", |_, f| logged(f, "exec format error", 9, 60), "pass", "on x86_64"),
+    // What was an hour ago is over where the function starts, whatever is wrong now.
+    ("K2M-L08", |_, f| { logged(f, "exec format error", 9, 60); failing(f); }, "pass", "on x86_64"),
+    ("K2M-L08", |_, f| { logged(f, "exec format error", 9, 1); f.one().probe = None; }, "pass", "on x86_64"),
+    ("K2M-L08", |_, f| { logged(f, "exec format error", 9, 1); failing(f); f.one().probe = Some(fails("K2m.Configuration", "K2M_TOPIC")); }, "pass", "on x86_64"),
+    ("K2M-L08", |_, f| { logged(f, "exec format error", 9, 1); failing(f); f.one().probe = Some(fails("Runtime.InvalidEntrypoint", "exec format error")); }, "fail", "9 times"),
     ("K2M-L08", |_, f| f.one().function = denied("lambda:GetFunctionConfiguration"), "skip", "see K2M-L02"),
     // The log.
     ("K2M-L09", |_, _| {}, "pass", "nothing in the function's log"),
     ("K2M-L09", unseen, "skip", "nobody looked at the function's log"),
     ("K2M-L09", |_, f| f.one().log = Some(Fact::Absent), "skip", "no log group"),
+    ("K2M-L09", |_, f| f.one().log_unfinished = true, "pass", "nothing in the latest of the function's log is known to mean trouble, and the last batch was delivered"),
+    ("K2M-L09", |_, f| { f.one().log_unfinished = true; failing(f); }, "unknown", "all of it was too much to search: `aws logs tail k2m-orders-OrdersLogGroup-1"),
+    ("K2M-L09", |_, f| { f.one().log_unfinished = true; logged(f, "Task timed out after", 12, 3); }, "warn", "12 times"),
     ("K2M-L09", |_, f| f.one().log = Some(denied("logs:FilterLogEvents")), "unknown", "logs:FilterLogEvents"),
     ("K2M-L09", |_, f| logged(f, "Task timed out after", 12, 3), "warn", "the log says `Task timed out after` 12 times, last 3 min ago: Lambda ended the function when its time was over"),
     ("K2M-L09", |_, f| logged(f, "Task timed out after", 12, 3), "warn", "see K2M-L03, K2M-N02, K2M-T01"),
@@ -391,6 +431,9 @@ pub(super) const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-L11", |_, f| metrics(f).invocations = None, "skip", "not invoked"),
     ("K2M-L11", |_, f| { metrics(f).errors = Some(600); failing(f); }, "skip", "as the last did, see K2M-E05"),
     ("K2M-L11", |_, f| metrics(f).errors = Some(600), "pass", "it is over: the last batch was delivered"),
+    ("K2M-L11", |_, f| { metrics(f).errors = Some(600); f.one().log_unfinished = true; }, "warn", "600 of 1000 invocations"),
+    ("K2M-L11", |_, f| { metrics(f).errors = Some(600); logged(f, "Task timed out after", 600, 1); }, "fail", "(k2m's own questions, which ended well, among them) ended with an error"),
+    ("K2M-L11", |_, f| { metrics(f).errors = Some(600); f.one().probe = None; logged(f, "Task timed out after", 600, 1); }, "fail", "of the last 3 h ended with an error"),
     ("K2M-L11", |_, f| { metrics(f).errors = Some(600); logged(f, "Task timed out after", 600, 20); }, "pass", "the log has been quiet for 20 min"),
     ("K2M-L11", |_, f| { metrics(f).errors = Some(600); logged(f, "Task timed out after", 600, 1); }, "fail", "600 of 1000 invocations"),
     ("K2M-L11", |_, f| { metrics(f).errors = Some(600); logged(f, "Task timed out after", 600, 5); }, "warn", "600 of 1000 invocations"),
@@ -403,7 +446,9 @@ pub(super) const ROWS: &[(&str, Change, &str, &str)] = &[
     ("K2M-D02", |_, f| f.one().waiting = Some(Fact::Absent), "skip", "no queue is known"),
     ("K2M-D02", |_, f| f.one().waiting = Some(denied("sqs:GetQueueAttributes")), "unknown", "sqs:GetQueueAttributes"),
     ("K2M-D02", |_, f| { f.one().waiting = Some(Fact::Absent); f.one().metrics = Some(denied("cloudwatch:GetMetricData")); }, "unknown", "cloudwatch:GetMetricData"),
-    ("K2M-D02", |_, f| metrics(f).dropped = Some(4), "fail", "4 records were given up in the last 3 h and went nowhere"),
+    ("K2M-D02", |_, f| { metrics(f).dropped = Some(4); mapping(f).destination = None; }, "fail", "4 records were given up in the last 3 h and went nowhere"),
+    ("K2M-D02", |_, f| metrics(f).dropped = Some(4), "warn", "no failure destination took them; the mapping has one now"),
+    ("K2M-D02", |_, f| { metrics(f).dropped = Some(4); waits(f, "RetryAttemptsExhausted", "2026-01-02T01:00:00Z"); }, "warn", "about 3 messages wait"),
     ("K2M-D02", |_, f| metrics(f).given_up = Some(4), "pass", "somebody took the messages"),
     ("K2M-D02", |_, f| { metrics(f).given_up = Some(4); f.one().waiting = Some(Fact::Absent); }, "warn", "4 records were given up"),
     ("K2M-D02", |_, f| get(f.one().waiting.as_mut().unwrap()).messages = 1, "warn", "about 1 message waits in arn:aws:sqs"),
@@ -423,6 +468,7 @@ pub(super) const ROWS: &[(&str, Change, &str, &str)] = &[
         "its records have left the stream since 2026-01-02T01:00:00Z (2 h ago)",
     ),
     ("K2M-D02", |_, f| waits(f, "MaximumRecordAgeExceeded", "noon"), "warn", "older than maximum_record_age"),
+    ("K2M-D02", |_, f| waits(f, "RetryAttemptsExhausted", "2026-01-02T01:00:00Z"), "warn", "aws kinesis get-records --shard-iterator ITERATOR --limit 12 --region eu-west-1"),
     ("K2M-D02", |_, f| waits(f, "RetryAttemptsExhausted", "2026-01-02T01:00:00Z"), "warn", "aws sqs receive-message --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/orders-failures"),
     // Whoever may write to the queue writes what is told of it.
     ("K2M-D02", |_, f| waits(f, "\u{1b}[31mgone\nHealthy.", "2026-01-02T01:00:00Z"), "warn", r"\\u{1b}[31mgone\\nHealthy."),

@@ -1,7 +1,8 @@
 //! A function that k2m did not deploy, as the sample leaves it behind, and what each check says of it.
 
+use super::super::FOREIGN;
 use super::*;
-use crate::facts::{Foreign, Origin, Said};
+use crate::facts::{Denier, Foreign, Origin, Said};
 
 /// What is known of the sample's function.
 pub(crate) fn foreign() -> Foreign {
@@ -61,6 +62,23 @@ fn known(f: &mut Facts) -> &mut Foreign {
 /// Speaks to these servers.
 fn speaks_to(f: &mut Facts, servers: &str) {
     get(&mut known(f).servers).value = servers.to_owned();
+}
+
+/// The role may not do these of what was asked.
+fn lacks(f: &mut Facts, actions: &[&str]) {
+    let denied = actions.iter().map(|action| (*action, Some(Denier::NoPolicy)));
+    let all = [("kinesis:GetRecords", None)].into_iter().chain(denied);
+    let all = all.map(|(action, denied_by)| crate::facts::Right {
+        action: action.to_owned(),
+        resource: "*".to_owned(),
+        denied_by,
+        untold: Vec::new(),
+    });
+    f.one().rights = Some(found(all.collect()));
+}
+
+fn runs_on(f: &mut Facts, runtime: &str) {
+    get(&mut f.one().function).runtime = Some(runtime.to_owned());
 }
 
 /// What was changed of the healthy one, and what the check says then.
@@ -377,6 +395,123 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "is not there",
     ),
     ("K2M-L05", |_, _| {}, "skip", "no stack of k2m's to judge it by"),
+    // Where another began is another's choice.
+    (
+        "K2M-E10",
+        |_, f| get(&mut f.one().mapping).starting_position = Some("LATEST".to_owned()),
+        "pass",
+        "what was put before is not read",
+    ),
+    (
+        "K2M-E10",
+        |_, f| get(&mut f.one().mapping).starting_position = Some("TRIM_HORIZON".to_owned()),
+        "pass",
+        "began at TRIM_HORIZON",
+    ),
+    // Its role.
+    (
+        "K2M-A04",
+        |_, f| f.one().rights = Some(Fact::Absent),
+        "fail",
+        "the function's role, sample-Role-1, is gone",
+    ),
+    (
+        "K2M-A04",
+        |_, f| f.one().rights = Some(Fact::Absent),
+        "fail",
+        "aws iam create-role --role-name sample-Role-1 --assume-role-policy-document",
+    ),
+    (
+        "K2M-A04",
+        |_, f| {
+            f.one().rights = Some(Fact::Absent);
+            get(&mut f.one().function).role = Some("arn:aws:iam::123456789012:role/of/us/own".to_owned());
+        },
+        "fail",
+        "--role-name own --path /of/us/",
+    ),
+    (
+        "K2M-A04",
+        |_, f| f.one().rights = Some(Fact::Absent),
+        "fail",
+        "aws lambda update-function-configuration --function-name kinesis2msk --role arn:aws:iam::123456789012:role/sample-Role-1 --region eu-west-1",
+    ),
+    // Its policies may be older than AWS's lists, and what it is for is done all the same.
+    (
+        "K2M-A04",
+        |_, f| lacks(f, &["kinesis:ListStreams"]),
+        "pass",
+        "the role may",
+    ),
+    (
+        "K2M-A04",
+        |_, f| lacks(f, &["kinesis:DescribeStreamSummary", "ec2:DescribeSubnets"]),
+        "warn",
+        "the last batch was delivered all the same",
+    ),
+    (
+        "K2M-A04",
+        |_, f| lacks(f, &["kms:Decrypt"]),
+        "warn",
+        "a policy of the thing itself may allow it",
+    ),
+    (
+        "K2M-A04",
+        |_, f| {
+            lacks(f, &["kinesis:ListStreams", "ec2:DescribeSubnets"]);
+            get(&mut f.one().mapping).last_result = Some("PROBLEM: Function call failed".to_owned());
+        },
+        "fail",
+        "may not kinesis:ListStreams",
+    ),
+    (
+        "K2M-A04",
+        |_, f| {
+            lacks(f, &["ec2:CreateNetworkInterface"]);
+            "Failed".clone_into(&mut get(&mut f.one().function).state);
+        },
+        "fail",
+        "add to a policy of the role sample-Role-1",
+    ),
+    // What it runs is another's.
+    (
+        "K2M-L08",
+        |_, f| runs_on(f, "provided.al2"),
+        "skip",
+        "what its runtime, provided.al2, is to run",
+    ),
+    ("K2M-L08", |_, f| runs_on(f, "python3.12"), "skip", "python3.12"),
+    // Where its names are resolved, deliveries say.
+    (
+        "K2M-N06",
+        |_, f| get(&mut the_network(f).vpcs)[0].dns_support = Some(false),
+        "pass",
+        "batches are delivered all the same",
+    ),
+    (
+        "K2M-N06",
+        |_, f| {
+            get(&mut the_network(f).vpcs)[0].dns_support = Some(false);
+            get(&mut f.one().mapping).last_result = Some("PROBLEM: Function call failed".to_owned());
+        },
+        "fail",
+        "unless the VPC's DHCP options name DNS servers",
+    ),
+    (
+        "K2M-N05",
+        |_, f| get(&mut f.one().function).subnets.truncate(1),
+        "warn",
+        "subnets has to be subnet-1,subnet-2: change it in the template of the stack sample",
+    ),
+    (
+        "K2M-N05",
+        |_, f| {
+            get(&mut f.one().function).subnets.truncate(1);
+            get(&mut the_network(f).subnets).truncate(1);
+        },
+        "warn",
+        "the function takes it in the template of the stack sample",
+    ),
 ];
 
 fn changed(change: Change) -> PipelineReport {
@@ -415,13 +550,15 @@ fn a_healthy_one_has_no_finding() {
 fn no_fix_deploys_anything() {
     let of_k2m = |step: &String| {
         let names = ["k2m destroy", "--config"].iter().any(|word| step.contains(word));
-        names || step.starts_with("k2m ") || step.contains("then `k2m")
+        let deed = step.starts_with("k2m ") && !step.starts_with(FOREIGN);
+        names || deed || step.contains("then `k2m")
     };
-    let as_foreign = |change: &Change| {
-        let (mut settings, mut facts) = (settings(), facts());
+    let as_foreign = |change: &Change, mut facts: Facts| {
+        let mut settings = settings();
         change(&mut settings, &mut facts);
         for pipeline in facts.pipelines.values_mut() {
             pipeline.foreign = Some(foreign());
+            pipeline.probe = None;
             if let Fact::Found { value } = &mut pipeline.function {
                 value.variables.clear();
             }
@@ -431,7 +568,12 @@ fn no_fix_deploys_anything() {
     let own = ROWS.iter().map(|(_, change, ..)| changed(*change));
     let others = super::ROWS
         .iter()
-        .flat_map(|(_, change, ..)| as_foreign(change).pipelines);
+        .chain(super::nat::ROWS)
+        .flat_map(|(_, change, ..)| as_foreign(change, facts()).pipelines);
+    let past = super::eld::ROWS
+        .iter()
+        .flat_map(|(_, change, ..)| as_foreign(change, super::eld::healthy()).pipelines);
+    let others = others.chain(past);
     for report in own.chain(others.map(|examined| examined.report)) {
         for check in &report.checks {
             let (Outcome::Warn { fix, .. } | Outcome::Fail { fix, .. }) = &check.outcome else {
@@ -459,7 +601,7 @@ fn the_sample_is_explained_in_its_first_ten_lines() {
     let first = first.join("\n");
     assert!(first.contains("orders is not in the cluster"), "{printed}");
     assert!(
-        first.contains("5 s: connecting, metadata and one retry take longer"),
+        first.contains("the function's time-out is 5 s: too short to connect and retry (K2M-L03)"),
         "{printed}"
     );
     insta::assert_snapshot!(printed);

@@ -16,7 +16,7 @@ use crate::plan::tests::topologies::{deployed, example};
 use outside::outside;
 
 /// An example after its deployment, broken or not.
-fn topology(name: &str, change: Change) -> (Settings, Facts) {
+pub(super) fn topology(name: &str, change: Change) -> (Settings, Facts) {
     let (mut settings, before) = example(name);
     let plan = plan(&settings, &before).unwrap();
     let mut facts = deployed(&plan, &before);
@@ -40,14 +40,14 @@ fn topology(name: &str, change: Change) -> (Settings, Facts) {
 }
 
 /// A pipeline of the other tests with a change.
-fn small(change: Change) -> (Settings, Facts) {
+pub(super) fn small(change: Change) -> (Settings, Facts) {
     let (mut settings, mut facts) = (settings(), facts());
     change(&mut settings, &mut facts);
     (settings, facts)
 }
 
 /// Two pipelines, the second of them broken.
-fn one_of_two() -> (Settings, Facts) {
+pub(super) fn one_of_two() -> (Settings, Facts) {
     let (settings, mut facts) = two();
     let clicks = facts.pipelines.get_mut(&STREAM.replace("orders", "clicks")).unwrap();
     "Disabled".clone_into(&mut get(&mut clicks.mapping).state);
@@ -65,7 +65,7 @@ fn acl(_: &mut Settings, facts: &mut Facts) {
 }
 
 /// Routes to other VPCs lead nowhere.
-fn blackhole(_: &mut Settings, facts: &mut Facts) {
+pub(super) fn blackhole(_: &mut Settings, facts: &mut Facts) {
     for network in facts.networks.values_mut() {
         for table in get(&mut network.route_tables) {
             for route in table.routes.iter_mut().filter(|route| route.target != "local") {
@@ -117,7 +117,7 @@ fn cases() -> Vec<(&'static str, (Settings, Facts))> {
     ]
 }
 
-fn written((settings, facts): &(Settings, Facts), mask: bool) -> String {
+pub(super) fn written((settings, facts): &(Settings, Facts), mask: bool) -> String {
     page(settings, facts, &doctor::examine(settings, facts), mask).unwrap()
 }
 
@@ -251,7 +251,7 @@ const ELEMENTS: [&str; 49] = [
 const EMPTY: [&str; 4] = ["meta", "rect", "path", "circle"];
 
 /// A page's text and attributes, as a browser reads them; panics where it is not what a browser and an XML parser read alike.
-fn read(name: &str, page: &str) -> (String, Vec<(String, String)>) {
+pub(super) fn read(name: &str, page: &str) -> (String, Vec<(String, String)>) {
     let entities = |text: &str| {
         let mut read = text.to_owned();
         for (entity, c) in [

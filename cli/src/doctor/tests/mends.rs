@@ -76,6 +76,10 @@ const ROWS: &[(&str, Change)] = &[
         mapping.partial_failures = false;
         mapping.destination = None;
     }),
+    ("a variable changed outside, beside others than k2m's", |_, f| {
+        variable(f, "K2M_TOPIC", "others");
+        get(&mut f.one().function).other_variables = vec!["AWS_LAMBDA_EXEC_WRAPPER".to_owned(), "RUST_LOG".to_owned()];
+    }),
     ("deployed with too little time", |_, f| {
         get(&mut f.one().function).timeout_seconds = 5;
         whole(f);
@@ -104,9 +108,9 @@ const ROWS: &[(&str, Change)] = &[
         f.one().mapping = Fact::Absent;
     }),
     ("the function is gone", |_, f| f.one().function = Fact::Absent),
-    ("the stack's topic is gone", |_, f| *f.topic_named(TOPIC) = Fact::Absent),
+    ("the stack's topic is gone", |_, f| without_topic(f)),
     ("a topic that the stack never had is missing", |_, f| {
-        *f.topic_named(TOPIC) = Fact::Absent;
+        without_topic(f);
         redeployed(f);
         get(&mut f.stack).resources.remove("OrdersTopic");
     }),

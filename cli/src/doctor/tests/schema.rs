@@ -165,7 +165,7 @@ fn schema() -> Value {
 }
 
 /// Why the document doesn't fit the schema, or what of it the schema doesn't describe.
-fn wrong(document: &Value) -> Option<String> {
+pub(crate) fn wrong(document: &Value) -> Option<String> {
     let schema = schema();
     let (mut known, mut all) = (BTreeSet::new(), BTreeSet::new());
     if let Some(why) = misfit(&schema, &schema, document, "", &mut known) {

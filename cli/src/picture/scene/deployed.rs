@@ -45,7 +45,7 @@ pub struct Trouble {
     /// What was found.
     pub reason: String,
     /// Who found it.
-    pub code: &'static str,
+    pub codes: Vec<&'static str>,
 }
 
 /// Where something can be wrong.
@@ -315,7 +315,7 @@ impl Deployed<'_> {
 impl Trouble {
     /// For people.
     fn said(&self) -> String {
-        clean(&format!("{} ({})", self.reason, self.code))
+        clean(&format!("{} ({})", self.reason, self.codes.join(", ")))
     }
 }
 
@@ -358,6 +358,15 @@ impl Scene {
         self.stages.iter().any(|stage| match stage {
             Stage::Open(parts) => parts.iter().any(new),
             Stage::Vpc(frame) => frame.columns.iter().flatten().any(new),
+        })
+    }
+
+    /// Whether of anything in it that has an outline nobody knows how it is.
+    pub(in crate::picture) fn has_unknown(&self) -> bool {
+        let unknown = |part: &Part| part.mark == Mark::Unknown && part.shape != Shape::Hop;
+        self.stages.iter().any(|stage| match stage {
+            Stage::Open(parts) => parts.iter().any(unknown),
+            Stage::Vpc(frame) => frame.columns.iter().flatten().any(unknown),
         })
     }
 }

@@ -3,12 +3,15 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use k2m_testkit::{AwsEmulator, Hands, KafkaCluster, wait_until};
+use k2m_testkit::{AwsEmulator, Hands, KafkaCluster, ServerFiles, wait_until};
 use serde_json::{Value, json};
 
 use super::table::{Table, Verdict};
 use crate::driver::{Account, SCRIPT};
+use crate::secrets::put_secret;
 
+/// The region of accounts in one region.
+const HOME: &str = "eu-west-1";
 const FAULTS: &str = include_str!("faults.py");
 /// Users of [`SHARED`].
 pub(crate) const USERS: [(&str, &str); 3] = [
@@ -52,6 +55,20 @@ pub(crate) fn emulator(kafka: &KafkaCluster, more: &[(&str, &str)]) -> AwsEmulat
     AwsEmulator::start_with(&[&all[..], more].concat()).unwrap()
 }
 
+/// The secret with the authority of a Kafka's certificates.
+pub(crate) fn authority(account: &Account, kafka: &KafkaCluster) -> String {
+    let authority = std::fs::read_to_string(kafka.ca_file().unwrap()).unwrap();
+    put_secret(account, "ca", &json!({"certificate": authority}))
+}
+
+/// What a secret says that holds the certificate of an authority that has signed nothing here.
+pub(crate) fn other_authority() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    ServerFiles::create(folder.path()).unwrap();
+    let other = std::fs::read_to_string(folder.path().join("ca.pem")).unwrap();
+    json!({"certificate": other}).to_string()
+}
+
 /// One pipeline of one account.
 pub(crate) struct Bench<'a> {
     pub(crate) account: &'a Account,
@@ -70,6 +87,18 @@ pub(crate) struct Place<'a> {
     pub(crate) stack: &'a str,
     pub(crate) home: &'a str,
     pub(crate) there: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// With all of it in the region that the emulator's accounts are in.
+    pub(crate) const fn in_one_region(topology: &'static str, stack: &'a str) -> Self {
+        Self {
+            topology,
+            stack,
+            home: HOME,
+            there: HOME,
+        }
+    }
 }
 
 impl<'a> Bench<'a> {
@@ -153,14 +182,16 @@ impl<'a> Bench<'a> {
     }
 
     /// Breaks, looks, mends, and sees that nothing is found. `expected` are the codes that have to be named, the first one first.
-    pub(crate) fn fault(&mut self, fault: &str, how: &[&[&str]], expected: &[&'static str]) {
+    /// Answers what was said.
+    pub(crate) fn fault(&mut self, fault: &str, how: &[&[&str]], expected: &[&'static str]) -> Value {
         for words in how {
             let words = [&["do"], *words].concat();
             self.hand(&words);
         }
-        self.look(fault, expected);
+        let said = self.look(fault, expected);
         self.hand(&["undo"]);
         self.healthy(fault);
+        said
     }
 
     /// The same of what is broken and mended by other means.
@@ -201,11 +232,12 @@ impl<'a> Bench<'a> {
     }
 
     /// What has to be found of what was broken by other means.
-    pub(crate) fn look(&mut self, fault: &str, expected: &[&'static str]) {
+    pub(crate) fn look(&mut self, fault: &str, expected: &[&'static str]) -> Value {
         let said = self.doctor();
         let found = findings(&said);
         let verdict = Verdict::of(expected, &found);
         self.table.row(fault, expected, &found, verdict, &format!("{said:#}"));
+        said
     }
 
     /// Counts the healthy looks as rows, and compares the table with the documentation's.

@@ -9,12 +9,7 @@ use crate::driver::Account;
 fn the_brokers_vpc() {
     let kafka = KafkaCluster::builder().authorizer().start().unwrap();
     let account = Account::on_emulator(emulator(&kafka, &[]), "seed", &["orders"]);
-    let place = Place {
-        topology: "same VPC",
-        stack: "k2m-orders",
-        home: "eu-west-1",
-        there: "eu-west-1",
-    };
+    let place = Place::in_one_region("same VPC", "k2m-orders");
     let mut bench = Bench::new(&account, place, &account.ends("orders"), &[], &["--retries", "8"]);
     bench.hand(&["deliver", "orders"]);
     network(&mut bench);
@@ -279,6 +274,16 @@ fn destination(bench: &mut Bench<'_>) {
     );
     bench.fault("the stack's own queue is deleted", &[&["own_queue_gone"]], &["K2M-D01"]);
     bench.fault(
+        "the stack's own SNS topic is deleted",
+        &[&["own_topic_gone"]],
+        &["K2M-D01"],
+    );
+    bench.fault(
+        "its subscription is deleted",
+        &[&["own_subscription_gone"]],
+        &["K2M-D01"],
+    );
+    bench.fault(
         "a record was given up for its size, and waits in the queue",
         &[&["given_up", "orders"], &["delivered", "orders"]],
         &["K2M-T06", "K2M-D02"],
@@ -295,6 +300,38 @@ fn pairs(bench: &mut Bench<'_>) {
         "the ingress rule is deleted, and the topic",
         &[&["rules_gone", "brokers", "ingress"], &["topic_gone", "orders"]],
         &["K2M-N02", "K2M-T01"],
+    );
+    bench.fault(
+        "the ingress rule is deleted, and K2M_TIMEOUT_MS is no number",
+        &[
+            &["rules_gone", "brokers", "ingress"],
+            &["variable", "K2M_TIMEOUT_MS", "abc"],
+        ],
+        &["K2M-N02", "K2M-P01"],
+    );
+    bench.fault(
+        "the ingress rule is deleted, and K2M_TOPIC is no topic's name",
+        &[
+            &["rules_gone", "brokers", "ingress"],
+            &["variable", "K2M_TOPIC", "no name"],
+        ],
+        &["K2M-N02", "K2M-T02"],
+    );
+    let said = bench.fault(
+        "the ingress rule was made again by hand, and the egress rule is deleted",
+        &[
+            &["rules_again", "brokers", "ingress"],
+            &["rules_gone", "function", "egress"],
+        ],
+        &["K2M-N02"],
+    );
+    let mut checks = said["checks"].as_array().unwrap().iter();
+    let way = checks.find(|check| check["code"] == "K2M-N02").unwrap().to_string();
+    assert!(!way.contains("Ingress") && !way.contains("k2m doctor"), "{way}");
+    bench.fault(
+        "the function has another security group, and the ingress rule is deleted",
+        &[&["rules_gone", "brokers", "ingress"], &["in_another_group"]],
+        &["K2M-N02"],
     );
     bench.fault(
         "a time-out of 5 s, and the topic is deleted",

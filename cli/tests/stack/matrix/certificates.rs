@@ -1,25 +1,11 @@
 //! TLS: without a certificate of the function's own and with one, and brokers whose certificates are of no use.
 
-use k2m_testkit::{ClientCertificate, ClientIdentity, KafkaCluster, ServerCertificate, ServerFiles};
+use k2m_testkit::{ClientCertificate, ClientIdentity, KafkaCluster, ServerCertificate};
 use serde_json::{Value, json};
 
-use super::bench::{Bench, Place, SHARED, emulator};
+use super::bench::{Bench, Place, SHARED, authority, emulator, other_authority};
 use crate::driver::Account;
 use crate::secrets::put_secret;
-
-fn place(topology: &'static str, stack: &'static str) -> Place<'static> {
-    Place {
-        topology,
-        stack,
-        home: "eu-west-1",
-        there: "eu-west-1",
-    }
-}
-
-fn authority(account: &Account, kafka: &KafkaCluster) -> String {
-    let authority = std::fs::read_to_string(kafka.ca_file().unwrap()).unwrap();
-    put_secret(account, "ca", &json!({"certificate": authority}))
-}
 
 fn identity(certificate: &ClientCertificate) -> Value {
     json!({"certificate": certificate.chain, "privateKey": certificate.private_key})
@@ -31,7 +17,7 @@ fn tls_alone() {
     let tls = [("MINISTACK_MSK_BOOTSTRAP_TLS", servers.as_str())];
     let account = Account::on_emulator(emulator(&SHARED, &tls), "seed_over_tls", &["tls"]);
     let ca = authority(&account, &SHARED);
-    let place = place("TLS", "k2m-tls");
+    let place = Place::in_one_region("TLS", "k2m-tls");
     let mut bench = Bench::new(&account, place, &account.ends("tls"), &["--ca-secret", &ca], &[]);
     bench.fault(
         "the way is switched off in the cluster",
@@ -43,10 +29,7 @@ fn tls_alone() {
         &[&["variable", "K2M_BOOTSTRAP_SERVERS", "127.0.0.1:9098"]],
         &["K2M-A02"],
     );
-    let folder = tempfile::tempdir().unwrap();
-    ServerFiles::create(folder.path()).unwrap();
-    let other = std::fs::read_to_string(folder.path().join("ca.pem")).unwrap();
-    let other = json!({"certificate": other}).to_string();
+    let other = other_authority();
     bench.fault(
         "the brokers' certificate is of an authority that is not trusted",
         &[&["secret_says", &ca, &other]],
@@ -78,7 +61,7 @@ fn certificates_of_both() {
     let ca = authority(&account, &SHARED);
     let certificate = |whose| identity(&SHARED.client_certificate(whose).unwrap());
     let secret = put_secret(&account, "mutual", &certificate(ClientIdentity::Trusted));
-    let place = place("mutual TLS", "k2m-mutual");
+    let place = Place::in_one_region("mutual TLS", "k2m-mutual");
     let given = ["--ca-secret", &ca, "--secret", &secret];
     let mut bench = Bench::new(&account, place, &account.ends("mutual"), &given, &[]);
     for (fault, whose) in [
@@ -141,7 +124,7 @@ fn brokers_show(certificate: ServerCertificate, topology: &'static str, fault: &
     let tls = [("MINISTACK_MSK_BOOTSTRAP_TLS", servers.as_str())];
     let account = Account::on_emulator(emulator(&kafka, &tls), "seed_over_tls", &["tls"]);
     let ca = authority(&account, &kafka);
-    let place = place(topology, "k2m-tls");
+    let place = Place::in_one_region(topology, "k2m-tls");
     let bench = Bench::unseen(&account, place, &account.ends("tls"), &["--ca-secret", &ca], &[]);
     bench.at_once(fault, expected);
 }

@@ -47,12 +47,7 @@ fn inside_a_network_of_its_own() {
     let kafka = KafkaCluster::builder().scram(&USERS[..1]).start().unwrap();
     let account = Account::on_emulator(emulator(&kafka, &[]), "seed_over_scram", &["dropped"]);
     let (ca, _) = secrets(&account, &kafka, "dropped", USERS[0]);
-    let place = Place {
-        topology: "SCRAM, packets dropped",
-        stack: "k2m-dropped",
-        home: "eu-west-1",
-        there: "eu-west-1",
-    };
+    let place = Place::in_one_region("SCRAM, packets dropped", "k2m-dropped");
     let mut bench = Bench::new(&account, place, &account.ends("dropped"), &["--ca-secret", &ca], &[]);
     let servers = kafka.scram_bootstrap_servers().unwrap();
     let (_, port) = servers.rsplit_once(':').unwrap();

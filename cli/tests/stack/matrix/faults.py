@@ -282,6 +282,20 @@ def rules_gone(which, direction):
     change_rules(ec2, group, egress, "authorize", rules)
 
 
+@contextmanager
+def rules_again(which, direction):
+    """Another hand took k2m's rules of a group away, and made the same again: with other ids, and nobody's description."""
+    (ec2, _), group, egress = side(which), group_of(which), direction == "egress"
+    rules = revoke(ec2, group, egress, True)
+    bare = lambda peers: [{key: value for key, value in each.items() if key != "Description"} for each in peers]
+    peers = ("UserIdGroupPairs", "IpRanges")
+    others = [{**rule, **{name: bare(rule[name]) for name in peers if name in rule}} for rule in rules]
+    change_rules(ec2, group, egress, "authorize", others)
+    yield
+    revoke_like(ec2, group, egress, others)
+    change_rules(ec2, group, egress, "authorize", rules)
+
+
 def revoke_like(ec2, group, egress, rules):
     """Takes rules of these ports away, which nobody described."""
     listed = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
@@ -802,6 +816,34 @@ def own_queue_gone():
     yield
     kept = {key: before[key] for key in ("Policy", "MessageRetentionPeriod") if key in before}
     near("sqs").create_queue(QueueName=url.rsplit("/", 1)[1], Attributes=kept)
+
+
+def subscribe_own_queue(topic):
+    queue = near("sqs").get_queue_attributes(QueueUrl=physical("FailureQueue"), AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    near("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RawMessageDelivery": "true"})
+
+
+@contextmanager
+def own_topic_gone():
+    """With a topic its subscriptions go."""
+    topic = physical("FailureTopic")
+    near("sns").delete_topic(TopicArn=topic)
+    yield
+    made = near("sns").create_topic(Name=topic.rsplit(":", 1)[1], Attributes={"KmsMasterKeyId": "alias/aws/sns"})["TopicArn"]
+    assert made == topic, made
+    subscribe_own_queue(topic)
+
+
+@contextmanager
+def own_subscription_gone():
+    topic = physical("FailureTopic")
+    listed = near("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    gone = [each["SubscriptionArn"] for each in listed if each["Protocol"] == "sqs"]
+    assert gone, listed
+    for each in gone:
+        near("sns").unsubscribe(SubscriptionArn=each)
+    yield
+    subscribe_own_queue(topic)
 
 
 @contextmanager

@@ -8,12 +8,7 @@ fn destinations_and_dead_letters() {
     let account = Account::on_emulator(emulator(&SHARED, &[]), "seed", &["given"]);
     let queue = account.ask(&["make_queue", "failed"]);
     let queue = queue["arn"].as_str().unwrap();
-    let place = Place {
-        topology: "same VPC, a queue given",
-        stack: "k2m-given",
-        home: "eu-west-1",
-        there: "eu-west-1",
-    };
+    let place = Place::in_one_region("same VPC, a queue given", "k2m-given");
     let given = ["--failure-destination", queue, "--on-poison", "divert"];
     let mut bench = Bench::new(&account, place, &account.ends("given"), &given, &[]);
     bench.fault("the queue is deleted", &[&["queue_gone", queue]], &["K2M-D01"]);
@@ -58,12 +53,7 @@ fn a_topic_that_nobody_hears() {
     let topic = account.ask(&["make_topic", "failed"]);
     let topic = topic.as_str().unwrap();
     account.ask(&["subscribe_queue", topic, "kept"]);
-    let place = Place {
-        topology: "same VPC, an SNS topic given",
-        stack: "k2m-heard",
-        home: "eu-west-1",
-        there: "eu-west-1",
-    };
+    let place = Place::in_one_region("same VPC, an SNS topic given", "k2m-heard");
     let given = ["--failure-destination", topic];
     let mut bench = Bench::new(&account, place, &account.ends("heard"), &given, &[]);
     bench.fault(

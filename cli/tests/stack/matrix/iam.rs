@@ -1,30 +1,13 @@
 //! Rights in place of passwords: a cluster that takes IAM alone, and a serverless one.
 
-use serde_json::json;
-
-use super::bench::{Bench, Place, SHARED, emulator};
+use super::bench::{Bench, Place, SHARED, authority, emulator};
 use crate::driver::Account;
-use crate::secrets::put_secret;
-
-fn place(topology: &'static str, stack: &'static str) -> Place<'static> {
-    Place {
-        topology,
-        stack,
-        home: "eu-west-1",
-        there: "eu-west-1",
-    }
-}
-
-fn authority(account: &Account) -> String {
-    let authority = std::fs::read_to_string(SHARED.ca_file().unwrap()).unwrap();
-    put_secret(account, "ca", &json!({"certificate": authority}))
-}
 
 #[test]
 fn rights() {
     let account = Account::on_emulator(emulator(&SHARED, &[]), "seed_over_iam", &["iam"]);
-    let ca = authority(&account);
-    let place = place("IAM", "k2m-iam");
+    let ca = authority(&account, &SHARED);
+    let place = Place::in_one_region("IAM", "k2m-iam");
     let mut bench = Bench::new(&account, place, &account.ends("iam"), &["--ca-secret", &ca], &[]);
     bench.fault(
         "ingress is for ports 9092 and 9093, as an old article has it",
@@ -76,6 +59,22 @@ fn rights() {
         &["K2M-E02", "K2M-A03"],
     );
     bench.fault(
+        "the role has no `kinesis:GetRecords`, and the mapping is disabled",
+        &[
+            &["right_gone", "kinesis:GetRecords"],
+            &["mapping_set", r#"{"Enabled": false}"#],
+        ],
+        &["K2M-A04", "K2M-E02"],
+    );
+    bench.fault(
+        "the role has neither `kinesis:GetRecords` nor `kafka-cluster:WriteData`",
+        &[
+            &["right_gone", "kinesis:GetRecords"],
+            &["right_gone", "kafka-cluster:WriteData"],
+        ],
+        &["K2M-A04", "K2M-A03"],
+    );
+    bench.fault(
         "the topic is deleted, and auto.create.topics.enable is true: the role may not create it",
         &[
             &["topic_gone", "iam"],
@@ -89,8 +88,8 @@ fn rights() {
 #[test]
 fn serverless() {
     let account = Account::on_emulator(emulator(&SHARED, &[]), "seed_serverless", &["serverless"]);
-    let ca = authority(&account);
-    let place = place("serverless", "k2m-serverless");
+    let ca = authority(&account, &SHARED);
+    let place = Place::in_one_region("serverless", "k2m-serverless");
     let topic = ["--create-topic", "true", "--topic-replication-factor", "1"];
     let mut bench = Bench::new(
         &account,

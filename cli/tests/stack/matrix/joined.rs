@@ -3,16 +3,6 @@
 use super::bench::{Bench, Place, SHARED, emulator};
 use crate::driver::Account;
 
-fn place(topology: &'static str, stack: &'static str, home: &'static str) -> Place<'static> {
-    let there = "eu-west-1";
-    Place {
-        topology,
-        stack,
-        home,
-        there,
-    }
-}
-
 /// What can be broken wherever routes lead from one VPC to another.
 fn routes(bench: &mut Bench<'_>) {
     for (which, side) in [("function", "function's"), ("brokers", "brokers'")] {
@@ -63,7 +53,7 @@ fn walls(bench: &mut Bench<'_>) {
 fn peered() {
     let account = Account::on_emulator(emulator(&SHARED, &[]), "seed_beside", &["peered"]);
     let vpc = account.vpc.clone().unwrap();
-    let place = place("peered VPCs", "k2m-peered", "eu-west-1");
+    let place = Place::in_one_region("peered VPCs", "k2m-peered");
     let there = ["--vpc", vpc.as_str()];
     let mut bench = Bench::new(&account, place, &account.ends("peered"), &there, &[]);
     routes(&mut bench);
@@ -88,6 +78,14 @@ fn peered() {
         &[&["routes_gone", "brokers"], &["topic_gone", "peered"]],
         &["K2M-N02", "K2M-T01"],
     );
+    bench.fault(
+        "the port is that of another way, and the route is deleted",
+        &[
+            &["variable", "K2M_BOOTSTRAP_SERVERS", "127.0.0.1:9098"],
+            &["routes_gone", "function"],
+        ],
+        &["K2M-A02", "K2M-N02"],
+    );
     bench.fault("the peering connection is deleted", &[&["peering_gone"]], &["K2M-N02"]);
     bench.end();
 }
@@ -97,7 +95,7 @@ fn by_a_transit_gateway() {
     let account = Account::on_emulator(emulator(&SHARED, &[]), "seed_beside", &["transit"]);
     let vpc = account.vpc.clone().unwrap();
     account.ask(&["transit", &vpc, &account.cluster]);
-    let place = place("transit gateway", "k2m-transit", "eu-west-1");
+    let place = Place::in_one_region("transit gateway", "k2m-transit");
     let there = ["--vpc", vpc.as_str()];
     let mut bench = Bench::new(&account, place, &account.ends("transit"), &there, &[]);
     routes(&mut bench);
@@ -121,7 +119,10 @@ fn by_a_transit_gateway() {
 fn across_regions() {
     let account = Account::on_emulator(emulator(&SHARED, &[]), "seed_across", &["across"]);
     let vpc = account.vpc.clone().unwrap();
-    let place = place("another region", "k2m-across", "us-east-1");
+    let place = Place {
+        home: "us-east-1",
+        ..Place::in_one_region("another region", "k2m-across")
+    };
     let there = ["--vpc", vpc.as_str()];
     let mut bench = Bench::new(&account, place, &account.ends("across"), &there, &[]);
     routes(&mut bench);

@@ -7,15 +7,6 @@ use super::scram::with_user;
 use crate::doors::Door;
 use crate::driver::Account;
 
-fn place(topology: &'static str, stack: &'static str) -> Place<'static> {
-    Place {
-        topology,
-        stack,
-        home: "eu-west-1",
-        there: "eu-west-1",
-    }
-}
-
 #[test]
 fn private_connectivity() {
     let servers = SHARED.scram_bootstrap_servers().unwrap();
@@ -28,7 +19,7 @@ fn private_connectivity() {
     let (ca, _) = with_user(&account, "private", USERS[1]);
     let vpc = account.vpc.clone().unwrap();
     let there = ["--vpc", vpc.as_str(), "--ca-secret", &ca];
-    let place = place("private connectivity", "k2m-private");
+    let place = Place::in_one_region("private connectivity", "k2m-private");
     let mut bench = Bench::new(&account, place, &account.ends("private"), &there, &[]);
     bench.fault(
         "the egress rule of the function's group is deleted",
@@ -63,7 +54,7 @@ fn over_the_internet() {
     let account = Account::on_emulator(emulator(&SHARED, &public), "seed_public", &["public"]);
     let (ca, secret) = with_user(&account, "public", USERS[2]);
     let there = ["--public-access", "true", "--ca-secret", &ca];
-    let place = place("public access", "k2m-public");
+    let place = Place::in_one_region("public access", "k2m-public");
     let mut bench = Bench::new(&account, place, &account.ends("public"), &there, &[]);
     bench.fault("public access is switched off", &[&["no_public_access"]], &["K2M-A02"]);
     bench.fault(
@@ -82,7 +73,7 @@ fn over_the_internet() {
 #[test]
 fn express() {
     let account = Account::on_emulator(emulator(&SHARED, &[]), "seed_express", &["express"]);
-    let place = place("Express brokers", "k2m-express");
+    let place = Place::in_one_region("Express brokers", "k2m-express");
     let mut bench = Bench::new(&account, place, &account.ends("express"), &[], &[]);
     bench.fault(
         "the ingress rule of the brokers' group is deleted",

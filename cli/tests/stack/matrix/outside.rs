@@ -7,12 +7,7 @@ use crate::driver::Account;
 fn a_data_centre() {
     let account = Account::on_emulator(emulator(&SHARED, &[]), "seed_outside", &["outside"]);
     let servers = SHARED.bootstrap_servers().replace("127.0.0.1", "localhost");
-    let place = Place {
-        topology: "not MSK, by VPN",
-        stack: "k2m-outside",
-        home: "eu-west-1",
-        there: "eu-west-1",
-    };
+    let place = Place::in_one_region("not MSK, by VPN", "k2m-outside");
     let ends = [
         "--stream",
         account.stream("outside"),

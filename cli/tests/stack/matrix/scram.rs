@@ -1,9 +1,9 @@
 //! Users with passwords, over TLS: what the brokers refuse they really refuse.
 
-use k2m_testkit::{KafkaCluster, ServerFiles};
+use k2m_testkit::KafkaCluster;
 use serde_json::json;
 
-use super::bench::{Bench, Place, SHARED, USERS, emulator, user};
+use super::bench::{Bench, Place, SHARED, USERS, emulator, other_authority, user};
 use crate::driver::Account;
 use crate::secrets::put_secret;
 
@@ -11,12 +11,7 @@ use crate::secrets::put_secret;
 fn users_with_passwords() {
     let account = Account::on_emulator(emulator(&SHARED, &[]), "seed_over_scram", &["scram"]);
     let (ca, secret) = with_user(&account, "scram", USERS[0]);
-    let place = Place {
-        topology: "SCRAM",
-        stack: "k2m-scram",
-        home: "eu-west-1",
-        there: "eu-west-1",
-    };
+    let place = Place::in_one_region("SCRAM", "k2m-scram");
     let mut bench = Bench::new(&account, place, &account.ends("scram"), &["--ca-secret", &ca], &[]);
     bench.fault(
         "ingress is for ports 9092 and 9093, as an old article has it",
@@ -71,10 +66,7 @@ fn users_with_passwords() {
         &[&["right_gone", "secretsmanager:GetSecretValue"]],
         &["K2M-A04"],
     );
-    let folder = tempfile::tempdir().unwrap();
-    ServerFiles::create(folder.path()).unwrap();
-    let other = std::fs::read_to_string(folder.path().join("ca.pem")).unwrap();
-    let other = json!({"certificate": other}).to_string();
+    let other = other_authority();
     bench.fault(
         "the brokers' certificate is of an authority that is not trusted",
         &[&["secret_says", &ca, &other]],
@@ -89,6 +81,11 @@ fn users_with_passwords() {
         "the password is another, and the topic is deleted",
         &[&["secret_says", &secret, &wrong], &["topic_gone", "scram"]],
         &["K2M-T01", "K2M-P02"],
+    );
+    bench.fault(
+        "the secret is deleted, and the way is switched off in the cluster",
+        &[&["secret_gone", &secret], &["way_switched_off", "scram"]],
+        &["K2M-A05", "K2M-A01"],
     );
     bench.fault(
         "the secret is not associated, and the ingress rule is deleted",
