@@ -269,6 +269,24 @@ impl Reporter {
         }
     }
 
+    /// The result, to stdout; for people as lines of at most so many columns, in their colours.
+    pub fn drawn<T: Serialize>(&self, result: &T, lines: impl FnOnce(usize) -> Vec<Line>) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        match self.output {
+            Output::Human => {
+                let Screen { columns, colour } = screen();
+                for line in lines(columns.unwrap_or(ELSEWHERE)) {
+                    writeln!(stdout, "{}", painted(&line, colour))?;
+                }
+            }
+            Output::Json => {
+                serde_json::to_writer_pretty(&mut stdout, result)?;
+                writeln!(stdout)?;
+            }
+        }
+        stdout.flush()
+    }
+
     /// A picture, for people: to stdout, as wide as the terminal. Its texts are harmless, and only it knows its colours.
     pub fn picture(&self, scene: &Scene) -> io::Result<()> {
         match self.output {
@@ -290,6 +308,9 @@ impl Reporter {
     }
 }
 
+/// Columns of lists where nobody looks on.
+const ELSEWHERE: usize = 120;
+
 /// What stdout is, for a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
@@ -310,7 +331,7 @@ fn screen() -> Screen {
 /// What stdout is, for a picture. Colours only on a terminal that has some, and whose user hasn't said no (no-color.org).
 fn canvas() -> Canvas {
     /// What fits into mails, issues and logs.
-    const ELSEWHERE: usize = 80;
+    const PICTURE: usize = 80;
     let stdout = io::stdout();
     let columns = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_col));
     let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -319,7 +340,7 @@ fn canvas() -> Canvas {
     let columns = Some(columns).filter(|columns| *columns > 0);
     let columns = columns.or_else(|| said("COLUMNS")?.to_str()?.parse().ok());
     Canvas {
-        columns: columns.unwrap_or(ELSEWHERE),
+        columns: columns.unwrap_or(PICTURE),
         colour: terminal && said("NO_COLOR").is_none() && said("TERM").is_some_and(|term| term != "dumb"),
     }
 }

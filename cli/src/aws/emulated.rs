@@ -12,6 +12,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
 use crate::deploy::bundle::{Architecture, Bundle, sha256};
 use crate::deploy::machine::{ARTIFACT_KEY, Job, Machine};
 use crate::deploy::outcome::{ABSENT, DESTROYED, Happened};
@@ -108,12 +109,14 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
         clock: Clock::start(),
         told: Mutex::default(),
     };
+    let board = Board::default();
     let machine = Machine {
         stacks: &stacks,
         artifacts: &artifacts,
         world: &hurried,
         user: &hurried,
         place: &place,
+        board: &board,
     };
     let deploy = async |template: &str, content: &[u8]| {
         let bundle = bundle(content);
@@ -125,6 +128,7 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
             agreed: false,
             conditions: Vec::new(),
             replaces: false,
+            waits: true,
         };
         machine.deploy(&job).await
     };

@@ -6,13 +6,13 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudformation::types::{
     Capability, ChangeAction, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, Replacement,
-    RequiresRecreation, ResourceChange, ResourceChangeDetail, Tag,
+    RequiresRecreation, ResourceChange, ResourceChangeDetail, Tag, TemplateStage,
 };
 
 use super::answer::{Trouble, trouble};
 use crate::deploy::port::{
-    Action, Change, ChangeSet, Doing, EventPage, Fault, FaultKind, MadeChangeSet, NewChangeSet, PropertyChange,
-    Resource, Stack, StackEvent, Stacks, Template,
+    Action, Change, ChangeSet, Context, Doing, EventPage, Fault, FaultKind, MadeChangeSet, NewChangeSet,
+    PropertyChange, Resource, Stack, StackEvent, Stacks, Template,
 };
 use crate::deploy::state::Status;
 use crate::facts::deployed::STACK_TAG;
@@ -154,6 +154,18 @@ impl Stacks for CloudFormation {
                 .collect();
             resources.sort_by(|one, other| one.logical_id.cmp(&other.logical_id));
             Ok(resources)
+        })
+    }
+
+    fn template<'a>(&'a self, stack: &'a str) -> Doing<'a, String> {
+        Box::pin(async move {
+            let call = self.client.get_template().stack_name(stack);
+            let output = call
+                .template_stage(TemplateStage::Original)
+                .send()
+                .await
+                .map_err(|error| fault(&error, "cloudformation:GetTemplate"))?;
+            Ok(output.template_body.unwrap_or_default())
         })
     }
 
@@ -373,7 +385,17 @@ fn change_of(change: ResourceChange) -> Change {
         logical_id: change.logical_resource_id.unwrap_or_default(),
         resource_type: change.resource_type.unwrap_or_default(),
         properties: properties(change.details.unwrap_or_default()),
+        context: Context {
+            before: document(change.before_context),
+            after: document(change.after_context),
+        },
     }
+}
+
+/// A document of a resource, where CloudFormation gives one.
+fn document(text: Option<String>) -> Option<serde_json::Value> {
+    let document = serde_json::from_str(&text?).ok()?;
+    Some(document).filter(serde_json::Value::is_object)
 }
 
 /// What changes of a resource, each property once: CloudFormation names one again for each cause.

@@ -7,6 +7,7 @@ use crate::aws::Aws;
 use crate::aws::artifacts::S3;
 use crate::aws::stacks::CloudFormation;
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
 use crate::deploy::machine::Machine;
 use crate::deploy::port::{User, World};
 use crate::facts::{Fact, Facts};
@@ -46,7 +47,12 @@ impl Regions {
     }
 
     /// A machine for each.
-    pub(super) fn machines<'a>(&'a self, world: &'a dyn World, user: &'a dyn User) -> BTreeMap<String, Machine<'a>> {
+    pub(super) fn machines<'a>(
+        &'a self,
+        world: &'a dyn World,
+        user: &'a dyn User,
+        board: &'a Board,
+    ) -> BTreeMap<String, Machine<'a>> {
         let machines = self.0.iter().map(|(region, (stacks, artifacts, place))| {
             let machine = Machine {
                 stacks,
@@ -54,6 +60,7 @@ impl Regions {
                 world,
                 user,
                 place,
+                board,
             };
             (region.clone(), machine)
         });

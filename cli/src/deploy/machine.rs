@@ -3,6 +3,7 @@
 
 mod change_set;
 mod follow;
+mod look;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -11,9 +12,10 @@ use self::follow::Ended;
 use super::DeployError;
 use super::artifacts::{self, Place};
 use super::backoff::Waits;
+use super::board::Board;
 use super::bundle::{Bundle, sha256};
 use super::names::Names;
-use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened, MAPPING, QUEUE};
+use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened, going};
 use super::port::{Artifacts, Doing, Fault, FaultKind, NewChangeSet, Stack, StackEvent, Stacks, Template, User, World};
 use super::reasons::{held, root_cause};
 use super::state::{Goal, Refusal, Status, Step, next};
@@ -51,6 +53,8 @@ pub struct Machine<'a> {
     pub user: &'a dyn User,
     /// Where the stack is.
     pub place: &'a Place,
+    /// Where people see what happens, to this stack and to those that go with it.
+    pub board: &'a Board,
 }
 
 impl std::fmt::Debug for Machine<'_> {
@@ -78,6 +82,8 @@ pub struct Job<'a> {
     pub conditions: Vec<String>,
     /// Whether a stack of this name that never worked was deleted just now.
     pub replaces: bool,
+    /// Whether CloudFormation is followed to its end.
+    pub waits: bool,
 }
 
 /// A stack at rest.
@@ -106,6 +112,11 @@ struct Prepared {
 }
 
 impl Machine<'_> {
+    /// What the stack is called where there may be others.
+    pub fn title(&self, name: &str) -> String {
+        format!("{name} in {}", self.place.region)
+    }
+
     /// Waits until CloudFormation is not at work on the stack, ends a rollback that stopped half way, and says what comes next.
     pub fn settle<'a>(&'a self, name: &'a str, goal: Goal) -> Running<'a, Settled> {
         Box::pin(async move {
@@ -264,24 +275,7 @@ impl Machine<'_> {
             };
             let names = Names::of_template(job.template).with(stack.as_ref().map(Names::of_stack));
             let create = step != Step::Update;
-            let mut parameters = job.parameters.clone();
-            if let Some((key, architecture)) = &code {
-                parameters.extend([
-                    (ARTIFACT_BUCKET.to_owned(), bucket.clone().unwrap_or_default()),
-                    (ARTIFACT_KEY.to_owned(), key.clone()),
-                    (ARCHITECTURE.to_owned(), (*architecture).to_owned()),
-                ]);
-            }
-            let change_set = NewChangeSet {
-                stack: name.to_owned(),
-                name: format!("{CHANGE_SET}{:016x}", self.world.random()),
-                token: self.token(),
-                create,
-                in_review: step == Step::Resume,
-                template,
-                parameters,
-                tags: BTreeMap::from([(STACK_TAG.to_owned(), name.to_owned())]),
-            };
+            let change_set = self.new_change_set(job, step, &code, bucket.as_deref(), template);
             let mut deployed = Deployed {
                 stack: name.to_owned(),
                 region: self.place.region.clone(),
@@ -298,7 +292,7 @@ impl Machine<'_> {
                 network_stacks: Vec::new(),
                 next_step: String::new(),
             };
-            let agreed = match self.agree(job, &change_set, &left, &names).await {
+            let agreed = match self.agree(job, &change_set, &left, &names, stack.as_ref()).await {
                 Ok(agreed) => agreed,
                 Err(error) => return Err(self.withdraw(&change_set, error).await),
             };
@@ -312,7 +306,10 @@ impl Machine<'_> {
                 return Ok(deployed);
             };
             deployed.changes = changes;
-            let ended = self.execute(&change_set, &made, &names).await?;
+            let Some(ended) = self.execute(&change_set, &made, &names, job.waits).await? else {
+                deployed.status = Happened::Begun;
+                return Ok(deployed);
+            };
             let done = if create {
                 Status::CreateComplete
             } else {
@@ -372,28 +369,8 @@ impl Machine<'_> {
                 }
                 let (stays, goes): (Vec<_>, Vec<_>) =
                     resources.iter().partition(|resource| resource.resource_type == TOPIC);
-                let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-                for resource in goes {
-                    kinds
-                        .entry(&resource.resource_type)
-                        .or_default()
-                        .push(&resource.logical_id);
-                }
-                for (kind, ids) in kinds {
-                    let lost = match kind {
-                        QUEUE => ": with the messages in it, which name what was given up",
-                        MAPPING => {
-                            ": with its position in the stream; the next deployment begins at its starting position, and TRIM_HORIZON sends again what the stream still holds"
-                        }
-                        _ => "",
-                    };
-                    self.user.tell(&format!("  - {} ({kind}){lost}", ids.join(", ")));
-                }
-                self.user
-                    .tell("what stays: the stream, the cluster with its own rules, and every topic with its records");
-                for resource in stays {
-                    self.user
-                        .tell(&format!("  = {} ({})", resource.logical_id, resource.resource_type));
+                for line in going(&goes, &stays, &names, self.columns()) {
+                    self.user.tell_line(&line);
                 }
                 self.unless_stopped(name, self.agreed(&format!("Delete the stack {name}?")))
                     .await?;
@@ -472,6 +449,35 @@ impl Machine<'_> {
         }
     }
 
+    /// The change set that makes the stack what it is to be.
+    fn new_change_set(
+        &self,
+        job: &Job<'_>,
+        step: Step,
+        code: &Option<(String, &'static str)>,
+        bucket: Option<&str>,
+        template: Template,
+    ) -> NewChangeSet {
+        let mut parameters = job.parameters.clone();
+        if let Some((key, architecture)) = code {
+            parameters.extend([
+                (ARTIFACT_BUCKET.to_owned(), bucket.unwrap_or_default().to_owned()),
+                (ARTIFACT_KEY.to_owned(), key.clone()),
+                (ARCHITECTURE.to_owned(), (*architecture).to_owned()),
+            ]);
+        }
+        NewChangeSet {
+            stack: job.stack.to_owned(),
+            name: format!("{CHANGE_SET}{:016x}", self.world.random()),
+            token: self.token(),
+            create: step != Step::Update,
+            in_review: step == Step::Resume,
+            template,
+            parameters,
+            tags: BTreeMap::from([(STACK_TAG.to_owned(), job.stack.to_owned())]),
+        }
+    }
+
     /// What CloudFormation is given. There is a bucket where anything has to be uploaded.
     async fn prepare(&self, job: &Job<'_>, deployed: Option<&str>) -> Result<Prepared, DeployError> {
         let large = job.template.len() > MOST_IN_REQUEST;
@@ -488,7 +494,7 @@ impl Machine<'_> {
         }
         let mut code = None;
         if let Some(bundle) = job.bundle {
-            let key = format!("{}/{}.zip", job.stack, bundle.sha256);
+            let key = code_key(job.stack, bundle);
             if artifacts::upload(self.artifacts, &bucket, &key, &bundle.zip).await? {
                 let kib = bundle.zip.len().div_ceil(1024);
                 self.user.tell(&format!(
@@ -499,7 +505,7 @@ impl Machine<'_> {
             code = Some((key, bundle.architecture.name()));
         }
         let template = if large {
-            let key = format!("{}/{}{TEMPLATE}", job.stack, sha256(job.template.as_bytes()));
+            let key = template_key(job);
             artifacts::upload(self.artifacts, &bucket, &key, job.template.as_bytes()).await?;
             Template::Url(self.artifacts.url(&bucket, &key))
         } else {
@@ -593,6 +599,16 @@ impl Machine<'_> {
     fn token(&self) -> String {
         format!("k2m-{:016x}{:016x}", self.world.random(), self.world.random())
     }
+}
+
+/// Where the code is in the bucket: what is in it says so.
+fn code_key(stack: &str, bundle: &Bundle) -> String {
+    format!("{stack}/{}.zip", bundle.sha256)
+}
+
+/// The same of a template.
+fn template_key(job: &Job<'_>) -> String {
+    format!("{}/{}{TEMPLATE}", job.stack, sha256(job.template.as_bytes()))
 }
 
 /// What stays when its stack goes.

@@ -3,7 +3,9 @@
 
 pub mod artifacts;
 pub mod backoff;
+pub mod board;
 pub mod bundle;
+pub mod columns;
 pub mod events;
 pub mod machine;
 pub mod names;
@@ -11,6 +13,7 @@ pub mod network;
 pub mod outcome;
 pub mod port;
 pub mod progress;
+pub mod properties;
 pub mod reasons;
 pub mod state;
 pub mod topics;
@@ -54,6 +57,17 @@ pub enum DeployError {
         "something else began to work on the stack {stack} ({status}) after k2m had looked\n  run the same command again"
     )]
     Busy {
+        /// The stack's name.
+        stack: String,
+        /// Its status.
+        status: Status,
+    },
+    /// CloudFormation is at work, so that nobody knows what a deployment would change.
+    #[error(
+        "CloudFormation is at work on the stack {stack} ({status}): what a deployment would change then can't be told now\n  \
+         run the same command again when it is done; without --plan it follows that to its end, and goes on"
+    )]
+    UnderWay {
         /// The stack's name.
         stack: String,
         /// Its status.
@@ -193,6 +207,7 @@ impl DeployError {
             Self::Stopped { .. } | Self::LeftOver { .. } | Self::Left { .. } | Self::Cancelled { .. } => {
                 Exit::Interrupted
             }
+            Self::UnderWay { .. } => Exit::CouldNotTell,
             Self::Call { .. }
             | Self::Refused { .. }
             | Self::Busy { .. }
@@ -205,6 +220,40 @@ impl DeployError {
             | Self::NoPeering { .. }
             | Self::Peering { .. }
             | Self::TooLong { .. } => Exit::Failed,
+        }
+    }
+}
+
+impl DeployError {
+    /// Whether the deployment that ended so left nothing of itself in the stack, so that what was made for it can go too. `before` and `now` are the stack's statuses,
+    /// `now` nothing where nobody knows. Of a deployment in two steps the first may stand.
+    pub fn comes_to_nothing(&self, before: Option<&Status>, now: Option<Option<&Status>>, two_steps: bool) -> bool {
+        let Some(now) = now else { return false };
+        // Whoever leaves wants nothing more to be done.
+        if matches!(self, Self::Left { .. } | Self::LeftOver { .. } | Self::TooLong { .. }) {
+            return false;
+        }
+        match now {
+            None | Some(Status::DeleteComplete | Status::RollbackComplete | Status::ReviewInProgress) => true,
+            _ if two_steps => false,
+            Some(Status::UpdateRollbackComplete) if matches!(self, Self::Failed(_) | Self::Cancelled { .. }) => true,
+            // Nothing of the stack was executed.
+            now => {
+                let early = matches!(
+                    self,
+                    Self::Call { .. }
+                        | Self::ChangeSet { .. }
+                        | Self::Declined
+                        | Self::NobodyToAsk
+                        | Self::Terminal(_)
+                        | Self::Peering { .. }
+                        | Self::NoPeering { .. }
+                        | Self::Failed(_)
+                        | Self::Cancelled { .. }
+                        | Self::Stopped { .. }
+                );
+                early && before == now
+            }
         }
     }
 }
@@ -272,7 +321,13 @@ pub struct Failure {
 fn failure(failure: &Failure) -> String {
     let mut text = format!("failed to {} the stack {}: ", failure.doing, failure.stack);
     if let (Some(name), Some((logical_id, kind))) = (&failure.name, &failure.resource) {
-        text.extend([name, " (", logical_id, ", ", kind, "): "]);
+        let id = if name.ends_with(logical_id.as_str()) {
+            ""
+        } else {
+            logical_id
+        };
+        let comma = if id.is_empty() { "" } else { ", " };
+        text.extend([name, " (", id, comma, kind, "): "]);
     }
     text += failure.reason.as_deref().unwrap_or("CloudFormation gives no reason");
     text += &next(failure.known.as_deref());
@@ -296,5 +351,71 @@ fn refused(stack: &str, region: &str, status: &Status, refusal: Refusal) -> Stri
         Refusal::Unknown => format!(
             "the stack {stack} is in a state that this version of k2m doesn't know: {status}\n  wait until it is another, or use a newer k2m"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_for_a_stack_goes_only_where_nothing_of_the_stack_stands() {
+        let stack = || "k2m-orders".to_owned();
+        let failed = || {
+            DeployError::Failed(Box::new(Failure {
+                stack: stack(),
+                doing: "update",
+                status: Status::UpdateRollbackComplete,
+                resource: None,
+                name: None,
+                reason: None,
+                known: None,
+                next_step: None,
+                state: String::new(),
+            }))
+        };
+        let left = || DeployError::Left { stack: stack() };
+        let stopped = || DeployError::Stopped { stack: stack() };
+        let topics = || {
+            DeployError::Topics(topics::NotMade {
+                reason: String::new(),
+                next: String::new(),
+            })
+        };
+        let (old, rolled) = (Status::UpdateComplete, Status::UpdateRollbackComplete);
+        for (error, before, now, two_steps, wanted) in [
+            (failed(), Some(&old), Some(Some(&rolled)), false, true),
+            (failed(), None, Some(Some(&Status::RollbackComplete)), false, true),
+            (failed(), None, Some(None), true, true),
+            (
+                failed(),
+                Some(&old),
+                Some(Some(&Status::UpdateRollbackFailed)),
+                false,
+                false,
+            ),
+            // The first of two steps stands.
+            (failed(), Some(&old), Some(Some(&rolled)), true, false),
+            (topics(), Some(&old), Some(Some(&old)), false, false),
+            // Nothing was executed.
+            (DeployError::Declined, Some(&old), Some(Some(&old)), false, true),
+            (stopped(), Some(&old), Some(Some(&old)), false, true),
+            (
+                stopped(),
+                Some(&old),
+                Some(Some(&Status::UpdateInProgress)),
+                false,
+                false,
+            ),
+            // Whoever left wants nothing more to be done, and what nobody knows stays.
+            (left(), None, Some(None), false, false),
+            (failed(), Some(&old), None, false, false),
+        ] {
+            assert_eq!(
+                error.comes_to_nothing(before, now, two_steps),
+                wanted,
+                "{error} {before:?} {now:?} {two_steps}"
+            );
+        }
     }
 }

@@ -102,6 +102,16 @@ impl Names {
         }
     }
 
+    /// The same with its logical id, by which it is found in the template and in the console.
+    pub fn in_full(&self, logical_id: &str, resource_type: &str) -> String {
+        let name = self.of(logical_id, resource_type);
+        if name.ends_with(logical_id) {
+            name
+        } else {
+            format!("{name} ({logical_id})")
+        }
+    }
+
     /// What the resource is called among those of its pipeline.
     pub fn noun(&self, logical_id: &str, resource_type: &str) -> String {
         let rest = self.pipeline(logical_id).map_or(logical_id, |(_, rest)| rest);

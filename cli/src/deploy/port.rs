@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 use thiserror::Error;
 
 use super::state::Status;
@@ -210,6 +211,18 @@ pub struct Change {
     /// What of it changes, where it stays or is replaced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub properties: Vec<PropertyChange>,
+    /// The resource's documents, until what they say is among the properties.
+    #[serde(skip)]
+    pub context: Context,
+}
+
+/// CloudFormation's documents of a resource, each with its `Properties` and other attributes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Context {
+    /// As it is now.
+    pub before: Option<Value>,
+    /// As it is to be.
+    pub after: Option<Value>,
 }
 
 /// What happens to a resource. The order is the one in which they are shown.
@@ -234,6 +247,8 @@ pub trait Stacks: Sync {
     fn stack<'a>(&'a self, stack: &'a str) -> Doing<'a, Option<Stack>>;
     /// Its resources that are there, in the order of logical ids.
     fn resources<'a>(&'a self, stack: &'a str) -> Doing<'a, Vec<Resource>>;
+    /// Its template, as it was given.
+    fn template<'a>(&'a self, stack: &'a str) -> Doing<'a, String>;
     /// A page of its events: the newest, or the one that an earlier page names.
     fn events<'a>(&'a self, stack: &'a str, page: Option<String>) -> Doing<'a, EventPage>;
     /// Names of its change sets that nobody has executed.

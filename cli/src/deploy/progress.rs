@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
-
+use super::columns::{fitted, wrapped};
 use super::names::Names;
+use super::outcome::gathered;
 use super::port::{Line, Look, StackEvent};
 use super::reasons::is_cascade;
 
@@ -78,6 +78,20 @@ impl Progress {
         }
     }
 
+    /// Another operation on the same stack begins: what is said of it is said anew, and what happened stays.
+    pub fn again(&mut self, names: Names, now: Duration) {
+        self.names = names.with(Some(std::mem::take(&mut self.names)));
+        self.stack = None;
+        self.last_line = now;
+        self.silence = SILENCE;
+    }
+
+    /// Whether anything failed.
+    pub fn failed(&self) -> bool {
+        let failed = self.nodes.iter().any(|node| node.state == State::Failed);
+        failed || self.stack.as_deref().is_some_and(|status| status.contains("ROLLBACK"))
+    }
+
     /// The lines for what happened since the last call, until `now`. However much happens, they are few: at most one for each of the first transitions, and
     /// after some 20 of them ever fewer.
     pub fn lines(&mut self, events: &[StackEvent], now: Duration) -> Vec<String> {
@@ -103,8 +117,8 @@ impl Progress {
             if state == State::Failed && self.failures < FAILURES {
                 self.failures += 1;
                 lines.push(format!(
-                    "failed: {} ({id}): {}",
-                    self.names.of(id, &event.resource_type),
+                    "failed: {}: {}",
+                    self.names.in_full(id, &event.resource_type),
                     reason(event)
                 ));
             } else {
@@ -318,7 +332,7 @@ fn state(event: &StackEvent) -> Option<(State, &'static str)> {
 fn told((word, groups): (&'static str, Vec<(Option<String>, Vec<String>)>)) -> String {
     let groups = groups.into_iter().map(|(stream, nouns)| {
         let of = stream.map(|stream| format!(" for {stream}"));
-        format!("{}{}", nouns.join(", "), of.unwrap_or_default())
+        format!("{}{}", gathered(&nouns).join(", "), of.unwrap_or_default())
     });
     format!("{word}: {}", groups.collect::<Vec<_>>().join("; "))
 }
@@ -332,55 +346,6 @@ fn clock(time: Duration) -> String {
     } else {
         format!("{minutes}:{seconds:02}")
     }
-}
-
-/// A text on the left and one on the right, in at most so many columns: the left gives way.
-fn fitted(left: &str, right: &str, columns: usize) -> String {
-    let columns = columns.min(100);
-    let room = columns.saturating_sub(right.width() + 2);
-    let mut text = String::new();
-    let mut width = 0;
-    for c in left.chars() {
-        let wide = c.width().unwrap_or(0);
-        if width + wide > room.saturating_sub(usize::from(left.width() > room)) {
-            text.push('…');
-            width += 1;
-            break;
-        }
-        text.push(c);
-        width += wide;
-    }
-    if right.is_empty() {
-        return text;
-    }
-    format!(
-        "{text}{}{right}",
-        " ".repeat(columns.saturating_sub(width + right.width()))
-    )
-}
-
-/// A text in lines of at most so many columns. A word that is longer is cut.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let columns = columns.max(10);
-    let (mut lines, mut line) = (Vec::new(), String::new());
-    for word in text.split_whitespace() {
-        if !line.is_empty() && line.width() + 1 + word.width() > columns {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        for c in word.chars() {
-            if line.width() + c.width().unwrap_or(0) > columns {
-                lines.push(std::mem::take(&mut line));
-            }
-            line.push(c);
-        }
-    }
-    if !line.is_empty() {
-        lines.push(line);
-    }
-    lines
 }
 
 /// What CloudFormation does with a stack of this status.
@@ -415,6 +380,8 @@ fn of_stack(status: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
+
+    use unicode_width::UnicodeWidthStr as _;
 
     use super::*;
 

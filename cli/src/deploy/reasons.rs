@@ -47,8 +47,8 @@ pub fn held(resources: &[Resource], names: &Names) -> Vec<String> {
             resource_type,
             ..
         } = resource;
-        let name = names.of(logical_id, resource_type);
-        lines.push(format!("  held by the {name} ({logical_id}): {reason}"));
+        let name = names.in_full(logical_id, resource_type);
+        lines.push(format!("  held by the {name}: {reason}"));
         lines.extend(known(resource_type, reason).map(|known| format!("    {known}")));
     }
     lines
@@ -763,8 +763,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "  held by the failure queue Three (Three): CloudFormation gives no reason",
-                "  held by the failure queue Four (Four): User is not authorized to perform: sqs:DeleteQueue",
+                "  held by the failure queue Three: CloudFormation gives no reason",
+                "  held by the failure queue Four: User is not authorized to perform: sqs:DeleteQueue",
                 "    the credentials lack sqs:DeleteQueue: have it allowed, and run the same command again",
             ]
         );

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::*;
 use crate::arn::{Arn, Kind};
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
 use crate::deploy::port::{
-    self, Action, Artifacts, Change, ChangeSet, EventPage, MadeChangeSet, NewChangeSet, Resource, Stacks, Template,
-    Version,
+    self, Action, Artifacts, Change, ChangeSet, Context, EventPage, MadeChangeSet, NewChangeSet, Resource, Stacks,
+    Template, Version,
 };
 use crate::deploy::state::Status;
 use crate::doctor::mend::{Deployment, GroupChange, OutwardRule};
@@ -54,12 +55,14 @@ impl Fake {
             partition: "aws".to_owned(),
         };
         let user = Agreed(self);
+        let board = Board::default();
         let machine = Machine {
             stacks: self,
             artifacts: self,
             world: self,
             user: &user,
             place: &place,
+            board: &board,
         };
         let machines = BTreeMap::from([("eu-west-1".to_owned(), machine)]);
         let mender = Mender {
@@ -150,6 +153,10 @@ impl Stacks for Fake {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    fn template<'a>(&'a self, _: &'a str) -> Doing<'a, String> {
+        Box::pin(async { Ok(String::new()) })
+    }
+
     fn events<'a>(&'a self, _: &'a str, _: Option<String>) -> Doing<'a, EventPage> {
         Box::pin(async { Ok(EventPage::default()) })
     }
@@ -182,6 +189,7 @@ impl Stacks for Fake {
             logical_id: "Mapping".to_owned(),
             resource_type: "AWS::Lambda::EventSourceMapping".to_owned(),
             properties: Vec::new(),
+            context: Context::default(),
         };
         Box::pin(async { Ok(ChangeSet::Ready(vec![mapping])) })
     }

@@ -7,10 +7,15 @@ use crate::deploy::DeployError;
 use crate::deploy::backoff::Waits;
 use crate::deploy::names::Names;
 use crate::deploy::outcome::{lines, lost};
-use crate::deploy::port::{Change, ChangeSet, Doing, Fault, FaultKind, MadeChangeSet, NewChangeSet};
+use crate::deploy::port::{Change, ChangeSet, Doing, Fault, FaultKind, MadeChangeSet, NewChangeSet, Stack};
+use crate::deploy::properties::{Resources, Source, complete, lacks_values};
 use crate::deploy::reasons::known;
 use crate::deploy::state::Status;
 
+/// Columns where nobody knows them, as in a log.
+const ELSEWHERE: usize = 120;
+/// Columns beyond which no line goes.
+const WIDEST: usize = 160;
 /// How long CloudFormation may work on one.
 const LIMIT: Duration = Duration::from_mins(15);
 
@@ -34,13 +39,12 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Makes the change set, shows it with what goes with it (`left`), and asks. Nothing where there is nothing to change.
-    pub(super) async fn agree(
+    /// Makes the change set, and says what it changes. Nothing where there is nothing to change.
+    pub(super) async fn changed(
         &self,
         job: &Job<'_>,
         change_set: &NewChangeSet,
-        left: &[String],
-        names: &Names,
+        stack: Option<&Stack>,
     ) -> Result<Option<(MadeChangeSet, Vec<Change>)>, DeployError> {
         let name = job.stack;
         let refused = |reason: String| DeployError::ChangeSet {
@@ -60,39 +64,12 @@ impl Machine<'_> {
             },
         };
         match self.unless_stopped(name, self.until_ready(&made.id)).await? {
-            ChangeSet::Ready(changes) => {
-                let verb = if change_set.create { "created" } else { "updated" };
-                let region = &self.place.region;
-                self.user.tell(&format!(
-                    "the stack {name} in {region} is to be {verb}; changes of resources: {}",
-                    changes.len()
-                ));
-                let resources = if change_set.create {
-                    None
-                } else {
-                    // It is told where it can be seen, and no more.
-                    let listed = async { Ok(self.patiently(|| self.stacks.resources(name)).await.ok()) };
-                    self.unless_stopped(name, listed).await?
-                };
-                let resources = resources.map(|resources| resources.len());
-                for line in lines(&changes, names, resources) {
-                    self.user.tell_line(&line);
-                }
-                for condition in &job.conditions {
-                    self.user.tell(&format!("  ! {condition}"));
-                }
-                for waiting in left {
-                    self.user.tell(&format!(
-                        "  ! deletes the change set {waiting}, which nobody has executed"
-                    ));
-                }
-                // What would be lost nobody was shown before.
-                let loses = changes.iter().any(|change| !lost(change).is_empty());
-                if !job.agreed || loses {
-                    self.unless_stopped(name, self.agreed(&format!("Deploy {name}?")))
-                        .await?;
-                }
-                self.unless_stopped(name, self.take_away_left_overs(name, left)).await?;
+            ChangeSet::Ready(mut changes) => {
+                self.unless_stopped(name, async {
+                    self.complete(job, change_set, stack, &mut changes).await;
+                    Ok(())
+                })
+                .await?;
                 Ok(Some((made, changes)))
             }
             ChangeSet::Failed(reason) if !change_set.create && nothing_to_change(&reason) => Ok(None),
@@ -102,6 +79,83 @@ impl Machine<'_> {
                 minutes: LIMIT.as_secs() / 60,
             }),
         }
+    }
+
+    /// Adds the values before and after, where CloudFormation told only names of properties.
+    async fn complete(&self, job: &Job<'_>, change_set: &NewChangeSet, stack: Option<&Stack>, changes: &mut [Change]) {
+        let mut before = Resources::default();
+        if let Some(stack) = stack.filter(|_| !change_set.create && lacks_values(changes)) {
+            // Who may not read the template sees the names.
+            if let Ok(template) = self.patiently(|| self.stacks.template(&stack.id)).await {
+                before = Resources::of(Source {
+                    template: &template,
+                    parameters: &stack.parameters,
+                });
+            }
+        }
+        let after = Resources::of(Source {
+            template: job.template,
+            parameters: &change_set.parameters,
+        });
+        complete(changes, &before, &after);
+    }
+
+    /// Makes the change set, shows it with what goes with it (`left`), and asks. Nothing where there is nothing to change.
+    pub(super) async fn agree(
+        &self,
+        job: &Job<'_>,
+        change_set: &NewChangeSet,
+        left: &[String],
+        names: &Names,
+        stack: Option<&Stack>,
+    ) -> Result<Option<(MadeChangeSet, Vec<Change>)>, DeployError> {
+        let name = job.stack;
+        let Some((made, changes)) = self.changed(job, change_set, stack).await? else {
+            return Ok(None);
+        };
+        let verb = if change_set.create { "created" } else { "updated" };
+        let region = &self.place.region;
+        self.user.tell(&format!(
+            "the stack {name} in {region} is to be {verb}; changes of resources: {}",
+            changes.len()
+        ));
+        let resources = if change_set.create {
+            None
+        } else {
+            self.unless_stopped(name, async { Ok(self.count(name).await) }).await?
+        };
+        for line in lines(&changes, names, resources, self.columns()) {
+            self.user.tell_line(&line);
+        }
+        for condition in &job.conditions {
+            self.user.tell(&format!("  ! {condition}"));
+        }
+        for waiting in left {
+            self.user.tell(&format!(
+                "  ! deletes the change set {waiting}, which nobody has executed"
+            ));
+        }
+        // What would be lost nobody was shown before.
+        let loses = changes.iter().any(|change| !lost(change).is_empty());
+        if !job.agreed || loses {
+            self.unless_stopped(name, self.agreed(&format!("Deploy {name}?")))
+                .await?;
+        }
+        self.unless_stopped(name, self.take_away_left_overs(name, left)).await?;
+        Ok(Some((made, changes)))
+    }
+
+    /// How many resources the stack has. It is told where it can be seen, and no more.
+    pub(super) async fn count(&self, name: &str) -> Option<usize> {
+        let listed = self.patiently(|| self.stacks.resources(name)).await;
+        listed.ok().map(|resources| resources.len())
+    }
+
+    /// Columns that lists are laid out for.
+    pub(super) fn columns(&self) -> usize {
+        // The last is left free: some terminals break the line there.
+        let seen = self.user.canvas().map(|(columns, _)| columns.saturating_sub(1));
+        seen.map_or(ELSEWHERE, |columns| columns.min(WIDEST))
     }
 
     /// The change set when CloudFormation is done with it; pending where it is not done in time.

@@ -8,7 +8,6 @@ use crate::deploy::backoff::Waits;
 use crate::deploy::events::{self, Mark};
 use crate::deploy::names::Names;
 use crate::deploy::port::{Fault, FaultKind, MadeChangeSet, NewChangeSet, Stack, StackEvent};
-use crate::deploy::progress::Progress;
 use crate::deploy::reasons::{is_cascade, known, root_cause};
 use crate::deploy::state::Status;
 use crate::deploy::{DeployError, Failure, Withdrawn};
@@ -46,7 +45,6 @@ struct Following<'a> {
     /// Nothing where events can't be read.
     mark: Option<Mark>,
     happened: Vec<StackEvent>,
-    progress: Progress,
     /// The stack and its region.
     title: String,
     start: Duration,
@@ -64,13 +62,14 @@ impl Following<'_> {
 }
 
 impl Machine<'_> {
-    /// Executes the change set, and follows it to its end.
+    /// Executes the change set, and follows it to its end. Nothing where nobody waits for that.
     pub(super) async fn execute(
         &self,
         change_set: &NewChangeSet,
         made: &MadeChangeSet,
         names: &Names,
-    ) -> Result<Ended, DeployError> {
+        waits: bool,
+    ) -> Result<Option<Ended>, DeployError> {
         let marked = self.unless_stopped(&change_set.stack, async { Ok(self.mark(&made.stack, false).await) });
         let mark = match marked.await {
             Ok(mark) => mark,
@@ -83,13 +82,16 @@ impl Machine<'_> {
         if let Err(error) = begun.await {
             return Err(self.withdraw(change_set, error).await);
         }
+        if !waits {
+            return Ok(None);
+        }
         let own = if change_set.create {
             Withdrawn::Creation
         } else {
             Withdrawn::Update
         };
-        self.follow(&change_set.stack, &made.stack, mark, Some(own), names)
-            .await
+        let followed = self.follow(&change_set.stack, &made.stack, mark, Some(own), names);
+        followed.await.map(Some)
     }
 
     /// Where the events of an operation begin: of one that is under way, or of the next. Nothing where they can't be read.
@@ -129,33 +131,41 @@ impl Machine<'_> {
             id,
             mark,
             happened: Vec::new(),
-            progress: Progress::new(names.clone(), start),
-            title: format!("{name} in {}", self.place.region),
+            title: self.title(name),
             start,
             heard: start,
             at_rest: 0,
         };
+        self.board.begin(&following.title, names, start);
+        let ended = self.unless_left(name, &mut following, own).await;
+        self.board.end(&following.title, self.world.elapsed());
+        self.draw();
+        ended
+    }
+
+    async fn unless_left(
+        &self,
+        name: &str,
+        following: &mut Following<'_>,
+        own: Option<Withdrawn>,
+    ) -> Result<Ended, DeployError> {
         let ended = tokio::select! {
             biased;
             () = self.user.stopped(1) => None,
-            ended = self.to_the_end(name, &mut following) => Some(ended),
+            ended = self.to_the_end(name, following) => Some(ended),
         };
         if let Some(ended) = ended {
-            self.drawn(&following);
             return ended;
         }
         let left = || DeployError::Left { stack: name.to_owned() };
         let Some(withdrawn) = own else {
-            self.drawn(&following);
             return Err(left());
         };
-        let ended = tokio::select! {
+        tokio::select! {
             biased;
             () = self.user.stopped(2) => Err(left()),
-            ended = self.take_back(name, &mut following, withdrawn) => ended,
-        };
-        self.drawn(&following);
-        ended
+            ended = self.take_back(name, following, withdrawn) => ended,
+        }
     }
 
     /// Cancels what is under way, and follows that to its end. An error also then, unless it came too late.
@@ -272,7 +282,7 @@ impl Machine<'_> {
                     minutes: LIMIT.as_secs() / 60,
                 });
             }
-            self.pause(following, wait).await;
+            self.pause(wait).await;
         }
     }
 
@@ -327,10 +337,10 @@ impl Machine<'_> {
         };
         let now = following.heard;
         let seconds = now.saturating_sub(following.start).as_secs();
-        let lines = following.progress.lines(&new, now);
+        let lines = self.board.happened(&following.title, &new, now);
         following.happened.extend(new);
         if self.user.canvas().is_some() {
-            self.draw(following);
+            self.draw();
             return Ok(());
         }
         for line in lines {
@@ -341,30 +351,16 @@ impl Machine<'_> {
     }
 
     /// Draws the tree where there is a terminal.
-    fn draw(&self, following: &Following<'_>) {
+    fn draw(&self) {
         if let Some((columns, rows)) = self.user.canvas() {
-            let now = self.world.elapsed();
             // Not into the last column and row, where some terminals break the line.
             let (columns, rows) = (columns.saturating_sub(1), rows.saturating_sub(2));
-            let tree = following.progress.tree(&following.title, now, columns, rows);
-            self.user.draw(&tree);
-        }
-    }
-
-    /// What was drawn stays as it is, whole.
-    fn drawn(&self, following: &Following<'_>) {
-        if let Some((columns, _)) = self.user.canvas() {
-            self.user.draw(&[]);
-            let now = self.world.elapsed();
-            let columns = columns.saturating_sub(1);
-            for line in following.progress.tree(&following.title, now, columns, usize::MAX) {
-                self.user.tell_line(&line);
-            }
+            self.user.draw(&self.board.tree(self.world.elapsed(), columns, rows));
         }
     }
 
     /// Waits; what is drawn shows the time meanwhile.
-    async fn pause(&self, following: &Following<'_>, wait: Duration) {
+    async fn pause(&self, wait: Duration) {
         if self.user.canvas().is_none() {
             return self.world.sleep(wait).await;
         }
@@ -373,7 +369,7 @@ impl Machine<'_> {
             let slice = left.min(TICK);
             self.world.sleep(slice).await;
             left -= slice;
-            self.draw(following);
+            self.draw();
         }
     }
 

@@ -1,5 +1,6 @@
 //! The machine over a scripted AWS: what is called in which order, what is told, and what is left behind.
 
+mod looks;
 mod signals;
 mod statuses;
 
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::deploy::bundle::Architecture;
 use crate::deploy::port::{Action, EventPage, Resource, Version};
-use crate::deploy::port::{Change, ChangeSet, MadeChangeSet};
+use crate::deploy::port::{Change, ChangeSet, Context, MadeChangeSet};
 use crate::deploy::topics::{Functions, Reply, Topics};
 use crate::plan::creation::Asked;
 
@@ -65,6 +66,11 @@ struct Fake {
     /// How long was waited, each time.
     slept: Mutex<Vec<Duration>>,
     random: AtomicU64,
+    board: Board,
+    /// Whether the deployment waits for its end.
+    waits: bool,
+    /// The deployed template.
+    template: &'static str,
 }
 
 fn fault(kind: FaultKind, message: &str) -> Fault {
@@ -121,6 +127,7 @@ fn changes() -> Vec<Change> {
         logical_id: logical_id.to_owned(),
         resource_type: kind.to_owned(),
         properties: Vec::new(),
+        context: Context::default(),
     };
     vec![
         change(Action::Add, "OrdersErrors", "AWS::CloudWatch::Alarm"),
@@ -182,6 +189,9 @@ impl Default for Fake {
             millis: AtomicU64::new(0),
             slept: Mutex::default(),
             random: AtomicU64::new(1),
+            board: Board::default(),
+            waits: true,
+            template: "Resources: {}",
         }
     }
 }
@@ -245,6 +255,7 @@ impl Fake {
             world: self,
             user: self,
             place,
+            board: &self.board,
         }
     }
 
@@ -270,6 +281,7 @@ impl Fake {
             agreed: false,
             conditions: vec!["creates the topic orders with 3 partitions".to_owned()],
             replaces,
+            waits: self.waits,
         };
         machine.deploy(&job).await
     }
@@ -335,6 +347,13 @@ impl Stacks for Fake {
         Box::pin(async move {
             self.call("ListStackResources", "").await?;
             Ok(self.resources.clone())
+        })
+    }
+
+    fn template<'a>(&'a self, _: &'a str) -> Doing<'a, String> {
+        Box::pin(async move {
+            self.call("GetTemplate", "").await?;
+            Ok(self.template.to_owned())
         })
     }
 
@@ -656,6 +675,7 @@ async fn deploys_topics(name: &str, fake: Fake, outcome: Outcome) -> String {
         agreed: false,
         conditions: vec!["has the function create the topic orders".to_owned()],
         replaces: false,
+        waits: true,
     };
     let asked = [Asked {
         pipeline: "Orders".to_owned(),
@@ -1106,6 +1126,7 @@ async fn a_large_template_goes_through_the_bucket() {
         agreed: false,
         conditions: Vec::new(),
         replaces: false,
+        waits: true,
     };
     fake.machine(&place).deploy(&job).await.unwrap();
     let url = format!(
