@@ -30,6 +30,10 @@ pub enum Command {
     Doctor(Box<DoctorArgs>),
     /// Say what a code of doctor means, how to confirm it by hand, and how to mend it
     Explain(ExplainArgs),
+    /// Say how the pipelines of a stack are: a line each, and why
+    Status(StatusArgs),
+    /// Show what the pipelines' functions log, in sentences
+    Logs(LogsArgs),
     /// Look at everything in AWS that matters for a pipeline; change nothing
     Inspect(Box<InspectArgs>),
     /// Decide what a pipeline needs, and prove that its function will reach the brokers; change nothing
@@ -542,6 +546,102 @@ pub struct DoctorArgs {
     pub wait: Option<Duration>,
 }
 
+/// Which stack is watched, and which of its pipelines.
+#[derive(Clone, Debug, Default, Args)]
+pub struct StackArgs {
+    /// The file of settings [default: k2m.yaml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Stack of the pipelines [default: that of k2m.yaml, else k2m-<stream>]
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    pub stack: Option<String>,
+    /// Stream of the pipeline that is meant (repeatable) [default: all of the stack's]
+    #[arg(long, value_name = "ARN", help_heading = "AWS")]
+    pub stream: Vec<String>,
+    /// Profile of the AWS configuration [default: what the environment says, as in AWS's SDKs]
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    pub profile: Option<String>,
+    /// Region of the stack [default: that of the stream's ARN, else what AWS's SDKs say]
+    #[arg(long, value_name = "REGION", help_heading = "AWS")]
+    pub region: Option<String>,
+}
+
+impl StackArgs {
+    /// The same among all that settings may come from.
+    pub fn settings(&self) -> SettingsArgs {
+        SettingsArgs {
+            config: self.config.clone(),
+            stream: self.stream.clone(),
+            stack: self.stack.clone(),
+            profile: self.profile.clone(),
+            region: self.region.clone(),
+            ..SettingsArgs::default()
+        }
+    }
+}
+
+/// `k2m status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  k2m status                                         the pipelines of k2m.yaml's stack
+  k2m status --stack k2m-orders --region eu-west-1   those of a stack that k2m deployed
+  k2m status --watch                                 again every 30 s, until Ctrl-C
+  k2m status --watch 10s --since 15m                 more often, with figures of the last 15 minutes
+  k2m status -o json | jq -r .state                  in a script
+
+Exit codes: 0 healthy, 1 failing, stopped or behind, or nothing is deployed, 2 usage, 4 could not tell, 130 Ctrl-C.")]
+pub struct StatusArgs {
+    /// What is looked at.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// How far back figures go: 5m to 7d
+    #[arg(long, value_name = "TIME", default_value = "3h", value_parser = figures_since)]
+    pub since: Duration,
+    /// Look again every so often, until Ctrl-C: 5s to 1h [default with no time: 30s]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "30s", value_parser = watching_pause)]
+    pub watch: Option<Duration>,
+    /// How the result is shown; with --watch each look is a JSON document on a line of its own
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `k2m logs`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  k2m logs                                         the last 15 minutes, of k2m.yaml's stack
+  k2m logs --stack k2m-orders --region eu-west-1   of a stack that k2m deployed
+  k2m logs --follow                                and what comes, until Ctrl-C
+  k2m logs --failures --since 1d                   only what failed, of the last day
+  k2m logs --filter shardId-000000000003           only lines with these words in them
+  k2m logs --failures -o json | jq -r .text        in a script: a JSON document a line
+
+Exit codes: 0 all was read, 1 nothing is deployed, or the log group is gone, 2 usage, 4 could not be read, 130 Ctrl-C.")]
+pub struct LogsArgs {
+    /// Whose logs.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// How far back to begin: 30s, 15m, 3h or 2d
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = lines_since)]
+    pub since: Duration,
+    /// Go on with what comes, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only lines that have this text in them, as they were written or as they are shown; capitals and small letters are the same
+    #[arg(long, value_name = "TEXT", value_parser = filter_text)]
+    pub filter: Option<String>,
+    /// Only lines that tell of a failure
+    #[arg(long)]
+    pub failures: bool,
+    /// Also lines that say nothing more: metrics, and what Lambda writes around each invocation
+    #[arg(long)]
+    pub all: bool,
+    /// How lines are shown: sentences, or a JSON document a line
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
 /// `k2m explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
@@ -659,23 +759,71 @@ fn bootstrap_servers(text: &str) -> Result<String, String> {
 /// Longest that is waited for something.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
+/// A whole number of these seconds.
+fn whole(digits: &str, seconds: u64) -> Option<Duration> {
+    let whole = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let count = digits.parse::<u64>().ok().filter(|_| whole)?;
+    Some(Duration::from_secs(count.saturating_mul(seconds)))
+}
+
+/// A whole number with one of these units, each with its seconds.
+fn with_unit(text: &str, units: &[(char, u64)]) -> Option<Duration> {
+    units
+        .iter()
+        .find_map(|(unit, seconds)| whole(text.strip_suffix(*unit)?, *seconds))
+}
+
+/// A span of time between two others, each with how it is written.
+fn span(text: &str, least: (&str, u64), most: (&str, u64)) -> Result<Duration, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 3600)];
+    match with_unit(text, &units) {
+        Some(time) if time < Duration::from_secs(least.1) => Err(format!("`{text}` is shorter than {}", least.0)),
+        Some(time) if time > Duration::from_secs(most.1) => Err(format!("`{text}` is longer than {}", most.0)),
+        Some(time) => Ok(time),
+        None if whole(text, 1).is_some() => Err(format!(
+            "`{text}` has no unit: say {text}s, {text}m, {text}h or {text}d"
+        )),
+        None => Err(format!(
+            "`{text}` is no time: say a whole number with a unit, as 30s, 5m, 1h or 2d"
+        )),
+    }
+}
+
+fn figures_since(text: &str) -> Result<Duration, String> {
+    span(
+        text,
+        ("5m: figures are of five minutes each", 5 * 60),
+        ("7d", 7 * 24 * 3600),
+    )
+}
+
+fn watching_pause(text: &str) -> Result<Duration, String> {
+    span(text, ("5s", 5), ("1h", 3600))
+}
+
+fn filter_text(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err(
+            "every line has that in it: give a word of the lines that are wanted, or leave --filter out".to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+fn lines_since(text: &str) -> Result<Duration, String> {
+    // CloudWatch's longest retention, short of for ever.
+    span(text, ("1s", 1), ("3653d", 3653 * 24 * 3600))
+}
+
 fn waiting_time(text: &str) -> Result<Duration, String> {
-    let number = |digits: &str, seconds: u64| {
-        let whole = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-        let count = digits.parse::<u64>().ok().filter(|_| whole)?;
-        Some(Duration::from_secs(count.saturating_mul(seconds)))
-    };
-    let units = [('s', 1), ('m', 60), ('h', 3600)];
-    let read = units
-        .into_iter()
-        .find_map(|(unit, seconds)| number(text.strip_suffix(unit)?, seconds));
+    let read = with_unit(text, &[('s', 1), ('m', 60), ('h', 3600)]);
     match read {
         Some(Duration::ZERO) => Err(format!(
             "`{text}` leaves no time: say 30s, 5m or 1h, or leave --wait out to look once"
         )),
         Some(time) if time > LONGEST_WAIT => Err(format!("`{text}` is longer than 24h")),
         Some(time) => Ok(time),
-        None if number(text, 1).is_some() => Err(format!("`{text}` has no unit: say {text}s, {text}m or {text}h")),
+        None if whole(text, 1).is_some() => Err(format!("`{text}` has no unit: say {text}s, {text}m or {text}h")),
         None => Err(format!(
             "`{text}` is no time: say a whole number with a unit, as 30s, 5m or 1h"
         )),
@@ -795,6 +943,50 @@ mod tests {
             let error = waiting_time(text).unwrap_err();
             assert!(error.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn a_span_of_time_is_checked() {
+        for (text, seconds) in [("5m", 300), ("3h", 10_800), ("7d", 604_800), ("300s", 300)] {
+            assert_eq!(figures_since(text), Ok(Duration::from_secs(seconds)));
+        }
+        for (read, text, words) in [
+            (figures_since as fn(&str) -> _, "299s", "shorter than 5m"),
+            (figures_since, "8d", "longer than 7d"),
+            (figures_since, "5", "no unit: say 5s, 5m, 5h or 5d"),
+            (figures_since, "", "is no time"),
+            (figures_since, "1w", "is no time"),
+            (figures_since, "-5m", "is no time"),
+            (watching_pause, "4s", "shorter than 5s"),
+            (watching_pause, "2h", "longer than 1h"),
+            (lines_since, "0s", "shorter than 1s"),
+            (lines_since, "9999999999999999999d", "longer than 3653d"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_filter_has_to_leave_something_out() {
+        for blank in ["", "  ", "\t"] {
+            assert!(filter_text(blank).unwrap_err().contains("leave --filter out"));
+        }
+        assert_eq!(filter_text(" waits at "), Ok(" waits at ".to_owned()));
+    }
+
+    #[test]
+    fn a_pause_may_be_left_out() {
+        let watch = |words: &[&str]| {
+            let words = ["k2m", "status"].iter().chain(words);
+            match Cli::try_parse_from(words).unwrap().command {
+                Command::Status(args) => args.watch.map(|pause| pause.as_secs()),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(watch(&[]), None);
+        assert_eq!(watch(&["--watch"]), Some(30));
+        assert_eq!(watch(&["--watch", "10s", "-o", "json"]), Some(10));
     }
 
     #[test]

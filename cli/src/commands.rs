@@ -6,6 +6,7 @@ pub mod broker;
 mod chosen;
 pub mod demo;
 pub mod deploy;
+mod deployed;
 pub mod destroy;
 pub mod doctor;
 pub mod explain;
@@ -14,12 +15,14 @@ mod function;
 mod health;
 pub mod init;
 pub mod inspect;
+pub mod logs;
 mod look;
 mod networks;
 pub mod plan;
 mod probe;
 pub mod render;
 pub mod run;
+pub mod status;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,6 +30,7 @@ use std::path::{Path, PathBuf};
 use k2m_handler::secret::SecretError;
 use thiserror::Error;
 
+pub use self::deployed::DeployedError;
 pub use self::function::FunctionError;
 use self::init::InitError;
 use crate::arn::PlaceError;
@@ -86,6 +90,9 @@ pub enum CommandError {
     /// A function that was named by itself.
     #[error(transparent)]
     Function(#[from] FunctionError),
+    /// A stack that is to be watched.
+    #[error(transparent)]
+    Deployed(#[from] DeployedError),
     /// No settings were written.
     #[error(transparent)]
     Init(#[from] InitError),
@@ -191,6 +198,7 @@ impl CommandError {
             Self::Contradiction(error) => error.exit(),
             Self::Settings(error) => error.exit(),
             Self::Function(error) => error.exit(),
+            Self::Deployed(error) => error.exit(),
             Self::Init(error) => error.exit(),
             Self::Facts(error) => error.exit(),
             Self::Plan(error) => error.exit(),

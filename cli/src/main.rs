@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use k2m::args::{Cli, Command, Output};
 use k2m::commands::{
-    CommandError, bootstrap, broker, demo, deploy, destroy, doctor, explain, init, inspect, plan, render, run, signals,
-    unless_stopped,
+    CommandError, bootstrap, broker, demo, deploy, destroy, doctor, explain, init, inspect, logs, plan, render, run,
+    signals, status, unless_stopped,
 };
 use k2m::exit::Exit;
 use k2m::report::Reporter;
@@ -58,6 +58,16 @@ fn main() -> ExitCode {
         Command::Explain(args) => {
             let mut reporter = Reporter::new(args.output);
             let result = explain::run(&args, &mut reporter);
+            finish(result, &mut reporter)
+        }
+        Command::Status(args) => {
+            let mut reporter = Reporter::new(args.output);
+            let result = block_on(status::run(args, &mut reporter));
+            finish(result, &mut reporter)
+        }
+        Command::Logs(args) => {
+            let mut reporter = Reporter::new(args.output).in_lines();
+            let result = block_on(logs::run(args, &mut reporter));
             finish(result, &mut reporter)
         }
         Command::Demo(args) => {

@@ -1,5 +1,9 @@
 //! The only room that writes to the terminal: results to stdout, progress and diagnostics to stderr.
 
+mod live;
+
+pub use self::live::Block;
+
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -35,6 +39,8 @@ const LONG: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Reporter {
     output: Output,
+    /// Whether programs get a document a line.
+    in_lines: bool,
     total: Total,
     /// What is shown while something is waited for.
     bar: Mutex<Option<ProgressBar>>,
@@ -45,9 +51,21 @@ impl Reporter {
     pub fn new(output: Output) -> Self {
         Self {
             output,
+            in_lines: false,
             total: Total::Unknown,
             bar: Mutex::default(),
         }
+    }
+
+    /// The same for a command that has no end: programs get a document a line, an error too.
+    #[must_use]
+    pub fn in_lines(self) -> Self {
+        Self { in_lines: true, ..self }
+    }
+
+    /// How results are shown.
+    pub const fn output(&self) -> Output {
+        self.output
     }
 
     fn shown(&self) -> MutexGuard<'_, Option<ProgressBar>> {
@@ -233,9 +251,12 @@ impl Reporter {
                 error: text,
                 exit_code: exit.code(),
             };
-            let written = serde_json::to_string_pretty(&document).map(|text| writeln!(io::stdout(), "{text}"));
             // The exit code says it too, where nobody reads stdout any more.
-            drop(written);
+            let _ = if self.in_lines {
+                self.document_line(&document).map(drop)
+            } else {
+                result_document(&document)
+            };
         }
     }
 
@@ -245,8 +266,8 @@ impl Reporter {
         match self.output {
             Output::Human => write!(stdout, "{}", printable(&result.to_string()))?,
             Output::Json => {
-                serde_json::to_writer_pretty(&mut stdout, result)?;
-                writeln!(stdout)?;
+                drop(stdout);
+                return result_document(result);
             }
         }
         stdout.flush()
@@ -271,20 +292,17 @@ impl Reporter {
 
     /// The result, to stdout; for people as lines of at most so many columns, in their colours.
     pub fn drawn<T: Serialize>(&self, result: &T, lines: impl FnOnce(usize) -> Vec<Line>) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
         match self.output {
             Output::Human => {
                 let Screen { columns, colour } = screen();
+                let mut stdout = io::stdout().lock();
                 for line in lines(columns.unwrap_or(ELSEWHERE)) {
                     writeln!(stdout, "{}", painted(&line, colour))?;
                 }
+                stdout.flush()
             }
-            Output::Json => {
-                serde_json::to_writer_pretty(&mut stdout, result)?;
-                writeln!(stdout)?;
-            }
+            Output::Json => result_document(result),
         }
-        stdout.flush()
     }
 
     /// A picture, for people: to stdout, as wide as the terminal. Its texts are harmless, and only it knows its colours.
@@ -310,6 +328,14 @@ impl Reporter {
 
 /// Columns of lists where nobody looks on.
 const ELSEWHERE: usize = 120;
+
+/// A document for programs, to stdout.
+fn result_document<T: Serialize>(result: &T) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut stdout, result)?;
+    writeln!(stdout)?;
+    stdout.flush()
+}
 
 /// What stdout is, for a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -369,8 +395,7 @@ fn painted(line: &Line, colour: bool) -> String {
 /// The text with its control characters written out, but for line ends and tabs, and with those that turn the direction of what follows: what comes from a
 /// file, a broker or a process must not steer the terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let steers = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || turns(c);
+    let steers = |c: char| steers(c) && !matches!(c, '\n' | '\t');
     if !text.contains(steers) {
         return Cow::Borrowed(text);
     }
@@ -378,6 +403,29 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     for c in text.chars() {
         if steers(c) {
             shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Whether a character is one that a terminal obeys instead of showing it.
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A JSON document with all of these written out, which JSON itself asks for only of some.
+fn harmless_json(document: &str) -> Cow<'_, str> {
+    if !document.contains(steers) {
+        return Cow::Borrowed(document);
+    }
+    // What steers is in a string: none is more than one UTF-16 unit.
+    let mut shown = String::with_capacity(document.len());
+    for c in document.chars() {
+        if steers(c) {
+            // Writing to a text never fails.
+            let _ = std::fmt::Write::write_fmt(&mut shown, format_args!("\\u{:04x}", u32::from(c)));
         } else {
             shown.push(c);
         }
@@ -393,7 +441,7 @@ fn rate(records: u64, elapsed: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{painted, printable};
+    use super::{harmless_json, painted, printable};
     use crate::deploy::port::{Line, Look};
 
     #[test]
@@ -414,5 +462,14 @@ mod tests {
         ] {
             assert_eq!(printable(text), shown);
         }
+    }
+
+    #[test]
+    fn a_document_for_programs_does_not_steer_it_either() {
+        let text = "a\u{1b}[31m\u{9b}2J\u{202e}b\u{7f}注";
+        let document = serde_json::to_string(text).unwrap();
+        let shown = harmless_json(&document);
+        assert_eq!(shown, r#""a\u001b[31m\u009b2J\u202eb\u007f注""#);
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
 }

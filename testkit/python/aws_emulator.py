@@ -12,6 +12,7 @@ import base64
 import collections
 import hashlib
 import ipaddress
+import itertools
 import json
 import os
 import re
@@ -913,6 +914,7 @@ cloudwatch._get_metric_data = get_metric_data
 # A term of a filter pattern: optional with ?, unwanted with -, in quotation marks unless it is letters, digits and underscores.
 TERM = re.compile(r'\s*([?-]?)(?:"((?:[^"\\]|\\.)*)"|(\w+)|%([^%]+)%)(?=\s|$)')
 PAGE = 10_000
+event_numbers = itertools.count()
 
 
 def filter_pattern(pattern):
@@ -952,14 +954,16 @@ def filter_log_events(data):
     since, until = data.get("startTime", 0), data.get("endTime", float("inf"))
     streams = cloudwatch_logs._log_groups[group]["streams"]
     chosen = data.get("logStreamNames") or list(streams)
+    for name in chosen:
+        for event in streams.get(name, {}).get("events", []):
+            # It keeps its id, whatever is asked for.
+            event.setdefault("eventId", f"{event['timestamp']:020}{next(event_numbers):036}")
     events = [
         {**event, "logStreamName": name}
         for name in chosen
         for event in streams.get(name, {}).get("events", [])
         if since <= event["timestamp"] <= until and matches(event.get("message", ""))
     ]
-    for number, event in enumerate(events):
-        event.setdefault("eventId", f"{event['timestamp']:020}{number:036}")
     events.sort(key=lambda event: event["timestamp"], reverse=forward == "False")
     end = int(start) + min(data.get("limit", PAGE), PAGE)
     more = {"nextToken": f"{end}/{forward}"} if end < len(events) else {}
@@ -967,6 +971,45 @@ def filter_log_events(data):
 
 
 cloudwatch_logs._filter_log_events = filter_log_events
+
+# Whether what happens is counted as AWS counts it: figures of Kinesis and of Lambda, and those that a function writes into its log.
+COUNTS = os.environ.get("MINISTACK_COUNTS") == "1"
+
+
+def counted(namespace, name, dimension, of, value):
+    if COUNTS:
+        cloudwatch._store_datum(namespace, name, {dimension: of}, time.time(), "None", value, None, None, None)
+
+
+def put_records(data):
+    """MiniStack counts none."""
+    answer = ministack_put_records(data)
+    if answer[0] == 200:
+        name = data.get("StreamName") or data["StreamARN"].rsplit("/", 1)[1]
+        counted("AWS/Kinesis", "IncomingRecords", "StreamName", name, len(data.get("Records", [])))
+    return answer
+
+
+def append_log_events(stream, events):
+    """MiniStack makes no metrics of lines in CloudWatch's embedded format."""
+    ministack_append_log_events(stream, events)
+    for event in events if COUNTS else []:
+        if '"CloudWatchMetrics"' not in event["message"]:
+            continue
+        line = json.loads(event["message"])
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            for names in directive["Dimensions"]:
+                dimensions = {name: line[name] for name in names}
+                for metric in directive["Metrics"]:
+                    value = line[metric["Name"]]
+                    cloudwatch._store_datum(directive["Namespace"], metric["Name"], dimensions, time.time(), "None", value, None, None, None)
+
+
+ministack_put_records = kinesis._put_records
+kinesis._put_records = put_records
+ministack_append_log_events = cloudwatch_logs._append_log_events
+cloudwatch_logs._append_log_events = append_log_events
+
 # --- What is changed after it was made: blackholes, security, doors and settings of a cluster, a topic's settings, a VPC connection's end ----------------
 
 
@@ -1243,8 +1286,13 @@ def invoke(mapping, function, shard_id, batch):
     events = lambda_svc._apply_filter_criteria(events, mapping)
     if not events:
         return False, None
+    began, name = time.time(), function["config"]["FunctionName"]
     result = lambda_svc._execute_function(function, {"Records": events})
     batch.attempts += 1
+    counted("AWS/Lambda", "Invocations", "FunctionName", name, 1)
+    counted("AWS/Lambda", "Errors", "FunctionName", name, 1 if result.get("error") else 0)
+    counted("AWS/Lambda", "Duration", "FunctionName", name, (time.time() - began) * 1000)
+    counted("AWS/Lambda", "IteratorAge", "FunctionName", name, max(began - batch.records[-1]["ApproximateArrivalTimestamp"], 0) * 1000)
     if result.get("error"):
         batch.error = "Unhandled"
         return True, 0

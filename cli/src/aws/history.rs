@@ -118,7 +118,7 @@ pub(super) async fn look(
     });
     let cloudwatch = aws_sdk_cloudwatch::Client::new(&here);
     let (metrics, each) = tokio::join!(
-        metrics::metrics(&cloudwatch, ran, now),
+        metrics::metrics(&cloudwatch, ran, now, MINUTES),
         futures_util::future::join_all(each),
     );
     let both = metrics.into_iter().zip(each);

@@ -12,6 +12,7 @@ mod history;
 mod kafka;
 mod kinesis;
 pub mod lambda;
+pub mod lines;
 mod list;
 mod networks;
 mod owner;
@@ -20,6 +21,7 @@ mod settle;
 mod shared;
 pub mod stacks;
 mod sts;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;

@@ -127,6 +127,7 @@ mod foreign;
 mod gifts;
 mod happened;
 mod joints;
+mod watched;
 
 /// An error of a service that speaks JSON.
 fn json_error(code: &str, message: &str) -> String {

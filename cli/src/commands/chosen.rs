@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::CommandError;
 use crate::args::SettingsArgs;
+use crate::arn::Arn;
 use crate::settings::{
     Access, ChosenStack, Environment, File, FunctionEnds, SIZE_LIMIT, Settings, SettingsError, Sources, StackOutputs,
     resolve, resolve_deployed, resolve_function, resolve_stack,
@@ -47,6 +48,16 @@ pub(super) fn looking(args: &SettingsArgs) -> Result<Access, CommandError> {
 pub(super) fn chosen_stack(args: &SettingsArgs) -> Result<ChosenStack, CommandError> {
     let (environment, file) = (environment(), given_file(args)?);
     Ok(resolve_stack(sources(args, &environment, file.as_ref()))?)
+}
+
+/// The streams that a flag or the environment names, to choose among a stack's pipelines; none where neither names any.
+pub(super) fn named_streams(args: &SettingsArgs) -> Result<Option<Vec<Arn>>, CommandError> {
+    let (environment, file) = (environment(), given_file(args)?);
+    let said = environment.get("K2M_STREAM").is_some_and(|text| !text.is_empty());
+    if args.stream.is_empty() && !said {
+        return Ok(None);
+    }
+    Ok(Some(sources(args, &environment, file.as_ref()).all_streams()?))
 }
 
 fn sources<'a>(flags: &'a SettingsArgs, environment: &'a Environment, file: Option<&'a File>) -> Sources<'a> {

@@ -48,7 +48,7 @@ pub(super) fn window(metrics: &Metrics) -> String {
 }
 
 /// A duration in the largest unit that leaves no more than a few: people compare it, and don't calculate with it.
-pub(super) fn lasting(seconds: u64) -> String {
+pub(crate) fn lasting(seconds: u64) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
@@ -61,7 +61,7 @@ pub(super) fn lasting(seconds: u64) -> String {
 }
 
 /// The same of milliseconds.
-pub(super) fn lasting_ms(milliseconds: u64) -> String {
+pub(crate) fn lasting_ms(milliseconds: u64) -> String {
     if milliseconds < 10_000 {
         format!("{milliseconds} ms")
     } else {
@@ -71,7 +71,7 @@ pub(super) fn lasting_ms(milliseconds: u64) -> String {
 
 /// Where a figure goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trend {
+pub(crate) enum Trend {
     /// There is too little to tell.
     Unknown,
     /// Neither up nor down for long.
@@ -89,7 +89,7 @@ const FEWEST: usize = 3;
 const SHORTEST: i128 = 10 * 60 * 1000;
 
 /// Where a figure has gone in the last hour: a line through its points, and three steps of four going its way.
-pub(super) fn trend(points: &[Point]) -> Trend {
+pub(crate) fn trend(points: &[Point]) -> Trend {
     let all = points.iter().filter_map(|point| {
         let at: Timestamp = point.at.parse().ok()?;
         Some((i128::from(at.as_millisecond()), i128::from(point.value)))

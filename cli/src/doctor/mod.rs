@@ -14,7 +14,7 @@ mod drawn;
 mod drift;
 mod foreign;
 mod function;
-mod history;
+pub(crate) mod history;
 pub mod html;
 mod load;
 mod log;

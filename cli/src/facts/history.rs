@@ -47,6 +47,15 @@ pub struct Metrics {
     /// Records that were given up and went to the failure destination (`OnFailureDestinationDeliveredEventCount`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up: Option<u64>,
+    /// Records that the brokers acknowledged; this and the two below as k2m's own handler counts them, in every try (`k2m` `Acknowledged`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<u64>,
+    /// Records that went to the dead-letter topic (`DeadLettered`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_lettered: Option<u64>,
+    /// Records that an invocation could not deliver; Lambda sends them again (`Failures`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undelivered: Option<u64>,
 }
 
 /// A figure at a time.

@@ -12,6 +12,7 @@ pub mod network;
 pub mod probe;
 pub mod server;
 pub mod stream;
+pub mod watched;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ pub use network::Network;
 pub use probe::Probe;
 pub use server::Server;
 pub use stream::Stream;
+pub use watched::{StackPipeline, Watched, WatchedPipeline};
 
 /// The version of the document's shape: raised when an older k2m could misread a newer document.
 pub const SCHEMA: u32 = 2;

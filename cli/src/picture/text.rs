@@ -35,13 +35,13 @@ pub(crate) fn columns(text: &str) -> usize {
 }
 
 /// Columns of one character.
-pub(super) fn column(c: char) -> usize {
+pub(crate) fn column(c: char) -> usize {
     c.width().unwrap_or(0)
 }
 
 /// The text in lines that are no wider than `most`, by what `width` says of a character: between words where there are some, else within a word. The
 /// first line may have a `most` of its own.
-pub(super) fn wrap(text: &str, first: usize, most: usize, width: impl Fn(char) -> usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, first: usize, most: usize, width: impl Fn(char) -> usize) -> Vec<String> {
     let of = |text: &str| text.chars().map(&width).sum::<usize>();
     let room = |lines: &Vec<String>| if lines.is_empty() { first } else { most };
     let mut lines: Vec<String> = Vec::new();

@@ -21,3 +21,4 @@ mod sample;
 mod secrets;
 mod story;
 mod topics;
+mod watched;

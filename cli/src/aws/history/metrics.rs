@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StatusCode};
 use jiff::Timestamp;
 
-use super::{MINUTES, Ran};
-use crate::aws::answer::{Answer, trouble};
+use super::Ran;
+use crate::aws::answer::{Answer, Trouble, trouble};
 use crate::aws::pace::{METRICS, Paced};
 use crate::facts::{Metrics, Point};
 
@@ -24,6 +24,8 @@ enum Of {
     Stream,
     Function,
     Mapping,
+    /// Of the function too, by what its handler logs.
+    Handler,
 }
 
 /// A figure: of what it is, its name, and what becomes of many.
@@ -31,7 +33,7 @@ type Figure = (Of, &'static str, &'static str);
 
 const IN_ALL: &str = "Sum";
 const THE_MOST: &str = "Maximum";
-const FIGURES: [Figure; 12] = [
+const FIGURES: [Figure; 15] = [
     (Of::Function, "IteratorAge", THE_MOST),
     (Of::Stream, "IncomingRecords", IN_ALL),
     (Of::Stream, "ReadProvisionedThroughputExceeded", IN_ALL),
@@ -44,15 +46,23 @@ const FIGURES: [Figure; 12] = [
     (Of::Mapping, "FilteredOutEventCount", IN_ALL),
     (Of::Mapping, "DroppedEventCount", IN_ALL),
     (Of::Mapping, "OnFailureDestinationDeliveredEventCount", IN_ALL),
+    (Of::Handler, "Acknowledged", IN_ALL),
+    (Of::Handler, "DeadLettered", IN_ALL),
+    (Of::Handler, "Failures", IN_ALL),
 ];
 
-/// The figures of each, in their order.
-pub(in crate::aws) async fn metrics(client: &Client, ran: &[Ran<'_>], now: Timestamp) -> Vec<Answer<Metrics>> {
+/// The figures of each of the last `minutes`, in their order.
+pub(in crate::aws) async fn metrics(
+    client: &Client,
+    ran: &[Ran<'_>],
+    now: Timestamp,
+    minutes: u32,
+) -> Vec<Answer<Metrics>> {
     let some: Vec<&[Ran<'_>]> = ran.chunks(MOST / FIGURES.len()).collect();
     let paced = Paced::new(METRICS);
-    let answers = paced.all(&some, |some| of_some(client, some, now)).await;
+    let answers = paced.all(&some, |some| of_some(client, some, now, minutes)).await;
     let each = some.iter().zip(answers).flat_map(|(some, answer)| match answer {
-        Ok(metrics) => metrics.into_iter().map(Ok).collect::<Vec<_>>(),
+        Ok(metrics) => metrics,
         Err(trouble) => some.iter().map(|_| Err(trouble.clone())).collect(),
     });
     each.collect()
@@ -61,9 +71,9 @@ pub(in crate::aws) async fn metrics(client: &Client, ran: &[Ran<'_>], now: Times
 /// Values by their time, in seconds since 1970.
 type Series = BTreeMap<i64, f64>;
 
-async fn of_some(client: &Client, ran: &[Ran<'_>], now: Timestamp) -> Answer<Vec<Metrics>> {
+async fn of_some(client: &Client, ran: &[Ran<'_>], now: Timestamp, minutes: u32) -> Answer<Vec<Answer<Metrics>>> {
     let end = now.as_second();
-    let start = (now - Duration::from_secs(u64::from(MINUTES) * 60)).as_second();
+    let start = (now - Duration::from_secs(u64::from(minutes) * 60)).as_second();
     let period = i64::from(PERIOD);
     let queries: Vec<MetricDataQuery> = ran
         .iter()
@@ -83,17 +93,46 @@ async fn of_some(client: &Client, ran: &[Ran<'_>], now: Timestamp) -> Answer<Vec
         .into_paginator()
         .send();
     let mut found: BTreeMap<String, Series> = BTreeMap::new();
+    let mut withheld: BTreeMap<String, Trouble> = BTreeMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| trouble(&error, "cloudwatch:GetMetricData", &[]))?;
         for result in page.metric_data_results.unwrap_or_default() {
             let points = result.timestamps().iter().zip(result.values());
             let points = points.map(|(at, value)| (at.secs(), *value)).collect::<Vec<_>>();
-            found.entry(result.id.unwrap_or_default()).or_default().extend(points);
+            let id = result.id.unwrap_or_default();
+            // A figure that is kept back looks like one that there is none of.
+            if let Some(trouble) = result.status_code.and_then(|status| kept_back(&status)) {
+                withheld.insert(id.clone(), trouble);
+            }
+            found.entry(id).or_default().extend(points);
         }
     }
     let none = Series::new();
     let of = |number: usize, figure: usize| found.get(&id(number, figure)).unwrap_or(&none);
-    Ok((0..ran.len()).map(|number| told(|figure| of(number, figure))).collect())
+    Ok((0..ran.len())
+        .map(|number| {
+            let mut ids = (0..FIGURES.len()).map(|figure| id(number, figure));
+            match ids.find_map(|id| withheld.remove(&id)) {
+                Some(trouble) => Err(trouble),
+                None => Ok(told(minutes, |figure| of(number, figure))),
+            }
+        })
+        .collect())
+}
+
+/// Why CloudWatch keeps a figure back while it gives others.
+fn kept_back(status: &StatusCode) -> Option<Trouble> {
+    const ACTION: &str = "cloudwatch:GetMetricData";
+    let message = format!("CloudWatch keeps a figure back ({})", status.as_str());
+    match status {
+        StatusCode::Forbidden => Some(Trouble::Denied {
+            action: ACTION.to_owned(),
+            message,
+        }),
+        StatusCode::InternalError => Some(Trouble::Refused(format!("{ACTION}: {message}"))),
+        // Some of it comes on a later page.
+        _ => None,
+    }
 }
 
 /// The answer names its question so: a small letter first.
@@ -105,6 +144,7 @@ fn query(ran: &Ran<'_>, (of, name, statistic): Figure, id: &str) -> Option<Metri
     let (namespace, dimension, value) = match of {
         Of::Stream => ("AWS/Kinesis", "StreamName", ran.stream.name()),
         Of::Function => ("AWS/Lambda", "FunctionName", ran.function.name()),
+        Of::Handler => ("k2m", "FunctionName", ran.function.name()),
         Of::Mapping => ("AWS/Lambda", "EventSourceMappingUUID", ran.mapping?.uuid.as_str()),
     };
     let metric = Metric::builder()
@@ -121,7 +161,7 @@ fn query(ran: &Ran<'_>, (of, name, statistic): Figure, id: &str) -> Option<Metri
 }
 
 /// The figures by their places in [`FIGURES`].
-fn told<'a>(series: impl Fn(usize) -> &'a Series) -> Metrics {
+fn told<'a>(minutes: u32, series: impl Fn(usize) -> &'a Series) -> Metrics {
     let sum = |figure| {
         let series = series(figure);
         (!series.is_empty()).then(|| whole(series.values().sum()))
@@ -134,7 +174,7 @@ fn told<'a>(series: impl Fn(usize) -> &'a Series) -> Metrics {
         })
     });
     Metrics {
-        minutes: MINUTES,
+        minutes,
         iterator_age_ms: ages.collect(),
         incoming_records: sum(1),
         throttled_reads: sum(2),
@@ -147,6 +187,9 @@ fn told<'a>(series: impl Fn(usize) -> &'a Series) -> Metrics {
         filtered_out: sum(9),
         dropped: sum(10),
         given_up: sum(11),
+        acknowledged: sum(12),
+        dead_lettered: sum(13),
+        undelivered: sum(14),
     }
 }
 

@@ -80,22 +80,24 @@ fn arn_of(url: &str, topic: &str) -> Option<String> {
     Some(format!("arn:{partition}:sqs:{region}:{account}:{name}"))
 }
 
+/// The queues that a topic tells.
+async fn queues_of(topic: &str, asked: &Asked<'_>) -> Answer<Vec<String>> {
+    let region = topic.split(':').nth(3).unwrap_or_default();
+    let client = asked.sns.at(region);
+    asked.subscriptions.one(subscribed(&client, topic)).await
+}
+
 /// Which queues the topic tells, where there is one; and what waits in its queue, absent where that is gone, or none is subscribed.
 pub(in crate::aws) async fn look(left: Left, asked: &Asked<'_>) -> (Option<Answer<Vec<String>>>, Answer<Waiting>) {
-    let queues_of = async |topic: &str| {
-        let region = topic.split(':').nth(3).unwrap_or_default();
-        let client = asked.sns.at(region);
-        asked.subscriptions.one(subscribed(&client, topic)).await
-    };
     match left {
         Left::Queue(queue) => (None, waiting(queue, asked).await),
         // Side by side: which queue it is, is known.
         Left::Own { topic, queue } => {
-            let (queues, waiting) = tokio::join!(queues_of(&topic), waiting(queue, asked));
+            let (queues, waiting) = tokio::join!(queues_of(&topic, asked), waiting(queue, asked));
             (Some(queues), waiting)
         }
         Left::Topic(topic) => {
-            let queues = queues_of(&topic).await;
+            let queues = queues_of(&topic, asked).await;
             let first = queues
                 .clone()
                 .and_then(|queues| queues.into_iter().next().ok_or(Trouble::Absent));
@@ -106,6 +108,27 @@ pub(in crate::aws) async fn look(left: Left, asked: &Asked<'_>) -> (Option<Answe
             (Some(queues), waiting)
         }
     }
+}
+
+/// Counts what waits there, and looks at none of it; absent where the queue is gone, or none is subscribed.
+pub(in crate::aws) async fn depth(left: Left, asked: &Asked<'_>) -> Answer<Waiting> {
+    let queue = match left {
+        Left::Queue(queue) | Left::Own { queue, .. } => queue,
+        Left::Topic(topic) => {
+            let queues = queues_of(&topic, asked).await?;
+            queues.into_iter().next().ok_or(Trouble::Absent)?
+        }
+    };
+    let Some((url, region)) = Waiting::url_of(&queue) else {
+        return Err(Trouble::Absent);
+    };
+    let client = asked.sqs.at(region);
+    let (messages, _) = asked.attributes.one(count(&client, &url)).await?;
+    Ok(Waiting {
+        queue,
+        messages,
+        one: None,
+    })
 }
 
 /// Looks at what waits in a queue; absent where it is gone.

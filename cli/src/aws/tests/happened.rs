@@ -188,7 +188,7 @@ async fn a_secret_is_described() {
 }
 
 /// What CloudWatch's protocol makes of JSON: CBOR. Times are tagged numbers under the key `at`.
-fn cbor(value: &Value) -> Vec<u8> {
+pub(super) fn cbor(value: &Value) -> Vec<u8> {
     let head = |kind: u8, length: usize| {
         let length = u32::try_from(length).unwrap().to_be_bytes();
         [&[(kind << 5) + 26][..], &length].concat()
@@ -267,7 +267,7 @@ async fn figures_come_from_every_page_and_what_has_none_is_left_out() {
         mapping: Some(&mapping),
     };
     let client = client!(aws_sdk_cloudwatch, script);
-    let found = metrics::metrics(&client, &[ran], now()).await.remove(0).unwrap();
+    let found = metrics::metrics(&client, &[ran], now(), 180).await.remove(0).unwrap();
     assert_eq!(script.requests(), 2);
     let point = |at: &str, value| Point {
         at: at.to_owned(),
@@ -290,10 +290,10 @@ async fn figures_come_from_every_page_and_what_has_none_is_left_out() {
         (None, None, None)
     );
 
-    // 500 figures a question at the most: 41 pipelines.
+    // 500 figures a question at the most: 33 pipelines.
     let script = cloudwatch(|_| (200, json!({"MetricDataResults": [], "Messages": []})));
-    let found = metrics::metrics(&client!(aws_sdk_cloudwatch, script), &[ran; 100], now()).await;
-    assert_eq!((found.len(), script.requests()), (100, 3));
+    let found = metrics::metrics(&client!(aws_sdk_cloudwatch, script), &[ran; 100], now(), 180).await;
+    assert_eq!((found.len(), script.requests()), (100, 4));
     assert!(found.iter().all(Result::is_ok));
 
     let script = cloudwatch(|_| {
@@ -303,9 +303,22 @@ async fn figures_come_from_every_page_and_what_has_none_is_left_out() {
             json!({"__type": "com.amazonaws.cloudwatch#AccessDenied", "message": words}),
         )
     });
-    let found = metrics::metrics(&client!(aws_sdk_cloudwatch, script), &[ran; 2], now()).await;
+    let found = metrics::metrics(&client!(aws_sdk_cloudwatch, script), &[ran; 2], now(), 180).await;
     for answer in found {
         assert_eq!(missing(answer), "cloudwatch:GetMetricData");
+    }
+
+    // One figure that is kept back is none that is zero, and is its own pipeline's alone.
+    for (code, action) in [("Forbidden", Some("cloudwatch:GetMetricData")), ("InternalError", None)] {
+        let script = cloudwatch(move |_| {
+            let result = json!({"Id": "m1_4", "Label": "Errors", "StatusCode": code, "Timestamps": [], "Values": []});
+            (200, json!({"MetricDataResults": [result], "Messages": []}))
+        });
+        let mut found = metrics::metrics(&client!(aws_sdk_cloudwatch, script), &[ran; 2], now(), 180).await;
+        let withheld = crate::facts::Unreadable::from(found.remove(1).unwrap_err());
+        assert_eq!(withheld.missing_action.as_deref(), action);
+        assert!(withheld.message.contains(code), "{withheld:?}");
+        assert!(found.remove(0).is_ok());
     }
 }
 

@@ -44,6 +44,9 @@ pub(super) fn healthy() -> Facts {
         filtered_out: None,
         dropped: None,
         given_up: None,
+        acknowledged: None,
+        dead_lettered: None,
+        undelivered: None,
     }));
     one.log = Some(found(Vec::new()));
     one.waiting = Some(found(Waiting {

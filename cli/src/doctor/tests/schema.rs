@@ -164,11 +164,15 @@ fn schema() -> Value {
     serde_json::from_str(include_str!("../../../../docs/schemas/doctor.json")).unwrap()
 }
 
-/// Why the document doesn't fit the schema, or what of it the schema doesn't describe.
+/// Why the document doesn't fit doctor's schema, or what of it that doesn't describe.
 pub(crate) fn wrong(document: &Value) -> Option<String> {
-    let schema = schema();
+    wrong_by(&schema(), document)
+}
+
+/// Why the document doesn't fit the schema, or what of it the schema doesn't describe.
+pub(crate) fn wrong_by(schema: &Value, document: &Value) -> Option<String> {
     let (mut known, mut all) = (BTreeSet::new(), BTreeSet::new());
-    if let Some(why) = misfit(&schema, &schema, document, "", &mut known) {
+    if let Some(why) = misfit(schema, schema, document, "", &mut known) {
         return Some(why);
     }
     properties(document, "", &mut all);

@@ -1,0 +1,151 @@
+//! What is asked while pipelines are watched: two calls to Lambda and one to SQS for each, and the figures of all of them together.
+
+use jiff::Timestamp;
+
+use super::answer::{Answer, Trouble, fact};
+use super::history::waiting::{Asked, Left, depth};
+use super::history::{Ran, metrics};
+use super::pace::{LAMBDA, Paced};
+use super::{Aws, Looking, cloudformation, lambda};
+use crate::facts::{Fact, Function, Stack, StackPipeline, Watched, WatchedPipeline};
+
+impl Aws {
+    /// A stack with its resources and outputs, without its template.
+    pub fn stack<'a>(&'a self, region: &'a str, name: &'a str) -> Looking<'a, Fact<Stack>> {
+        Box::pin(async move {
+            let client = aws_sdk_cloudformation::Client::new(&self.in_region(region));
+            fact(cloudformation::stack(&client, name).await.map(|seen| seen.stack))
+        })
+    }
+
+    /// Functions by their names, in this order.
+    pub fn functions_named<'a>(&'a self, region: &'a str, names: &'a [String]) -> Looking<'a, Vec<Fact<Function>>> {
+        Box::pin(async move {
+            let client = aws_sdk_lambda::Client::new(&self.in_region(region));
+            let paced = Paced::new(LAMBDA);
+            let seen = paced.all(names, |name| lambda::function(&client, name)).await;
+            seen.into_iter().map(fact).collect()
+        })
+    }
+
+    /// How these pipelines of a stack are, with figures of the last `minutes`. `now` is the time.
+    pub fn watch<'a>(
+        &'a self,
+        region: &'a str,
+        stack: &'a Stack,
+        pipelines: &'a [StackPipeline],
+        now: Timestamp,
+        minutes: u32,
+    ) -> Looking<'a, Watched> {
+        Box::pin(self.watch_all(region, stack, pipelines, now, minutes))
+    }
+
+    async fn watch_all(
+        &self,
+        region: &str,
+        stack: &Stack,
+        pipelines: &[StackPipeline],
+        now: Timestamp,
+        minutes: u32,
+    ) -> Watched {
+        let here = self.in_region(region);
+        let lambda = aws_sdk_lambda::Client::new(&here);
+        let paced = Paced::new(LAMBDA);
+        let asked: Vec<Named<'_>> = pipelines.iter().flat_map(Named::of).collect();
+        let mut answers = paced.all(&asked, |named| named.ask(&lambda)).await.into_iter();
+        let seen: Vec<(Answer<Function>, Answer<_>)> = pipelines
+            .iter()
+            .map(|pipeline| {
+                let mut seen = (Err(Trouble::Absent), Err(Trouble::Absent));
+                // In the order in which they were asked for.
+                for _ in Named::of(pipeline) {
+                    match answers.next() {
+                        Some(Told::Function(function)) => seen.0 = function,
+                        Some(Told::Mapping(mapping)) => seen.1 = mapping,
+                        None => {}
+                    }
+                }
+                seen
+            })
+            .collect();
+        // Figures have the function's name, which the stack knows without it.
+        let named: Vec<Function> = pipelines
+            .iter()
+            .map(|pipeline| Function {
+                arn: pipeline.function.clone().unwrap_or_default(),
+                ..Function::default()
+            })
+            .collect();
+        let ran: Vec<Ran<'_>> = pipelines
+            .iter()
+            .zip(&seen)
+            .zip(&named)
+            .map(|((pipeline, (function, mapping)), named)| Ran {
+                stream: &pipeline.stream,
+                seen: None,
+                function: function.as_ref().unwrap_or(named),
+                mapping: mapping.as_ref().ok(),
+            })
+            .collect();
+        let cloudwatch = aws_sdk_cloudwatch::Client::new(&here);
+        let known = Fact::Found { value: stack.clone() };
+        let config = |region: &str| self.in_region(region);
+        let queues = &Asked::new(&config);
+        let waits = ran.iter().map(|one| {
+            let left = one.mapping.and_then(|mapping| Left::of(mapping, one.stream, &known));
+            async move { Some(fact(depth(left?, queues).await)) }
+        });
+        let (metrics, waits) = tokio::join!(
+            metrics::metrics(&cloudwatch, &ran, now, minutes),
+            futures_util::future::join_all(waits),
+        );
+        let each = pipelines.iter().zip(&seen).zip(metrics).zip(waits);
+        Watched {
+            taken_at: now.to_string(),
+            minutes,
+            pipelines: each
+                .map(
+                    |(((pipeline, (function, mapping)), metrics), waiting)| WatchedPipeline {
+                        stream: pipeline.stream.to_string(),
+                        topic: pipeline.topic.clone(),
+                        function: fact(function.clone()),
+                        mapping: fact(mapping.clone()),
+                        metrics: fact(metrics),
+                        waiting,
+                    },
+                )
+                .collect(),
+        }
+    }
+}
+
+/// What of a pipeline is looked at in Lambda: what the stack has.
+enum Named<'a> {
+    Function(&'a str),
+    Mapping(&'a str),
+}
+
+/// What came of it.
+enum Told {
+    Function(Answer<Function>),
+    Mapping(Answer<crate::facts::Mapping>),
+}
+
+impl<'a> Named<'a> {
+    fn of(pipeline: &'a StackPipeline) -> impl Iterator<Item = Self> {
+        let function = pipeline.function.as_deref().map(Self::Function);
+        function
+            .into_iter()
+            .chain(pipeline.mapping.as_deref().map(Self::Mapping))
+    }
+
+    async fn ask(&self, client: &aws_sdk_lambda::Client) -> Told {
+        match self {
+            Self::Function(name) => Told::Function(lambda::function(client, name).await),
+            Self::Mapping(uuid) => {
+                let mapping = lambda::mapping(client, uuid).await;
+                Told::Mapping(mapping.map(|(mapping, _)| mapping))
+            }
+        }
+    }
+}
