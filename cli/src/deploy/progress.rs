@@ -332,7 +332,10 @@ fn state(event: &StackEvent) -> Option<(State, &'static str)> {
 fn told((word, groups): (&'static str, Vec<(Option<String>, Vec<String>)>)) -> String {
     let groups = groups.into_iter().map(|(stream, nouns)| {
         let of = stream.map(|stream| format!(" for {stream}"));
-        format!("{}{}", gathered(&nouns).join(", "), of.unwrap_or_default())
+        let mut nouns = gathered(&nouns);
+        let last = nouns.pop().unwrap_or_default();
+        let and = if nouns.is_empty() { "" } else { " and " };
+        format!("{}{and}{last}{}", nouns.join(", "), of.unwrap_or_default())
     });
     format!("{word}: {}", groups.collect::<Vec<_>>().join("; "))
 }

@@ -239,7 +239,17 @@ impl Machine<'_> {
             self.user.tell(&format!("failed to {doing}: {fault}"));
         }
         following.at_rest = 0;
-        let ended = self.to_the_end(name, following).await?;
+        let mut ended = self.to_the_end(name, following).await?;
+        // What was made to its end meanwhile is deleted all the same, though its status may not say so yet.
+        let deletes = taken_back && withdrawn == Withdrawn::Creation;
+        for _ in 0..LOOKS_AT_REST {
+            if !deletes || ended.status != Status::CreateComplete {
+                break;
+            }
+            self.pause(waits.answered()).await;
+            following.happened = ended.events;
+            ended = self.to_the_end(name, following).await?;
+        }
         match ended.status {
             Status::CreateComplete | Status::UpdateComplete => {
                 self.user.tell("all was done before it could be cancelled");

@@ -39,6 +39,18 @@ async fn the_first_cancels_and_the_second_leaves() {
     let mut text = deploys("an update", stopped_at(&["ExecuteChangeSet"], updating())).await;
     text += &deploys("a creation", stopped_at(&["ExecuteChangeSet"], creating())).await;
     text += &deploys(
+        "a creation that is done before its deletion shows",
+        Fake {
+            on_delete: [
+                vec![Beat::Is("CREATE_COMPLETE", vec![of_stack("CREATE_COMPLETE")]); 3],
+                Fake::default().on_delete,
+            ]
+            .concat(),
+            ..stopped_at(&["ExecuteChangeSet"], creating())
+        },
+    )
+    .await;
+    text += &deploys(
         "an update, twice",
         stopped_at(&["ExecuteChangeSet", "CancelUpdateStack"], updating()),
     )
