@@ -44,6 +44,8 @@ pub struct Reporter {
     total: Total,
     /// What is shown while something is waited for.
     bar: Mutex<Option<ProgressBar>>,
+    /// The lines that are drawn below what was told. The cursor is below them: what a terminal writes itself for Ctrl-C breaks none of them.
+    drawn: Mutex<Vec<String>>,
 }
 
 impl Reporter {
@@ -54,6 +56,7 @@ impl Reporter {
             in_lines: false,
             total: Total::Unknown,
             bar: Mutex::default(),
+            drawn: Mutex::default(),
         }
     }
 
@@ -155,6 +158,7 @@ impl Reporter {
         if let Some(bar) = self.shown().take() {
             bar.finish_and_clear();
         }
+        self.draw(&[]);
     }
 
     /// A line of a story, as it happens: to stdout for people, to nowhere for programs.
@@ -191,20 +195,16 @@ impl Reporter {
 
     /// Draws these lines below what was told, in place of those that were drawn before; none take them away.
     pub fn draw(&self, lines: &[Line]) {
-        if lines.is_empty() {
-            self.finish();
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.is_empty() && lines.is_empty() {
             return;
         }
-        let mut shown = self.shown();
-        let bar =
-            shown.get_or_insert_with(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5)));
-        if let Ok(style) = ProgressStyle::with_template("{msg}") {
-            bar.set_style(style);
-        }
         let colour = colours();
-        let text: Vec<String> = lines.iter().map(|line| painted(line, colour)).collect();
-        bar.set_message(text.join("\n"));
-        bar.tick();
+        let above = erased(drawn.len());
+        *drawn = lines.iter().map(|line| painted(line, colour)).collect();
+        // All at once, so that nothing flickers.
+        let text: String = drawn.iter().map(|line| format!("{line}\n")).collect();
+        let _ = write!(io::stderr(), "{above}{text}");
     }
 
     /// The same, laid out for what stderr is; without colours.
@@ -319,11 +319,27 @@ impl Reporter {
 
     fn suspended<T>(&self, write: impl FnOnce() -> T) -> T {
         let bar = self.shown().clone();
-        match &bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
+        if let Some(bar) = &bar {
+            return bar.suspend(write);
         }
+        let drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.is_empty() {
+            return write();
+        }
+        let _ = write!(io::stderr(), "{}", erased(drawn.len()));
+        let written = write();
+        let text: String = drawn.iter().map(|line| format!("{line}\n")).collect();
+        let _ = write!(io::stderr(), "{text}");
+        written
     }
+}
+
+/// What takes so many lines above the cursor away, and what stands in its own.
+fn erased(lines: usize) -> String {
+    if lines == 0 {
+        return String::new();
+    }
+    format!("\r\u{1b}[{lines}A\u{1b}[J")
 }
 
 /// Columns of lists where nobody looks on.

@@ -363,8 +363,8 @@ impl Machine<'_> {
     /// Draws the tree where there is a terminal.
     fn draw(&self) {
         if let Some((columns, rows)) = self.user.canvas() {
-            // Not into the last column and row, where some terminals break the line; a terminal writes `^C` there too.
-            let (columns, rows) = (columns.saturating_sub(3), rows.saturating_sub(2));
+            // Not into the last column and row, where some terminals break the line.
+            let (columns, rows) = (columns.saturating_sub(1), rows.saturating_sub(2));
             self.user.draw(&self.board.tree(self.world.elapsed(), columns, rows));
         }
     }
