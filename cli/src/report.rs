@@ -203,7 +203,7 @@ impl Reporter {
         let above = erased(drawn.len());
         *drawn = lines.iter().map(|line| painted(line, colour)).collect();
         // All at once, so that nothing flickers.
-        let text: String = drawn.iter().map(|line| format!("{line}\n")).collect();
+        let text = ended(&drawn);
         let _ = write!(io::stderr(), "{above}{text}");
     }
 
@@ -328,10 +328,15 @@ impl Reporter {
         }
         let _ = write!(io::stderr(), "{}", erased(drawn.len()));
         let written = write();
-        let text: String = drawn.iter().map(|line| format!("{line}\n")).collect();
+        let text = ended(&drawn);
         let _ = write!(io::stderr(), "{text}");
         written
     }
+}
+
+/// Lines with their ends.
+fn ended(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 /// What takes so many lines above the cursor away, and what stands in its own.

@@ -231,9 +231,8 @@ async fn deploy_on(
     };
     let mut deployed = work.deploy(&machine, &handler, replaces).await?;
     if deployed.status == Happened::Begun {
-        deployed.next_step =
-            "the same command without --no-wait follows it to its end, and `k2m doctor` looks whether records can flow"
-                .to_owned();
+        "the same command without --no-wait follows it to its end, and `k2m doctor` looks whether records can flow"
+            .clone_into(&mut deployed.next_step);
         return Ok((deployed, Exit::Fine));
     }
     let waited = attended.unless_stopped(name, async {
@@ -357,13 +356,13 @@ impl Work<'_> {
             .await;
         match done {
             Err(CommandError::Deploy(error)) => {
-                let changed: Vec<&NetworkStack> = plan
+                let touched: Vec<&NetworkStack> = plan
                     .network_stacks
                     .iter()
                     .filter(|stack| pending.iter().any(|change| change.stack == stack.stack))
                     .collect();
-                if !changed.is_empty() && !self.stands.load(Ordering::Relaxed) {
-                    self.take_back(machine, &regions, &changed, before, &error).await;
+                if !touched.is_empty() && !self.stands.load(Ordering::Relaxed) {
+                    self.take_back(machine, &regions, &touched, before, &error).await;
                 }
                 Err(error.into())
             }
@@ -443,9 +442,10 @@ impl Work<'_> {
     ) {
         let names: Vec<String> = changed.iter().map(|stack| stack.place()).collect();
         let now = machine.stacks.stack(&self.plan.stack).await;
-        let now = now.ok().map(|stack| stack.map(|stack| stack.status));
+        let now = now.map(|stack| stack.map(|stack| stack.status));
         let two_steps = self.plan.before_topics().is_some();
-        if !error.comes_to_nothing(before.as_ref(), now.as_ref().map(Option::as_ref), two_steps) {
+        let nothing = now.is_ok_and(|now| error.comes_to_nothing(before.as_ref(), now.as_ref(), two_steps));
+        if !nothing {
             self.attended.tell(&format!(
                 "the network stacks stay as they are, since {} may need them: {}; the same command goes on from there, and `k2m destroy` gives them back",
                 self.plan.stack,

@@ -116,7 +116,9 @@ impl Part {
         let mut lines = progress.tree(&self.title, self.ended.unwrap_or(now), columns, rows);
         if folded {
             lines.truncate(1);
-            lines.iter_mut().for_each(|line| line.look = Look::Good);
+            for line in &mut lines {
+                line.look = Look::Good;
+            }
         }
         lines
     }

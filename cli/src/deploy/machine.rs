@@ -129,8 +129,8 @@ impl Machine<'_> {
                 }
                 let working = match (&stack, step) {
                     (Some(working), Step::Wait) => working,
-                    (Some(stuck), Step::ContinueRollback | Step::RollBack) => {
-                        self.end_rollback(name, stuck, step).await?;
+                    (Some(halted), Step::ContinueRollback | Step::RollBack) => {
+                        self.end_rollback(name, halted, step).await?;
                         continue;
                     }
                     _ => {
@@ -275,7 +275,7 @@ impl Machine<'_> {
             };
             let names = Names::of_template(job.template).with(stack.as_ref().map(Names::of_stack));
             let create = step != Step::Update;
-            let change_set = self.new_change_set(job, step, &code, bucket.as_deref(), template);
+            let change_set = self.new_change_set(job, step, code.as_ref(), bucket.as_deref(), template);
             let mut deployed = Deployed {
                 stack: name.to_owned(),
                 region: self.place.region.clone(),
@@ -454,7 +454,7 @@ impl Machine<'_> {
         &self,
         job: &Job<'_>,
         step: Step,
-        code: &Option<(String, &'static str)>,
+        code: Option<&(String, &'static str)>,
         bucket: Option<&str>,
         template: Template,
     ) -> NewChangeSet {

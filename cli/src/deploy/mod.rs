@@ -225,10 +225,9 @@ impl DeployError {
 }
 
 impl DeployError {
-    /// Whether the deployment that ended so left nothing of itself in the stack, so that what was made for it can go too. `before` and `now` are the stack's statuses,
-    /// `now` nothing where nobody knows. Of a deployment in two steps the first may stand.
-    pub fn comes_to_nothing(&self, before: Option<&Status>, now: Option<Option<&Status>>, two_steps: bool) -> bool {
-        let Some(now) = now else { return false };
+    /// Whether the deployment that ended so left nothing of itself in the stack, so that what was made for it can go too. `before` and `now` are the stack's statuses.
+    /// Of a deployment in two steps the first may stand.
+    pub fn comes_to_nothing(&self, before: Option<&Status>, now: Option<&Status>, two_steps: bool) -> bool {
         // Whoever leaves wants nothing more to be done.
         if matches!(self, Self::Left { .. } | Self::LeftOver { .. } | Self::TooLong { .. }) {
             return false;
@@ -384,32 +383,19 @@ mod tests {
         };
         let (old, rolled) = (Status::UpdateComplete, Status::UpdateRollbackComplete);
         for (error, before, now, two_steps, wanted) in [
-            (failed(), Some(&old), Some(Some(&rolled)), false, true),
-            (failed(), None, Some(Some(&Status::RollbackComplete)), false, true),
-            (failed(), None, Some(None), true, true),
-            (
-                failed(),
-                Some(&old),
-                Some(Some(&Status::UpdateRollbackFailed)),
-                false,
-                false,
-            ),
+            (failed(), Some(&old), Some(&rolled), false, true),
+            (failed(), None, Some(&Status::RollbackComplete), false, true),
+            (failed(), None, None, true, true),
+            (failed(), Some(&old), Some(&Status::UpdateRollbackFailed), false, false),
             // The first of two steps stands.
-            (failed(), Some(&old), Some(Some(&rolled)), true, false),
-            (topics(), Some(&old), Some(Some(&old)), false, false),
+            (failed(), Some(&old), Some(&rolled), true, false),
+            (topics(), Some(&old), Some(&old), false, false),
             // Nothing was executed.
-            (DeployError::Declined, Some(&old), Some(Some(&old)), false, true),
-            (stopped(), Some(&old), Some(Some(&old)), false, true),
-            (
-                stopped(),
-                Some(&old),
-                Some(Some(&Status::UpdateInProgress)),
-                false,
-                false,
-            ),
-            // Whoever left wants nothing more to be done, and what nobody knows stays.
-            (left(), None, Some(None), false, false),
-            (failed(), Some(&old), None, false, false),
+            (DeployError::Declined, Some(&old), Some(&old), false, true),
+            (stopped(), Some(&old), Some(&old), false, true),
+            (stopped(), Some(&old), Some(&Status::UpdateInProgress), false, false),
+            // Whoever left wants nothing more to be done.
+            (left(), None, None, false, false),
         ] {
             assert_eq!(
                 error.comes_to_nothing(before, now, two_steps),

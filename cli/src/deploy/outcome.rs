@@ -378,8 +378,10 @@ pub(super) fn going(goes: &[&Resource], stays: &[&Resource], names: &Names, colu
         let of = stream.map(|stream| format!("for {stream}: ")).unwrap_or_default();
         add(&format!("  - {of}"), &gathered(&nouns).join(", "), Look::Plain);
     }
-    let function = |resource: &&&Resource| resource.resource_type == "AWS::Lambda::Function";
-    if goes.iter().find(function).is_some() {
+    if goes
+        .iter()
+        .any(|resource| resource.resource_type == "AWS::Lambda::Function")
+    {
         add(
             "  ",
             "this may take long: Lambda takes up to 40 minutes to give back the network interfaces of a function, and its security group waits for that",

@@ -41,8 +41,10 @@ struct Node {
     reason: Option<String>,
 }
 
-/// What became of resources and is not told yet: by what became of them, the streams of their pipelines and their names.
-type Gathered = Vec<(&'static str, Vec<(Option<String>, Vec<String>)>)>;
+/// Resources of one kind of news: the streams of their pipelines, and their names.
+type Groups = Vec<(Option<String>, Vec<String>)>;
+/// What became of resources and is not told yet, by what became of them.
+type Gathered = Vec<(&'static str, Groups)>;
 
 /// Turns events into lines, and into a tree.
 #[derive(Debug)]
@@ -149,36 +151,32 @@ impl Progress {
     fn note(&mut self, event: &StackEvent, state: State, word: &'static str, now: Duration) -> bool {
         let ended = (state != State::Running).then_some(now);
         let reason = (state == State::Failed).then(|| reason(event).to_owned());
-        match self.nodes.iter_mut().find(|node| node.id == event.logical_id) {
-            Some(node) => {
-                let again = node.state == state && node.word == word;
-                // Something new is done to it, such as when it is rolled back: why it failed stays.
-                if state == State::Running && node.state != State::Running {
-                    node.begun = now;
-                }
-                node.state = if node.state == State::Failed && state != State::Running {
-                    State::Failed
-                } else {
-                    state
-                };
-                node.word = word;
-                node.ended = ended;
-                node.reason = reason.or(node.reason.take());
-                again
-            }
-            None => {
-                self.nodes.push(Node {
-                    id: event.logical_id.clone(),
-                    kind: event.resource_type.clone(),
-                    state,
-                    word,
-                    begun: now,
-                    ended,
-                    reason,
-                });
-                false
-            }
+        let Some(node) = self.nodes.iter_mut().find(|node| node.id == event.logical_id) else {
+            self.nodes.push(Node {
+                id: event.logical_id.clone(),
+                kind: event.resource_type.clone(),
+                state,
+                word,
+                begun: now,
+                ended,
+                reason,
+            });
+            return false;
+        };
+        let again = node.state == state && node.word == word;
+        // Something new is done to it, such as when it is rolled back: why it failed stays.
+        if state == State::Running && node.state != State::Running {
+            node.begun = now;
         }
+        node.state = if node.state == State::Failed && state != State::Running {
+            State::Failed
+        } else {
+            state
+        };
+        node.word = word;
+        node.ended = ended;
+        node.reason = reason.or(node.reason.take());
+        again
     }
 
     fn gather(&mut self, word: &'static str, id: &str, kind: &str) {
@@ -329,7 +327,7 @@ fn state(event: &StackEvent) -> Option<(State, &'static str)> {
 }
 
 /// What became of some resources, in a line.
-fn told((word, groups): (&'static str, Vec<(Option<String>, Vec<String>)>)) -> String {
+fn told((word, groups): (&'static str, Groups)) -> String {
     let groups = groups.into_iter().map(|(stream, nouns)| {
         let of = stream.map(|stream| format!(" for {stream}"));
         let mut nouns = gathered(&nouns);

@@ -207,8 +207,8 @@ fn name(member: &Value) -> Option<&str> {
 
 fn named(list: &[Value]) -> bool {
     let names: Vec<Option<&str>> = list.iter().map(name).collect();
-    let unique = |(at, name): (usize, &Option<&str>)| name.is_some() && !names[..at].contains(name);
-    names.iter().enumerate().all(unique)
+    let unique = |(at, name): (usize, Option<&str>)| name.is_some() && !names[..at].contains(&name);
+    names.iter().copied().enumerate().all(unique)
 }
 
 /// The path with the names of members in place of their numbers, as CloudFormation gives them: `Policies.0.PolicyDocument.Statement.2.Resource` is the

@@ -33,7 +33,7 @@ impl Machine<'_> {
                 (Some(stack), Step::Update) => {
                     let bucket = stack.parameters.get(ARTIFACT_BUCKET).map(String::as_str);
                     let (template, uploaded) = self.unless_stopped(name, self.given(job, bucket)).await?;
-                    let change_set = self.new_change_set(job, step, &code, bucket, template);
+                    let change_set = self.new_change_set(job, step, code.as_ref(), bucket, template);
                     let changed = self.changed_and_taken_away(job, &change_set, stack).await;
                     if let (Some(bucket), true) = (bucket, uploaded) {
                         let key = template_key(job);
@@ -43,7 +43,7 @@ impl Machine<'_> {
                     planned.resources = self.unless_stopped(name, async { Ok(self.count(name).await) }).await?;
                 }
                 _ => {
-                    let change_set = self.new_change_set(job, step, &code, None, Template::Body(String::new()));
+                    let change_set = self.new_change_set(job, step, code.as_ref(), None, Template::Body(String::new()));
                     let resources = Resources::of(Source {
                         template: job.template,
                         parameters: &change_set.parameters,

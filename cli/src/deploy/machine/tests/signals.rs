@@ -32,6 +32,7 @@ fn updating() -> Fake {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn the_first_cancels_and_the_second_leaves() {
     let throttled = |call: &'static str, kind: FaultKind, message: &str, times: usize| {
         Mutex::new((0..times).map(|_| (call, fault(kind.clone(), message))).collect())
