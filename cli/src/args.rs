@@ -14,9 +14,52 @@ use crate::settings::parse::topic;
 #[derive(Debug, Parser)]
 #[command(name = "k2m", version, about = "Moves Kinesis data streams into Kafka topics on Amazon MSK through AWS Lambda", long_about = None)]
 pub struct Cli {
+    /// How much is said, and how it looks.
+    #[command(flatten)]
+    pub manner: MannerArgs,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// How much any command says, and how it looks.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct MannerArgs {
+    /// Say only results and errors
+    ///
+    /// What has to be known to answer a question is said all the same.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say each call to AWS too
+    ///
+    /// Service, operation, region, result and time; never what was sent or answered.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Whether there are colours: auto, always or never
+    ///
+    /// With auto there are on a terminal, unless NO_COLOR, CLICOLOR, CLICOLOR_FORCE or TERM say otherwise.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        global = true,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    #[expect(clippy::doc_markdown, reason = "these are the words of the help")]
+    pub color: Color,
+}
+
+/// Whether there are colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal that has some, unless the environment says otherwise
+    #[default]
+    Auto,
+    /// Everywhere
+    Always,
+    /// Nowhere
+    Never,
 }
 
 /// The subcommands.
@@ -24,28 +67,32 @@ pub struct Cli {
 pub enum Command {
     /// Ask for a stream, a cluster and a topic, and write k2m.yaml
     Init(Box<InitArgs>),
+    /// Write the k2m.yaml that does what a function of a SAM or CloudFormation template did
+    Import(Box<ImportArgs>),
     /// Deploy the pipeline as a CloudFormation stack, or update it
     Deploy(Box<DeployArgs>),
     /// Say which hop, right or topic is broken, and how to mend it
     Doctor(Box<DoctorArgs>),
-    /// Say what a code of doctor means, how to confirm it by hand, and how to mend it
+    /// Say what a code of doctor means, and how to mend it
     Explain(ExplainArgs),
     /// Say how the pipelines of a stack are: a line each, and why
     Status(StatusArgs),
     /// Show what the pipelines' functions log, in sentences
     Logs(LogsArgs),
-    /// Look at everything in AWS that matters for a pipeline; change nothing
+    /// Look at all in AWS that matters for a pipeline; change nothing
     Inspect(Box<InspectArgs>),
-    /// Decide what a pipeline needs, and prove that its function will reach the brokers; change nothing
+    /// Decide what a pipeline needs, prove its way; change nothing
     Plan(Box<DrawnPlanArgs>),
     /// Print the CloudFormation template of the plan
     Render(Box<RenderArgs>),
-    /// Delete the pipeline's stack; the topic and the cluster stay as they are
+    /// Delete the pipeline's stack; topic and cluster stay as they are
     Destroy(Box<DestroyArgs>),
-    /// Deliver a file of records through the real Lambda handler into Kafka, on this machine
+    /// Deliver a file of records through the real handler into Kafka
     Run(Box<RunArgs>),
-    /// Show a pipeline at work: a broker fails, a process dies, a record is refused, nothing is lost
+    /// Show a pipeline at work: a broker fails, and nothing is lost
     Demo(DemoArgs),
+    /// Print what completes k2m's commands and flags in a shell
+    Completions(CompletionsArgs),
     /// Serve the Lambda Runtime API as the function's process
     #[command(hide = true)]
     Bootstrap {
@@ -465,6 +512,52 @@ pub struct PayloadArgs {
     pub compression: Option<String>,
 }
 
+/// `k2m import`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  k2m import --cluster ARN                       the project in this folder: template.yaml, config.py, samconfig.toml
+  k2m import kinesis2msk --cluster ARN           the one in another folder
+  k2m import stack.json --parameter Stage=prod   a template of CloudFormation, with a value for its parameter
+  k2m import --mapping OrdersFunction            one of several functions
+  k2m import --stdout -o json                    what would be written and why, as one document
+
+A flag of a setting counts more than the template, and is written. --parameter also takes what only a deployment knows:
+AWS::AccountId=…, RESOURCE.ATTRIBUTE=…, the name of an export, or a whole '{{resolve:ssm:…}}'.
+
+Exit codes: 0 all that the mapping says is settled, 1 no Kinesis mapping or settings that don't fit together, 2 usage,
+4 something could not be told, 65 no template, 66 no file, 74 not written.")]
+#[expect(clippy::doc_markdown, reason = "these are the words of the help")]
+pub struct ImportArgs {
+    /// Template of SAM or CloudFormation, YAML or JSON, or the folder that it is in [default: template.yaml or the like in this folder]
+    #[arg(value_name = "TEMPLATE")]
+    pub template: Option<PathBuf>,
+    /// Value of a parameter of the template, or of what only a deployment knows (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub parameter: Vec<(String, String)>,
+    /// Logical id of a mapping or a function to import (repeatable) [default: all that read Kinesis]
+    #[arg(long, value_name = "ID")]
+    pub mapping: Vec<String>,
+    /// Configuration of SAM, whose parameters, stack and region count [default: samconfig.toml beside the template, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub samconfig: Option<PathBuf>,
+    /// Its environment
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub config_env: String,
+    /// Print the file of settings, and write none
+    #[arg(long, conflicts_with = "config")]
+    pub stdout: bool,
+    /// Overwrite a file of settings that is there
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How the result is shown
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+    /// The settings.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
 /// `k2m plan`.
 #[derive(Debug, Args)]
 pub struct DrawnPlanArgs {
@@ -503,18 +596,7 @@ pub struct RenderArgs {
 
 /// `k2m doctor`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  k2m doctor                                         the pipelines of k2m.yaml
-  k2m doctor --stack k2m-orders --region eu-west-1   those of a stack that k2m deployed
-  k2m doctor --function kinesis2msk --cluster ARN    a function that k2m did not deploy; it is not invoked
-  k2m doctor --stream ARN --cluster ARN              what stands in the way, before anything is deployed
-  k2m doctor --fix                                   mend what k2m can, after a question
-  k2m doctor --fix --yes --wait 5m                   in a script: mend, then look until it is healthy
-  k2m doctor --report orders.html --mask             a page to send along, without ids of accounts
-  k2m doctor --facts facts.json -o json              what k2m inspect -o json saw, without AWS
-
-Exit codes: 0 healthy, 1 something is broken, 2 usage, 4 not all could be judged.")]
+#[command(after_help = "Exit codes: 0 healthy, 1 something is broken, 2 usage, 4 not all could be judged.")]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
 pub struct DoctorArgs {
     /// What is looked at.
@@ -582,15 +664,9 @@ impl StackArgs {
 
 /// `k2m status`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  k2m status                                         the pipelines of k2m.yaml's stack
-  k2m status --stack k2m-orders --region eu-west-1   those of a stack that k2m deployed
-  k2m status --watch                                 again every 30 s, until Ctrl-C
-  k2m status --watch 10s --since 15m                 more often, with figures of the last 15 minutes
-  k2m status -o json | jq -r .state                  in a script
-
-Exit codes: 0 healthy, 1 failing, stopped or behind, or nothing is deployed, 2 usage, 4 could not tell, 130 Ctrl-C.")]
+#[command(
+    after_help = "Exit codes: 0 healthy, 1 failing, stopped or behind, or nothing is deployed, 2 usage, 4 could not tell, 130 Ctrl-C."
+)]
 pub struct StatusArgs {
     /// What is looked at.
     #[command(flatten)]
@@ -608,16 +684,9 @@ pub struct StatusArgs {
 
 /// `k2m logs`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  k2m logs                                         the last 15 minutes, of k2m.yaml's stack
-  k2m logs --stack k2m-orders --region eu-west-1   of a stack that k2m deployed
-  k2m logs --follow                                and what comes, until Ctrl-C
-  k2m logs --failures --since 1d                   only what failed, of the last day
-  k2m logs --filter shardId-000000000003           only lines with these words in them
-  k2m logs --failures -o json | jq -r .text        in a script: a JSON document a line
-
-Exit codes: 0 all was read, 1 nothing is deployed, or the log group is gone, 2 usage, 4 could not be read, 130 Ctrl-C.")]
+#[command(
+    after_help = "Exit codes: 0 all was read, 1 nothing is deployed, or the log group is gone, 2 usage, 4 could not be read, 130 Ctrl-C."
+)]
 pub struct LogsArgs {
     /// Whose logs.
     #[command(flatten)]
@@ -650,6 +719,25 @@ pub struct ExplainArgs {
     /// How the result is shown
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
+}
+
+/// `k2m completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// A shell that completes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash, with bash-completion or without
+    Bash,
+    /// Z shell
+    Zsh,
+    /// fish
+    Fish,
 }
 
 /// `k2m deploy`.
@@ -887,6 +975,23 @@ fn environment_variable(text: &str) -> Result<(String, String), String> {
         Some((name, _)) if name.starts_with("AWS_LAMBDA_") => Err(format!("`{name}` is k2m's own to set")),
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("`{text}` is not NAME=VALUE")),
+    }
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    // The name of what is looked up may have one itself.
+    let end = text
+        .starts_with("{{")
+        .then(|| text.find("}}="))
+        .flatten()
+        .map(|end| end + 2);
+    let pair = match end.or_else(|| text.find('=')) {
+        Some(end) => (&text[..end], &text[end + 1..]),
+        None => return Err("it is not NAME=VALUE".to_owned()),
+    };
+    match pair {
+        ("", _) => Err("it has no name before `=`".to_owned()),
+        (name, value) => Ok((name.to_owned(), value.to_owned())),
     }
 }
 

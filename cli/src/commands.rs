@@ -4,6 +4,7 @@ mod attended;
 pub mod bootstrap;
 pub mod broker;
 mod chosen;
+pub mod completions;
 pub mod demo;
 pub mod deploy;
 mod deployed;
@@ -13,6 +14,7 @@ pub mod explain;
 mod file;
 mod function;
 mod health;
+pub mod import;
 pub mod init;
 pub mod inspect;
 pub mod logs;
@@ -24,6 +26,7 @@ pub mod render;
 pub mod run;
 pub mod status;
 
+use std::error::Error as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +35,7 @@ use thiserror::Error;
 
 pub use self::deployed::DeployedError;
 pub use self::function::FunctionError;
+use self::import::ImportError;
 use self::init::InitError;
 use crate::arn::PlaceError;
 use crate::aws::LookError;
@@ -47,6 +51,7 @@ use crate::local::engine::EngineError;
 use crate::local::input::InputError;
 use crate::local::session::Signals;
 use crate::plan::{Plan, PlanError, limits};
+use crate::report::Failure;
 use crate::settings::SettingsError;
 use crate::template::{Template, TemplateError};
 
@@ -57,7 +62,7 @@ pub enum CommandError {
     #[error("{0}")]
     Usage(String),
     /// A file that is named on the command line.
-    #[error("failed to open {path}, given with {option}: {source}")]
+    #[error("failed to open {path}, given with {option}: {source}; name a file that is there and can be read")]
     Open {
         /// The file.
         path: PathBuf,
@@ -96,6 +101,9 @@ pub enum CommandError {
     /// No settings were written.
     #[error(transparent)]
     Init(#[from] InitError),
+    /// Nothing was imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// The file of `--facts`.
     #[error(transparent)]
     Facts(#[from] FactsError),
@@ -118,7 +126,7 @@ pub enum CommandError {
     #[error(transparent)]
     Deploy(#[from] DeployError),
     /// A file that a command was to write.
-    #[error("failed to write {path}: {source}")]
+    #[error("failed to write {path}: {source}; name a place that is there and can be written to, with room")]
     Write {
         /// The file.
         path: PathBuf,
@@ -126,10 +134,12 @@ pub enum CommandError {
         source: io::Error,
     },
     /// Standard output.
-    #[error("failed to write to standard output: {0}")]
+    #[error("failed to write to standard output: {0}; see whether the disk that it goes to is full")]
     Output(io::Error),
     /// Something of this machine that is needed for any run.
-    #[error("failed to {what}: {source}")]
+    #[error(
+        "failed to {what}: {source}; this machine refuses it, see its limits on processes and open files (ulimit -a)"
+    )]
     Machine {
         /// What was tried.
         what: &'static str,
@@ -137,10 +147,10 @@ pub enum CommandError {
         source: io::Error,
     },
     /// Ctrl-C or SIGTERM before anything was done.
-    #[error("stopped by a signal before anything was sent or changed")]
+    #[error("stopped by a signal before anything was sent or changed; run the same command to begin again")]
     Interrupted,
     /// Ctrl-C or SIGTERM while doctor looked.
-    #[error("stopped by a signal while looking, which changes nothing")]
+    #[error("stopped by a signal while looking, which changes nothing; run the same command to look again")]
     InterruptedLook,
     /// Ctrl-C or SIGTERM while the function was at what it was asked to do.
     #[error("stopped by a signal while the probe was under way: {0}")]
@@ -160,6 +170,53 @@ impl From<PlanError> for CommandError {
 }
 
 impl CommandError {
+    /// What kind of an error it is, for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Usage(_) | Self::Place(_) => "usage",
+            Self::Open { .. } | Self::Write { .. } | Self::Output(_) | Self::Page(_) => "file",
+            Self::Broker(_) | Self::Embedded(_) => "broker",
+            Self::Engine(EngineError::Input(_)) => "input",
+            Self::Engine(_) | Self::Destination(_) => "run",
+            Self::Look(_) | Self::Unseen(_) => "aws",
+            Self::Settings(_) => "settings",
+            Self::Function(_) => "function",
+            Self::Deployed(_) => "stack",
+            Self::Init(_) => "init",
+            Self::Import(_) => "import",
+            Self::Facts(_) => "facts",
+            Self::Plan(_) => "plan",
+            Self::Template(_) => "template",
+            Self::Contradiction(_) => "contradiction",
+            Self::Deploy(_) => "deploy",
+            Self::Machine { .. } => "machine",
+            Self::Interrupted | Self::InterruptedLook | Self::InterruptedProbe(_) => "interrupted",
+            Self::NoProbe(_) => "probe",
+            Self::Unverified(_) => "demo",
+        }
+    }
+
+    /// The document of it.
+    pub fn failure(&self) -> Failure {
+        let error = self.to_string();
+        let mut causes = Vec::new();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            cause = error.source();
+        }
+        // What is passed through says nothing more.
+        causes.retain(|cause| *cause != error);
+        causes.dedup();
+        Failure {
+            kind: self.kind(),
+            causes,
+            next: next(&error),
+            exit_code: self.exit().code(),
+            error,
+        }
+    }
+
     /// The exit code that it ends with.
     pub fn exit(&self) -> Exit {
         match self {
@@ -200,6 +257,7 @@ impl CommandError {
             Self::Function(error) => error.exit(),
             Self::Deployed(error) => error.exit(),
             Self::Init(error) => error.exit(),
+            Self::Import(error) => error.exit(),
             Self::Facts(error) => error.exit(),
             Self::Plan(error) => error.exit(),
             Self::Template(error) => error.exit(),
@@ -207,6 +265,19 @@ impl CommandError {
             Self::Deploy(error) => error.exit(),
             Self::Embedded(_) | Self::Machine { .. } | Self::NoProbe(_) | Self::Unverified(_) => Exit::Failed,
         }
+    }
+}
+
+/// The next steps that an error names: its indented lines without evidence, else what comes after its last semicolon.
+fn next(error: &str) -> Vec<String> {
+    let hints = error.lines().filter_map(|line| line.strip_prefix("  "));
+    let hints = hints.filter(|line| !line.starts_with(['-', ' ']));
+    let hints: Vec<String> = hints.map(str::to_owned).collect();
+    let after = || error.lines().next().and_then(|line| line.rsplit_once("; "));
+    if hints.is_empty() {
+        after().map(|(_, step)| step.to_owned()).into_iter().collect()
+    } else {
+        hints
     }
 }
 

@@ -102,6 +102,30 @@ impl Exit {
         (Self::Interrupted, "stopped by Ctrl-C or SIGTERM"),
     ];
 
+    /// The codes of `k2m import`, in the order of the documentation.
+    pub const IMPORTING: [(Self, &'static str); 8] = [
+        (
+            Self::Fine,
+            "all that the template says of the mapping is settled, and the file is written",
+        ),
+        (
+            Self::Failed,
+            "no function reads a Kinesis data stream, what there is does not fit into one stack, or the file was not to be overwritten",
+        ),
+        (
+            Self::Usage,
+            "the command line is wrong, or a file is there and there is nobody to ask and no `--yes`",
+        ),
+        (
+            Self::CouldNotTell,
+            "something could not be told: of stream, cluster or authentication, and nothing is written; of something else, and k2m's default holds",
+        ),
+        (Self::BadInput, "the file is no template, or a value in it can't be"),
+        (Self::NoFile, "there is no template, or it can't be read"),
+        (Self::Io, "the file of settings could not be written"),
+        (Self::Interrupted, "stopped by Ctrl-C or SIGTERM"),
+    ];
+
     /// The number that the process returns.
     pub const fn code(self) -> u8 {
         self as u8
@@ -121,11 +145,12 @@ mod tests {
     #[test]
     fn documentation_has_the_same_tables() {
         type Table = [(Exit, &'static str)];
-        let tables: [(&str, &str, &Table); 4] = [
+        let tables: [(&str, &str, &Table); 5] = [
             ("run.md", include_str!("../../docs/run.md"), &Exit::TABLE),
             ("facts.md", include_str!("../../docs/facts.md"), &Exit::LOOKING),
             ("plan.md", include_str!("../../docs/plan.md"), &Exit::PLANNING),
             ("deploy.md", include_str!("../../docs/deploy.md"), &Exit::DEPLOYING),
+            ("import.md", include_str!("../../docs/import.md"), &Exit::IMPORTING),
         ];
         for (file, documented, table) in tables {
             for (exit, meaning) in table {

@@ -11,6 +11,8 @@ pub mod deploy;
 pub mod doctor;
 pub mod exit;
 pub mod facts;
+pub mod help;
+pub mod import;
 pub mod local;
 pub mod logs;
 pub mod mend;

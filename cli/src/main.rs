@@ -1,81 +1,119 @@
 //! The `k2m` binary: parses the command line, and turns what a command returns into an exit code.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use k2m::args::{Cli, Command, Output};
+use k2m::args::{Cli, Command, MannerArgs, Output};
 use k2m::commands::{
-    CommandError, bootstrap, broker, demo, deploy, destroy, doctor, explain, init, inspect, logs, plan, render, run,
-    signals, status, unless_stopped,
+    CommandError, bootstrap, broker, completions, demo, deploy, destroy, doctor, explain, import, init, inspect, logs,
+    plan, render, run, signals, status, unless_stopped,
 };
 use k2m::exit::Exit;
-use k2m::report::Reporter;
+use k2m::help;
+use k2m::report::{Failure, Reporter};
 
+/// No runtime, no client and no certificate before a command needs one: `--version` and its like are to be there at once.
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let Cli { manner, command } = match help::parse(&typed) {
+        Ok(cli) => cli,
+        Err(error) => return no_command(&error, &typed),
+    };
+    let reporter = |output| Reporter::new(output, manner);
+    match command {
         Command::Bootstrap { embedded } => bootstrap::run(embedded),
-        Command::Broker(args) => finish(broker::run(args), &mut Reporter::new(Output::Human)),
+        Command::Broker(args) => finish(broker::run(args), &mut reporter(Output::Human)),
         Command::Run(args) => {
-            let mut reporter = Reporter::new(args.output);
+            let mut reporter = reporter(args.output);
             let result = block_on(run::run(*args, &mut reporter));
             finish(result, &mut reporter)
         }
         Command::Init(args) => {
-            let mut reporter = Reporter::new(args.output);
+            let mut reporter = reporter(args.output);
             let result = block_on(init::run(*args, &mut reporter));
             finish(result, &mut reporter)
         }
+        Command::Import(args) => {
+            let mut reporter = reporter(args.output);
+            let result = block_on(import::run(*args, &mut reporter));
+            finish(result, &mut reporter)
+        }
         Command::Inspect(args) => {
-            let mut reporter = Reporter::new(args.output);
+            let mut reporter = reporter(args.output);
             let result = block_on(looking(inspect::run(*args, &mut reporter)));
             finish(result, &mut reporter)
         }
         Command::Plan(args) => {
-            let mut reporter = Reporter::new(args.plan.output);
+            let mut reporter = reporter(args.plan.output);
             let result = block_on(looking(plan::run(*args, &mut reporter)));
             finish(result, &mut reporter)
         }
         Command::Render(args) => {
-            let mut reporter = Reporter::new(args.plan.output);
+            let mut reporter = reporter(args.plan.output);
             let result = block_on(looking(render::run(*args, &mut reporter)));
             finish(result, &mut reporter)
         }
         Command::Deploy(args) => {
-            let mut reporter = Reporter::new(args.output);
+            let mut reporter = reporter(args.output);
             let result = block_on(deploy::run(*args, &mut reporter));
             finish(result, &mut reporter)
         }
         Command::Destroy(args) => {
-            let mut reporter = Reporter::new(args.output);
+            let mut reporter = reporter(args.output);
             let result = block_on(destroy::run(*args, &mut reporter));
             finish(result, &mut reporter)
         }
         Command::Doctor(args) => {
-            let mut reporter = Reporter::new(args.plan.output);
+            let mut reporter = reporter(args.plan.output);
             let result = block_on(doctor::run(*args, &mut reporter));
             finish(result, &mut reporter)
         }
         Command::Explain(args) => {
-            let mut reporter = Reporter::new(args.output);
+            let mut reporter = reporter(args.output);
             let result = explain::run(&args, &mut reporter);
             finish(result, &mut reporter)
         }
+        Command::Completions(args) => {
+            let mut reporter = reporter(Output::Human);
+            let result = completions::run(&args, &reporter);
+            finish(result, &mut reporter)
+        }
         Command::Status(args) => {
-            let mut reporter = Reporter::new(args.output);
+            let mut reporter = reporter(args.output);
             let result = block_on(status::run(args, &mut reporter));
             finish(result, &mut reporter)
         }
         Command::Logs(args) => {
-            let mut reporter = Reporter::new(args.output).in_lines();
+            let mut reporter = reporter(args.output).in_lines();
             let result = block_on(logs::run(args, &mut reporter));
             finish(result, &mut reporter)
         }
         Command::Demo(args) => {
-            let mut reporter = Reporter::new(args.output);
+            let mut reporter = reporter(args.output);
             let result = block_on(demo::run(args, &mut reporter));
             finish(result, &mut reporter)
         }
     }
+}
+
+/// Help or the version, or what is wrong with what was typed.
+fn no_command(error: &clap::Error, typed: &[OsString]) -> ExitCode {
+    // There is no place left to say that it can't be written.
+    let _ = error.print();
+    if help::asked_for(error) {
+        return Exit::Fine.into();
+    }
+    if help::wants_json(typed) {
+        let (error, next) = help::told(error);
+        Reporter::new(Output::Json, MannerArgs::default()).failed(&Failure {
+            error,
+            kind: "usage",
+            causes: Vec::new(),
+            next,
+            exit_code: Exit::Usage.code(),
+        });
+    }
+    Exit::Usage.into()
 }
 
 /// A command that changes nothing, which ends at once when a signal comes.
@@ -103,7 +141,7 @@ fn finish(result: Result<Exit, CommandError>, reporter: &mut Reporter) -> ExitCo
         Ok(exit) => exit.into(),
         Err(error) => {
             let exit = error.exit();
-            reporter.failure(&error.to_string(), exit);
+            reporter.failure(&error.failure());
             exit.into()
         }
     }

@@ -1,5 +1,7 @@
 //! The only room that writes to the terminal: results to stdout, progress and diagnostics to stderr.
 
+mod calls;
+mod colour;
 mod live;
 
 pub use self::live::Block;
@@ -14,9 +16,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::args::Output;
+use crate::args::{Color, MannerArgs, Output};
 use crate::deploy::port::{Line, Look};
-use crate::exit::Exit;
 use crate::local::summary::Tally;
 use crate::picture::Scene;
 use crate::picture::terminal::{Canvas, draw};
@@ -35,10 +36,26 @@ pub enum Total {
 /// From here on somebody wonders.
 const LONG: Duration = Duration::from_secs(5);
 
+/// What ended a command before it had a result: the document of docs/schemas/error.json.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// What people read on stderr.
+    pub error: String,
+    /// What kind of an error it is.
+    pub kind: &'static str,
+    /// What it follows from, the nearest first.
+    pub causes: Vec<String>,
+    /// What to do next.
+    pub next: Vec<String>,
+    /// The exit code.
+    pub exit_code: u8,
+}
+
 /// Writes in the form that was asked for.
 #[derive(Debug)]
 pub struct Reporter {
     output: Output,
+    manner: MannerArgs,
     /// Whether programs get a document a line.
     in_lines: bool,
     total: Total,
@@ -50,9 +67,13 @@ pub struct Reporter {
 
 impl Reporter {
     /// A reporter without progress.
-    pub fn new(output: Output) -> Self {
+    pub fn new(output: Output, manner: MannerArgs) -> Self {
+        if manner.verbose {
+            calls::listen();
+        }
         Self {
             output,
+            manner,
             in_lines: false,
             total: Total::Unknown,
             bar: Mutex::default(),
@@ -76,9 +97,14 @@ impl Reporter {
         self.bar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether what is waited for is shown: not where nobody looks on, and not between lines that others write.
+    fn shows_waiting(&self) -> bool {
+        io::stderr().is_terminal() && !self.manner.quiet && !self.manner.verbose
+    }
+
     /// Begins to show progress, if stderr is a terminal.
     pub fn start(&mut self, total: Total) {
-        if !io::stderr().is_terminal() {
+        if !self.shows_waiting() {
             return;
         }
         self.total = total;
@@ -98,7 +124,7 @@ impl Reporter {
 
     /// Shows what is waited for, if stderr is a terminal, until the next thing is, or [`Self::finish`].
     pub fn wait(&self, what: &str) {
-        if !io::stderr().is_terminal() {
+        if !self.shows_waiting() {
             return;
         }
         let mut shown = self.shown();
@@ -164,26 +190,46 @@ impl Reporter {
     /// A line of a story, as it happens: to stdout for people, to nowhere for programs.
     pub fn tell(&self, line: &str) -> io::Result<()> {
         match self.output {
+            Output::Human if self.manner.quiet => Ok(()),
             Output::Human => self.suspended(|| writeln!(io::stdout(), "{}", printable(line))),
             Output::Json => Ok(()),
         }
     }
 
-    /// Something that the user should know, to stderr.
+    /// Something that the user should know, to stderr, unless only results and errors were asked for.
     pub fn note(&self, text: &str) {
+        if !self.manner.quiet {
+            self.insist(text);
+        }
+    }
+
+    /// Something that the user has to know, to stderr.
+    pub fn insist(&self, text: &str) {
         // There is no place left to say that stderr can't be written to.
         let _ = self.suspended(|| writeln!(io::stderr(), "{}", printable(text)));
     }
 
     /// The same in the line's colour, where stderr has some.
     pub fn note_line(&self, line: &Line) {
-        let text = painted(line, io::stderr().is_terminal() && colours());
+        // Who will be asked has to know what about.
+        if self.manner.quiet && !self.can_ask() {
+            return;
+        }
+        let text = painted(line, self.colours());
         let _ = self.suspended(|| writeln!(io::stderr(), "{text}"));
+    }
+
+    /// Whether stderr has colours.
+    fn colours(&self) -> bool {
+        colour::coloured(self.manner.color, said, io::stderr().is_terminal())
     }
 
     /// Columns and rows of stderr, where it is a terminal that can be drawn on.
     pub fn drawing_board(&self) -> Option<(usize, usize)> {
         let stderr = io::stderr();
+        if self.manner.quiet {
+            return None;
+        }
         let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         if dumb || !stderr.is_terminal() {
             return None;
@@ -199,7 +245,7 @@ impl Reporter {
         if drawn.is_empty() && lines.is_empty() {
             return;
         }
-        let colour = colours();
+        let colour = self.colours();
         let above = erased(drawn.len());
         *drawn = lines.iter().map(|line| painted(line, colour)).collect();
         // All at once, so that nothing flickers.
@@ -209,6 +255,9 @@ impl Reporter {
 
     /// The same, laid out for what stderr is; without colours.
     pub fn note_laid_out(&self, text: &str, layout: impl FnOnce(&str, Screen) -> String) {
+        if self.manner.quiet && !self.can_ask() {
+            return;
+        }
         let stderr = io::stderr();
         let columns = rustix::termios::tcgetwinsize(&stderr).map_or(0, |size| usize::from(size.ws_col));
         let screen = Screen {
@@ -234,30 +283,32 @@ impl Reporter {
 
     /// What ended a command, to stderr.
     pub fn error(&self, text: &str) {
-        self.note(&format!("error: {text}"));
+        self.insist(&format!("error: {text}"));
     }
 
     /// What ended a command before it had a result: to stderr, and for programs as the one document on stdout.
-    pub fn failure(&self, text: &str, exit: Exit) {
-        /// The document.
-        #[derive(Serialize)]
-        struct Failure<'a> {
-            error: &'a str,
-            exit_code: u8,
-        }
-        self.error(text);
+    pub fn failure(&self, failure: &Failure) {
+        self.error(&failure.error);
+        self.failed(failure);
+    }
+
+    /// The same where people were told already.
+    pub fn failed(&self, failure: &Failure) {
         if self.output == Output::Json {
-            let document = Failure {
-                error: text,
-                exit_code: exit.code(),
-            };
             // The exit code says it too, where nobody reads stdout any more.
             let _ = if self.in_lines {
-                self.document_line(&document).map(drop)
+                self.document_line(failure).map(drop)
             } else {
-                result_document(&document)
+                result_document(failure)
             };
         }
+    }
+
+    /// A text for a program that is no document, to stdout as it is.
+    pub fn raw(&self, text: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text)?;
+        stdout.flush()
     }
 
     /// The result, to stdout.
@@ -281,7 +332,7 @@ impl Reporter {
     ) -> io::Result<()> {
         match self.output {
             Output::Human => {
-                let text = layout(&printable(&result.to_string()), screen());
+                let text = layout(&printable(&result.to_string()), screen(self.manner.color));
                 let mut stdout = io::stdout().lock();
                 write!(stdout, "{text}")?;
                 stdout.flush()
@@ -294,7 +345,7 @@ impl Reporter {
     pub fn drawn<T: Serialize>(&self, result: &T, lines: impl FnOnce(usize) -> Vec<Line>) -> io::Result<()> {
         match self.output {
             Output::Human => {
-                let Screen { columns, colour } = screen();
+                let Screen { columns, colour } = screen(self.manner.color);
                 let mut stdout = io::stdout().lock();
                 for line in lines(columns.unwrap_or(ELSEWHERE)) {
                     writeln!(stdout, "{}", painted(&line, colour))?;
@@ -310,7 +361,7 @@ impl Reporter {
         match self.output {
             Output::Human => {
                 let mut stdout = io::stdout().lock();
-                writeln!(stdout, "{}", draw(scene, canvas()))?;
+                writeln!(stdout, "{}", draw(scene, canvas(self.manner.color)))?;
                 stdout.flush()
             }
             Output::Json => Ok(()),
@@ -367,35 +418,33 @@ pub struct Screen {
     pub colour: bool,
 }
 
-fn screen() -> Screen {
-    let Canvas { columns, colour } = canvas();
+fn screen(asked: Color) -> Screen {
+    let Canvas { columns, colour } = canvas(asked);
     Screen {
         columns: io::stdout().is_terminal().then_some(columns),
         colour,
     }
 }
 
-/// What stdout is, for a picture. Colours only on a terminal that has some, and whose user hasn't said no (no-color.org).
-fn canvas() -> Canvas {
+/// A variable of the environment that is not empty.
+fn said(name: &str) -> Option<String> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    value.map(|value| value.to_string_lossy().into_owned())
+}
+
+/// What stdout is, for a picture.
+fn canvas(asked: Color) -> Canvas {
     /// What fits into mails, issues and logs.
     const PICTURE: usize = 80;
     let stdout = io::stdout();
     let columns = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_col));
-    let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let terminal = stdout.is_terminal();
     // Where nobody knows, as in a pipe: what the shell says.
     let columns = Some(columns).filter(|columns| *columns > 0);
-    let columns = columns.or_else(|| said("COLUMNS")?.to_str()?.parse().ok());
+    let columns = columns.or_else(|| said("COLUMNS")?.parse().ok());
     Canvas {
         columns: columns.unwrap_or(PICTURE),
-        colour: terminal && said("NO_COLOR").is_none() && said("TERM").is_some_and(|term| term != "dumb"),
+        colour: colour::coloured(asked, said, stdout.is_terminal()),
     }
-}
-
-/// Whether the user wants colours (no-color.org), and the terminal has some.
-fn colours() -> bool {
-    let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    said("NO_COLOR").is_none() && said("TERM").is_some_and(|term| term != "dumb")
 }
 
 /// A line in its colour. Only its look steers the terminal.

@@ -49,13 +49,13 @@ pub enum TemplateError {
     )]
     DynamicReference(String),
     /// The templates and the plan don't fit together.
-    #[error("failed to fill the template in, which is a fault of k2m: {0:#}")]
+    #[error("failed to fill the template in, which is a fault of k2m: {0:#}; please report it")]
     Engine(#[from] Error),
     /// What was printed can't be read again.
-    #[error("failed to read the template again, which is a fault of k2m: {0}")]
+    #[error("failed to read the template again, which is a fault of k2m: {0}; please report it")]
     Document(#[from] serde_yaml::Error),
     /// The plan is no plain data.
-    #[error("failed to hand the plan to the template, which is a fault of k2m: {0}")]
+    #[error("failed to hand the plan to the template, which is a fault of k2m: {0}; please report it")]
     Plan(#[from] serde_json::Error),
 }
 

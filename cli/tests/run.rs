@@ -855,6 +855,6 @@ fn ctrl_c_while_connecting_ends_at_once_and_says_so() {
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "error: stopped by a signal before anything was sent or changed\n"
+        "error: stopped by a signal before anything was sent or changed; run the same command to begin again\n"
     );
 }

@@ -18,6 +18,7 @@ mod ports;
 mod process;
 pub mod proxy;
 pub mod readback;
+pub mod schema;
 mod tls;
 mod wait;
 

@@ -4,6 +4,7 @@
 
 mod answer;
 pub mod artifacts;
+mod calls;
 mod cloudformation;
 mod ec2;
 mod foreign;
@@ -42,6 +43,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use self::answer::{Answer, Trouble, chain, fact};
+pub use self::calls::CALLS;
 pub use self::foreign::{Named, Reading};
 pub use self::list::{Candidate, default_region};
 use self::owner::Claims;
@@ -549,11 +551,11 @@ impl Aws {
 
 /// The only HTTP client: the proxies of the environment, and TLS.
 fn http_client() -> SharedHttpClient {
-    HttpBuilder::new().build_with_connector_fn(|settings, _| {
+    calls::told(HttpBuilder::new().build_with_connector_fn(|settings, _| {
         let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
         connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
-    })
+    }))
 }
 
 /// The streams in their order, what is deployed for them, and what was given.

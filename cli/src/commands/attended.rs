@@ -87,7 +87,7 @@ struct Line<'a> {
 impl Drop for Line<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.reporter.note("");
+            self.reporter.insist("");
         }
     }
 }
@@ -131,9 +131,15 @@ impl World for Attended<'_> {
 
 impl User for Attended<'_> {
     fn tell(&self, text: &str) {
-        match self.canvas() {
-            Some((columns, _)) => self.reporter.note(&broken(text, columns.saturating_sub(1))),
-            None => self.reporter.note(text),
+        let broken = self
+            .canvas()
+            .map(|(columns, _)| broken(text, columns.saturating_sub(1)));
+        let text = broken.as_deref().unwrap_or(text);
+        // Who will be asked has to know what about.
+        if self.yes || !self.reporter.can_ask() {
+            self.reporter.note(text);
+        } else {
+            self.reporter.insist(text);
         }
     }
 

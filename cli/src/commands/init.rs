@@ -1,7 +1,7 @@
 //! `k2m init`: asks for a stream, a cluster and a topic, with what it found in AWS as choices, and writes k2m.yaml.
 
 mod ask;
-mod write;
+pub(super) mod write;
 
 use std::io;
 use std::path::PathBuf;

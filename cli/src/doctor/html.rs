@@ -28,10 +28,10 @@ const TEMPLATE: &str = include_str!("../../../templates/report.html.jinja");
 #[derive(Debug, Error)]
 pub enum PageError {
     /// The template and what it is given don't fit together.
-    #[error("failed to fill the report in, which is a fault of k2m: {0:#}")]
+    #[error("failed to fill the report in, which is a fault of k2m: {0:#}; please report it")]
     Engine(#[from] Error),
     /// What is searched for accounts is no plain data.
-    #[error("failed to mask the report, which is a fault of k2m: {0}")]
+    #[error("failed to mask the report, which is a fault of k2m: {0}; please report it")]
     Data(#[from] serde_json::Error),
 }
 

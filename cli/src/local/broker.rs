@@ -34,7 +34,7 @@ const WORDS_KEPT: usize = 50;
 #[derive(Debug, Error)]
 pub enum BrokerError {
     /// The file of `--ca-file`.
-    #[error("failed to read {path}, the file of --ca-file: {source}")]
+    #[error("failed to read {path}, the file of --ca-file: {source}; name a file of PEM certificates that can be read")]
     CaFile {
         /// The file.
         path: PathBuf,

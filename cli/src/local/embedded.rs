@@ -20,13 +20,17 @@ use super::broker::Connection;
 #[derive(Debug, Error)]
 pub enum EmbeddedError {
     /// librdkafka's word.
-    #[error("the embedded broker failed: {0}")]
+    #[error("the embedded broker failed: {0}; name a broker of yours with --bootstrap-servers to do without it")]
     Kafka(#[from] KafkaError),
     /// Its process.
-    #[error("the embedded broker's process failed: {0}")]
+    #[error(
+        "the embedded broker's process failed: {0}; name a broker of yours with --bootstrap-servers to do without it"
+    )]
     Process(#[from] io::Error),
     /// Its process's own words.
-    #[error("the embedded broker's process failed: it said `{0}`")]
+    #[error(
+        "the embedded broker's process failed: it said `{0}`; name a broker of yours with --bootstrap-servers to do without it"
+    )]
     Said(String),
 }
 

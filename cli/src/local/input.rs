@@ -42,7 +42,9 @@ pub enum InputError {
         reason: LineError,
     },
     /// The input could not be read.
-    #[error("failed to read the input after line {line}: {source}")]
+    #[error(
+        "failed to read the input after line {line}: {source}; what came before it was delivered, so go on from the next line"
+    )]
     Read {
         /// Lines that were read.
         line: u64,

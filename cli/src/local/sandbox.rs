@@ -48,7 +48,7 @@ pub enum SandboxError {
         source: io::Error,
     },
     /// No port for the Runtime API.
-    #[error("failed to listen on 127.0.0.1 for the handler: {0}")]
+    #[error("failed to listen on 127.0.0.1 for the handler: {0}; the loopback interface has to be up, and a port free")]
     Listen(io::Error),
     /// The process refuses its configuration.
     #[error("the handler can't start: {message}")]

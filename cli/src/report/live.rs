@@ -18,7 +18,7 @@ pub struct Block {
 impl Reporter {
     /// What stdout is.
     pub fn screen(&self) -> Screen {
-        screen()
+        screen(self.manner.color)
     }
 
     /// A text that is laid out and harmless already, to stdout. Whether somebody still reads there is said.

@@ -38,7 +38,7 @@ pub fn modules(zip: &[u8], handler: Option<&str>) -> Result<Vec<Module>, String>
 }
 
 /// Names of files that are looked for, in the order in which they count.
-fn files(handler: Option<&str>) -> Vec<String> {
+pub(crate) fn files(handler: Option<&str>) -> Vec<String> {
     let module = handler
         .and_then(|handler| handler.rsplit_once('.'))
         .map(|(module, _)| module.replace('.', "/"));

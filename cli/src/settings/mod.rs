@@ -21,7 +21,7 @@ pub use resolve::{
     resolve_deployed, resolve_function, resolve_local, resolve_stack,
 };
 pub use servers::{ServerName, Servers};
-pub use table::{Preset, Row, Shape, TABLE};
+pub use table::{Preset, Row, Shape, TABLE, check};
 
 use crate::arn::{Arn, SecretArn};
 

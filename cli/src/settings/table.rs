@@ -136,6 +136,14 @@ macro_rules! settings {
 
         /// All of them, in the order of the documentation.
         pub const TABLE: &[Row] = &[$($constant.row),*];
+
+        /// Whether a text can be the value of a setting by itself, and if not, why. There is nothing to say of a name that no setting has.
+        pub fn check(name: &str, text: &str) -> Result<(), String> {
+            match name {
+                $(stringify!($name) => ($constant.parse)(text).map(drop),)*
+                _ => Ok(()),
+            }
+        }
     };
 }
 

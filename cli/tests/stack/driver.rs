@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use k2m_testkit::schema::misfits;
 use k2m_testkit::{AwsEmulator, KafkaCluster, ReadbackRequest, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -207,7 +208,11 @@ impl Account {
         let mut arguments = arguments.to_vec();
         arguments.extend(["-o", "json"]);
         let output = self.run(&arguments, code);
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", seen(&output)))
+        let document = serde_json::from_slice(&output.stdout);
+        let document: Value = document.unwrap_or_else(|error| panic!("{error}: {}", seen(&output)));
+        // Whatever a test is about, what it reads is what docs/schemas promises.
+        assert_eq!(misfits(arguments[0], &document), None, "{arguments:?}");
+        document
     }
 
     /// `--stream` and `--cluster` for a stream.

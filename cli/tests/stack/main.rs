@@ -12,6 +12,8 @@ mod driver;
 mod evidence;
 mod given;
 mod hanging;
+mod imported;
+mod json;
 mod matrix;
 mod mended;
 mod networks;

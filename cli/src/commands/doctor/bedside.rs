@@ -9,7 +9,7 @@ use super::super::networks::{self, Regions};
 use super::super::{CommandError, deploy, look, rendered};
 use super::fix::Bedside;
 use super::{asked, probe};
-use crate::args::{Cli, Command, DeployArgs, DoctorArgs};
+use crate::args::{Cli, Command, DeployArgs, DoctorArgs, MannerArgs};
 use crate::aws::Aws;
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
@@ -244,6 +244,7 @@ fn deploy_args(args: &DoctorArgs, deployment: &Deployment) -> Result<DeployArgs,
         output: args.plan.output,
     };
     let mut cli = Cli {
+        manner: MannerArgs::default(),
         command: Command::Deploy(Box::new(told())),
     };
     let options = deployment.options().map(|(name, value)| format!("{name}={value}"));

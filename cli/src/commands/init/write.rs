@@ -96,7 +96,7 @@ fn moved(flags: &SettingsArgs) -> bool {
 }
 
 /// The setting's text as YAML writes such a thing. It was checked before; what is no number or boolean stays a text, in quotes.
-fn value(row: &Row, text: &str) -> Result<Value, serde_yaml::Error> {
+pub(in crate::commands) fn value(row: &Row, text: &str) -> Result<Value, serde_yaml::Error> {
     Ok(match row.shape {
         Shape::Text => text.into(),
         Shape::TextOrList if !text.contains(',') => text.into(),

@@ -1,0 +1,1258 @@
+//! A mapping and its function as settings: what is carried over, and notes of all that is not, or not as it was. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::document::{Node, shown};
+use super::found::{Function, Mapping};
+use super::kafka::{self, Kafka, Said};
+use super::referring;
+use super::resolve::{Gap, Scope};
+use super::takeover;
+use super::{Carried, Changed, From, ImportError, Imported, Left, Pipeline, Project, Unknown, order};
+use crate::arn::{Arn, Kind};
+use crate::settings::{Authentication, Servers, TABLE, check};
+use crate::shell::{Command, quoted};
+
+/// Shorter than this the function has no time to connect, to be told of the topics and to try again (doctor's K2M-L03 says the same of others' functions).
+const LEAST_SECONDS: u32 = 30;
+
+/// Properties of a mapping whose text is a setting's.
+const PLAIN: [(&str, &str); 7] = [
+    ("BatchSize", "batch_size"),
+    ("MaximumBatchingWindowInSeconds", "batching_window"),
+    ("ParallelizationFactor", "parallelization_factor"),
+    ("MaximumRetryAttempts", "retries"),
+    ("MaximumRecordAgeInSeconds", "maximum_record_age"),
+    ("BisectBatchOnFunctionError", "bisect"),
+    ("Enabled", "enabled"),
+];
+
+/// What Lambda does where a mapping says nothing, and k2m otherwise.
+const SILENT: [(&str, &str, &str); 5] = [
+    ("batch_size", "100", "1000: small batches waste invocations"),
+    ("batching_window", "0", "1: a second lets a batch fill"),
+    (
+        "bisect",
+        "false",
+        "true: a batch that fails is halved until one record is left to blame",
+    ),
+    (
+        "retries",
+        "-1, without end",
+        "100: a record that the topic can never take would hold its shard up until the stream forgets it, and all that came with it; --retries -1 keeps it",
+    ),
+    (
+        "maximum_record_age",
+        "-1, without end",
+        "7 days, or the stream's retention where that is shorter: what is given up goes to the failure destination, before the stream forgets it; --maximum-record-age -1 keeps it",
+    ),
+];
+
+/// The same of a function.
+const MEMORY: (&str, &str, &str) = ("memory", "128", "256: processing power follows memory");
+
+/// Properties of a mapping that are looked at one by one.
+const OF_MAPPING: [&str; 9] = [
+    "Stream",
+    "EventSourceArn",
+    "FunctionName",
+    "StartingPosition",
+    "StartingPositionTimestamp",
+    "DestinationConfig",
+    "FunctionResponseTypes",
+    "TumblingWindowInSeconds",
+    "FilterCriteria",
+];
+
+/// Properties of a function that say nothing k2m could lack.
+const OF_FUNCTION: [&str; 15] = [
+    "Timeout",
+    "MemorySize",
+    "VpcConfig",
+    "Environment",
+    "Events",
+    "Description",
+    "Handler",
+    "Runtime",
+    "CodeUri",
+    "Code",
+    "InlineCode",
+    "PackageType",
+    "FunctionName",
+    "LoggingConfig",
+    "AutoPublishAlias",
+];
+
+/// Why a property of a function is left. All else has no setting.
+const WHY: [(&str, &str); 14] = [
+    ("Architectures", "k2m's own bundle says for which processor it is"),
+    (
+        "DeadLetterQueue",
+        "it is for asynchronous invocations, and a mapping makes none",
+    ),
+    (
+        "DeadLetterConfig",
+        "it is for asynchronous invocations, and a mapping makes none",
+    ),
+    (
+        "EventInvokeConfig",
+        "it is for asynchronous invocations, and a mapping makes none",
+    ),
+    (
+        "DeploymentPreference",
+        "k2m deploys all at once, and CloudFormation rolls back what fails",
+    ),
+    ("FileSystemConfigs", "k2m's handler reads no files"),
+    ("ImageConfig", "k2m brings its own handler"),
+    ("ImageUri", "k2m brings its own handler"),
+    ("Layers", "k2m's handler has all that it needs in itself"),
+    (
+        "PermissionsBoundary",
+        "k2m has no setting for one: where the account demands it, the deployment is refused",
+    ),
+    (
+        "Policies",
+        "the role's rights follow from the plan: for this stream, this topic and this failure destination alone",
+    ),
+    (
+        "ReservedConcurrentExecutions",
+        "k2m has no setting for it: parallelization_factor and the number of shards bound what runs at the same time",
+    ),
+    (
+        "Role",
+        "the stack has a role of its own for each pipeline: for this stream, this topic and this failure destination alone",
+    ),
+    ("Tags", "k2m has no setting for tags: `k2m deploy` gives its own"),
+];
+
+/// All mappings of a project.
+pub(super) fn all(project: &Project, files: &BTreeMap<String, String>) -> Result<Imported, ImportError> {
+    let looked: Vec<(&Mapping, Kafka)> = project
+        .mappings
+        .iter()
+        .map(|mapping| (mapping, kafka::look(&project.scope, mapping, &project.path, files)))
+        .collect();
+    let mut notes = Notes::new(project);
+    let speaks =
+        |kafka: &Kafka| !(kafka.servers.is_nothing() && kafka.topic.is_nothing() && kafka.cluster.is_nothing());
+    let some_speak = looked.iter().any(|(_, kafka)| speaks(kafka));
+    let mut streams = BTreeMap::new();
+    let mut parts: Vec<Part<'_>> = Vec::new();
+    for (mapping, kafka) in &looked {
+        // Somebody who named it means it.
+        if some_speak && !speaks(kafka) && project.given.mappings.is_empty() {
+            let why = "nothing says that its function writes to Kafka, as that of others does: neither its variables nor constants of its code name brokers or a topic; --mapping imports it";
+            notes.left(Some(mapping), &mapping.id, why.to_owned(), mapping.line);
+            continue;
+        }
+        let part = Part::new(project, mapping, kafka);
+        if let Some(stream) = part.stream(&mut notes)? {
+            let name = stream.text.rsplit(':').next().unwrap_or_default().to_owned();
+            if let Some(first) = streams.insert(stream.text.clone(), mapping.id.clone()) {
+                let why = format!(
+                    "{first} reads {} already, and a stack has one pipeline for a stream: import it with --mapping {} --stack NAME, into a file of its own",
+                    shown(&name),
+                    quoted(&mapping.id)
+                );
+                notes.left(Some(mapping), &mapping.id, why, mapping.line);
+                continue;
+            }
+            parts.push(Part {
+                reads: Some(stream),
+                ..part
+            });
+        } else {
+            parts.push(part);
+        }
+    }
+    let several = parts.len() > 1;
+    if several && project.given.flags.contains_key("topic") {
+        return Err(ImportError::TopicOfAll { count: parts.len() });
+    }
+    let mut pipelines = Vec::new();
+    let mut shared = Vec::new();
+    for part in &parts {
+        let settings = part.carry(&mut notes)?;
+        pipelines.push(Pipeline {
+            mapping: part.mapping.id.clone(),
+            settings,
+        });
+    }
+    shared.extend(of_stack(project, &parts, &mut notes)?);
+    for row in TABLE {
+        if let Some(value) = project.given.flags.get(row.name)
+            && (row.name != "stream")
+        {
+            shared.retain(|carried: &Carried| carried.setting != row.name);
+            shared.push(Carried {
+                setting: row.name,
+                value: value.clone(),
+                from: From::Flag(row.flag()),
+            });
+        }
+    }
+    if !notes.missing.is_empty() {
+        return Err(ImportError::Unknown { missing: notes.missing });
+    }
+    if several {
+        hoist(&mut pipelines, &mut shared);
+    }
+    for aside in &project.asides {
+        notes.left(None, &aside.id, aside.why.clone(), aside.line);
+    }
+    for (name, line) in project.scope.unused_parameters() {
+        notes.left(
+            None,
+            &format!("the parameter {}", shown(&name)),
+            "nothing in the template asks for it".to_owned(),
+            line,
+        );
+    }
+    if let [pipeline] = pipelines.as_mut_slice() {
+        shared.append(&mut pipeline.settings);
+    }
+    shared.sort_by_key(|carried| order(carried.setting));
+    for pipeline in &mut pipelines {
+        pipeline.settings.sort_by_key(|carried| order(carried.setting));
+    }
+    let each: Vec<&Carried> = pipelines
+        .iter()
+        .flat_map(|pipeline| &pipeline.settings)
+        .chain(&shared)
+        .collect();
+    let take_over = takeover::steps(project, &parts, &each);
+    Ok(Imported {
+        template: project.path.clone(),
+        settings: shared,
+        pipelines,
+        changed: notes.changed,
+        not_carried: notes.left,
+        unknown: notes.unknown,
+        take_over,
+    })
+}
+
+/// What all pipelines say alike is said once.
+fn hoist(pipelines: &mut [Pipeline], shared: &mut Vec<Carried>) {
+    let Some((first, others)) = pipelines.split_first() else {
+        return;
+    };
+    let alike: Vec<Carried> = first
+        .settings
+        .iter()
+        .filter(|carried| !matches!(carried.setting, "stream" | "topic"))
+        .filter(|carried| {
+            others.iter().all(|other| {
+                let mut same = other.settings.iter();
+                same.any(|one| one.setting == carried.setting && one.value == carried.value)
+            })
+        })
+        .cloned()
+        .collect();
+    for pipeline in pipelines {
+        let said = |carried: &Carried| !alike.iter().any(|one| one.setting == carried.setting);
+        pipeline.settings.retain(said);
+    }
+    shared.extend(alike);
+}
+
+/// Notes as they come.
+pub(super) struct Notes<'p> {
+    path: &'p str,
+    changed: Vec<Changed>,
+    left: Vec<Left>,
+    unknown: Vec<Unknown>,
+    missing: Vec<Unknown>,
+}
+
+impl<'p> Notes<'p> {
+    fn new(project: &'p Project) -> Self {
+        Self {
+            path: &project.path,
+            changed: Vec::new(),
+            left: Vec::new(),
+            unknown: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    fn place(&self, line: usize) -> String {
+        format!("{}:{line}", self.path)
+    }
+
+    fn left(&mut self, mapping: Option<&Mapping>, what: &str, why: String, line: usize) {
+        let place = self.place(line);
+        let note = Left {
+            mapping: mapping.map(|mapping| mapping.id.clone()),
+            what: shown(what),
+            why,
+            place,
+        };
+        // What holds for all functions is said once.
+        let said = self
+            .left
+            .iter()
+            .any(|known| (&known.what, &known.why, &known.place) == (&note.what, &note.why, &note.place));
+        if !said {
+            self.left.push(note);
+        }
+    }
+
+    fn changed(&mut self, mapping: &Mapping, what: &str, (before, after): (&str, &str), why: &str, line: usize) {
+        let place = self.place(line);
+        self.changed.push(Changed {
+            mapping: mapping.id.clone(),
+            what: what.to_owned(),
+            before: shown(before),
+            after: after.to_owned(),
+            why: why.to_owned(),
+            place,
+        });
+    }
+
+    /// What nobody can tell; `needed`: k2m has no default for it.
+    fn gap(&mut self, mapping: &Mapping, setting: &'static str, gap: &Gap, needed: bool) {
+        let flag = format!("--{}", setting.replace('_', "-"));
+        let by_value = gap
+            .give
+            .as_ref()
+            .map(|name| format!(", or {}", Command::new("--parameter").word(&format!("{name}=VALUE"))));
+        let give = format!("give {flag}{}", by_value.unwrap_or_default());
+        self.open(mapping, setting, (gap.what.clone(), give), gap.line, needed);
+    }
+
+    fn open(
+        &mut self,
+        mapping: &Mapping,
+        setting: &'static str,
+        (why, give): (String, String),
+        line: usize,
+        needed: bool,
+    ) {
+        let note = Unknown {
+            mapping: mapping.id.clone(),
+            setting,
+            why,
+            give,
+            place: self.place(line),
+        };
+        let list = if needed { &mut self.missing } else { &mut self.unknown };
+        if !list.iter().any(|known| {
+            Unknown {
+                mapping: note.mapping.clone(),
+                ..known.clone()
+            } == note
+        }) {
+            list.push(note);
+        }
+    }
+}
+
+/// What a mapping reads.
+#[derive(Debug, Clone)]
+pub(super) struct Reads {
+    /// The stream's ARN.
+    pub(super) text: String,
+    /// The ARN of a consumer of it.
+    pub(super) consumer: Option<String>,
+    from: From,
+}
+
+/// A mapping with all that is known of it.
+#[derive(Clone, Copy)]
+struct Known<'p> {
+    project: &'p Project,
+    scope: &'p Scope,
+}
+
+/// A mapping on its way to be a pipeline.
+pub(super) struct Part<'p> {
+    known: Known<'p>,
+    /// As it is in the template.
+    pub(super) mapping: &'p Mapping,
+    kafka: &'p Kafka,
+    /// What it reads, once that is known.
+    pub(super) reads: Option<Reads>,
+}
+
+impl<'p> Part<'p> {
+    fn new(project: &'p Project, mapping: &'p Mapping, kafka: &'p Kafka) -> Self {
+        Self {
+            known: Known {
+                project,
+                scope: &project.scope,
+            },
+            mapping,
+            kafka,
+            reads: None,
+        }
+    }
+
+    fn flag(&self, setting: &str) -> bool {
+        self.known.project.given.flags.contains_key(setting)
+    }
+
+    fn from(&self, line: usize) -> From {
+        From::Template {
+            file: self.known.project.path.clone(),
+            line,
+        }
+    }
+
+    /// The stream; nothing where it isn't known.
+    fn stream(&self, notes: &mut Notes<'_>) -> Result<Option<Reads>, ImportError> {
+        let source = &self.mapping.source;
+        if let Some(flag) = self.known.project.given.flags.get("stream")
+            && self.known.project.mappings.len() == 1
+        {
+            return Ok(Some(Reads {
+                text: flag.clone(),
+                consumer: None,
+                from: From::Flag("--stream".to_owned()),
+            }));
+        }
+        let text = match self.known.scope.text(source) {
+            Ok(Some(text)) => text,
+            Ok(None) => {
+                let why = ("the mapping names no stream".to_owned(), "give --stream".to_owned());
+                notes.open(self.mapping, "stream", why, source.line, true);
+                return Ok(None);
+            }
+            Err(gap) => {
+                notes.gap(self.mapping, "stream", &gap, true);
+                return Ok(None);
+            }
+        };
+        let (stream, consumer) = match text.split_once("/consumer/") {
+            Some((stream, _)) => (stream.to_owned(), Some(text.clone())),
+            None => (text.clone(), None),
+        };
+        self.fits("stream", &stream, source.line)?;
+        Ok(Some(Reads {
+            text: stream,
+            consumer,
+            from: self.from(source.line),
+        }))
+    }
+
+    fn fits(&self, setting: &'static str, value: &str, line: usize) -> Result<(), ImportError> {
+        check(setting, value).map_err(|reason| ImportError::Value {
+            path: self.known.project.path.clone(),
+            line,
+            setting,
+            value: value.to_owned(),
+            reason,
+        })
+    }
+
+    /// Its settings.
+    fn carry(&self, notes: &mut Notes<'_>) -> Result<Vec<Carried>, ImportError> {
+        let mut settings = Vec::new();
+        if let Some(reads) = &self.reads {
+            settings.push(Carried {
+                setting: "stream",
+                value: reads.text.clone(),
+                from: reads.from.clone(),
+            });
+            if let Some(consumer) = reads.consumer.as_ref().filter(|_| !self.flag("consumer")) {
+                self.fits("consumer", consumer, self.mapping.source.line)?;
+                settings.push(Carried {
+                    setting: "consumer",
+                    value: consumer.clone(),
+                    from: reads.from.clone(),
+                });
+            }
+        }
+        if let Some(gap) = &self.mapping.open {
+            let why = (
+                format!("whether this mapping is there: {}", gap.what),
+                gap.give.as_ref().map_or_else(
+                    || "leave it out with --mapping".to_owned(),
+                    |name| format!("give {}", Command::new("--parameter").word(&format!("{name}=VALUE"))),
+                ),
+            );
+            notes.open(self.mapping, "enabled", why, gap.line, false);
+        }
+        self.topic(&mut settings, notes)?;
+        self.plain(&mut settings, notes)?;
+        self.position(&mut settings, notes)?;
+        self.destination(&mut settings, notes)?;
+        self.rest_of_mapping(notes);
+        match &self.mapping.function {
+            Some(function) => self.function(function, &mut settings, notes)?,
+            None => notes.left(
+                Some(self.mapping),
+                "its function",
+                "it is not of this template: memory, time-out and network are k2m's own choice".to_owned(),
+                self.mapping.line,
+            ),
+        }
+        settings.retain(|carried| !self.flag(carried.setting));
+        Ok(settings)
+    }
+
+    fn topic(&self, settings: &mut Vec<Carried>, notes: &mut Notes<'_>) -> Result<(), ImportError> {
+        if self.flag("topic") {
+            return Ok(());
+        }
+        let line = self.mapping.line;
+        let why = match &self.kafka.topic {
+            Said::One(topic, from) => {
+                self.fits("topic", topic, line)?;
+                settings.push(Carried {
+                    setting: "topic",
+                    value: topic.clone(),
+                    from: from.clone(),
+                });
+                return Ok(());
+            }
+            Said::Several(names) => format!("{names} say different things"),
+            Said::Nothing => {
+                "neither a variable of the function nor a constant in config.py or its code names it, and k2m takes the stream's name".to_owned()
+            }
+        };
+        let give = if self.known.project.mappings.len() > 1 {
+            "write `topic` into the pipeline where that is not right"
+        } else {
+            "give --topic where that is not right"
+        };
+        notes.open(self.mapping, "topic", (why, give.to_owned()), line, false);
+        Ok(())
+    }
+
+    /// What Lambda and k2m call by one number or word.
+    fn plain(&self, settings: &mut Vec<Carried>, notes: &mut Notes<'_>) -> Result<(), ImportError> {
+        for (property, setting) in PLAIN {
+            if self.flag(setting) {
+                continue;
+            }
+            let node = self.mapping.properties.get(property);
+            let value = match node.map(|node| self.known.scope.text(node)).transpose() {
+                Ok(value) => value.flatten().filter(|value| !value.is_empty()),
+                Err(gap) => {
+                    notes.gap(self.mapping, setting, &gap, false);
+                    continue;
+                }
+            };
+            let line = node.map_or(self.mapping.line, |node| node.line);
+            let Some(value) = value else {
+                if let Some((_, before, after)) = SILENT.iter().find(|(silent, ..)| *silent == setting) {
+                    self.silent(setting, before, after, notes);
+                }
+                continue;
+            };
+            let value = if matches!(setting, "bisect" | "enabled") {
+                boolean(&value)
+            } else {
+                value
+            };
+            self.fits(setting, &value, line)?;
+            settings.push(Carried {
+                setting,
+                value,
+                from: self.from(line),
+            });
+        }
+        Ok(())
+    }
+
+    fn silent(&self, setting: &str, before: &str, after: &str, notes: &mut Notes<'_>) {
+        self.note_of(
+            setting,
+            &format!("{before}, Lambda's default"),
+            after,
+            self.mapping.line,
+            notes,
+        );
+    }
+
+    /// A change whose words are `value: why`.
+    fn note_of(&self, setting: &str, before: &str, words: &str, line: usize, notes: &mut Notes<'_>) {
+        let (after, why) = words.split_once(": ").unwrap_or((words, ""));
+        notes.changed(self.mapping, setting, (before, after), why, line);
+    }
+
+    fn position(&self, settings: &mut Vec<Carried>, notes: &mut Notes<'_>) -> Result<(), ImportError> {
+        if self.flag("starting_position") {
+            return Ok(());
+        }
+        let properties = &self.mapping.properties;
+        let Some(node) = properties.get("StartingPosition") else {
+            return Ok(());
+        };
+        let position = match self.known.scope.text(node) {
+            Ok(position) => position.unwrap_or_default(),
+            Err(gap) => {
+                notes.gap(self.mapping, "starting_position", &gap, false);
+                return Ok(());
+            }
+        };
+        self.fits("starting_position", &position, node.line)?;
+        match position.as_str() {
+            "LATEST" => self.note_of(
+                "starting_position",
+                "LATEST",
+                "TRIM_HORIZON: with LATEST, what arrives between the end of the old mapping and the first read of the new one is lost; how to take over says what to give instead",
+                node.line,
+                notes,
+            ),
+            "AT_TIMESTAMP" => {
+                let time = properties.get("StartingPositionTimestamp");
+                let seconds = time.map(|time| self.known.scope.text(time)).transpose();
+                let text = seconds.ok().flatten().flatten();
+                let text = text.and_then(|text| {
+                    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite())?;
+                    #[expect(clippy::cast_possible_truncation, reason = "parts of a second don't matter, and what is too large is no time")]
+                    jiff::Timestamp::from_second(seconds as i64).ok()
+                });
+                let line = time.map_or(node.line, |time| time.line);
+                let Some(time) = text else {
+                    let why = (
+                        "AT_TIMESTAMP goes with a time, and StartingPositionTimestamp is no number of seconds that is known".to_owned(),
+                        "give --starting-position and --starting-timestamp".to_owned(),
+                    );
+                    notes.open(self.mapping, "starting_timestamp", why, line, false);
+                    return Ok(());
+                };
+                for (setting, value, line) in [
+                    ("starting_position", position, node.line),
+                    ("starting_timestamp", time.to_string(), line),
+                ] {
+                    settings.push(Carried {
+                        setting,
+                        value,
+                        from: self.from(line),
+                    });
+                }
+            }
+            _ => settings.push(Carried {
+                setting: "starting_position",
+                value: position,
+                from: self.from(node.line),
+            }),
+        }
+        Ok(())
+    }
+
+    fn destination(&self, settings: &mut Vec<Carried>, notes: &mut Notes<'_>) -> Result<(), ImportError> {
+        const SETTING: &str = "failure_destination";
+        if self.flag(SETTING) {
+            return Ok(());
+        }
+        let Some(config) = self.mapping.properties.get("DestinationConfig") else {
+            self.note_of(
+                SETTING,
+                "none",
+                "an SNS topic of the stack's own with an SQS queue: what is given up would be lost",
+                self.mapping.line,
+                notes,
+            );
+            return Ok(());
+        };
+        let target = self
+            .known
+            .scope
+            .within(config, &["OnFailure", "Destination"])
+            .and_then(|node| Ok(node.map(|node| self.known.scope.text(&node)).transpose()?.flatten()));
+        match target {
+            Ok(Some(target)) => {
+                self.fits(SETTING, &target, config.line)?;
+                settings.push(Carried {
+                    setting: SETTING,
+                    value: target,
+                    from: self.from(config.line),
+                });
+            }
+            Ok(None) => {}
+            Err(gap) => notes.gap(self.mapping, SETTING, &gap, false),
+        }
+        Ok(())
+    }
+
+    /// What of the mapping has no setting.
+    fn rest_of_mapping(&self, notes: &mut Notes<'_>) {
+        let properties = &self.mapping.properties;
+        let types = properties.get("FunctionResponseTypes");
+        let reports = types.is_some_and(|types| {
+            let types = self.known.scope.texts(types);
+            types.is_ok_and(|types| types.iter().any(|text| text == "ReportBatchItemFailures"))
+        });
+        let line = types.map_or(self.mapping.line, |types| types.line);
+        match (reports, self.kafka.answers_failures) {
+            (false, _) => notes.changed(
+                self.mapping,
+                "partial_failures",
+                ("none", "true"),
+                "the handler says from which record on a batch failed, so that only these are sent again",
+                line,
+            ),
+            (true, Some(false)) => notes.changed(
+                self.mapping,
+                "partial_failures",
+                ("ReportBatchItemFailures, which the code never answers", "true"),
+                "an answer without batchItemFailures counts as success, so that nothing that failed was ever sent again; k2m's handler answers",
+                line,
+            ),
+            (true, _) => {}
+        }
+        if let Some(filter) = properties.get("FilterCriteria") {
+            notes.left(
+                Some(self.mapping),
+                "FilterCriteria",
+                "k2m has no filters: records that were left out will be in the topic too; filter where they are consumed".to_owned(),
+                filter.line,
+            );
+        }
+        if let Some(window) = properties.get("TumblingWindowInSeconds")
+            && !matches!(
+                self.known.scope.text(window).as_ref().map(Option::as_deref),
+                Ok(Some("0") | None)
+            )
+        {
+            notes.left(
+                Some(self.mapping),
+                "TumblingWindowInSeconds",
+                "a tumbling window makes Lambda hold state between invocations; k2m keeps none".to_owned(),
+                window.line,
+            );
+        }
+        for (name, node) in properties.entries() {
+            let known = OF_MAPPING.contains(&name.as_str()) || PLAIN.iter().any(|(property, _)| property == name);
+            if !known {
+                notes.left(Some(self.mapping), name, no_setting(name), node.line);
+            }
+        }
+    }
+
+    fn function(
+        &self,
+        function: &Function,
+        settings: &mut Vec<Carried>,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), ImportError> {
+        self.size(function, settings, notes)?;
+        self.code(function, notes);
+        for (what, line) in referring::to(self.known.scope, function) {
+            let why = "it refers to the function: it has to go or to follow before that can go";
+            notes.left(Some(self.mapping), &what, why.to_owned(), line);
+        }
+        self.log_retention(function, settings, notes)?;
+        for (name, kind, line) in &function.other_events {
+            let why = format!(
+                "{}: k2m reads Kinesis alone; keep the function for it, or move it",
+                shown(kind)
+            );
+            notes.left(Some(self.mapping), &format!("the event {}", shown(name)), why, *line);
+        }
+        for (name, node) in function.properties.entries() {
+            if OF_FUNCTION.contains(&name.as_str()) {
+                continue;
+            }
+            let why = WHY.iter().find(|(property, _)| property == name);
+            let why = why.map_or_else(|| no_setting(name), |(_, why)| (*why).to_owned());
+            notes.left(Some(self.mapping), name, why, node.line);
+        }
+        if let Some(environment) = function.properties.get("Environment") {
+            let variables = self.known.scope.within(environment, &["Variables"]).ok().flatten();
+            let names: Vec<&str> = variables
+                .iter()
+                .flat_map(|variables| variables.entries())
+                .map(|(name, _)| name.as_str())
+                .filter(|name| !self.kafka.used.iter().any(|used| used == name))
+                .collect();
+            if !names.is_empty() {
+                let what = format!("the variables {}", names.join(", "));
+                let why = "they were for the old code; k2m's handler has its own".to_owned();
+                notes.left(Some(self.mapping), &what, why, environment.line);
+            }
+        }
+        Ok(())
+    }
+
+    /// Memory and time-out.
+    fn size(&self, function: &Function, settings: &mut Vec<Carried>, notes: &mut Notes<'_>) -> Result<(), ImportError> {
+        for (property, setting, default) in [("MemorySize", "memory", "128"), ("Timeout", "timeout", "3")] {
+            if self.flag(setting) {
+                continue;
+            }
+            let node = function.properties.get(property);
+            let value = match node.map(|node| self.known.scope.text(node)).transpose() {
+                Ok(value) => value.flatten(),
+                Err(gap) => {
+                    notes.gap(self.mapping, setting, &gap, false);
+                    continue;
+                }
+            };
+            let line = node.map_or(function.line, |node| node.line);
+            let (seconds, said) = value.as_ref().map_or_else(
+                || (default, format!("{default} s, Lambda's default")),
+                |value| (value.as_str(), format!("{value} s")),
+            );
+            if setting == "timeout"
+                && seconds
+                    .parse::<u32>()
+                    .is_ok_and(|seconds| (1..LEAST_SECONDS).contains(&seconds))
+            {
+                self.note_of(
+                    setting,
+                    &said,
+                    "60 s: connecting, metadata and one retry take longer, and an invocation that is cut off hides the cause of every failure",
+                    line,
+                    notes,
+                );
+                continue;
+            }
+            let Some(value) = value else {
+                let (_, before, after) = MEMORY;
+                self.note_of(setting, &format!("{before}, Lambda's default"), after, line, notes);
+                continue;
+            };
+            self.fits(setting, &value, line)?;
+            settings.push(Carried {
+                setting,
+                value,
+                from: self.from(line),
+            });
+        }
+        Ok(())
+    }
+
+    /// What the function's own code did.
+    fn code(&self, function: &Function, notes: &mut Notes<'_>) {
+        let text = |name: &str| {
+            let node = function.properties.get(name);
+            node.and_then(|node| self.known.scope.text(node).ok().flatten())
+        };
+        let runtime = text("Runtime").map_or_else(|| "an image".to_owned(), |runtime| shown(&runtime));
+        let what = format!("the function's own code ({runtime})");
+        notes.left(
+            Some(self.mapping),
+            &what,
+            "k2m brings its own handler: the bytes of a record as they are, keyed by its partition key, with headers that name it; what the code did to them \
+             (docs/payload.md has what k2m can), it does no more"
+                .to_owned(),
+            function.line,
+        );
+        if let Some(file) = &self.kafka.no_flush {
+            self.note_of(
+                "delivery",
+                &format!("{} sends without a flush", shown(file)),
+                "an answer for what the brokers have acknowledged: what is on its way when an invocation ends is frozen with the sandbox, and lost without a word",
+                function.line,
+                notes,
+            );
+        }
+        if let Some(name) = function.properties.get("FunctionName") {
+            notes.left(
+                Some(self.mapping),
+                "FunctionName",
+                "CloudFormation names k2m's functions: what refers to the old name (dashboards, alarms) has to follow"
+                    .to_owned(),
+                name.line,
+            );
+        }
+    }
+
+    /// How long its logs are kept, where the template has its log group.
+    fn log_retention(
+        &self,
+        function: &Function,
+        settings: &mut Vec<Carried>,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), ImportError> {
+        if self.flag("log_retention") {
+            return Ok(());
+        }
+        let scope = self.known.scope;
+        let own = function
+            .properties
+            .get("LoggingConfig")
+            .map(|config| scope.names(config))
+            .unwrap_or_default();
+        let group = scope.section("Resources").iter().find(|(id, resource)| {
+            let names = resource
+                .get("Properties")
+                .and_then(|properties| properties.get("LogGroupName"));
+            scope.kind(id) == Some("AWS::Logs::LogGroup")
+                && (own.contains(id) || names.is_some_and(|name| scope.names(name).contains(&function.id)))
+        });
+        let days = group.and_then(|(_, group)| group.get("Properties")?.get("RetentionInDays"));
+        let Some(days) = days else { return Ok(()) };
+        match scope.text(days) {
+            Ok(Some(value)) => {
+                self.fits("log_retention", &value, days.line)?;
+                settings.push(Carried {
+                    setting: "log_retention",
+                    value,
+                    from: self.from(days.line),
+                });
+            }
+            Ok(None) => {}
+            Err(gap) => notes.gap(self.mapping, "log_retention", &gap, false),
+        }
+        Ok(())
+    }
+
+    /// A list of its VPC's configuration; nothing where it has none.
+    fn in_vpc(&self, name: &str) -> Result<Option<(Vec<String>, usize)>, Gap> {
+        let Some(function) = &self.mapping.function else {
+            return Ok(None);
+        };
+        let Some(config) = function.properties.get("VpcConfig") else {
+            return Ok(None);
+        };
+        let Some(node) = self
+            .known
+            .scope
+            .reduce(config)?
+            .and_then(|config| config.get(name).cloned())
+        else {
+            return Ok(None);
+        };
+        // What holds for all functions and what is a function's own may be the same.
+        let mut ids: Vec<String> = Vec::new();
+        for id in self.known.scope.texts(&node)? {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        Ok((!ids.is_empty()).then_some((ids, node.line)))
+    }
+}
+
+/// Settings that all pipelines have in common.
+fn of_stack(project: &Project, parts: &[Part<'_>], notes: &mut Notes<'_>) -> Result<Vec<Carried>, ImportError> {
+    let Some(first) = parts.first() else {
+        return Ok(Vec::new());
+    };
+    let mut settings = Vec::new();
+    let is_msk = destination(project, parts, notes, &mut settings)?;
+    subnets(parts, notes, &mut settings)?;
+    group(parts, is_msk, notes, &mut settings)?;
+    let flags = &project.given.flags;
+    let needs_secret = settings
+        .iter()
+        .find(|carried| carried.setting == "authentication")
+        .is_some_and(|carried| matches!(carried.value.as_str(), "scram" | "mutual_tls"));
+    if needs_secret && !flags.contains_key("secret") && !flags.contains_key("authentication") {
+        match &first.kafka.secret {
+            Said::One(secret, from) => settings.push(Carried {
+                setting: "secret",
+                value: secret.clone(),
+                from: from.clone(),
+            }),
+            // Where MSK knows it, k2m finds it.
+            _ if is_msk && settings.iter().any(|carried| carried.value == "scram") => {}
+            _ => {
+                let why = (
+                    "the brokers want one, and no variable of the function names it".to_owned(),
+                    "give --secret ARN, a secret in Secrets Manager".to_owned(),
+                );
+                notes.open(first.mapping, "secret", why, first.mapping.line, true);
+            }
+        }
+    }
+    if parts.len() > 1 && !flags.contains_key("stack") {
+        let named = project.given.sam.stack.clone().map(|name| format!("k2m-{name}"));
+        let named = named.filter(|name| check("stack", name).is_ok());
+        let of_cluster = settings.iter().find(|carried| carried.setting == "cluster");
+        let of_cluster =
+            of_cluster.and_then(|carried| Some(Arn::parse(Kind::Cluster, &carried.value).ok()?.name().to_owned()));
+        let of_flag = flags
+            .get("cluster")
+            .and_then(|arn| Some(Arn::parse(Kind::Cluster, arn).ok()?.name().to_owned()));
+        let (value, from) = match named {
+            Some(name) => (name, "stack_name in samconfig.toml"),
+            None => (
+                format!("k2m-{}", of_flag.or(of_cluster).unwrap_or_else(|| "kafka".to_owned())),
+                "several pipelines need a name for their stack",
+            ),
+        };
+        settings.push(Carried {
+            setting: "stack",
+            value,
+            from: From::Follows(from.to_owned()),
+        });
+    }
+    Ok(settings)
+}
+
+/// Where records go, and how the brokers are spoken to. Says whether that is MSK.
+fn destination(
+    project: &Project,
+    parts: &[Part<'_>],
+    notes: &mut Notes<'_>,
+    settings: &mut Vec<Carried>,
+) -> Result<bool, ImportError> {
+    let flags = &project.given.flags;
+    let said: Vec<(&Part<'_>, &str)> = parts
+        .iter()
+        .filter_map(|part| match (&part.kafka.cluster, &part.kafka.servers) {
+            (Said::One(value, _), _) | (_, Said::One(value, _)) => Some((part, value.as_str())),
+            _ => None,
+        })
+        .collect();
+    let by_flag = flags.contains_key("cluster") || flags.contains_key("bootstrap_servers");
+    let different: BTreeSet<&str> = said.iter().map(|(_, value)| *value).collect();
+    if different.len() > 1 && !by_flag {
+        return Err(ImportError::TwoKafkas {
+            mappings: said.iter().map(|(part, _)| part.mapping.id.clone()).collect(),
+        });
+    }
+    let Some(part) = said.first().map(|(part, _)| *part).or_else(|| parts.first()) else {
+        return Ok(true);
+    };
+    let kafka = part.kafka;
+    let line = part.mapping.line;
+    let servers = match &kafka.servers {
+        Said::One(servers, _) => Servers::parse(servers).ok(),
+        _ => None,
+    };
+    let of_msk = servers.as_ref().is_some_and(kafka::is_msk);
+    let mut is_msk = !flags.contains_key("bootstrap_servers");
+    if !by_flag {
+        match (&kafka.cluster, &kafka.servers, &servers) {
+            (Said::One(cluster, from), ..) => settings.push(Carried {
+                setting: "cluster",
+                value: cluster.clone(),
+                from: from.clone(),
+            }),
+            (_, Said::One(_, from), Some(parsed)) if !of_msk => {
+                is_msk = false;
+                settings.push(Carried {
+                    setting: "bootstrap_servers",
+                    value: parsed.to_string(),
+                    from: from.clone(),
+                });
+            }
+            (_, Said::One(_, from), Some(parsed)) => {
+                let first = parsed
+                    .iter()
+                    .next()
+                    .map(|server| server.host.clone())
+                    .unwrap_or_default();
+                let (name, region) = kafka::msk(&first).unwrap_or((None, ""));
+                let mut command = Command::new("aws kafka list-clusters-v2").option("--region", region);
+                if let Some(name) = name {
+                    command = command.option("--cluster-name-filter", name);
+                }
+                let command = command
+                    .option("--query", "ClusterInfoList[].ClusterArn")
+                    .option("--output", "text");
+                let why = (
+                    format!(
+                        "{from} names brokers of MSK ({}), and k2m goes by their cluster's ARN",
+                        shown(&first)
+                    ),
+                    format!("give --cluster ARN, as this prints it: {command}"),
+                );
+                notes.open(part.mapping, "cluster", why, line, true);
+            }
+            (Said::Several(names), ..) | (_, Said::Several(names), _) => {
+                let why = (
+                    format!("{names} say different things"),
+                    "give --cluster ARN, or --bootstrap-servers HOST:PORT of a Kafka that is not MSK".to_owned(),
+                );
+                notes.open(part.mapping, "cluster", why, line, true);
+            }
+            _ => {
+                let why = (
+                    "neither a variable of the function nor a constant in config.py or its code says where it writes to".to_owned(),
+                    "give --cluster ARN, or --bootstrap-servers HOST:PORT of a Kafka that is not MSK".to_owned(),
+                );
+                notes.open(part.mapping, "cluster", why, line, true);
+            }
+        }
+    }
+    if !flags.contains_key("authentication") {
+        // With a cluster that a flag names, what a port means is MSK's own table too.
+        let by_port = servers
+            .as_ref()
+            .filter(|_| is_msk && kafka.authentication.is_none())
+            .and_then(|servers| {
+                let all: Vec<u16> = servers.ports().into_iter().collect();
+                match all.as_slice() {
+                    [9092] => Some((Authentication::Plaintext, "port 9092".to_owned())),
+                    [9094] => Some((Authentication::Tls, "port 9094".to_owned())),
+                    [9096] => Some((Authentication::Scram, "port 9096".to_owned())),
+                    [9098] => Some((Authentication::Iam, "port 9098".to_owned())),
+                    _ => None,
+                }
+            });
+        match kafka.authentication.clone().or(by_port) {
+            Some((way, by)) => settings.push(Carried {
+                setting: "authentication",
+                value: way.name().to_owned(),
+                from: From::Follows(by),
+            }),
+            None if is_msk => {}
+            None => {
+                let why = (
+                    "the code does not say how it speaks to the brokers, and nothing of AWS tells it of a Kafka that is not MSK".to_owned(),
+                    "give --authentication plaintext, tls, scram or mutual-tls".to_owned(),
+                );
+                notes.open(part.mapping, "authentication", why, line, true);
+            }
+        }
+    }
+    let outside = part
+        .mapping
+        .function
+        .as_ref()
+        .is_some_and(|function| function.properties.get("VpcConfig").is_none());
+    if outside && !flags.contains_key("public_access") {
+        if !is_msk || servers.as_ref().is_some_and(kafka::is_public) {
+            settings.push(Carried {
+                setting: "public_access",
+                value: "true".to_owned(),
+                from: From::Follows("the function is in no VPC".to_owned()),
+            });
+        } else {
+            notes.changed(
+                part.mapping,
+                "network",
+                ("in no VPC", "in the brokers' VPC, or one that leads there"),
+                "only so can the function reach them, where the cluster has no public access; --public-access keeps it outside",
+                line,
+            );
+        }
+    }
+    Ok(is_msk)
+}
+
+fn subnets(parts: &[Part<'_>], notes: &mut Notes<'_>, settings: &mut Vec<Carried>) -> Result<(), ImportError> {
+    let Some(first) = parts
+        .first()
+        .filter(|first| !first.flag("subnets") && !first.flag("vpc"))
+    else {
+        return Ok(());
+    };
+    let mut found: Option<(BTreeSet<String>, Vec<String>, usize)> = None;
+    for part in parts {
+        match part.in_vpc("SubnetIds") {
+            Ok(Some((ids, line))) => {
+                let set: BTreeSet<String> = ids.iter().cloned().collect();
+                match &found {
+                    Some((known, ..)) if *known != set => {
+                        let why = "its functions are in different subnets, and a stack's are in the same: k2m chooses among those of the VPC; --subnets names them";
+                        notes.left(Some(part.mapping), "SubnetIds", why.to_owned(), line);
+                        return Ok(());
+                    }
+                    Some(_) => {}
+                    None => {
+                        part.fits("subnets", &ids.join(","), line)?;
+                        found = Some((set, ids, line));
+                    }
+                }
+            }
+            Ok(None) => {}
+            Err(gap) => notes.gap(part.mapping, "subnets", &gap, false),
+        }
+    }
+    if let Some((_, ids, line)) = found {
+        settings.push(Carried {
+            setting: "subnets",
+            value: ids.join(","),
+            from: first.from(line),
+        });
+    }
+    Ok(())
+}
+
+/// The functions' security group: of MSK's clusters the stack's own is better, of others nobody but the group's owner knows what it is let in to.
+fn group(
+    parts: &[Part<'_>],
+    is_msk: bool,
+    notes: &mut Notes<'_>,
+    settings: &mut Vec<Carried>,
+) -> Result<(), ImportError> {
+    for part in parts.iter().filter(|part| !part.flag("security_group")) {
+        let (ids, line) = match part.in_vpc("SecurityGroupIds") {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            // That it isn't known harms nothing where k2m makes its own.
+            Err(gap) if is_msk => (vec![format!("a group that is not known ({})", gap.what)], gap.line),
+            Err(gap) => {
+                notes.gap(part.mapping, "security_group", &gap, false);
+                continue;
+            }
+        };
+        let listed = ids.join(", ");
+        if is_msk {
+            let keep = match ids.as_slice() {
+                [one] if one.starts_with("sg-") => format!("; --security-group {} keeps it", quoted(one)),
+                _ => String::new(),
+            };
+            let why = format!(
+                "its rules are for the very port of the brokers, and go with the stack; the usual 9092-9093 misses the ports of TLS, SCRAM and IAM (9094, 9096, \
+                 9098), and 9093 is none of MSK's{keep}"
+            );
+            notes.changed(
+                part.mapping,
+                "security_group",
+                (&listed, "one of the stack's own"),
+                &why,
+                line,
+            );
+        } else if let [one] = ids.as_slice() {
+            part.fits("security_group", one, line)?;
+            let known = settings.iter().find(|carried| carried.setting == "security_group");
+            if known.is_none() {
+                settings.push(Carried {
+                    setting: "security_group",
+                    value: one.clone(),
+                    from: part.from(line),
+                });
+            }
+        } else {
+            let why = "k2m's functions have one group: the stack's own, or that of --security-group";
+            notes.left(
+                Some(part.mapping),
+                &format!("SecurityGroupIds {listed}"),
+                why.to_owned(),
+                line,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// YAML's other words for true and false, as CloudFormation takes them.
+fn boolean(text: &str) -> String {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => "true".to_owned(),
+        "false" | "no" | "off" => "false".to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+fn no_setting(name: &str) -> String {
+    format!("k2m has no setting for {}", shown(name))
+}
+
+/// Resources of the template that the pipelines go on using, by logical id.
+pub(super) fn kept(project: &Project, parts: &[Part<'_>]) -> Vec<String> {
+    let scope = &project.scope;
+    let mut all = BTreeSet::new();
+    for part in parts {
+        let mut nodes: Vec<Rc<Node>> = vec![Rc::clone(&part.mapping.source)];
+        let destination = part.mapping.properties.get("DestinationConfig");
+        let destination =
+            destination.and_then(|config| scope.within(config, &["OnFailure", "Destination"]).ok().flatten());
+        // What is not known is not used.
+        nodes.extend(
+            part.mapping
+                .properties
+                .get("DestinationConfig")
+                .filter(|_| destination.is_some() && !part.flag("failure_destination"))
+                .cloned(),
+        );
+        let function = part.mapping.function.as_ref();
+        nodes.extend(function.and_then(|function| function.properties.get("VpcConfig")?.get("SubnetIds").cloned()));
+        for node in nodes {
+            all.extend(scope.names(&node));
+        }
+    }
+    all.into_iter().collect()
+}

@@ -1,0 +1,32 @@
+//! What of a template refers to a function that is to go: CloudFormation takes no template in which something refers to what is not there. Pure.
+
+use super::document::{Node, shown};
+use super::found::Function;
+use super::resolve::Scope;
+
+/// What is of a function, and goes with it.
+const ITS_OWN: [&str; 7] = [
+    "AWS::Lambda::Alias",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::Permission",
+    "AWS::Lambda::Url",
+    "AWS::Lambda::Version",
+    "AWS::Logs::LogGroup",
+];
+
+/// Other resources and outputs that refer to a function or to the role that SAM makes for it, in words, with their lines.
+pub(super) fn to(scope: &Scope, function: &Function) -> Vec<(String, usize)> {
+    let role = function.serverless.then(|| format!("{}Role", function.id));
+    let refers =
+        |node: &Node| Scope::asks(node, &function.id) || role.as_ref().is_some_and(|role| Scope::asks(node, role));
+    let resources = scope.section("Resources").iter().filter_map(|(id, node)| {
+        let kind = scope.kind(id).unwrap_or_default();
+        let other = *id != function.id && !ITS_OWN.contains(&kind);
+        (other && refers(node)).then(|| (format!("the resource {} ({})", shown(id), shown(kind)), node.line))
+    });
+    let outputs = scope.section("Outputs").iter();
+    let outputs =
+        outputs.filter_map(|(id, node)| refers(node).then(|| (format!("the output {}", shown(id)), node.line)));
+    resources.chain(outputs).collect()
+}
