@@ -791,6 +791,12 @@ pub struct DeployArgs {
     /// A bootstrap binary, or a zip that holds one, to deploy in place of k2m's own handler
     #[arg(long, value_name = "PATH")]
     pub handler: Option<PathBuf>,
+    /// Show what would change, property by property, and change nothing: exit code 3 where there are changes, 0 where there are none
+    #[arg(long)]
+    pub plan: bool,
+    /// End as soon as CloudFormation has begun with the stack; the same command without it follows it to its end
+    #[arg(long, conflicts_with = "plan")]
+    pub no_wait: bool,
     /// How the result is shown
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,

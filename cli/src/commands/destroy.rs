@@ -11,11 +11,12 @@ use crate::arn::PlaceError;
 use crate::aws::{Aws, default_region};
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
 use crate::deploy::machine::Machine;
 use crate::deploy::network::{Networks, named, users_networks};
 use crate::deploy::options::Options;
 use crate::deploy::outcome::Destroyed;
-use crate::deploy::port::{Stacks as _, User as _};
+use crate::deploy::port::{Stacks as _, User as _, World as _};
 use crate::exit::Exit;
 use crate::plan::shared::{NETWORK_STACKS, user};
 use crate::report::Reporter;
@@ -24,12 +25,16 @@ use crate::settings::ChosenStack;
 /// Runs the command.
 pub async fn run(args: DestroyArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
     let attended = Attended::new(reporter, args.yes)?;
-    let destroyed = Box::pin(destroy(&args, &attended)).await?;
+    let board = Board::default();
+    let destroyed = Box::pin(destroy(&args, &attended, &board)).await;
+    // Also where it failed: what happened stands above why.
+    board.finish(&attended, attended.elapsed());
+    let destroyed = destroyed?;
     output(reporter.result(&destroyed))?;
     Ok(Exit::Fine)
 }
 
-async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroyed, CommandError> {
+async fn destroy(args: &DestroyArgs, attended: &Attended<'_>, board: &Board) -> Result<Destroyed, CommandError> {
     let chosen_stack = chosen_stack(&args.settings)?;
     let ChosenStack {
         name,
@@ -65,6 +70,7 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
         world: attended,
         user: attended,
         place: &place,
+        board,
     };
     let me = user(&place.region, &name);
     let looked = async {
@@ -97,7 +103,7 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
     }
     let everywhere = needed.iter().map(|(region, _)| region.as_str());
     let all = Regions::new(&aws, &place, everywhere);
-    let machines = all.machines(attended, attended, &options);
+    let machines = all.machines(attended, attended, &options, board);
     let networks = Networks {
         machines: &machines,
         peerings: &aws,
@@ -110,6 +116,10 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
             "with it goes the network stack {stack} in {region}, or what of it no other stack needs"
         ));
     }
+    if !absent {
+        board.expect([machine.title(&name)]);
+    }
+    board.expect(needed.iter().map(|(region, stack)| format!("{stack} in {region}")));
     let mut destroyed = machine.destroy(&name).await?;
     destroyed.network_stacks = networks.release(&needed, &me).await?;
     Ok(destroyed)

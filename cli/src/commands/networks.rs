@@ -7,6 +7,7 @@ use crate::aws::Aws;
 use crate::aws::artifacts::S3;
 use crate::aws::stacks::CloudFormation;
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
 use crate::deploy::machine::Machine;
 use crate::deploy::options::Options;
 use crate::deploy::port::{User, World};
@@ -57,6 +58,7 @@ impl Regions {
         world: &'a dyn World,
         user: &'a dyn User,
         options: &'a Options,
+        board: &'a Board,
     ) -> BTreeMap<String, Machine<'a>> {
         let machines = self.0.iter().map(|(region, (stacks, artifacts, place))| {
             let machine = Machine {
@@ -66,6 +68,7 @@ impl Regions {
                 user,
                 place,
                 options,
+                board,
             };
             (region.clone(), machine)
         });

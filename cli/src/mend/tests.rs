@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::*;
 use crate::arn::{Arn, Kind};
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
 use crate::deploy::options::Options;
 use crate::deploy::port::{
-    self, Action, Artifacts, Change, ChangeSet, EventPage, MadeChangeSet, NewChangeSet, Resource, Stacks, Template,
-    Version,
+    self, Action, Artifacts, Change, ChangeSet, Context, EventPage, MadeChangeSet, NewChangeSet, Resource, Stacks,
+    Template, Version,
 };
 use crate::deploy::state::Status;
 use crate::doctor::mend::{Deployment, GroupChange, OutwardRule};
@@ -56,6 +57,7 @@ impl Fake {
         };
         let user = Agreed(self);
         let options = Options::default();
+        let board = Board::default();
         let machine = Machine {
             stacks: self,
             artifacts: self,
@@ -63,6 +65,7 @@ impl Fake {
             user: &user,
             place: &place,
             options: &options,
+            board: &board,
         };
         let machines = BTreeMap::from([("eu-west-1".to_owned(), machine)]);
         let mender = Mender {
@@ -156,6 +159,10 @@ impl Stacks for Fake {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    fn template<'a>(&'a self, _: &'a str) -> Doing<'a, String> {
+        Box::pin(async { Ok(String::new()) })
+    }
+
     fn events<'a>(&'a self, _: &'a str, _: Option<String>) -> Doing<'a, EventPage> {
         Box::pin(async { Ok(EventPage::default()) })
     }
@@ -187,6 +194,8 @@ impl Stacks for Fake {
             action: Action::Remove,
             logical_id: "Mapping".to_owned(),
             resource_type: "AWS::Lambda::EventSourceMapping".to_owned(),
+            properties: Vec::new(),
+            context: Context::default(),
         };
         Box::pin(async { Ok(ChangeSet::Ready(vec![mapping])) })
     }
@@ -205,6 +214,18 @@ impl Stacks for Fake {
 
     fn delete_stack<'a>(&'a self, _: &'a str, _: &'a str, _: Option<&'a str>) -> Doing<'a, ()> {
         Box::pin(async { self.call("delete the stack".to_owned()) })
+    }
+
+    fn cancel_update<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        unreachable!("nothing is cancelled here")
+    }
+
+    fn continue_rollback<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        unreachable!("nothing is rolled back here")
+    }
+
+    fn roll_back<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        unreachable!("nothing is rolled back here")
     }
 }
 

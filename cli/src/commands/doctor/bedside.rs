@@ -13,6 +13,7 @@ use crate::args::{Cli, Command, DeployArgs, DoctorArgs, MannerArgs};
 use crate::aws::Aws;
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
 use crate::deploy::options::Options;
 use crate::deploy::port::User as _;
 use crate::doctor::mend::{Deployment, Mend};
@@ -207,7 +208,8 @@ impl Bedside for Room<'_> {
         let regions = Regions::new(self.aws, &place, lost.iter().map(|lost| lost.region.as_str()));
         let user = Agreed(self.attended);
         let options = Options::of(self.settings);
-        let machines = regions.machines(self.attended, &user, &options);
+        let board = Board::default();
+        let machines = regions.machines(self.attended, &user, &options, &board);
         let mender = Mender {
             settle: self.aws,
             stacks: self.aws,
@@ -240,6 +242,8 @@ fn deploy_args(args: &DoctorArgs, deployment: &Deployment) -> Result<DeployArgs,
         yes: true,
         remove: Vec::new(),
         handler: args.handler.clone(),
+        plan: false,
+        no_wait: false,
         output: args.plan.output,
     };
     let mut cli = Cli {

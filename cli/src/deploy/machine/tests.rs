@@ -1,9 +1,14 @@
 //! The machine over a scripted AWS: what is called in which order, what is told, and what is left behind.
 
+mod looks;
+mod signals;
+mod statuses;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use k2m_handler::probe::creation::{Became, CreateTopics, Outcome, Report, Wanted};
 use k2m_handler::probe::report::{Failure, Millis, Step as ProbeStep};
@@ -13,7 +18,7 @@ use super::*;
 use crate::deploy::bundle::Architecture;
 use crate::deploy::options::GivenBucket;
 use crate::deploy::port::{Action, EventPage, Resource, Version};
-use crate::deploy::port::{Change, ChangeSet, Doing, FaultKind, MadeChangeSet};
+use crate::deploy::port::{Change, ChangeSet, Context, MadeChangeSet};
 use crate::deploy::topics::{Functions, Reply, Topics};
 use crate::plan::creation::Asked;
 
@@ -44,6 +49,10 @@ struct Fake {
     beats: Mutex<VecDeque<Beat>>,
     on_execute: Vec<Beat>,
     on_delete: Vec<Beat>,
+    /// What a rollback that is asked for comes to, or a cancelled update.
+    on_rollback: Vec<Beat>,
+    /// What the stack has.
+    resources: Vec<Resource>,
     /// Oldest first.
     events: Mutex<Vec<StackEvent>>,
     buckets: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
@@ -55,7 +64,14 @@ struct Fake {
     /// Calls that fail, once each.
     faults: Mutex<Vec<(&'static str, Fault)>>,
     millis: AtomicU64,
+    /// How long was waited, each time.
+    slept: Mutex<Vec<Duration>>,
     random: AtomicU64,
+    board: Board,
+    /// Whether the deployment waits for its end.
+    waits: bool,
+    /// The deployed template.
+    template: &'static str,
     options: Options,
     /// The last change set that was asked for.
     asked: Mutex<Option<NewChangeSet>>,
@@ -98,6 +114,15 @@ fn event(logical_id: &str, kind: &str, status: &str, reason: &str) -> StackEvent
     }
 }
 
+fn resource(logical_id: &str, kind: &str, status: &str, reason: &str) -> Resource {
+    Resource {
+        logical_id: logical_id.to_owned(),
+        resource_type: kind.to_owned(),
+        status: status.to_owned(),
+        reason: (!reason.is_empty()).then(|| reason.to_owned()),
+    }
+}
+
 fn of_stack(status: &str) -> StackEvent {
     event(STACK, "AWS::CloudFormation::Stack", status, "")
 }
@@ -111,6 +136,8 @@ fn changes() -> Vec<Change> {
         action,
         logical_id: logical_id.to_owned(),
         resource_type: kind.to_owned(),
+        properties: Vec::new(),
+        context: Context::default(),
     };
     vec![
         change(Action::Add, "OrdersErrors", "AWS::CloudWatch::Alarm"),
@@ -152,6 +179,16 @@ impl Default for Fake {
             beats: Mutex::default(),
             on_execute: well("CREATE"),
             on_delete,
+            on_rollback: vec![
+                Beat::Is(
+                    "UPDATE_ROLLBACK_IN_PROGRESS",
+                    vec![of_stack("UPDATE_ROLLBACK_IN_PROGRESS")],
+                ),
+                Beat::Is("UPDATE_ROLLBACK_COMPLETE", vec![of_stack("UPDATE_ROLLBACK_COMPLETE")]),
+            ],
+            resources: ["AWS::Lambda::Function", "AWS::MSK::Topic"]
+                .map(|kind| resource(kind.rsplit(':').next().unwrap_or_default(), kind, "CREATE_COMPLETE", ""))
+                .into(),
             events: Mutex::default(),
             buckets: Mutex::default(),
             objects: Mutex::default(),
@@ -160,9 +197,13 @@ impl Default for Fake {
             stops: watch::Sender::new(0),
             faults: Mutex::default(),
             millis: AtomicU64::new(0),
+            slept: Mutex::default(),
             random: AtomicU64::new(1),
             options: Options::default(),
             asked: Mutex::default(),
+            board: Board::default(),
+            waits: true,
+            template: "Resources: {}",
         }
     }
 }
@@ -227,6 +268,7 @@ impl Fake {
             user: self,
             place,
             options: &self.options,
+            board: &self.board,
         }
     }
 
@@ -252,6 +294,7 @@ impl Fake {
             agreed: false,
             conditions: vec!["creates the topic orders with 3 partitions".to_owned()],
             replaces,
+            waits: self.waits,
         };
         machine.deploy(&job).await
     }
@@ -316,14 +359,14 @@ impl Stacks for Fake {
     fn resources<'a>(&'a self, _: &'a str) -> Doing<'a, Vec<Resource>> {
         Box::pin(async move {
             self.call("ListStackResources", "").await?;
-            let resource = |logical_id: &str, kind: &str| Resource {
-                logical_id: logical_id.to_owned(),
-                resource_type: kind.to_owned(),
-            };
-            Ok(vec![
-                resource("Function", "AWS::Lambda::Function"),
-                resource("Topic", "AWS::MSK::Topic"),
-            ])
+            Ok(self.resources.clone())
+        })
+    }
+
+    fn template<'a>(&'a self, _: &'a str) -> Doing<'a, String> {
+        Box::pin(async move {
+            self.call("GetTemplate", "").await?;
+            Ok(self.template.to_owned())
         })
     }
 
@@ -362,7 +405,8 @@ impl Stacks for Fake {
             self.change_sets.lock().unwrap().push(new.name.clone());
             *self.asked.lock().unwrap() = Some(new.clone());
             let mut there = self.stack.lock().unwrap();
-            if there.is_none() {
+            let gone = |stack: &Stack| stack.status == Status::DeleteComplete;
+            if there.as_ref().is_none_or(gone) {
                 *there = Some(stack("REVIEW_IN_PROGRESS", true));
             }
             Ok(MadeChangeSet {
@@ -423,6 +467,26 @@ impl Stacks for Fake {
             }
             Ok(())
         })
+    }
+
+    fn cancel_update<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        Box::pin(self.rolls_back("CancelUpdateStack"))
+    }
+
+    fn continue_rollback<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        Box::pin(self.rolls_back("ContinueUpdateRollback"))
+    }
+
+    fn roll_back<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        Box::pin(self.rolls_back("RollbackStack"))
+    }
+}
+
+impl Fake {
+    async fn rolls_back(&self, call: &'static str) -> Result<(), Fault> {
+        self.call(call, "").await?;
+        *self.beats.lock().unwrap() = self.on_rollback.clone().into();
+        Ok(())
     }
 }
 
@@ -543,6 +607,7 @@ impl World for Fake {
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let millis = u64::try_from(time.as_millis()).unwrap();
         self.millis.fetch_add(millis, Ordering::Relaxed);
+        self.slept.lock().unwrap().push(time);
         Box::pin(std::future::ready(()))
     }
 
@@ -634,6 +699,7 @@ async fn deploys_topics(name: &str, fake: Fake, outcome: Outcome) -> String {
         agreed: false,
         conditions: vec!["has the function create the topic orders".to_owned()],
         replaces: false,
+        waits: true,
     };
     let asked = [Asked {
         pipeline: "Orders".to_owned(),
@@ -927,7 +993,7 @@ async fn throttling_and_silence_never_fail_a_good_deployment() {
     };
     assert_eq!(fake.deploy().await.unwrap().status, Happened::Created);
     // With the longest waits: not one call a second.
-    assert!(fake.elapsed() > Duration::from_mins(10), "{:?}", fake.elapsed());
+    assert!(fake.elapsed() > Duration::from_mins(7), "{:?}", fake.elapsed());
 
     // Without the right to see events the status alone has to do. The first look is that at the mark, the second the first in the loop.
     let blind = Fake {
@@ -938,7 +1004,7 @@ async fn throttling_and_silence_never_fail_a_good_deployment() {
 
     // Nothing answers for a quarter of an hour.
     let mut beats = well("CREATE");
-    for _ in 0..30 {
+    for _ in 0..60 {
         beats.insert(1, Beat::Fails(FaultKind::Unreachable));
     }
     let lost = Fake {
@@ -1084,6 +1150,7 @@ async fn a_large_template_goes_through_the_bucket() {
         agreed: false,
         conditions: Vec::new(),
         replaces: false,
+        waits: true,
     };
     fake.machine(&place).deploy(&job).await.unwrap();
     let url = format!(
