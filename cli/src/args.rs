@@ -66,9 +66,9 @@ pub enum Color {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Ask what can't be found out, show what follows, and write k2m.yaml
+    /// Ask what can't be found out, and write k2m.yaml
     Init(Box<InitArgs>),
-    /// Write the k2m.yaml that does what a function of a SAM or CloudFormation template did
+    /// Write the k2m.yaml that does what a function of a template did
     Import(Box<ImportArgs>),
     /// Deploy the pipeline as a CloudFormation stack, or update it
     Deploy(Box<DeployArgs>),
@@ -543,17 +543,10 @@ pub struct PayloadArgs {
 /// `k2m import`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Examples:
-  k2m import --cluster ARN                       the project in this folder: template.yaml, config.py, samconfig.toml
-  k2m import kinesis2msk --cluster ARN           the one in another folder
-  k2m import stack.json --parameter Stage=prod   a template of CloudFormation, with a value for its parameter
-  k2m import --mapping OrdersFunction            one of several functions
-  k2m import --stdout -o json                    what would be written and why, as one document
-
-A flag of a setting counts more than the template, and is written. --parameter also takes what only a deployment knows:
+A flag of a setting counts more than the template, and is written. --parameter also takes what only a deployment knows: \
 AWS::AccountId=…, RESOURCE.ATTRIBUTE=…, the name of an export, or a whole '{{resolve:ssm:…}}'.
 
-Exit codes: 0 all that the mapping says is settled, 1 no Kinesis mapping or settings that don't fit together, 2 usage,
+Exit codes: 0 all that the mapping says is settled, 1 no Kinesis mapping or settings that don't fit together, 2 usage, \
 4 something could not be told, 65 no template, 66 no file, 74 not written.")]
 #[expect(clippy::doc_markdown, reason = "these are the words of the help")]
 pub struct ImportArgs {
@@ -567,10 +560,10 @@ pub struct ImportArgs {
     #[arg(long, value_name = "ID")]
     pub mapping: Vec<String>,
     /// Configuration of SAM, whose parameters, stack and region count [default: samconfig.toml beside the template, if it is there]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub samconfig: Option<PathBuf>,
     /// Its environment
-    #[arg(long, value_name = "NAME", default_value = "default")]
+    #[arg(long, value_name = "NAME", default_value = "default", hide_short_help = true)]
     pub config_env: String,
     /// Print the file of settings, and write none
     #[arg(long, conflicts_with = "config")]
@@ -818,13 +811,6 @@ pub struct DestroyArgs {
 
 /// `k2m init`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  k2m init                                       asks, shows what follows, writes k2m.yaml
-  k2m init --stream ARN --cluster ARN            asks for the rest
-  k2m init --yes --stream ARN --cluster ARN      asks nothing, and takes the defaults
-  k2m init --yes --batch-size 500                changes one setting of k2m.yaml
-  k2m init --config prod.yaml -o json            another file, and a document for programs")]
 pub struct InitArgs {
     /// The settings.
     #[command(flatten)]
