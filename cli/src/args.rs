@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use k2m_handler::probe::CreateTopic;
 
 use crate::local::stream::Reshard;
+use crate::schemas::Of;
 use crate::settings::OnPoison;
 use crate::settings::parse::topic;
 
@@ -65,9 +66,9 @@ pub enum Color {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Ask what can't be found out, show what follows, and write k2m.yaml
+    /// Ask what can't be found out, and write k2m.yaml
     Init(Box<InitArgs>),
-    /// Write the k2m.yaml that does what a function of a SAM or CloudFormation template did
+    /// Write the k2m.yaml that does what a function of a template did
     Import(Box<ImportArgs>),
     /// Deploy the pipeline as a CloudFormation stack, or update it
     Deploy(Box<DeployArgs>),
@@ -87,6 +88,8 @@ pub enum Command {
     Render(Box<RenderArgs>),
     /// Delete the pipeline's stack; topic and cluster stay as they are
     Destroy(Box<DestroyArgs>),
+    /// Print the JSON Schema of k2m.yaml, which editors use
+    Schema(SchemaArgs),
     /// Deliver a file of records through the real handler into Kafka
     Run(Box<RunArgs>),
     /// Show a pipeline at work: a broker fails, and nothing is lost
@@ -179,6 +182,9 @@ pub struct RunArgs {
     /// File of settings, to run a pipeline as it is deployed: its topics, payload, mapping and time-out; flags count more [default: none]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Environment of that file whose settings count more than what stands outside of it [default: none]
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub env: Option<String>,
     /// How the summary is shown
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
@@ -306,6 +312,9 @@ pub struct SettingsArgs {
     /// The file of settings [default: k2m.yaml, if it is there]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Environment of the file whose settings count more than what stands outside of it [default: none]
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
 
     /// Kinesis data stream to read (repeatable: a pipeline each, in one stack)
     #[arg(long, value_name = "ARN", help_heading = "AWS")]
@@ -319,6 +328,22 @@ pub struct SettingsArgs {
     /// Region to look in where no ARN says one; else only checked against the stream's ARN
     #[arg(long, value_name = "REGION", help_heading = "AWS")]
     pub region: Option<String>,
+
+    /// Tags of the stacks and of what is in them, comma-separated [default: none]
+    #[arg(long, value_name = "KEY=VALUE,…", help_heading = "AWS")]
+    pub tags: Option<String>,
+    /// Keep the stack from being deleted: true or false [default: as it is]
+    #[arg(long, value_name = "BOOL", help_heading = "AWS", num_args = 0..=1, default_missing_value = "true")]
+    pub termination_protection: Option<String>,
+    /// IAM policy that bounds what the stack's roles may be allowed [default: none]
+    #[arg(long, value_name = "ARN", help_heading = "AWS")]
+    pub permissions_boundary: Option<String>,
+    /// IAM role whose rights CloudFormation works with [default: none, yours]
+    #[arg(long, value_name = "ARN", help_heading = "AWS")]
+    pub cloudformation_role: Option<String>,
+    /// S3 bucket for the function's code, used as it is [default: one that k2m makes]
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    pub artifact_bucket: Option<String>,
 
     /// MSK cluster to write to
     #[arg(long, value_name = "ARN", help_heading = "Kafka")]
@@ -441,6 +466,9 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     pub timeout: Option<String>,
+    /// The function's processor: x86_64 or arm64 [default: what the handler is built for]
+    #[arg(long, value_name = "NAME", help_heading = "Function")]
+    pub architecture: Option<String>,
     /// Days that logs are kept [default: 30]
     #[arg(long, value_name = "DAYS", help_heading = "Function", allow_negative_numbers = true)]
     pub log_retention: Option<String>,
@@ -515,17 +543,10 @@ pub struct PayloadArgs {
 /// `k2m import`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Examples:
-  k2m import --cluster ARN                       the project in this folder: template.yaml, config.py, samconfig.toml
-  k2m import kinesis2msk --cluster ARN           the one in another folder
-  k2m import stack.json --parameter Stage=prod   a template of CloudFormation, with a value for its parameter
-  k2m import --mapping OrdersFunction            one of several functions
-  k2m import --stdout -o json                    what would be written and why, as one document
-
-A flag of a setting counts more than the template, and is written. --parameter also takes what only a deployment knows:
+A flag of a setting counts more than the template, and is written. --parameter also takes what only a deployment knows: \
 AWS::AccountId=…, RESOURCE.ATTRIBUTE=…, the name of an export, or a whole '{{resolve:ssm:…}}'.
 
-Exit codes: 0 all that the mapping says is settled, 1 no Kinesis mapping or settings that don't fit together, 2 usage,
+Exit codes: 0 all that the mapping says is settled, 1 no Kinesis mapping or settings that don't fit together, 2 usage, \
 4 something could not be told, 65 no template, 66 no file, 74 not written.")]
 #[expect(clippy::doc_markdown, reason = "these are the words of the help")]
 pub struct ImportArgs {
@@ -539,10 +560,10 @@ pub struct ImportArgs {
     #[arg(long, value_name = "ID")]
     pub mapping: Vec<String>,
     /// Configuration of SAM, whose parameters, stack and region count [default: samconfig.toml beside the template, if it is there]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub samconfig: Option<PathBuf>,
     /// Its environment
-    #[arg(long, value_name = "NAME", default_value = "default")]
+    #[arg(long, value_name = "NAME", default_value = "default", hide_short_help = true)]
     pub config_env: String,
     /// Print the file of settings, and write none
     #[arg(long, conflicts_with = "config")]
@@ -740,6 +761,14 @@ pub enum Shell {
     Fish,
 }
 
+/// `k2m schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Whose schema
+    #[arg(value_enum, value_name = "OF", default_value_t)]
+    pub of: Of,
+}
+
 /// `k2m deploy`.
 #[derive(Debug, Args)]
 pub struct DeployArgs {
@@ -755,6 +784,12 @@ pub struct DeployArgs {
     /// A bootstrap binary, or a zip that holds one, to deploy in place of k2m's own handler
     #[arg(long, value_name = "PATH")]
     pub handler: Option<PathBuf>,
+    /// Show what would change, property by property, and change nothing: exit code 3 where there are changes, 0 where there are none
+    #[arg(long)]
+    pub plan: bool,
+    /// End as soon as CloudFormation has begun with the stack; the same command without it follows it to its end
+    #[arg(long, conflicts_with = "plan")]
+    pub no_wait: bool,
     /// How the result is shown
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
@@ -776,13 +811,6 @@ pub struct DestroyArgs {
 
 /// `k2m init`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  k2m init                                       asks, shows what follows, writes k2m.yaml
-  k2m init --stream ARN --cluster ARN            asks for the rest
-  k2m init --yes --stream ARN --cluster ARN      asks nothing, and takes the defaults
-  k2m init --yes --batch-size 500                changes one setting of k2m.yaml
-  k2m init --config prod.yaml -o json            another file, and a document for programs")]
 pub struct InitArgs {
     /// The settings.
     #[command(flatten)]

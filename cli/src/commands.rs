@@ -24,6 +24,7 @@ pub mod plan;
 mod probe;
 pub mod render;
 pub mod run;
+pub mod schema;
 pub mod status;
 
 use std::error::Error as _;

@@ -83,7 +83,7 @@ impl Exit {
     ];
 
     /// The codes of `deploy` and `destroy`, in the order of the documentation.
-    pub const DEPLOYING: [(Self, &'static str); 6] = [
+    pub const DEPLOYING: [(Self, &'static str); 7] = [
         (Self::Fine, "the stack is as it should be"),
         (
             Self::Failed,
@@ -93,7 +93,11 @@ impl Exit {
             Self::Usage,
             "the command line is wrong, or there is nobody to ask and no `--yes`",
         ),
-        (Self::CouldNotTell, "AWS can't be reached or looked at"),
+        (Self::ChangesPending, "`--plan`: there are changes"),
+        (
+            Self::CouldNotTell,
+            "AWS can't be reached or looked at; `--plan`: what would change can't be told",
+        ),
         (Self::NoFile, "the file of `--handler` can't be read"),
         (Self::Interrupted, "stopped by Ctrl-C or SIGTERM"),
     ];

@@ -21,7 +21,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ),
     ("Change", &["deploy", "destroy"]),
     ("Local, without AWS", &["run", "demo"]),
-    ("This program", &["completions"]),
+    ("This program", &["schema", "completions"]),
 ];
 
 /// Flags that `-h` shows although they are under a heading: what most calls take.
@@ -47,7 +47,7 @@ const MAIN: [&str; 15] = [
 type Examples = &'static [(&'static str, &'static str)];
 
 /// Those of each command, and below `` of k2m itself.
-const EXAMPLES: [(&str, Examples); 15] = [
+const EXAMPLES: [(&str, Examples); 16] = [
     (
         "",
         &[
@@ -61,31 +61,32 @@ const EXAMPLES: [(&str, Examples); 15] = [
     (
         "init",
         &[
-            ("k2m init", "ask for what can't be found out"),
+            ("k2m init", "ask, show what follows, write k2m.yaml"),
+            ("k2m init --stream ARN --cluster ARN", "ask for the rest"),
             (
-                "k2m init --stream ARN --cluster ARN --yes",
-                "ask nothing, as in a script",
+                "k2m init --yes --stream ARN --cluster ARN",
+                "ask nothing, take the defaults, as in a script",
             ),
+            ("k2m init --yes --batch-size 500", "change one setting of k2m.yaml"),
             (
-                "k2m init --config prod.yaml --region eu-west-1",
-                "write another file than k2m.yaml",
+                "k2m init --config prod.yaml -o json",
+                "another file, and a document for programs",
             ),
         ],
     ),
     (
         "import",
         &[
+            ("k2m import --cluster ARN", "the project in this folder"),
+            ("k2m import kinesis2msk --cluster ARN", "the one in another folder"),
             (
-                "k2m import --cluster ARN",
-                "template.yaml of this folder, and what stands beside it",
+                "k2m import stack.json --parameter Stage=prod",
+                "a template of CloudFormation, with a parameter's value",
             ),
+            ("k2m import --mapping OrdersFunction", "one of several functions"),
             (
-                "k2m import kinesis2msk/template.yaml --cluster ARN --mapping ForwardStream",
-                "one of several mappings of a template",
-            ),
-            (
-                "k2m import --cluster ARN --parameter Stage=prod -o json",
-                "with a parameter's value; what was found, for programs",
+                "k2m import --stdout -o json",
+                "what would be written and why, as one document",
             ),
         ],
     ),
@@ -250,6 +251,16 @@ const EXAMPLES: [(&str, Examples); 15] = [
         &[
             ("k2m demo", "10,000 records, into embedded brokers"),
             ("k2m demo --records 1000 -o json", "fewer, for programs"),
+        ],
+    ),
+    (
+        "schema",
+        &[
+            (
+                "k2m schema > k2m.schema.json",
+                "k2m.yaml then begins with `# yaml-language-server: $schema=k2m.schema.json`",
+            ),
+            ("k2m schema doctor", "what k2m doctor -o json prints"),
         ],
     ),
     (

@@ -24,6 +24,7 @@ pub mod probe;
 pub mod report;
 mod resolver;
 pub mod sample;
+pub mod schemas;
 pub mod settings;
 mod shell;
 pub mod status;

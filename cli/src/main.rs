@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use k2m::args::{Cli, Command, MannerArgs, Output};
 use k2m::commands::{
     CommandError, bootstrap, broker, completions, demo, deploy, destroy, doctor, explain, import, init, inspect, logs,
-    plan, render, run, signals, status, unless_stopped,
+    plan, render, run, schema, signals, status, unless_stopped,
 };
 use k2m::exit::Exit;
 use k2m::help;
@@ -86,6 +86,11 @@ fn main() -> ExitCode {
         Command::Logs(args) => {
             let mut reporter = reporter(args.output).in_lines();
             let result = block_on(logs::run(args, &mut reporter));
+            finish(result, &mut reporter)
+        }
+        Command::Schema(args) => {
+            let mut reporter = reporter(Output::Human);
+            let result = schema::run(&args, &reporter);
             finish(result, &mut reporter)
         }
         Command::Demo(args) => {

@@ -17,6 +17,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::args::{Color, MannerArgs, Output};
+use crate::deploy::port::{Line, Look};
 use crate::local::summary::Tally;
 use crate::picture::Scene;
 use crate::picture::terminal::{Canvas, draw};
@@ -60,6 +61,8 @@ pub struct Reporter {
     total: Total,
     /// What is shown while something is waited for.
     bar: Mutex<Option<ProgressBar>>,
+    /// The lines that are drawn below what was told. The cursor is below them: what a terminal writes itself for Ctrl-C breaks none of them.
+    drawn: Mutex<Vec<String>>,
 }
 
 impl Reporter {
@@ -74,6 +77,7 @@ impl Reporter {
             in_lines: false,
             total: Total::Unknown,
             bar: Mutex::default(),
+            drawn: Mutex::default(),
         }
     }
 
@@ -180,6 +184,7 @@ impl Reporter {
         if let Some(bar) = self.shown().take() {
             bar.finish_and_clear();
         }
+        self.draw(&[]);
     }
 
     /// A line of a story, as it happens: to stdout for people, to nowhere for programs.
@@ -202,6 +207,50 @@ impl Reporter {
     pub fn insist(&self, text: &str) {
         // There is no place left to say that stderr can't be written to.
         let _ = self.suspended(|| writeln!(io::stderr(), "{}", printable(text)));
+    }
+
+    /// The same in the line's colour, where stderr has some.
+    pub fn note_line(&self, line: &Line) {
+        // Who will be asked has to know what about.
+        if self.manner.quiet && !self.can_ask() {
+            return;
+        }
+        let text = painted(line, self.colours());
+        let _ = self.suspended(|| writeln!(io::stderr(), "{text}"));
+    }
+
+    /// Whether stderr has colours.
+    fn colours(&self) -> bool {
+        colour::coloured(self.manner.color, said, io::stderr().is_terminal())
+    }
+
+    /// Columns and rows of stderr, where it is a terminal that can be drawn on.
+    pub fn drawing_board(&self) -> Option<(usize, usize)> {
+        let stderr = io::stderr();
+        if self.manner.quiet {
+            return None;
+        }
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        if dumb || !stderr.is_terminal() {
+            return None;
+        }
+        let size = rustix::termios::tcgetwinsize(&stderr).ok()?;
+        let (columns, rows) = (usize::from(size.ws_col), usize::from(size.ws_row));
+        (columns >= 30 && rows >= 8).then_some((columns, rows))
+    }
+
+    /// Draws these lines below what was told, in place of those that were drawn before; none take them away.
+    pub fn draw(&self, lines: &[Line]) {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.is_empty() && lines.is_empty() {
+            return;
+        }
+        let colour = self.colours();
+        let above = erased(drawn.len());
+        *drawn = lines.iter().map(|line| painted(line, colour)).collect();
+        // All at once, so that nothing flickers.
+        let text = ended(&drawn);
+        let _ = write!(io::stderr(), "{above}{text}");
     }
 
     /// The same, laid out for what stderr is; without colours.
@@ -303,6 +352,21 @@ impl Reporter {
         stdout.flush()
     }
 
+    /// The result, to stdout; for people as lines of at most so many columns, in their colours.
+    pub fn drawn<T: Serialize>(&self, result: &T, lines: impl FnOnce(usize) -> Vec<Line>) -> io::Result<()> {
+        match self.output {
+            Output::Human => {
+                let Screen { columns, colour } = screen(self.manner.color);
+                let mut stdout = io::stdout().lock();
+                for line in lines(columns.unwrap_or(ELSEWHERE)) {
+                    writeln!(stdout, "{}", painted(&line, colour))?;
+                }
+                stdout.flush()
+            }
+            Output::Json => result_document(result),
+        }
+    }
+
     /// A picture, for people: to stdout, as wide as the terminal. Its texts are harmless, and only it knows its colours.
     pub fn picture(&self, scene: &Scene) -> io::Result<()> {
         match self.output {
@@ -317,12 +381,36 @@ impl Reporter {
 
     fn suspended<T>(&self, write: impl FnOnce() -> T) -> T {
         let bar = self.shown().clone();
-        match &bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
+        if let Some(bar) = &bar {
+            return bar.suspend(write);
         }
+        let drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.is_empty() {
+            return write();
+        }
+        let _ = write!(io::stderr(), "{}", erased(drawn.len()));
+        let written = write();
+        let text = ended(&drawn);
+        let _ = write!(io::stderr(), "{text}");
+        written
     }
 }
+
+/// Lines with their ends.
+fn ended(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+}
+
+/// What takes so many lines above the cursor away, and what stands in its own.
+fn erased(lines: usize) -> String {
+    if lines == 0 {
+        return String::new();
+    }
+    format!("\r\u{1b}[{lines}A\u{1b}[J")
+}
+
+/// Columns of lists where nobody looks on.
+const ELSEWHERE: usize = 120;
 
 /// A document for programs, to stdout.
 fn result_document<T: Serialize>(result: &T) -> io::Result<()> {
@@ -349,21 +437,40 @@ fn screen(asked: Color) -> Screen {
     }
 }
 
+/// A variable of the environment that is not empty.
+fn said(name: &str) -> Option<String> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    value.map(|value| value.to_string_lossy().into_owned())
+}
+
 /// What stdout is, for a picture.
 fn canvas(asked: Color) -> Canvas {
     /// What fits into mails, issues and logs.
-    const ELSEWHERE: usize = 80;
+    const PICTURE: usize = 80;
     let stdout = io::stdout();
     let columns = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_col));
-    let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let text = |name: &str| said(name).map(|value| value.to_string_lossy().into_owned());
     // Where nobody knows, as in a pipe: what the shell says.
     let columns = Some(columns).filter(|columns| *columns > 0);
-    let columns = columns.or_else(|| said("COLUMNS")?.to_str()?.parse().ok());
+    let columns = columns.or_else(|| said("COLUMNS")?.parse().ok());
     Canvas {
-        columns: columns.unwrap_or(ELSEWHERE),
-        colour: colour::coloured(asked, text, stdout.is_terminal()),
+        columns: columns.unwrap_or(PICTURE),
+        colour: colour::coloured(asked, said, stdout.is_terminal()),
     }
+}
+
+/// A line in its colour. Only its look steers the terminal.
+fn painted(line: &Line, colour: bool) -> String {
+    let text = printable(&line.text);
+    let code = match line.look {
+        Look::Plain => "",
+        Look::Good => "32",
+        Look::Bad => "31",
+        Look::Faint => "2",
+    };
+    if !colour || code.is_empty() {
+        return text.into_owned();
+    }
+    format!("\u{1b}[{code}m{text}\u{1b}[0m")
 }
 
 /// The text with its control characters written out, but for line ends and tabs, and with those that turn the direction of what follows: what comes from a
@@ -415,7 +522,16 @@ fn rate(records: u64, elapsed: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{harmless_json, printable};
+    use super::{harmless_json, painted, printable};
+    use crate::deploy::port::{Line, Look};
+
+    #[test]
+    fn only_the_look_of_a_line_steers_the_terminal() {
+        let line = Line::new(Look::Bad, "failed: \u{1b}[2Jx");
+        assert_eq!(painted(&line, true), "\u{1b}[31mfailed: \\u{1b}[2Jx\u{1b}[0m");
+        assert_eq!(painted(&line, false), "failed: \\u{1b}[2Jx");
+        assert_eq!(painted(&Line::new(Look::Plain, "x"), true), "x");
+    }
 
     #[test]
     fn nothing_steers_the_terminal() {

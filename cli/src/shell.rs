@@ -19,6 +19,15 @@ impl Command {
         self
     }
 
+    /// The file of settings, unless it is the one that is read anyway.
+    pub(crate) fn file(self, path: &str) -> Self {
+        if path == "k2m.yaml" {
+            self
+        } else {
+            self.option("--config", path)
+        }
+    }
+
     /// An option without a value, as it is.
     pub(crate) fn flag(mut self, name: &str) -> Self {
         self.0.extend([" ", name]);

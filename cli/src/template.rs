@@ -127,6 +127,7 @@ struct Context<'a> {
     network_stacks: Vec<String>,
     /// Whether topics are the stack's: `CloudFormation` makes them in the cluster's region alone, elsewhere the brokers' network stack has them.
     topics_here: bool,
+    permissions_boundary: Option<&'a str>,
     pipelines: &'a [Pipeline],
 }
 
@@ -154,6 +155,7 @@ pub fn render(plan: &Plan) -> Result<String, TemplateError> {
             .map(|NetworkStack { region, stack, .. }| format!("{region}/{stack}"))
             .collect(),
         topics_here: plan.cluster.region == plan.region,
+        permissions_boundary: plan.permissions_boundary.as_deref(),
         pipelines: &plan.pipelines,
     })?;
     fill_in(STACK, context)

@@ -25,6 +25,7 @@ fn settings(cluster: &str) -> Settings {
     let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
         profile: None,
+        environment: None,
         home: Home::of(&stream.value),
         kafka: Kafka::Cluster(default(Arn::parse(Kind::Cluster, cluster).unwrap())),
         broker_cidrs: None,
@@ -40,6 +41,12 @@ fn settings(cluster: &str) -> Settings {
         public_access: default(false),
         private_connectivity: None,
         secrets_endpoint: None,
+        tags: None,
+        termination_protection: None,
+        permissions_boundary: None,
+        cloudformation_role: None,
+        artifact_bucket: None,
+        architecture: None,
         pipelines: vec![PipelineSettings {
             payload: Payload::default(),
             stream,

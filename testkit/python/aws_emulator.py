@@ -1,7 +1,7 @@
 """An AWS to test against: MiniStack, unmodified, with what a stack of k2m needs and MiniStack lacks, added from outside.
 
 Seven additions: a filter, a route and transit gateways of EC2 and what makes two rules of a group the same, the owner that a caller of S3 expects, resource types of
-CloudFormation, the newer half of MSK's API with topics and cluster policies, a simulator of IAM's decisions that knows wildcards, conditions, boundaries and
+CloudFormation and the values in its change sets, the newer half of MSK's API with topics and cluster policies, a simulator of IAM's decisions that knows wildcards, conditions, boundaries and
 organizations, CloudWatch's filter patterns and its most metrics at once, and a Kinesis event source mapping that fails, splits and gives up as Lambda documents
 it. Configured by MiniStack's own variables (GATEWAY_PORT, BIND_HOST, MINISTACK_MSK_BOOTSTRAP ...): where
 MINISTACK_MSK_BOOTSTRAP names a real broker, topics are made and deleted there too.
@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
+import ministack.services.cloudformation.changesets as changesets
 import ministack.services.cloudformation.handlers as cloudformation_handlers
 import ministack.services.cloudformation.provisioners as provisioners
 import ministack.services.cloudwatch as cloudwatch
@@ -340,6 +341,74 @@ def list_change_sets(parameters):
     return ministack_list_change_sets({**parameters, "StackName": [stack["StackName"]]} if stack else parameters)
 
 
+def leaves(before, after, path):
+    """Paths to the values that differ, with both; what has come or gone is one value, as CloudFormation tells it."""
+    if before == after:
+        return
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            yield from leaves(before.get(key), after.get(key), f"{path}/{key}")
+    elif isinstance(before, list) and isinstance(after, list):
+        for number in range(max(len(before), len(after))):
+            yield from leaves(*(side[number] if number < len(side) else None for side in (before, after)), f"{path}/{number}")
+    else:
+        yield path, before, after
+
+
+def diff_resources(old, new, *more):
+    """MiniStack names the properties that change; AWS tells their values too, where it is asked to."""
+    changes = ministack_diff_resources(old, new, *more)
+    for change in (change["ResourceChange"] for change in changes):
+        sides = [template.get("Resources", {}).get(change["LogicalResourceId"]) for template in (old, new)]
+        change["Sides"] = [{"Properties": side.get("Properties") or {}} if side else None for side in sides]
+    return changes
+
+
+def value_of(value):
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def targets(change):
+    """The targets of a change as XML, each with its path and values: one for each leaf below a property that changes, and the property itself where it only follows."""
+    before, after = ((side or {}).get("Properties", {}) for side in change["Sides"])
+    for detail in change.get("Details", []):
+        target = detail["Target"]
+        name = target.get("Name")
+        recreation = f"<RequiresRecreation>{target.get('RequiresRecreation', 'Never')}</RequiresRecreation>"
+        base = f"<Attribute>{target['Attribute']}</Attribute>" + (f"<Name>{escape(name)}</Name>" if name else "") + recreation
+        found = list(leaves(before.get(name), after.get(name), f"/Properties/{name}")) if name else []
+        for path, was, now in found:
+            kind = "Add" if was is None else "Remove" if now is None else "Modify"
+            values = "".join(
+                f"<{tag}>{escape(value_of(value))}</{tag}>" for tag, value in (("BeforeValue", was), ("AfterValue", now)) if value is not None
+            )
+            yield f"{base}<Path>{escape(path)}</Path>{values}<AttributeChangeType>{kind}</AttributeChangeType>"
+        if not found:
+            yield base
+
+
+def describe_change_set(parameters):
+    status, headers, body = ministack_describe_change_set(parameters)
+    if parameters.get("IncludePropertyValues", ["false"])[0] != "true" or status != 200:
+        return status, headers, body
+    _, change_set = changesets._find_change_set(parameters["ChangeSetName"][0], parameters.get("StackName", [""])[0])
+    text = body.decode()
+    for change in (change["ResourceChange"] for change in change_set.get("Changes", [])):
+        contexts = "".join(
+            f"<{tag}>{escape(json.dumps(side))}</{tag}>" for tag, side in zip(("BeforeContext", "AfterContext"), change.get("Sides", [])) if side
+        )
+        details = "".join(f"<member><Target>{target}</Target></member>" for target in targets(change)) if "Sides" in change else ""
+        begin = text.index(f"<LogicalResourceId>{escape(change['LogicalResourceId'])}</LogicalResourceId>")
+        first, last = text.index("<Details>", begin), text.index("</Details>", begin)
+        text = text[:first] + "<Details>" + details + text[last:]
+        text = text[:begin] + contexts + text[begin:]
+    return status, headers, text.encode()
+
+
+ministack_diff_resources = changesets._diff_resources
+changesets._diff_resources = diff_resources
+ministack_describe_change_set = cloudformation_handlers._ACTION_HANDLERS["DescribeChangeSet"]
+cloudformation_handlers._ACTION_HANDLERS["DescribeChangeSet"] = describe_change_set
 handlers = provisioners._RESOURCE_HANDLERS
 ministack_list_change_sets = cloudformation_handlers._ACTION_HANDLERS["ListChangeSets"]
 cloudformation_handlers._ACTION_HANDLERS["ListChangeSets"] = list_change_sets

@@ -81,6 +81,15 @@ pub(super) async fn stack(client: &Client, name: &str) -> Answer<Seen> {
             } else {
                 BTreeMap::new()
             },
+            tags: if made_by_k2m {
+                let tags = stack.tags().iter();
+                tags.filter_map(|tag| Some((tag.key.clone()?, tag.value.clone()?)))
+                    .filter(|(key, _)| !key.starts_with("k2m:") && !key.starts_with("aws:"))
+                    .collect()
+            } else {
+                BTreeMap::new()
+            },
+            protected: stack.enable_termination_protection.unwrap_or_default(),
             template: None,
             template_unreadable: None,
             made_by_k2m,

@@ -12,8 +12,10 @@ use super::*;
 use crate::clock::Clock;
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
 use crate::deploy::bundle::{Architecture, Bundle, sha256};
 use crate::deploy::machine::{ARTIFACT_KEY, Job, Machine};
+use crate::deploy::options::Options;
 use crate::deploy::outcome::{ABSENT, DESTROYED, Happened};
 use crate::deploy::port::{Action, Artifacts, NewChangeSet, Stacks, Template, User, World};
 use crate::deploy::state::{Goal, Status, Step};
@@ -108,12 +110,15 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
         clock: Clock::start(),
         told: Mutex::default(),
     };
+    let board = Board::default();
     let machine = Machine {
         stacks: &stacks,
         artifacts: &artifacts,
         world: &hurried,
         user: &hurried,
         place: &place,
+        options: &Options::default(),
+        board: &board,
     };
     let deploy = async |template: &str, content: &[u8]| {
         let bundle = bundle(content);
@@ -125,6 +130,7 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
             agreed: false,
             conditions: Vec::new(),
             replaces: false,
+            waits: true,
         };
         machine.deploy(&job).await
     };
@@ -216,10 +222,12 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
 
     // A change set that an earlier run left is gone on from.
     let left = NewChangeSet {
+        role: None,
         stack: STACK.to_owned(),
         name: "k2m-left".to_owned(),
         token: "left".to_owned(),
         create: true,
+        in_review: false,
         template: Template::Body(template("")),
         parameters: ["ArtifactBucket", "ArtifactKey", "Architecture"]
             .map(|name| (name.to_owned(), "x".to_owned()))
@@ -231,7 +239,7 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
     assert_eq!(machine.destroy(STACK).await.unwrap().status, DESTROYED);
     let told = hurried.told.lock().unwrap().join("\n");
     assert!(
-        told.contains("made: Queue") && told.contains("removed: Queue"),
+        told.contains("made: failure queue Queue") && told.contains("removed: failure queue Queue"),
         "{told}"
     );
 }

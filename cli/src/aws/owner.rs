@@ -184,6 +184,8 @@ mod tests {
         ];
         Fact::Found {
             value: Stack {
+                tags: BTreeMap::new(),
+                protected: false,
                 name: "k2m-orders".to_owned(),
                 status: "CREATE_COMPLETE".to_owned(),
                 made_by_k2m,

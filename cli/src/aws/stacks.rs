@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, Replacement, ResourceChange,
-    Tag,
+    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, ExecutionStatus, Parameter, Replacement,
+    RequiresRecreation, ResourceChange, ResourceChangeDetail, Tag, TemplateStage,
 };
 
 use super::answer::{Trouble, trouble};
 use crate::deploy::port::{
-    Action, Change, ChangeSet, Doing, EventPage, Fault, FaultKind, MadeChangeSet, NewChangeSet, Resource, Stack,
-    StackEvent, Stacks, Template,
+    Action, Change, ChangeSet, Context, Doing, EventPage, Fault, FaultKind, MadeChangeSet, NewChangeSet,
+    PropertyChange, Resource, Stack, StackEvent, Stacks, Template,
 };
 use crate::deploy::state::Status;
 use crate::facts::deployed::STACK_TAG;
@@ -109,7 +109,8 @@ impl Stacks for CloudFormation {
             Ok(found.map(|found| Stack {
                 status: Status::parse(found.stack_status.as_ref().map_or("unknown", |status| status.as_str())),
                 made_by_k2m: found.tags().iter().any(|tag| tag.key() == Some(STACK_TAG)),
-                tagged: !found.tags().is_empty(),
+                tags: pairs(found.tags(), |tag| (tag.key.clone(), tag.value.clone())),
+                protected: found.enable_termination_protection.unwrap_or_default(),
                 parameters: pairs(found.parameters(), |one| {
                     (one.parameter_key.clone(), one.parameter_value.clone())
                 }),
@@ -144,11 +145,28 @@ impl Stacks for CloudFormation {
                     Some(Resource {
                         logical_id: resource.logical_resource_id?,
                         resource_type: resource.resource_type?,
+                        status: resource
+                            .resource_status
+                            .map(|status| status.as_str().to_owned())
+                            .unwrap_or_default(),
+                        reason: resource.resource_status_reason.filter(|reason| !reason.is_empty()),
                     })
                 })
                 .collect();
             resources.sort_by(|one, other| one.logical_id.cmp(&other.logical_id));
             Ok(resources)
+        })
+    }
+
+    fn template<'a>(&'a self, stack: &'a str) -> Doing<'a, String> {
+        Box::pin(async move {
+            let call = self.client.get_template().stack_name(stack);
+            let output = call
+                .template_stage(TemplateStage::Original)
+                .send()
+                .await
+                .map_err(|error| fault(&error, "cloudformation:GetTemplate"))?;
+            Ok(output.template_body.unwrap_or_default())
         })
     }
 
@@ -231,6 +249,7 @@ impl Stacks for CloudFormation {
                         .map(|(key, value)| Tag::builder().key(key).value(value).build())
                         .collect(),
                 ))
+                .set_role_arn(change_set.role.clone())
                 .capabilities(Capability::CapabilityIam);
             let call = match &change_set.template {
                 Template::Body(body) => call.template_body(body),
@@ -256,6 +275,7 @@ impl Stacks for CloudFormation {
                     .client
                     .describe_change_set()
                     .change_set_name(id)
+                    .include_property_values(true)
                     .set_next_token(page);
                 let output = call
                     .send()
@@ -306,11 +326,60 @@ impl Stacks for CloudFormation {
         })
     }
 
-    fn delete_stack<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()> {
+    fn delete_stack<'a>(&'a self, stack: &'a str, token: &'a str, role: Option<&'a str>) -> Doing<'a, ()> {
         Box::pin(async move {
-            let call = self.client.delete_stack().stack_name(stack).client_request_token(token);
+            let call = self
+                .client
+                .delete_stack()
+                .stack_name(stack)
+                .client_request_token(token)
+                .set_role_arn(role.map(str::to_owned));
             let answer = call.send().await;
             unless_absent(answer.map_err(|error| fault(&error, "cloudformation:DeleteStack"))).map(drop)
+        })
+    }
+
+    fn protect<'a>(&'a self, stack: &'a str, protected: bool) -> Doing<'a, ()> {
+        Box::pin(async move {
+            let call = self
+                .client
+                .update_termination_protection()
+                .stack_name(stack)
+                .enable_termination_protection(protected);
+            let answer = call.send().await;
+            answer
+                .map(drop)
+                .map_err(|error| fault(&error, "cloudformation:UpdateTerminationProtection"))
+        })
+    }
+
+    fn cancel_update<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()> {
+        Box::pin(async move {
+            let call = self.client.cancel_update_stack().stack_name(stack);
+            let answer = call.client_request_token(token).send().await;
+            answer
+                .map(drop)
+                .map_err(|error| fault(&error, "cloudformation:CancelUpdateStack"))
+        })
+    }
+
+    fn continue_rollback<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()> {
+        Box::pin(async move {
+            let call = self.client.continue_update_rollback().stack_name(stack);
+            let answer = call.client_request_token(token).send().await;
+            answer
+                .map(drop)
+                .map_err(|error| fault(&error, "cloudformation:ContinueUpdateRollback"))
+        })
+    }
+
+    fn roll_back<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()> {
+        Box::pin(async move {
+            let call = self.client.rollback_stack().stack_name(stack);
+            let answer = call.client_request_token(token).send().await;
+            answer
+                .map(drop)
+                .map_err(|error| fault(&error, "cloudformation:RollbackStack"))
         })
     }
 }
@@ -336,7 +405,49 @@ fn change_of(change: ResourceChange) -> Change {
         },
         logical_id: change.logical_resource_id.unwrap_or_default(),
         resource_type: change.resource_type.unwrap_or_default(),
+        properties: properties(change.details.unwrap_or_default()),
+        context: Context {
+            before: document(change.before_context),
+            after: document(change.after_context),
+        },
     }
+}
+
+/// A document of a resource, where CloudFormation gives one.
+fn document(text: Option<String>) -> Option<serde_json::Value> {
+    let document = serde_json::from_str(&text?).ok()?;
+    Some(document).filter(serde_json::Value::is_object)
+}
+
+/// What changes of a resource, each property once: CloudFormation names one again for each cause.
+fn properties(details: Vec<ResourceChangeDetail>) -> Vec<PropertyChange> {
+    let mut changes: Vec<PropertyChange> = Vec::new();
+    for target in details.into_iter().filter_map(|detail| detail.target) {
+        let path = target.path.as_deref().unwrap_or_default().trim_start_matches('/');
+        let path = path.strip_prefix("Properties/").unwrap_or(path).replace('/', ".");
+        let attribute = || target.attribute.as_ref().map(|attribute| attribute.as_str().to_owned());
+        let named = target.name.clone().filter(|name| !name.is_empty()).or_else(attribute);
+        let path = if path.is_empty() {
+            named.unwrap_or_default()
+        } else {
+            path
+        };
+        let change = PropertyChange {
+            path,
+            before: target.before_value,
+            after: target.after_value,
+            replaces: target.requires_recreation == Some(RequiresRecreation::Always),
+        };
+        match changes.iter_mut().find(|known| known.path == change.path) {
+            Some(known) => {
+                known.replaces |= change.replaces;
+                known.before = known.before.take().or(change.before);
+                known.after = known.after.take().or(change.after);
+            }
+            None => changes.push(change),
+        }
+    }
+    changes
 }
 
 #[cfg(test)]

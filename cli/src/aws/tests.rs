@@ -173,7 +173,7 @@ async fn choices_come_from_every_page() {
         } else if request.contains("StreamARN") {
             let arn = STREAM;
             format!(
-                r#"{{"StreamDescriptionSummary":{{"StreamName":"orders","StreamARN":"{arn}","StreamStatus":"ACTIVE","RetentionPeriodHours":24,"StreamCreationTimestamp":1.0,"EnhancedMonitoring":[],"OpenShardCount":1}}}}"#
+                r#"{{"StreamDescriptionSummary":{{"StreamName":"orders","StreamARN":"{arn}","StreamStatus":"ACTIVE","RetentionPeriodHours":24,"StreamCreationTimestamp":1.0,"EnhancedMonitoring":[],"StreamModeDetails":{{"StreamMode":"PROVISIONED"}},"OpenShardCount":1}}}}"#
             )
         } else if request.contains("\"NextToken\":\"more\"") {
             page(r#""clicks""#, summary("clicks"), r#""HasMoreStreams":false"#)
@@ -191,7 +191,7 @@ async fn choices_come_from_every_page() {
     assert_eq!(
         streams,
         [
-            candidate(STREAM, &["ACTIVE", "1 open shard"]),
+            candidate(STREAM, &["ACTIVE", "1 open shard", "provisioned"]),
             candidate(&clicks, &["ACTIVE"])
         ]
     );

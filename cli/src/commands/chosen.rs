@@ -8,7 +8,7 @@ use crate::args::SettingsArgs;
 use crate::arn::Arn;
 use crate::settings::{
     Access, ChosenStack, Environment, File, FunctionEnds, SIZE_LIMIT, Settings, SettingsError, Sources, StackOutputs,
-    resolve, resolve_deployed, resolve_function, resolve_stack,
+    in_environment, resolve, resolve_deployed, resolve_function, resolve_stack,
 };
 
 /// The file of settings that is read where none is named.
@@ -16,25 +16,25 @@ pub(super) const DEFAULT_FILE: &str = "k2m.yaml";
 
 /// Resolves the settings of a stack.
 pub(super) fn chosen(args: &SettingsArgs) -> Result<(Settings, Access), CommandError> {
-    let (environment, file) = (environment(), given_file(args)?);
+    let (environment, file) = given(args)?;
     Ok(resolve(sources(args, &environment, file.as_ref()))?)
 }
 
 /// Resolves the settings of pipelines that have a stack: the ends that nobody names are the stack's.
 pub(super) fn completed(args: &SettingsArgs, stack: &StackOutputs) -> Result<(Settings, Access), CommandError> {
-    let (environment, file) = (environment(), given_file(args)?);
+    let (environment, file) = given(args)?;
     Ok(resolve_deployed(sources(args, &environment, file.as_ref()), stack)?)
 }
 
 /// Resolves the settings of pipelines that a function has which k2m did not make.
 pub(super) fn chosen_function(args: &SettingsArgs, ends: &FunctionEnds) -> Result<(Settings, Access), CommandError> {
-    let (environment, file) = (environment(), given_file(args)?);
+    let (environment, file) = given(args)?;
     Ok(resolve_function(sources(args, &environment, file.as_ref()), ends)?)
 }
 
 /// The profile, and the region that a stream's ARN or `--region` says, to look with where not all has to be chosen yet.
 pub(super) fn looking(args: &SettingsArgs) -> Result<Access, CommandError> {
-    let (environment, file) = (environment(), given_file(args)?);
+    let (environment, file) = given(args)?;
     let sources = sources(args, &environment, file.as_ref());
     let access = sources.looking()?;
     let stream = sources.stream()?.map(|stream| stream.value.region);
@@ -46,13 +46,13 @@ pub(super) fn looking(args: &SettingsArgs) -> Result<Access, CommandError> {
 
 /// Resolves which stack is meant, where its name and a region are enough: no region means that the SDK's own rules decide.
 pub(super) fn chosen_stack(args: &SettingsArgs) -> Result<ChosenStack, CommandError> {
-    let (environment, file) = (environment(), given_file(args)?);
+    let (environment, file) = given(args)?;
     Ok(resolve_stack(sources(args, &environment, file.as_ref()))?)
 }
 
 /// The streams that a flag or the environment names, to choose among a stack's pipelines; none where neither names any.
 pub(super) fn named_streams(args: &SettingsArgs) -> Result<Option<Vec<Arn>>, CommandError> {
-    let (environment, file) = (environment(), given_file(args)?);
+    let (environment, file) = given(args)?;
     let said = environment.get("K2M_STREAM").is_some_and(|text| !text.is_empty());
     if args.stream.is_empty() && !said {
         return Ok(None);
@@ -80,12 +80,15 @@ pub(super) fn environment() -> Environment {
     .collect()
 }
 
-/// The file that is named, which must be there, or k2m.yaml of this folder if it is.
-fn given_file(args: &SettingsArgs) -> Result<Option<File>, SettingsError> {
-    match &args.config {
+/// The variables, and the file that is named, which must be there, or k2m.yaml of this folder if it is; as it counts in the environment that is chosen.
+fn given(args: &SettingsArgs) -> Result<(Environment, Option<File>), SettingsError> {
+    let environment = environment();
+    let file = match &args.config {
         Some(path) => load(path).map(Some),
         None => read(Path::new(DEFAULT_FILE)),
-    }
+    };
+    let file = in_environment(args, &environment, file?, &path(args).to_string_lossy())?;
+    Ok((environment, file))
 }
 
 /// Where the file of settings is.

@@ -1,7 +1,10 @@
 //! `k2m deploy`: what was chosen becomes a stack, or the change of one.
 
+mod looked;
+
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use k2m_handler::probe::creation::Became;
@@ -16,22 +19,26 @@ use crate::arn::PlaceError;
 use crate::aws::{Aws, LookError};
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
 use crate::deploy::bundle::{self, Bundle, Origin, Wanted};
 use crate::deploy::machine::{Job, Machine};
-use crate::deploy::network::{Networks, named};
-use crate::deploy::outcome::Deployed;
+use crate::deploy::network::{Networks, Persistent, named};
+use crate::deploy::options::Options;
+use crate::deploy::outcome::{Deployed, Happened};
 use crate::deploy::port::{User as _, World as _};
-use crate::deploy::state::{Goal, Step};
+use crate::deploy::state::{Goal, Status, Step};
 use crate::deploy::topics::Topics;
 use crate::exit::Exit;
 use crate::facts::{Fact, Facts, stream_name};
 use crate::plan::change::{Change, NetworkChange};
-use crate::plan::shared::{NETWORK_STACKS, needed_before, user};
+use crate::plan::shared::{NETWORK_STACKS, NetworkStack, needed_before, user};
 use crate::plan::topic::shape;
 use crate::plan::{Maker, Pipeline, Plan, Removed};
 use crate::report::Reporter;
-use crate::settings::{Kafka, Settings, Source};
+use crate::settings::{Architecture, ENVIRONMENT_FLAG, Kafka, Settings, Source};
+use crate::shell::Command;
 use crate::template::render;
+use looked::Looked;
 
 /// How long a mapping is waited for, and how often it is looked at.
 const MAPPING_LIMIT: Duration = Duration::from_mins(2);
@@ -40,45 +47,157 @@ const MAPPING_WAIT: Duration = Duration::from_secs(3);
 /// Runs the command.
 pub async fn run(args: DeployArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
     let attended = Attended::new(reporter, args.yes)?;
+    if args.plan {
+        let looked = Box::pin(look_only(&args, &attended)).await?;
+        output(reporter.drawn(&looked, |columns| looked.lines(columns)))?;
+        return Ok(looked.exit());
+    }
     let (deployed, exit) = Box::pin(deploy(&args, &attended)).await?;
     output(reporter.result(&deployed))?;
     Ok(exit)
 }
 
-pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed, Exit), CommandError> {
-    let (settings, access) = chosen(&args.settings)?;
-    let name = settings.stack.value.as_str();
-    // First what needs no AWS.
-    let origin = origin(args.handler.as_deref())?;
-    let mut handler = match &origin {
-        Origin::Carried(architecture) => {
-            Some(bundle::carried(&executable()?, *architecture).map_err(DeployError::from)?)
-        }
-        Origin::File(path) => Some(bundle::read(path, None).map_err(DeployError::from)?),
-        Origin::Checkout(_) => None,
-    };
+/// Where it is deployed to, and with whose rights.
+struct Start {
+    settings: Settings,
+    aws: Aws,
+    place: Place,
+    origin: Origin,
+    /// The handler, where it has not to be built first.
+    handler: Option<Bundle>,
+}
 
-    let place = Place {
-        account: settings.home.account.clone(),
-        region: settings.home.region.clone(),
-        partition: settings.home.partition.clone(),
-    };
-    let aws = attended.unless_stopped(name, connect(&settings, &access)).await?;
-    // Before anything is waited for or deleted: not in another account.
-    let (caller, _) = attended.unless_stopped(name, aws.caller(&place.region)).await?;
-    if caller != place.account {
-        return Err(CommandError::Place(PlaceError::Caller {
-            caller,
-            arn: place.account,
-        }));
+impl Start {
+    /// Refuses what can be refused before anything is waited for or deleted: also another account.
+    async fn of(args: &DeployArgs, attended: &Attended<'_>) -> Result<Self, CommandError> {
+        let (settings, access) = chosen(&args.settings)?;
+        let name = settings.stack.value.as_str();
+        // First what needs no AWS.
+        let origin = origin(args.handler.as_deref(), &settings)?;
+        let handler = match &origin {
+            Origin::Carried(architecture) => {
+                Some(bundle::carried(&executable()?, *architecture).map_err(DeployError::from)?)
+            }
+            Origin::File(path) => Some(fitting(bundle::read(path).map_err(DeployError::from)?, &settings)?),
+            Origin::Checkout(_) => None,
+        };
+        let place = Place {
+            account: settings.home.account.clone(),
+            region: settings.home.region.clone(),
+            partition: settings.home.partition.clone(),
+        };
+        let aws = attended.unless_stopped(name, connect(&settings, &access)).await?;
+        let (caller, _) = attended.unless_stopped(name, aws.caller(&place.region)).await?;
+        if caller != place.account {
+            return Err(CommandError::Place(PlaceError::Caller {
+                caller,
+                arn: place.account,
+            }));
+        }
+        Ok(Self {
+            settings,
+            aws,
+            place,
+            origin,
+            handler,
+        })
     }
-    let (stacks, artifacts) = (aws.stacks(&place.region), aws.artifacts(&place.region, &place.account));
+
+    /// The handler, built where it comes from a checkout.
+    async fn handler(&mut self, attended: &Attended<'_>) -> Result<Bundle, CommandError> {
+        if let (None, Origin::Checkout(workspace)) = (&self.handler, &self.origin) {
+            attended.tell(&format!(
+                "building the handler in {}: minutes the first time",
+                workspace.display()
+            ));
+            let built = attended.unless_stopped(&self.settings.stack.value, async {
+                bundle::build(workspace).await.map_err(DeployError::from)
+            });
+            let built = bundle::read(&built.await?).map_err(DeployError::from)?;
+            self.handler = Some(fitting(built, &self.settings)?);
+        }
+        self.handler.take().ok_or_else(|| match executable() {
+            Ok(executable) => {
+                let wanted = architecture(&self.settings);
+                DeployError::from(bundle::BundleError::Nowhere { executable, wanted }).into()
+            }
+            Err(error) => error,
+        })
+    }
+}
+
+/// What would be deployed, with nothing left behind.
+async fn look_only(args: &DeployArgs, attended: &Attended<'_>) -> Result<Looked, CommandError> {
+    let mut start = Start::of(args, attended).await?;
+    let facts = look(&start.aws, &start.settings, Depth::Plan);
+    let facts = attended.unless_stopped(&start.settings.stack.value, facts).await?;
+    let mut plan = crate::plan::plan(&start.settings, &facts)?;
+    plan.warnings.extend(health::warnings(&start.settings, &facts));
+    let template = rendered(&plan)?;
+    let handler = start.handler(attended).await?;
+    let place = &start.place;
+    let (stacks, artifacts) = (
+        start.aws.stacks(&place.region),
+        start.aws.artifacts(&place.region, &place.account),
+    );
+    let (board, options) = (Board::default(), Options::of(&start.settings));
     let machine = Machine {
+        options: &options,
+        stacks: &stacks,
+        artifacts: &artifacts,
+        world: attended,
+        user: attended,
+        place,
+        board: &board,
+    };
+    let job = Job {
+        stack: &plan.stack,
+        template: template.text(),
+        bundle: Some(&handler),
+        parameters: BTreeMap::new(),
+        agreed: false,
+        conditions: conditions(&plan),
+        replaces: false,
+        waits: true,
+    };
+    let planned = machine.look(&job).await?;
+    Ok(Looked {
+        planned,
+        network_changes: networks::changes(&plan, &facts, &options.tags)?,
+        warnings: plan.warnings,
+    })
+}
+
+pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result<(Deployed, Exit), CommandError> {
+    let board = Board::default();
+    let done = deploy_on(args, attended, &board).await;
+    // Also where it failed: what happened stands above why.
+    board.finish(attended, attended.elapsed());
+    done
+}
+
+async fn deploy_on(
+    args: &DeployArgs,
+    attended: &Attended<'_>,
+    board: &Board,
+) -> Result<(Deployed, Exit), CommandError> {
+    let mut start = Start::of(args, attended).await?;
+    let name = start.settings.stack.value.clone();
+    let name = name.as_str();
+    let place = start.place.clone();
+    let (stacks, artifacts) = (
+        start.aws.stacks(&place.region),
+        start.aws.artifacts(&place.region, &place.account),
+    );
+    let options = Options::of(&start.settings);
+    let machine = Machine {
+        options: &options,
         stacks: &stacks,
         artifacts: &artifacts,
         world: attended,
         user: attended,
         place: &place,
+        board,
     };
     let settled = machine.settle(name, Goal::Deploy).await?;
     let replaces = settled.step == Step::Replace;
@@ -87,33 +206,19 @@ pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result
     }
 
     let facts = attended
-        .unless_stopped(name, look(&aws, &settings, Depth::Plan))
+        .unless_stopped(name, look(&start.aws, &start.settings, Depth::Plan))
         .await?;
-    let mut plan = crate::plan::plan(&settings, &facts)?;
+    let mut plan = crate::plan::plan(&start.settings, &facts)?;
     agree_to_remove(attended, &plan, &args.remove, args.yes).await?;
     let template = rendered(&plan)?;
     tell_decisions(attended, &plan);
-    plan.warnings.extend(health::warnings(&settings, &facts));
+    plan.warnings.extend(health::warnings(&start.settings, &facts));
     // Before the question: afterwards they come too late.
     for warning in &plan.warnings {
         attended.tell(&format!("warning: {warning}"));
     }
-    if let (None, Origin::Checkout(workspace)) = (&handler, &origin) {
-        attended.tell(&format!(
-            "building the handler in {}: minutes the first time",
-            workspace.display()
-        ));
-        let built = attended.unless_stopped(name, async {
-            bundle::build(workspace).await.map_err(DeployError::from)
-        });
-        handler = Some(bundle::read(&built.await?, None).map_err(DeployError::from)?);
-    }
-    let Some(handler) = handler else {
-        return Err(DeployError::from(bundle::BundleError::Nowhere {
-            executable: executable()?,
-        })
-        .into());
-    };
+    let handler = start.handler(attended).await?;
+    let Start { settings, aws, .. } = start;
 
     let before = settled.stack.as_ref().filter(|_| !replaces);
     let before = before.and_then(|stack| stack.outputs.get(NETWORK_STACKS));
@@ -127,13 +232,22 @@ pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result
     let work = Work {
         aws: &aws,
         attended,
+        board,
         place: &place,
         facts: &facts,
         plan: &plan,
         template: template.text(),
         former,
+        options: &options,
+        waits: !args.no_wait,
+        stands: AtomicBool::new(false),
     };
     let mut deployed = work.deploy(&machine, &handler, replaces).await?;
+    if deployed.status == Happened::Begun {
+        "the same command without --no-wait follows it to its end, and `k2m doctor` looks whether records can flow"
+            .clone_into(&mut deployed.next_step);
+        return Ok((deployed, Exit::Fine));
+    }
     let waited = attended.unless_stopped(name, async {
         Ok::<_, LookError>(mapping_trouble(&aws, attended, &plan).await)
     });
@@ -156,12 +270,41 @@ pub(super) async fn deploy(args: &DeployArgs, attended: &Attended<'_>) -> Result
     Ok((deployed, exit))
 }
 
-/// The command that looks at these very pipelines. No name in it means anything to a shell.
+fn architecture(settings: &Settings) -> Option<Architecture> {
+    settings.architecture.as_ref().map(|chosen| chosen.value)
+}
+
+/// The handler, where it is for the processor that was chosen.
+fn fitting(handler: Bundle, settings: &Settings) -> Result<Bundle, DeployError> {
+    let chosen = settings.architecture.as_ref();
+    match chosen.filter(|chosen| chosen.value != handler.architecture) {
+        None => Ok(handler),
+        Some(chosen) => Err(DeployError::Architecture {
+            built: handler.architecture.name(),
+            setting: match &chosen.source {
+                source @ Source::File { .. } => format!("{source}: architecture"),
+                source => source.to_string(),
+            },
+            chosen: chosen.value.name(),
+        }),
+    }
+}
+
+/// The command that looks at these very pipelines.
 fn doctor(settings: &Settings) -> String {
+    let mut whose = Command::new("");
+    if let Some(environment) = &settings.environment {
+        whose = whose
+            .file(&environment.path)
+            .option(ENVIRONMENT_FLAG, &environment.name);
+    }
+    if let Some(profile) = &settings.profile {
+        whose = whose.option("--profile", profile);
+    }
     let [pipeline] = settings.pipelines.as_slice() else {
         // The stack knows them all.
         return format!(
-            "k2m doctor --stack {} --region {}",
+            "k2m doctor --stack {} --region {}{whose}",
             settings.stack.value, settings.home.region
         );
     };
@@ -192,7 +335,7 @@ fn doctor(settings: &Settings) -> String {
             command.extend([" --dead-letter-topic ", &topic.value]);
         }
     }
-    command
+    command + &whose.to_string()
 }
 
 fn tell_decisions(attended: &Attended<'_>, plan: &Plan) {
@@ -211,45 +354,98 @@ fn tell_decisions(attended: &Attended<'_>, plan: &Plan) {
 struct Work<'a> {
     aws: &'a Aws,
     attended: &'a Attended<'a>,
+    board: &'a Board,
     place: &'a Place,
     facts: &'a Facts,
     plan: &'a Plan,
     template: &'a str,
     /// The network stacks that the deployed stack needs, as `(region, stack)`.
     former: Vec<(String, String)>,
+    options: &'a Options,
+    /// Whether the stack is followed to its end.
+    waits: bool,
+    /// Whether the stack is what it was to be, whatever comes then.
+    stands: AtomicBool,
 }
 
 impl Work<'_> {
-    /// Deploys the network stacks, the stack itself, and gives back what it needs no more.
+    /// Deploys the network stacks, the stack itself, and gives back what it needs no more: one operation, also where it comes to nothing.
     async fn deploy(&self, machine: &Machine<'_>, handler: &Bundle, replaces: bool) -> Result<Deployed, CommandError> {
-        let Self {
-            aws,
-            attended,
-            place,
-            facts,
-            plan,
-            template,
-            former,
-        } = self;
-        let regions = plan.network_stacks.iter().map(|stack| stack.region.as_str());
-        let regions = Regions::new(
-            aws,
-            place,
-            regions.chain(former.iter().map(|(region, _)| region.as_str())),
-        );
-        let machines = regions.machines(*attended, *attended);
-        let networks = Networks {
-            machines: &machines,
-            peerings: *aws,
-            stacks: *aws,
-        };
+        let Self { plan, former, .. } = self;
         // What the stack needed before, and needs no more.
         let needed = |(region, name): &(String, String)| {
             let mut stacks = plan.network_stacks.iter();
             stacks.any(|stack| stack.stack == *name && stack.region == *region)
         };
         let over: Vec<(String, String)> = former.iter().rev().filter(|stack| !needed(stack)).cloned().collect();
-        let agreed = agree_to_networks(attended, plan, facts, template, &over).await?;
+        let changes = networks::changes(plan, self.facts, &self.options.tags)?;
+        let pending: Vec<&NetworkChange> = changes
+            .iter()
+            .filter(|change| change.change.pending() != Some(false))
+            .collect();
+        let agreed = agree_to_networks(
+            self.attended,
+            plan,
+            self.facts,
+            (self.template, self.options),
+            &pending,
+            &over,
+        )
+        .await?;
+        let titles = pending
+            .iter()
+            .map(|change| format!("{} in {}", change.stack, change.region));
+        self.board.expect(titles.chain([machine.title(&plan.stack)]));
+
+        let regions = plan.network_stacks.iter().map(|stack| stack.region.as_str());
+        let regions = regions.chain(former.iter().map(|(region, _)| region.as_str()));
+        let regions = Regions::new(self.aws, self.place, regions);
+        let before = async { machine.stacks.stack(&plan.stack).await.ok().flatten() };
+        let before = before.await.map(|stack| stack.status);
+        let done = self
+            .deploy_in_order(machine, &regions, handler, replaces, agreed, &over)
+            .await;
+        match done {
+            Err(CommandError::Deploy(error)) => {
+                let touched: Vec<&NetworkStack> = plan
+                    .network_stacks
+                    .iter()
+                    .filter(|stack| pending.iter().any(|change| change.stack == stack.stack))
+                    .collect();
+                if !touched.is_empty() && !self.stands.load(Ordering::Relaxed) {
+                    self.take_back(machine, &regions, &touched, before, &error).await;
+                }
+                Err(error.into())
+            }
+            done => done,
+        }
+    }
+
+    async fn deploy_in_order(
+        &self,
+        machine: &Machine<'_>,
+        regions: &Regions,
+        handler: &Bundle,
+        replaces: bool,
+        agreed: bool,
+        over: &[(String, String)],
+    ) -> Result<Deployed, CommandError> {
+        let Self {
+            aws,
+            attended,
+            board,
+            place,
+            facts,
+            plan,
+            options,
+            ..
+        } = self;
+        let machines = regions.machines(*attended, *attended, options, board);
+        let networks = Networks {
+            machines: &machines,
+            peerings: *aws,
+            stacks: *aws,
+        };
         let me = user(&place.region, &plan.stack);
         // First with what the functions need where they are, and when they have moved, without.
         let widened = plan.network_stacks.iter().map(|stack| {
@@ -260,7 +456,18 @@ impl Work<'_> {
         let mut network_stacks = networks.deploy(&widened, &me).await?;
 
         let mut deployed = self.deploy_stack(machine, handler, replaces, agreed).await?;
+        self.stands.store(true, Ordering::Relaxed);
         deployed.plan_warnings = plan.warnings.clone();
+        if deployed.status == Happened::Begun {
+            if widened != plan.network_stacks || !over.is_empty() {
+                deployed.warnings.push(
+                    "what the stack needs no more of network stacks is still there: the same command without --no-wait gives it back"
+                        .to_owned(),
+                );
+            }
+            deployed.network_stacks = network_stacks;
+            return Ok(deployed);
+        }
         if widened != plan.network_stacks {
             // What came of it first is told: the second time only takes away.
             let narrowed = networks.deploy(&plan.network_stacks, &me).await?;
@@ -271,9 +478,65 @@ impl Work<'_> {
             }
         }
         deployed.network_stacks = network_stacks;
-        let released = networks.release(&over, &me).await?;
+        let released = networks.release(over, &me).await?;
         deployed.network_stacks.extend(released);
         Ok(deployed)
+    }
+
+    /// Brings network stacks back to what they were, after the stack that they were changed for has come to nothing.
+    async fn take_back(
+        &self,
+        machine: &Machine<'_>,
+        regions: &Regions,
+        changed: &[&NetworkStack],
+        before: Option<Status>,
+        error: &DeployError,
+    ) {
+        let names: Vec<String> = changed.iter().map(|stack| stack.place()).collect();
+        let now = machine.stacks.stack(&self.plan.stack).await;
+        let now = now.map(|stack| stack.map(|stack| stack.status));
+        let two_steps = self.plan.before_topics().is_some();
+        let nothing = now.is_ok_and(|now| error.comes_to_nothing(before.as_ref(), now.as_ref(), two_steps));
+        if !nothing {
+            self.attended.tell(&format!(
+                "the network stacks stay as they are, since {} may need them: {}; the same command goes on from there, and `k2m destroy` gives them back",
+                self.plan.stack,
+                names.join(", ")
+            ));
+            return;
+        }
+        self.attended.tell(&format!(
+            "nothing of it stands: bringing the network stacks back to what they were: {}",
+            names.join(", ")
+        ));
+        // The signal that stopped the stack is not one that stops this too.
+        let persistent = Persistent {
+            user: self.attended,
+            spent: u32::from(error.exit() == Exit::Interrupted),
+        };
+        let machines = regions.machines(self.attended, &persistent, self.options, self.board);
+        let networks = Networks {
+            machines: &machines,
+            peerings: self.aws,
+            stacks: self.aws,
+        };
+        let me = user(&self.place.region, &self.plan.stack);
+        let deployed = |stack: &NetworkStack| {
+            self.facts
+                .network_stacks
+                .get(&stack.stack)
+                .unwrap_or(&Fact::Absent)
+                .clone()
+        };
+        let former = changed.iter().rev().map(|stack| (*stack, deployed(stack)));
+        match networks.restore(&former.collect::<Vec<_>>(), &me).await {
+            Ok(outcomes) => outcomes
+                .iter()
+                .for_each(|outcome| self.attended.tell(outcome.to_string().trim_end())),
+            Err(failed) => self.attended.tell(&format!(
+                "failed to bring a network stack back: {failed}\n  the same command goes on from there, and `k2m destroy` gives back what is left"
+            )),
+        }
     }
 
     /// Deploys the stack itself: in two steps where functions are to make topics between them.
@@ -286,6 +549,10 @@ impl Work<'_> {
     ) -> Result<Deployed, CommandError> {
         let plan = self.plan;
         let before = plan.before_topics().map(|before| rendered(&before)).transpose()?;
+        if before.is_some() && !self.waits {
+            self.attended
+                .tell("functions make topics between two changes of the stack, which is followed to its end for that");
+        }
         let job = Job {
             stack: &plan.stack,
             template: before.as_ref().map_or(self.template, |before| before.text()),
@@ -294,6 +561,7 @@ impl Work<'_> {
             agreed,
             conditions: conditions(plan),
             replaces,
+            waits: self.waits || before.is_some(),
         };
         if before.is_none() {
             return Ok(machine.deploy(&job).await?);
@@ -356,21 +624,17 @@ async fn agree_to_networks(
     attended: &Attended<'_>,
     plan: &Plan,
     facts: &Facts,
-    template: &str,
+    (template, options): (&str, &Options),
+    pending: &[&NetworkChange],
     over: &[(String, String)],
 ) -> Result<bool, CommandError> {
-    let changes = networks::changes(plan, facts)?;
-    let pending: Vec<&NetworkChange> = changes
-        .iter()
-        .filter(|change| change.change.pending() != Some(false))
-        .collect();
     if pending.is_empty() && over.is_empty() {
         return Ok(false);
     }
-    for change in &pending {
+    for change in pending {
         attended.tell(change.to_string().trim_end());
     }
-    let own = Change::between(&facts.stack, template)?;
+    let own = Change::between(&facts.stack, template)?.with_options(&facts.stack, options);
     attended.tell(format!("{} in {}: {own}", plan.stack, plan.region).trim_end());
     for condition in conditions(plan) {
         attended.tell(&format!("  ! {condition}"));
@@ -515,14 +779,14 @@ fn executable() -> Result<std::path::PathBuf, CommandError> {
     })
 }
 
-fn origin(named: Option<&Path>) -> Result<Origin, CommandError> {
+fn origin(named: Option<&Path>, settings: &Settings) -> Result<Origin, CommandError> {
     let here = std::env::current_dir().map_err(|source| CommandError::Machine {
         what: "find the current folder",
         source,
     })?;
     let wanted = Wanted {
         handler: named,
-        architecture: None,
+        architecture: architecture(settings),
     };
     Ok(bundle::find(wanted, &executable()?, &here).map_err(DeployError::from)?)
 }
@@ -534,7 +798,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::args::{Cli, Command};
+    use crate::args::{Cli, Command as Subcommand};
     use crate::plan::sample::sample;
     use crate::plan::{DeadLetterTopic, NewTopic};
     use crate::settings::{Sources, resolve};
@@ -549,7 +813,7 @@ mod tests {
                 "arn:aws:kinesis:eu-west-1:123456789012:stream/orders",
             ];
             let cli = Cli::try_parse_from(stream.iter().chain(more)).unwrap();
-            let Command::Plan(args) = cli.command else {
+            let Subcommand::Plan(args) = cli.command else {
                 panic!("{:?}", cli.command)
             };
             let sources = Sources {

@@ -261,6 +261,8 @@ mod tests {
             resources: BTreeMap::new(),
             outputs: outputs.collect(),
             parameters: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            protected: false,
             template: None,
             template_unreadable: None,
         }

@@ -11,10 +11,12 @@ use crate::arn::PlaceError;
 use crate::aws::{Aws, default_region};
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
 use crate::deploy::machine::Machine;
 use crate::deploy::network::{Networks, named, users_networks};
+use crate::deploy::options::Options;
 use crate::deploy::outcome::Destroyed;
-use crate::deploy::port::{Stacks as _, User as _};
+use crate::deploy::port::{Stacks as _, User as _, World as _};
 use crate::exit::Exit;
 use crate::plan::shared::{NETWORK_STACKS, user};
 use crate::report::Reporter;
@@ -23,19 +25,25 @@ use crate::settings::ChosenStack;
 /// Runs the command.
 pub async fn run(args: DestroyArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
     let attended = Attended::new(reporter, args.yes)?;
-    let destroyed = Box::pin(destroy(&args, &attended)).await?;
+    let board = Board::default();
+    let destroyed = Box::pin(destroy(&args, &attended, &board)).await;
+    // Also where it failed: what happened stands above why.
+    board.finish(&attended, attended.elapsed());
+    let destroyed = destroyed?;
     output(reporter.result(&destroyed))?;
     Ok(Exit::Fine)
 }
 
-async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroyed, CommandError> {
+async fn destroy(args: &DestroyArgs, attended: &Attended<'_>, board: &Board) -> Result<Destroyed, CommandError> {
+    let chosen_stack = chosen_stack(&args.settings)?;
     let ChosenStack {
         name,
         region,
         account: chosen,
         cluster_region,
         access,
-    } = chosen_stack(&args.settings)?;
+        ..
+    } = chosen_stack.clone();
     let name = name.value;
     let profile = access.profile.as_deref();
     let region = match region {
@@ -54,12 +62,15 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
         region,
         partition,
     };
+    let options = Options::of_deletion(&chosen_stack, &place.region);
     let machine = Machine {
+        options: &options,
         stacks: &stacks,
         artifacts: &artifacts,
         world: attended,
         user: attended,
         place: &place,
+        board,
     };
     let me = user(&place.region, &name);
     let looked = async {
@@ -92,7 +103,7 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
     }
     let everywhere = needed.iter().map(|(region, _)| region.as_str());
     let all = Regions::new(&aws, &place, everywhere);
-    let machines = all.machines(attended, attended);
+    let machines = all.machines(attended, attended, &options, board);
     let networks = Networks {
         machines: &machines,
         peerings: &aws,
@@ -105,6 +116,10 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>) -> Result<Destroye
             "with it goes the network stack {stack} in {region}, or what of it no other stack needs"
         ));
     }
+    if !absent {
+        board.expect([machine.title(&name)]);
+    }
+    board.expect(needed.iter().map(|(region, stack)| format!("{stack} in {region}")));
     let mut destroyed = machine.destroy(&name).await?;
     destroyed.network_stacks = networks.release(&needed, &me).await?;
     Ok(destroyed)

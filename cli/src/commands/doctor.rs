@@ -249,7 +249,7 @@ async fn outputs(args: &PlanArgs) -> Result<Option<StackOutputs>, CommandError> 
     let ChosenStack {
         name, region, access, ..
     } = match chosen_stack(&args.settings) {
-        Err(CommandError::Settings(SettingsError::NoStack)) => return Ok(None),
+        Err(CommandError::Settings(SettingsError::NoStack { .. })) => return Ok(None),
         chosen => chosen?,
     };
     let stack = name.value;

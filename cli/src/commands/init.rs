@@ -118,6 +118,11 @@ pub enum InitError {
         /// Why not.
         reason: RewriteError,
     },
+    /// An environment of the file, which is not asked for.
+    #[error(
+        "--env names an environment, and `k2m init` writes what counts in each: leave it out, and write `environments` into the file by hand (docs/settings.md)"
+    )]
+    Environment,
     /// A file is there, and nobody says that it may be overwritten.
     #[error(
         "{path} is there already, and nobody to ask: standard input or error is no terminal; --yes changes it and keeps the rest of it, --config FILE writes another"
@@ -154,6 +159,7 @@ impl InitError {
         match self {
             Self::Listed { .. }
             | Self::ListedAlready { .. }
+            | Self::Environment
             | Self::NoTerminal { .. }
             | Self::Ambiguous { .. }
             | Self::NoRegion { .. }
@@ -258,6 +264,9 @@ type Seen = Result<(Facts, Result<Plan, PlanError>), String>;
 
 impl<A: Ask, W: World> Asking<'_, A, W> {
     async fn work(&mut self, reporter: &Reporter) -> Result<Written, CommandError> {
+        if self.args.settings.env.is_some() {
+            return Err(InitError::Environment.into());
+        }
         self.old = self.read()?;
         if self.old.is_some() && !self.args.yes && self.asker.is_none() {
             let path = self.path.clone();
@@ -376,10 +385,9 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
 
     /// The file without its pipelines, which say nothing of another one.
     fn base(&self) -> Option<File> {
-        self.old.as_ref().map(|old| File {
-            pipelines: Vec::new(),
-            ..old.file.clone()
-        })
+        let mut file = self.old.as_ref()?.file.clone();
+        file.pipelines.clear();
+        Some(file)
     }
 
     /// The text that would be written, and the settings that it says.

@@ -7,7 +7,9 @@ use crate::aws::Aws;
 use crate::aws::artifacts::S3;
 use crate::aws::stacks::CloudFormation;
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
 use crate::deploy::machine::Machine;
+use crate::deploy::options::Options;
 use crate::deploy::port::{User, World};
 use crate::facts::{Fact, Facts};
 use crate::plan::Plan;
@@ -15,13 +17,18 @@ use crate::plan::change::{Change, NetworkChange};
 use crate::template::render_network;
 
 /// What a deployment would change in the network stacks that the plan needs.
-pub(super) fn changes(plan: &Plan, facts: &Facts) -> Result<Vec<NetworkChange>, CommandError> {
+pub(super) fn changes(
+    plan: &Plan,
+    facts: &Facts,
+    tags: &BTreeMap<String, String>,
+) -> Result<Vec<NetworkChange>, CommandError> {
     let changes = plan.network_stacks.iter().map(|stack| {
         let deployed = facts.network_stacks.get(&stack.stack).unwrap_or(&Fact::Absent);
         Ok(NetworkChange {
             stack: stack.stack.clone(),
             region: stack.region.clone(),
-            change: Change::between(deployed, &render_network(stack)?)?,
+            // Tags of others stay, and count for nothing here.
+            change: Change::between(deployed, &render_network(stack)?)?.with_tags(deployed, tags, false),
         })
     });
     changes.collect()
@@ -46,7 +53,13 @@ impl Regions {
     }
 
     /// A machine for each.
-    pub(super) fn machines<'a>(&'a self, world: &'a dyn World, user: &'a dyn User) -> BTreeMap<String, Machine<'a>> {
+    pub(super) fn machines<'a>(
+        &'a self,
+        world: &'a dyn World,
+        user: &'a dyn User,
+        options: &'a Options,
+        board: &'a Board,
+    ) -> BTreeMap<String, Machine<'a>> {
         let machines = self.0.iter().map(|(region, (stacks, artifacts, place))| {
             let machine = Machine {
                 stacks,
@@ -54,6 +67,8 @@ impl Regions {
                 world,
                 user,
                 place,
+                options,
+                board,
             };
             (region.clone(), machine)
         });

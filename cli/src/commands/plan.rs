@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{CommandError, chosen, file, health, look, networks, output, rendered};
 use crate::args::DrawnPlanArgs;
+use crate::deploy::options::Options;
 use crate::exit::Exit;
 use crate::picture::{Scene, svg};
 use crate::plan;
@@ -32,8 +33,9 @@ pub async fn run(args: DrawnPlanArgs, reporter: &mut Reporter) -> Result<Exit, C
         }
     };
     let template = rendered(&plan)?;
-    let change = Change::between(&facts.stack, template.text())?;
-    let network_changes = networks::changes(&plan, &facts)?;
+    let options = Options::of(&settings);
+    let change = Change::between(&facts.stack, template.text())?.with_options(&facts.stack, &options);
+    let network_changes = networks::changes(&plan, &facts, &options.tags)?;
     let exit = exit(
         network_changes
             .iter()

@@ -24,7 +24,7 @@ use crate::local::stream::Reshard;
 use crate::local::summary::Summary;
 use crate::plan::PlanError;
 use crate::report::{Reporter, Total};
-use crate::settings::{Environment, LocalSettings, Sources, resolve_local};
+use crate::settings::{Environment, LocalSettings, Sources, in_environment, resolve_local};
 
 /// Runs the command, and reports what it did.
 pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
@@ -127,6 +127,7 @@ pub(super) fn chosen(args: &RunArgs) -> Result<LocalSettings, CommandError> {
     let text = |number: Option<u32>| number.map(|number| number.to_string());
     let signed = |number: Option<i32>| number.map(|number| number.to_string());
     let flags = SettingsArgs {
+        env: args.env.clone(),
         stream: args.stream.iter().cloned().collect(),
         topic: args.topic.clone(),
         payload: args.payload.clone(),
@@ -142,6 +143,7 @@ pub(super) fn chosen(args: &RunArgs) -> Result<LocalSettings, CommandError> {
         ..SettingsArgs::default()
     };
     let file = args.config.as_deref().map(load).transpose()?;
+    let file = in_environment(&flags, &Environment::new(), file, "")?;
     let chosen = resolve_local(Sources {
         flags: &flags,
         environment: &Environment::new(),

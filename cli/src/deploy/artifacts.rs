@@ -54,13 +54,21 @@ fn failed(doing: String) -> impl FnOnce(Fault) -> DeployError {
     |fault| DeployError::Call { doing, fault }
 }
 
-/// The bucket that is there: the one that the stack was deployed from, else one of the name that k2m gives.
+/// Whether a key is one that k2m gives to what it uploads for the stack: its hash, and what it is.
+fn is_artifact(key: &str, stack: &str) -> bool {
+    let name = key.strip_prefix(stack).and_then(|rest| rest.strip_prefix('/'));
+    let hash = name.and_then(|name| name.strip_suffix(".zip").or_else(|| name.strip_suffix(".template")));
+    hash.is_some_and(|hash| hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+/// The bucket of k2m that is there: the one that the stack was deployed from, else any of the name that k2m gives.
 pub async fn find(
     artifacts: &dyn Artifacts,
     place: &Place,
     deployed: Option<&str>,
 ) -> Result<Option<String>, DeployError> {
-    if let Some(bucket) = deployed.filter(|bucket| !bucket.is_empty()) {
+    // One of another name is the user's, who may have named another meanwhile.
+    if let Some(bucket) = deployed.filter(|bucket| is_ours(bucket, &prefix(place))) {
         let there = artifacts.exists(bucket).await;
         if there.map_err(failed(format!("look at the artifact bucket {bucket}")))? {
             return Ok(Some(bucket.to_owned()));
@@ -78,12 +86,29 @@ pub async fn find(
     Ok(None)
 }
 
+/// The bucket that the user named, used as it is.
+pub async fn given(artifacts: &dyn Artifacts, place: &Place, bucket: &str) -> Result<(), DeployError> {
+    let absent = || DeployError::NoBucket {
+        bucket: bucket.to_owned(),
+        account: place.account.clone(),
+        region: place.region.clone(),
+    };
+    match artifacts.exists(bucket).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(absent()),
+        // A bucket of another region answers with where it is, and nothing else.
+        Err(fault) if fault.kind == FaultKind::Refused => Err(absent()),
+        Err(fault) => Err(failed(format!("look at the artifact bucket {bucket}"))(fault)),
+    }
+}
+
 /// The bucket, made or finished where it has to be. Also whether it is new.
 pub async fn ready(
     artifacts: &dyn Artifacts,
     world: &dyn World,
     place: &Place,
     deployed: Option<&str>,
+    more_tags: &BTreeMap<String, String>,
 ) -> Result<(String, bool), DeployError> {
     let (bucket, new) = if let Some(bucket) = find(artifacts, place, deployed).await? {
         let tags = artifacts.tags(&bucket).await;
@@ -102,7 +127,8 @@ pub async fn ready(
     };
     let secured = artifacts.secure(&bucket, &policy(&place.partition, &bucket)).await;
     secured.map_err(failed(format!("secure the artifact bucket {bucket}")))?;
-    let tags = BTreeMap::from([(TAG.to_owned(), "true".to_owned())]);
+    let mut tags = more_tags.clone();
+    tags.insert(TAG.to_owned(), "true".to_owned());
     let tagged = artifacts.tag(&bucket, &tags).await;
     tagged.map_err(failed(format!("tag the artifact bucket {bucket}")))?;
     Ok((bucket, new))
@@ -122,6 +148,7 @@ pub async fn upload(artifacts: &dyn Artifacts, bucket: &str, key: &str, bytes: &
 /// Removes all that was uploaded for the stack, but for what is to be kept. How many objects went.
 pub async fn prune(
     artifacts: &dyn Artifacts,
+    place: &Place,
     bucket: &str,
     stack: &str,
     keep: impl Fn(&str) -> bool,
@@ -129,7 +156,9 @@ pub async fn prune(
     // The slash keeps `k2m-orders-eu` out of what is `k2m-orders`'s.
     let versions = artifacts.versions(bucket, &format!("{stack}/")).await;
     let mut versions = versions.map_err(failed(format!("list the artifacts of {stack} in {bucket}")))?;
-    versions.retain(|version| !keep(&version.key));
+    // In a bucket that is not k2m's own anything may have such a name before it.
+    let own = is_ours(bucket, &prefix(place));
+    versions.retain(|version| (own || is_artifact(&version.key, stack)) && !keep(&version.key));
     let keys: BTreeSet<&String> = versions.iter().map(|version| &version.key).collect();
     let count = keys.len();
     if !versions.is_empty() {
@@ -139,29 +168,43 @@ pub async fn prune(
     Ok(count)
 }
 
-/// Removes all that was uploaded for the stack, and the bucket after its last stack.
+/// Removes all that was uploaded for the stack, and k2m's own bucket after its last stack. What the stack was deployed from and what the user names may
+/// be another bucket, which stays.
 pub async fn clear(
     artifacts: &dyn Artifacts,
     place: &Place,
     stack: &str,
     deployed: Option<&str>,
+    named: Option<&str>,
 ) -> Result<Cleared, DeployError> {
-    let Some(bucket) = find(artifacts, place, deployed).await? else {
-        return Ok(Cleared::default());
+    let mut cleared = Cleared::default();
+    let ours = |bucket: &str| is_ours(bucket, &prefix(place)) && named != Some(bucket);
+    let others: BTreeSet<&str> = deployed
+        .into_iter()
+        .chain(named)
+        .filter(|one| !one.is_empty())
+        .collect();
+    for bucket in others.into_iter().filter(|bucket| !ours(bucket)) {
+        let there = artifacts.exists(bucket).await;
+        if there.map_err(failed(format!("look at the artifact bucket {bucket}")))? {
+            cleared.artifacts += prune(artifacts, place, bucket, stack, |_| false).await?;
+        }
+    }
+    let own = find(artifacts, place, deployed).await?;
+    let Some(bucket) = own.filter(|bucket| ours(bucket)) else {
+        return Ok(cleared);
     };
     let gone =
         |error: &DeployError| matches!(error, DeployError::Call { fault, .. } if fault.kind == FaultKind::Absent);
-    let artifacts_removed = match prune(artifacts, &bucket, stack, |_| false).await {
+    cleared.artifacts += match prune(artifacts, place, &bucket, stack, |_| false).await {
         // Another run was faster.
-        Err(error) if gone(&error) => return Ok(Cleared::default()),
+        Err(error) if gone(&error) => return Ok(cleared),
         removed => removed?,
     };
     let deleted = artifacts.delete(&bucket).await;
     let bucket_removed = deleted.map_err(failed(format!("delete the artifact bucket {bucket}")))?;
-    Ok(Cleared {
-        artifacts: artifacts_removed,
-        bucket: bucket_removed.then_some(bucket),
-    })
+    cleared.bucket = bucket_removed.then_some(bucket);
+    Ok(cleared)
 }
 
 /// What [`clear`] removed.

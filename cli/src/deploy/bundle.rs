@@ -1,5 +1,4 @@
-//! The function's code: where it is found, in k2m's own executable, in a file or built in a checkout; that Lambda can run it, and that it is for the
-//! wanted processor.
+//! The function's code: where it is found, in k2m's own executable, in a file or built in a checkout; and that Lambda can run it.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read as _};
@@ -11,10 +10,13 @@ use k2m_bundle::{check, pack};
 use thiserror::Error;
 use zip::ZipArchive;
 
+use super::architecture::choose;
+
 /// Lambda's limit for a zip, in bytes.
 const MOST_ZIPPED: u64 = 50 * 1024 * 1024;
 /// Lambda's limit for what is in it, in bytes.
 const MOST_UNZIPPED: u64 = 250 * 1024 * 1024;
+
 /// A zip that holds `bootstrap`, ready to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
@@ -95,27 +97,17 @@ pub enum BundleError {
         /// Why not.
         source: CarriedError,
     },
-    /// It is for another processor than the function.
-    #[error(
-        "the handler {path} is for {}, and the architecture is to be {}\n  name one for {} with --handler PATH, or choose architecture: {}",
-        found.name(), wanted.name(), wanted.name(), found.name()
-    )]
-    OtherArchitecture {
-        /// Where it is.
-        path: PathBuf,
-        /// What it is for.
-        found: Architecture,
-        /// What the function is to run on.
-        wanted: Architecture,
-    },
     /// There is none, and nothing to build one from.
     #[error(
-        "there is no handler to deploy: none in {executable}, no `bootstrap` beside it, and this is not a checkout of k2m\n  \
-         take the k2m of a release, which carries it, or name one with --handler PATH"
+        "there is no handler to deploy{}: none in {executable}, no `bootstrap` beside it, and this is not a checkout of k2m\n  \
+         take the k2m of a release, which carries it, or name one with --handler PATH",
+        wanted.map(|wanted| format!(" for {}", wanted.name())).unwrap_or_default()
     )]
     Nowhere {
         /// k2m's own executable.
         executable: PathBuf,
+        /// The processor that was chosen.
+        wanted: Option<Architecture>,
     },
     /// Cargo can't build it.
     #[error(
@@ -158,15 +150,7 @@ pub fn find(wanted: Wanted<'_>, executable: &Path, here: &Path) -> Result<Origin
     if let Some(path) = wanted.handler {
         return Ok(Origin::File(path.to_owned()));
     }
-    let carried = open(executable)?.architectures();
-    // Where nobody chose, Graviton: the same work costs a fifth less there.
-    let preferred = [Architecture::Arm64, Architecture::X86_64];
-    let suits = |architecture: &Architecture| wanted.architecture.is_none_or(|wanted| wanted == *architecture);
-    if let Some(architecture) = preferred
-        .into_iter()
-        .filter(suits)
-        .find(|architecture| carried.contains(architecture))
-    {
+    if let Some(architecture) = choose(wanted.architecture, &open(executable)?.architectures()) {
         return Ok(Origin::Carried(architecture));
     }
     let beside = executable.with_file_name(BOOTSTRAP);
@@ -182,6 +166,7 @@ pub fn find(wanted: Wanted<'_>, executable: &Path, here: &Path) -> Result<Origin
         .map(|folder| Origin::Checkout(folder.to_owned()))
         .ok_or_else(|| BundleError::Nowhere {
             executable: executable.to_owned(),
+            wanted: wanted.architecture,
         })
 }
 
@@ -202,6 +187,7 @@ pub fn carried(executable: &Path, architecture: Architecture) -> Result<Bundle, 
         })?
         .ok_or_else(|| BundleError::Nowhere {
             executable: executable.to_owned(),
+            wanted: Some(architecture),
         })?;
     Ok(Bundle {
         sha256: sha256(&zip),
@@ -247,8 +233,8 @@ pub async fn build(workspace: &Path) -> Result<PathBuf, BundleError> {
         .ok_or_else(|| failed("cargo did not say where it put the binary".to_owned()))
 }
 
-/// Reads the handler, a binary or a zip that holds one, checks it and packs it. It has to be for the wanted processor, where somebody chose one.
-pub fn read(path: &Path, wanted: Option<Architecture>) -> Result<Bundle, BundleError> {
+/// Reads the handler, a binary or a zip that holds one, checks it and packs it.
+pub fn read(path: &Path) -> Result<Bundle, BundleError> {
     let unreadable = |source| BundleError::Read {
         path: path.to_owned(),
         source,
@@ -280,13 +266,6 @@ pub fn read(path: &Path, wanted: Option<Architecture>) -> Result<Bundle, BundleE
         reason: unfit.reason,
         next: unfit.next,
     })?;
-    if let Some(wanted) = wanted.filter(|wanted| *wanted != architecture) {
-        return Err(BundleError::OtherArchitecture {
-            path: path.to_owned(),
-            found: architecture,
-            wanted,
-        });
-    }
     // A zip is packed anew too: what else is in it is of no use to the function, and its times would change the hash.
     let zip = pack(&binary).map_err(|error| BundleError::Zip {
         path: path.to_owned(),

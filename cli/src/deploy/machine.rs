@@ -3,18 +3,22 @@
 
 mod change_set;
 mod follow;
+mod look;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
-use std::time::Duration;
 
 use self::follow::Ended;
 use super::DeployError;
 use super::artifacts::{self, Place};
+use super::backoff::Waits;
+use super::board::Board;
 use super::bundle::{Bundle, sha256};
-use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened, MAPPING, QUEUE};
-use super::port::{Artifacts, Fault, NewChangeSet, Stack, StackEvent, Stacks, Template, User, World};
-use super::reasons::root_cause;
+use super::names::Names;
+use super::options::Options;
+use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened, going};
+use super::port::{Artifacts, Doing, Fault, FaultKind, NewChangeSet, Stack, StackEvent, Stacks, Template, User, World};
+use super::reasons::{held, root_cause};
 use super::state::{Goal, Refusal, Status, Step, next};
 use crate::facts::deployed::STACK_TAG;
 
@@ -22,11 +26,6 @@ use crate::facts::deployed::STACK_TAG;
 const CHANGE_SET: &str = "k2m-";
 /// CloudFormation's limit for a template in a request, in bytes.
 const MOST_IN_REQUEST: usize = 51_200;
-/// Waits between two looks: the first, and the longest while all goes well.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// The longest wait while calls fail.
-const LONGEST_BACKOFF: Duration = Duration::from_mins(1);
 /// Tries of a call that may succeed a little later, before something is given up.
 const TRIES: u32 = 15;
 
@@ -55,6 +54,10 @@ pub struct Machine<'a> {
     pub user: &'a dyn User,
     /// Where the stack is.
     pub place: &'a Place,
+    /// What it is made with beside its template.
+    pub options: &'a Options,
+    /// Where people see what happens, to this stack and to those that go with it.
+    pub board: &'a Board,
 }
 
 impl std::fmt::Debug for Machine<'_> {
@@ -82,6 +85,8 @@ pub struct Job<'a> {
     pub conditions: Vec<String>,
     /// Whether a stack of this name that never worked was deleted just now.
     pub replaces: bool,
+    /// Whether CloudFormation is followed to its end.
+    pub waits: bool,
 }
 
 /// A stack at rest.
@@ -89,7 +94,7 @@ pub struct Job<'a> {
 pub struct Settled {
     /// The stack, if there is one.
     pub stack: Option<Stack>,
-    /// What comes next: never [`Step::Wait`] or [`Step::Refuse`].
+    /// What comes next: never [`Step::Wait`], [`Step::ContinueRollback`], [`Step::RollBack`] or [`Step::Refuse`].
     pub step: Step,
     /// The bucket that it was deployed from, also where the stack is gone meanwhile.
     bucket: Option<String>,
@@ -110,7 +115,12 @@ struct Prepared {
 }
 
 impl Machine<'_> {
-    /// Waits until CloudFormation is not at work on the stack, and says what comes next.
+    /// What the stack is called where there may be others.
+    pub fn title(&self, name: &str) -> String {
+        format!("{name} in {}", self.place.region)
+    }
+
+    /// Waits until CloudFormation is not at work on the stack, ends a rollback that stopped half way, and says what comes next.
     pub fn settle<'a>(&'a self, name: &'a str, goal: Goal) -> Running<'a, Settled> {
         Box::pin(async move {
             let (mut bucket, mut seen, mut kept) = (None, false, Vec::new());
@@ -120,14 +130,21 @@ impl Machine<'_> {
                     seen = true;
                     bucket = stack.parameters.get(ARTIFACT_BUCKET).cloned().or(bucket);
                 }
-                let Some(working) = stack.as_ref().filter(|_| step == Step::Wait) else {
-                    return Ok(Settled {
-                        stack,
-                        step,
-                        bucket,
-                        seen,
-                        kept,
-                    });
+                let working = match (&stack, step) {
+                    (Some(working), Step::Wait) => working,
+                    (Some(halted), Step::ContinueRollback | Step::RollBack) => {
+                        self.end_rollback(name, halted, step).await?;
+                        continue;
+                    }
+                    _ => {
+                        return Ok(Settled {
+                            stack,
+                            step,
+                            bucket,
+                            seen,
+                            kept,
+                        });
+                    }
                 };
                 self.user.tell(&format!(
                     "the stack {name} is {}: waiting for CloudFormation to end what is under way",
@@ -136,13 +153,15 @@ impl Machine<'_> {
                 let mark = self
                     .unless_stopped(name, async { Ok(self.mark(&working.id, true).await) })
                     .await?;
-                let ended = self.follow(name, &working.id, mark).await?;
+                let ended = self
+                    .follow(name, &working.id, mark, None, &Names::of_stack(working))
+                    .await?;
                 kept = kept_of(&ended.events);
                 if let Some(cause) = root_cause(&ended.events) {
                     self.user.tell(&format!(
                         "what was under way failed ({}): {}: {}",
                         ended.status,
-                        cause.logical_id,
+                        Names::of_stack(working).of(&cause.logical_id, &cause.resource_type),
                         cause.reason.as_deref().unwrap_or("CloudFormation gives no reason")
                     ));
                 }
@@ -161,10 +180,70 @@ impl Machine<'_> {
                 "the stack {name} is {}: {why}, and CloudFormation can't update it",
                 stack.status
             ));
+            self.unless_stopped(name, async {
+                self.tell_held(stack).await;
+                Ok(())
+            })
+            .await?;
             let question = format!("Delete what is left of {name}, to create it again?");
+            self.deletable(name, stack)?;
             self.unless_stopped(name, self.agreed(&question)).await?;
             self.delete(name, stack).await.map(drop)
         })
+    }
+
+    /// Brings a stack whose update failed half way back to what it was before.
+    async fn end_rollback(&self, name: &str, stack: &Stack, step: Step) -> Result<(), DeployError> {
+        let goes_on = step == Step::ContinueRollback;
+        let (why, question) = if goes_on {
+            (
+                "an update failed, and so did its rollback",
+                "Go on with the rollback of",
+            )
+        } else {
+            ("an update failed and was told not to be rolled back", "Roll back")
+        };
+        self.user.tell(&format!(
+            "the stack {name} is {}: {why}, and CloudFormation can't update it",
+            stack.status
+        ));
+        self.unless_stopped(name, async {
+            self.tell_held(stack).await;
+            self.agreed(&format!("{question} {name}, to deploy it then?")).await
+        })
+        .await?;
+        let mark = self
+            .unless_stopped(name, async { Ok(self.mark(&stack.id, false).await) })
+            .await?;
+        let token = self.token();
+        self.begin(name, "roll the stack back", || {
+            if goes_on {
+                self.stacks.continue_rollback(&stack.id, &token)
+            } else {
+                self.stacks.roll_back(&stack.id, &token)
+            }
+        })
+        .await?;
+        let ended = self
+            .follow(name, &stack.id, mark, None, &Names::of_stack(stack))
+            .await?;
+        if ended.status == Status::UpdateRollbackComplete {
+            Ok(())
+        } else {
+            Err(self.failed(name, "roll back", &ended, &Names::of_stack(stack)))
+        }
+    }
+
+    /// Says which resources keep the stack in its state.
+    async fn tell_held(&self, stack: &Stack) {
+        match self.patiently(|| self.stacks.resources(&stack.id)).await {
+            Ok(resources) => {
+                for line in held(&resources, &Names::of_stack(stack)) {
+                    self.user.tell(&line);
+                }
+            }
+            Err(fault) => self.user.tell(&format!("what holds it can't be listed: {fault}")),
+        }
     }
 
     /// Makes the stack what the template says.
@@ -173,7 +252,13 @@ impl Machine<'_> {
             let name = job.stack;
             let (stack, step) = self.unless_stopped(name, self.decide(name, Goal::Deploy)).await?;
             // Facts and plan are of the time before.
-            if let Some(stack) = stack.as_ref().filter(|_| matches!(step, Step::Wait | Step::Replace)) {
+            let passed = |step| {
+                matches!(
+                    step,
+                    Step::Wait | Step::Replace | Step::ContinueRollback | Step::RollBack
+                )
+            };
+            if let Some(stack) = stack.as_ref().filter(|_| passed(step)) {
                 return Err(DeployError::Busy {
                     stack: name.to_owned(),
                     status: stack.status.clone(),
@@ -187,27 +272,15 @@ impl Machine<'_> {
             };
             let prepared = self.prepare(job, parameter(ARTIFACT_BUCKET));
             let Prepared { code, template, bucket } = self.unless_stopped(name, prepared).await?;
-            if step == Step::Resume {
-                self.unless_stopped(name, self.take_away_left_overs(name)).await?;
-            }
-            let create = step != Step::Update;
-            let mut parameters = job.parameters.clone();
-            if let Some((key, architecture)) = &code {
-                parameters.extend([
-                    (ARTIFACT_BUCKET.to_owned(), bucket.clone().unwrap_or_default()),
-                    (ARTIFACT_KEY.to_owned(), key.clone()),
-                    (ARCHITECTURE.to_owned(), (*architecture).to_owned()),
-                ]);
-            }
-            let change_set = NewChangeSet {
-                stack: name.to_owned(),
-                name: format!("{CHANGE_SET}{:016x}", self.world.random()),
-                token: self.token(),
-                create,
-                template,
-                parameters,
-                tags: BTreeMap::from([(STACK_TAG.to_owned(), name.to_owned())]),
+            let left = if step == Step::Resume {
+                self.unless_stopped(name, self.left_overs(name)).await?
+            } else {
+                Vec::new()
             };
+            let names = Names::of_template(job.template).with(stack.as_ref().map(Names::of_stack));
+            let create = step != Step::Update;
+            let change_set =
+                self.new_change_set(job, (step, stack.as_ref()), code.as_ref(), bucket.as_deref(), template);
             let mut deployed = Deployed {
                 stack: name.to_owned(),
                 region: self.place.region.clone(),
@@ -224,7 +297,7 @@ impl Machine<'_> {
                 network_stacks: Vec::new(),
                 next_step: String::new(),
             };
-            let agreed = match self.agree(job, &change_set).await {
+            let agreed = match self.agree(job, &change_set, &left, &names, stack.as_ref()).await {
                 Ok(agreed) => agreed,
                 Err(error) => return Err(self.withdraw(&change_set, error).await),
             };
@@ -234,20 +307,29 @@ impl Machine<'_> {
                     deployed.warnings.push(left.to_string());
                 }
                 deployed.status = Happened::Unchanged;
-                deployed.outputs = stack.map(|stack| stack.outputs).unwrap_or_default();
+                if let Some(stack) = stack {
+                    self.protect(job, &stack, &mut deployed).await;
+                    deployed.outputs = stack.outputs;
+                }
                 return Ok(deployed);
             };
             deployed.changes = changes;
-            let ended = self.execute(&change_set, &made).await?;
+            let Some(ended) = self.execute(&change_set, &made, &names, job.waits).await? else {
+                deployed.status = Happened::Begun;
+                return Ok(deployed);
+            };
             let done = if create {
                 Status::CreateComplete
             } else {
                 Status::UpdateComplete
             };
             if ended.status != done {
-                return Err(self.failed(name, if create { "create" } else { "update" }, &ended));
+                return Err(self.failed(name, if create { "create" } else { "update" }, &ended, &names));
             }
-            deployed.outputs = ended.stack.map(|stack| stack.outputs).unwrap_or_default();
+            if let Some(stack) = ended.stack {
+                self.protect(job, &stack, &mut deployed).await;
+                deployed.outputs = stack.outputs;
+            }
             // The code that was live before stays, so that a rollback finds it; templates are of no use any more.
             let previous = parameter(ARTIFACT_KEY);
             let key = code.as_ref().map(|(key, _)| key.as_str());
@@ -256,7 +338,7 @@ impl Machine<'_> {
                 |object: &str| !object.ends_with(TEMPLATE) && (same || Some(object) == key || Some(object) == previous);
             // It is deployed; what can't be tidied up now can be tidied up by the next run.
             if let Some(bucket) = &bucket
-                && let Err(error) = artifacts::prune(self.artifacts, bucket, name, keep).await
+                && let Err(error) = artifacts::prune(self.artifacts, self.place, bucket, name, keep).await
             {
                 deployed.warnings.push(error.to_string());
             }
@@ -270,41 +352,37 @@ impl Machine<'_> {
             let settled = self.settle(name, Goal::Destroy).await?;
             let mut kept = settled.kept;
             if let Some(stack) = settled.stack.as_ref().filter(|_| settled.step == Step::Delete) {
+                self.deletable(name, stack)?;
                 let listed = async {
-                    self.stacks
-                        .resources(&stack.id)
-                        .await
-                        .map_err(|fault| call("list the stack's resources", fault))
+                    let listed = self.patiently(|| self.stacks.resources(&stack.id)).await;
+                    let listed = listed.map_err(|fault| call("list the stack's resources", fault))?;
+                    // One in review has change sets and nothing else.
+                    let waiting = match stack.status {
+                        Status::ReviewInProgress => self.waiting(&stack.id).await?,
+                        _ => Vec::new(),
+                    };
+                    Ok((listed, waiting))
                 };
-                let resources = self.unless_stopped(name, listed).await?;
+                let (resources, waiting) = self.unless_stopped(name, listed).await?;
+                let names = Names::of_stack(stack);
+                for line in held(&resources, &names) {
+                    self.user.tell(&line);
+                }
                 self.user.tell(&format!(
                     "the stack {name} in {} is to be deleted, with:",
                     self.place.region
                 ));
+                if stack.status == Status::ReviewInProgress {
+                    self.user.tell("  - nothing, for it was never created");
+                }
+                for change_set in waiting {
+                    self.user
+                        .tell(&format!("  - the change set {change_set}, which nobody has executed"));
+                }
                 let (stays, goes): (Vec<_>, Vec<_>) =
                     resources.iter().partition(|resource| resource.resource_type == TOPIC);
-                let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-                for resource in goes {
-                    kinds
-                        .entry(&resource.resource_type)
-                        .or_default()
-                        .push(&resource.logical_id);
-                }
-                for (kind, ids) in kinds {
-                    let lost = match kind {
-                        QUEUE => ": with the messages in it, which name what was given up",
-                        MAPPING => {
-                            ": with its position in the stream; the next deployment begins at its starting position, and TRIM_HORIZON sends again what the stream still holds"
-                        }
-                        _ => "",
-                    };
-                    self.user.tell(&format!("  - {} ({kind}){lost}", ids.join(", ")));
-                }
-                self.user
-                    .tell("what stays: the stream, the cluster with its own rules, and every topic with its records");
-                for resource in stays {
-                    self.user
-                        .tell(&format!("  = {} ({})", resource.logical_id, resource.resource_type));
+                for line in going(&goes, &stays, &names, self.columns()) {
+                    self.user.tell_line(&line);
                 }
                 self.unless_stopped(name, self.agreed(&format!("Delete the stack {name}?")))
                     .await?;
@@ -313,7 +391,13 @@ impl Machine<'_> {
             }
             let cleared = self.unless_stopped(
                 name,
-                artifacts::clear(self.artifacts, self.place, name, settled.bucket.as_deref()),
+                artifacts::clear(
+                    self.artifacts,
+                    self.place,
+                    name,
+                    settled.bucket.as_deref(),
+                    self.options.bucket(&self.place.region),
+                ),
             );
             let cleared = cleared.await?;
             Ok(Destroyed {
@@ -350,11 +434,8 @@ impl Machine<'_> {
 
     /// Looks once, and says what comes next.
     async fn decide(&self, name: &str, goal: Goal) -> Result<(Option<Stack>, Step), DeployError> {
-        let stack = self
-            .stacks
-            .stack(name)
-            .await
-            .map_err(|fault| call("look at the stack", fault))?;
+        let stack = self.patiently(|| self.stacks.stack(name)).await;
+        let stack = stack.map_err(|fault| call("look at the stack", fault))?;
         let ours = match &stack {
             Some(stack) => self.is_ours(stack).await?,
             None => false,
@@ -370,11 +451,10 @@ impl Machine<'_> {
 
     /// Whether k2m made the stack. One that was never executed may not show its tags yet: the names of its change sets tell.
     async fn is_ours(&self, stack: &Stack) -> Result<bool, DeployError> {
-        if stack.made_by_k2m || stack.tagged || stack.status != Status::ReviewInProgress {
+        if stack.made_by_k2m || !stack.tags.is_empty() || stack.status != Status::ReviewInProgress {
             return Ok(stack.made_by_k2m);
         }
-        let change_sets = self.stacks.change_sets(&stack.id).await;
-        let change_sets = change_sets.map_err(|fault| call("list the stack's change sets", fault))?;
+        let change_sets = self.waiting(&stack.id).await?;
         Ok(change_sets.iter().all(|name| name.starts_with(CHANGE_SET)))
     }
 
@@ -384,6 +464,36 @@ impl Machine<'_> {
             region: self.place.region.clone(),
             status: stack.status.clone(),
             refusal,
+        }
+    }
+
+    /// The change set that makes the stack what it is to be.
+    fn new_change_set(
+        &self,
+        job: &Job<'_>,
+        (step, stack): (Step, Option<&Stack>),
+        code: Option<&(String, &'static str)>,
+        bucket: Option<&str>,
+        template: Template,
+    ) -> NewChangeSet {
+        let mut parameters = job.parameters.clone();
+        if let Some((key, architecture)) = code {
+            parameters.extend([
+                (ARTIFACT_BUCKET.to_owned(), bucket.unwrap_or_default().to_owned()),
+                (ARTIFACT_KEY.to_owned(), key.clone()),
+                (ARCHITECTURE.to_owned(), (*architecture).to_owned()),
+            ]);
+        }
+        NewChangeSet {
+            stack: job.stack.to_owned(),
+            name: format!("{CHANGE_SET}{:016x}", self.world.random()),
+            token: self.token(),
+            create: step != Step::Update,
+            in_review: step == Step::Resume,
+            template,
+            parameters,
+            tags: self.tags(job, stack),
+            role: self.options.role.clone(),
         }
     }
 
@@ -397,13 +507,18 @@ impl Machine<'_> {
                 bucket: None,
             });
         }
-        let (bucket, new) = artifacts::ready(self.artifacts, self.world, self.place, deployed).await?;
+        let (bucket, new) = if let Some(bucket) = self.options.bucket(&self.place.region) {
+            artifacts::given(self.artifacts, self.place, bucket).await?;
+            (bucket.to_owned(), false)
+        } else {
+            artifacts::ready(self.artifacts, self.world, self.place, deployed, &self.options.tags).await?
+        };
         if new {
             self.user.tell(&format!("made the artifact bucket {bucket}"));
         }
         let mut code = None;
         if let Some(bundle) = job.bundle {
-            let key = format!("{}/{}.zip", job.stack, bundle.sha256);
+            let key = code_key(job.stack, bundle);
             if artifacts::upload(self.artifacts, &bucket, &key, &bundle.zip).await? {
                 let kib = bundle.zip.len().div_ceil(1024);
                 self.user.tell(&format!(
@@ -414,7 +529,7 @@ impl Machine<'_> {
             code = Some((key, bundle.architecture.name()));
         }
         let template = if large {
-            let key = format!("{}/{}{TEMPLATE}", job.stack, sha256(job.template.as_bytes()));
+            let key = template_key(job);
             artifacts::upload(self.artifacts, &bucket, &key, job.template.as_bytes()).await?;
             Template::Url(self.artifacts.url(&bucket, &key))
         } else {
@@ -427,6 +542,49 @@ impl Machine<'_> {
         })
     }
 
+    /// The stack's tags. What several stacks share keeps those that it has: they are of others too.
+    fn tags(&self, job: &Job<'_>, stack: Option<&Stack>) -> BTreeMap<String, String> {
+        let mut tags = BTreeMap::new();
+        if let Some(stack) = stack.filter(|_| job.bundle.is_none()) {
+            let own = stack.tags.iter().filter(|(key, _)| !key.starts_with("aws:"));
+            tags.extend(own.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        tags.extend(self.options.tags.clone());
+        tags.insert(STACK_TAG.to_owned(), job.stack.to_owned());
+        tags
+    }
+
+    /// Keeps the stack from being deleted, or no more, as was chosen. It is deployed all the same where that fails.
+    async fn protect(&self, job: &Job<'_>, stack: &Stack, deployed: &mut Deployed) {
+        let wanted = self.options.protection.filter(|_| job.bundle.is_some());
+        let Some(wanted) = wanted.filter(|wanted| *wanted != stack.protected) else {
+            return;
+        };
+        match self.stacks.protect(&stack.id, wanted).await {
+            Ok(()) if wanted => self
+                .user
+                .tell(&format!("the stack {} is protected from deletion now", job.stack)),
+            Ok(()) => self
+                .user
+                .tell(&format!("the stack {} is no longer protected from deletion", job.stack)),
+            Err(fault) => deployed.warnings.push(format!(
+                "the termination protection of the stack {} could not be set to {wanted}: {fault}",
+                job.stack
+            )),
+        }
+    }
+
+    /// Refuses to delete what is kept from it.
+    fn deletable(&self, name: &str, stack: &Stack) -> Result<(), DeployError> {
+        if stack.protected {
+            return Err(DeployError::Protected {
+                stack: name.to_owned(),
+                region: self.place.region.clone(),
+            });
+        }
+        Ok(())
+    }
+
     async fn agreed(&self, question: &str) -> Result<(), DeployError> {
         if self.user.confirm(question).await? {
             Ok(())
@@ -437,17 +595,63 @@ impl Machine<'_> {
 
     /// Deletes the stack, and follows it to its end.
     async fn delete(&self, name: &str, stack: &Stack) -> Result<Ended, DeployError> {
+        self.deletable(name, stack)?;
         let mark = self
             .unless_stopped(name, async { Ok(self.mark(&stack.id, false).await) })
             .await?;
-        let begun = self.stacks.delete_stack(&stack.id, &self.token()).await;
-        begun.map_err(|fault| call("delete the stack", fault))?;
-        let ended = self.follow(name, &stack.id, mark).await?;
+        let token = self.token();
+        let role = self.options.role.as_deref();
+        self.begin(name, "delete the stack", || {
+            self.stacks.delete_stack(&stack.id, &token, role)
+        })
+        .await?;
+        let ended = self
+            .follow(name, &stack.id, mark, None, &Names::of_stack(stack))
+            .await?;
         if ended.status == Status::DeleteComplete {
             Ok(ended)
         } else {
-            Err(self.failed(name, "delete", &ended))
+            Err(self.failed(name, "delete", &ended, &Names::of_stack(stack)))
         }
+    }
+
+    /// Names of the stack's change sets that nobody has executed.
+    async fn waiting(&self, stack: &str) -> Result<Vec<String>, DeployError> {
+        let change_sets = self.patiently(|| self.stacks.change_sets(stack)).await;
+        change_sets.map_err(|fault| call("list the stack's change sets", fault))
+    }
+
+    /// What a call comes to, made again while AWS has too many of them.
+    async fn patiently<'b, T>(&self, ask: impl Fn() -> Doing<'b, T>) -> Result<T, Fault> {
+        let mut waits = Waits::default();
+        for _ in 1..TRIES {
+            match ask().await {
+                Err(fault) if fault.kind == FaultKind::Passing => {
+                    self.world.sleep(waits.failed(self.world.random())).await;
+                }
+                answer => return answer,
+            }
+        }
+        ask().await
+    }
+
+    /// Begins an operation. By its token CloudFormation knows a request that is made again, because something that passes stood in its way, as the same.
+    async fn begin<'b>(&self, name: &str, doing: &str, ask: impl Fn() -> Doing<'b, ()>) -> Result<(), DeployError> {
+        let mut waits = Waits::default();
+        for _ in 1..TRIES {
+            match ask().await {
+                Err(fault) if fault.passes() => {
+                    let wait = waits.failed(self.world.random());
+                    self.unless_stopped(name, async {
+                        self.world.sleep(wait).await;
+                        Ok(())
+                    })
+                    .await?;
+                }
+                answer => return answer.map_err(|fault| call(doing, fault)),
+            }
+        }
+        ask().await.map_err(|fault| call(doing, fault))
     }
 
     /// What the work comes to, unless a signal comes first: nothing is changed yet then.
@@ -466,6 +670,16 @@ impl Machine<'_> {
     fn token(&self) -> String {
         format!("k2m-{:016x}{:016x}", self.world.random(), self.world.random())
     }
+}
+
+/// Where the code is in the bucket: what is in it says so.
+fn code_key(stack: &str, bundle: &Bundle) -> String {
+    format!("{stack}/{}.zip", bundle.sha256)
+}
+
+/// The same of a template.
+fn template_key(job: &Job<'_>) -> String {
+    format!("{}/{}{TEMPLATE}", job.stack, sha256(job.template.as_bytes()))
 }
 
 /// What stays when its stack goes.

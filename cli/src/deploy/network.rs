@@ -2,6 +2,8 @@
 //! keeps what the others need.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,7 +11,7 @@ use serde::Serialize;
 use super::DeployError;
 use super::machine::{Job, Machine};
 use super::outcome::{DESTROYED, Happened};
-use super::port::{Doing, Fault, FaultKind};
+use super::port::{Doing, Fault, FaultKind, Line, User};
 use super::state::{Goal, Step};
 use crate::facts::{Fact, Stack};
 use crate::plan::PlanError;
@@ -60,6 +62,13 @@ pub struct NetworkOutcome {
     pub region: String,
     /// `created`, `updated`, `unchanged`, `replaced`, or `destroyed` with its last user.
     pub status: &'static str,
+}
+
+impl fmt::Display for NetworkOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stack, region, status } = self;
+        writeln!(f, "The network stack {stack} in {region} is {status}.")
+    }
 }
 
 /// Where network stacks are deployed.
@@ -136,6 +145,28 @@ impl Networks<'_> {
         Ok(outcomes)
     }
 
+    /// Brings network stacks, each with what was deployed of it before, back to what this user needed of them then; what others need by now stays. In this order, which
+    /// is the reverse of that in which they were deployed.
+    pub async fn restore(
+        &self,
+        stacks: &[(&NetworkStack, Fact<Stack>)],
+        user: &str,
+    ) -> Result<Vec<NetworkOutcome>, DeployError> {
+        let mut outcomes = Vec::new();
+        for (stack, before) in stacks {
+            let needed = before.found().and_then(|before| named_in(before, user));
+            let restored = if needed.is_some() {
+                let former = NetworkStack::of_others(before, &stack.region, &stack.vpc, NOBODY).map_err(network)?;
+                self.deploy(std::slice::from_ref(&former), user).await?
+            } else {
+                let name = (stack.region.clone(), stack.stack.clone());
+                self.release(&[name], user).await?
+            };
+            outcomes.extend(restored);
+        }
+        Ok(outcomes)
+    }
+
     async fn seen(&self, region: &str, name: &str) -> Result<Fact<Stack>, DeployError> {
         let seen = self.stacks.network_stack(region, name).await;
         seen.map_err(|fault| call("look at a network stack", fault))
@@ -188,6 +219,7 @@ impl Networks<'_> {
             agreed: true,
             conditions: Vec::new(),
             replaces,
+            waits: true,
         };
         let links: Vec<Link> = resources
             .peerings
@@ -214,6 +246,7 @@ impl Networks<'_> {
                 Happened::Updated => "updated",
                 Happened::Unchanged => "unchanged",
                 Happened::Replaced => "replaced",
+                Happened::Begun => "begun",
             },
         };
         Ok((outcome, deployed.outputs))
@@ -308,6 +341,51 @@ pub async fn users_networks(
         }
     }
     Ok(found)
+}
+
+/// No user's name.
+const NOBODY: &str = "";
+
+/// A person who said yes to the whole operation, and some of whose signals have had their effect already.
+pub struct Persistent<'a> {
+    /// Who.
+    pub user: &'a dyn User,
+    /// How many signals.
+    pub spent: u32,
+}
+
+impl fmt::Debug for Persistent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Persistent")
+            .field("spent", &self.spent)
+            .finish_non_exhaustive()
+    }
+}
+
+impl User for Persistent<'_> {
+    fn tell(&self, text: &str) {
+        self.user.tell(text);
+    }
+
+    fn tell_line(&self, line: &Line) {
+        self.user.tell_line(line);
+    }
+
+    fn canvas(&self) -> Option<(usize, usize)> {
+        self.user.canvas()
+    }
+
+    fn draw(&self, lines: &[Line]) {
+        self.user.draw(lines);
+    }
+
+    fn confirm<'a>(&'a self, _: &'a str) -> Pin<Box<dyn Future<Output = Result<bool, DeployError>> + Send + 'a>> {
+        Box::pin(std::future::ready(Ok(true)))
+    }
+
+    fn stopped(&self, times: u32) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.user.stopped(times + self.spent)
+    }
 }
 
 /// Whether a network stack makes a peering connection for this user.

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 use thiserror::Error;
 
 use super::state::Status;
@@ -86,8 +87,10 @@ pub struct Stack {
     pub reason: Option<String>,
     /// Whether it has k2m's tag.
     pub made_by_k2m: bool,
-    /// Whether it has tags at all.
-    pub tagged: bool,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Whether it is kept from being deleted.
+    pub protected: bool,
     /// Its parameters.
     pub parameters: BTreeMap<String, String>,
     /// Its outputs.
@@ -101,6 +104,10 @@ pub struct Resource {
     pub logical_id: String,
     /// Such as `AWS::Lambda::Function`.
     pub resource_type: String,
+    /// Such as `DELETE_FAILED`; empty where CloudFormation doesn't say.
+    pub status: String,
+    /// Why it is in that status, where CloudFormation says so.
+    pub reason: Option<String>,
 }
 
 /// Something that happened to a stack or to one of its resources.
@@ -140,12 +147,16 @@ pub struct NewChangeSet {
     pub token: String,
     /// Whether the stack is to be created.
     pub create: bool,
+    /// Whether it is in review already, so that it stays where this change set is taken away again.
+    pub in_review: bool,
     /// The template.
     pub template: Template,
     /// The stack's parameters.
     pub parameters: BTreeMap<String, String>,
     /// The stack's tags, which CloudFormation gives to its resources too.
     pub tags: BTreeMap<String, String>,
+    /// ARN of the role whose rights CloudFormation works with.
+    pub role: Option<String>,
 }
 
 /// Where the template is.
@@ -177,6 +188,20 @@ pub enum ChangeSet {
     Failed(String),
 }
 
+/// A property of a resource that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PropertyChange {
+    /// Such as `BatchSize` or `Environment.Variables.K2M_TOPIC`; other attributes have their own names, such as `Tags`.
+    pub path: String,
+    /// Its value now, where it has one and CloudFormation tells.
+    pub before: Option<String>,
+    /// Its value then, where it has one and CloudFormation knows it.
+    pub after: Option<String>,
+    /// Whether a new resource takes the place of the old one because of it.
+    pub replaces: bool,
+}
+
 /// What happens to a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -187,6 +212,21 @@ pub struct Change {
     pub logical_id: String,
     /// Such as `AWS::Lambda::Function`.
     pub resource_type: String,
+    /// What of it changes, where it stays or is replaced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<PropertyChange>,
+    /// The resource's documents, until what they say is among the properties.
+    #[serde(skip)]
+    pub context: Context,
+}
+
+/// CloudFormation's documents of a resource, each with its `Properties` and other attributes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Context {
+    /// As it is now.
+    pub before: Option<Value>,
+    /// As it is to be.
+    pub after: Option<Value>,
 }
 
 /// What happens to a resource. The order is the one in which they are shown.
@@ -211,6 +251,8 @@ pub trait Stacks: Sync {
     fn stack<'a>(&'a self, stack: &'a str) -> Doing<'a, Option<Stack>>;
     /// Its resources that are there, in the order of logical ids.
     fn resources<'a>(&'a self, stack: &'a str) -> Doing<'a, Vec<Resource>>;
+    /// Its template, as it was given.
+    fn template<'a>(&'a self, stack: &'a str) -> Doing<'a, String>;
     /// A page of its events: the newest, or the one that an earlier page names.
     fn events<'a>(&'a self, stack: &'a str, page: Option<String>) -> Doing<'a, EventPage>;
     /// Names of its change sets that nobody has executed.
@@ -223,8 +265,16 @@ pub trait Stacks: Sync {
     fn delete_change_set<'a>(&'a self, stack: &'a str, name: &'a str) -> Doing<'a, ()>;
     /// Begins to execute a change set.
     fn execute<'a>(&'a self, id: &'a str, token: &'a str) -> Doing<'a, ()>;
-    /// Begins to delete the stack; that there is none is fine.
-    fn delete_stack<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()>;
+    /// Begins to delete the stack, with the rights of this role where one is named; that there is none is fine.
+    fn delete_stack<'a>(&'a self, stack: &'a str, token: &'a str, role: Option<&'a str>) -> Doing<'a, ()>;
+    /// Keeps the stack from being deleted, or no more.
+    fn protect<'a>(&'a self, stack: &'a str, protected: bool) -> Doing<'a, ()>;
+    /// Cancels the update that is under way: CloudFormation rolls it back.
+    fn cancel_update<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()>;
+    /// Begins to go on with the rollback of an update that failed.
+    fn continue_rollback<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()>;
+    /// Begins to roll back an update that failed and was told not to.
+    fn roll_back<'a>(&'a self, stack: &'a str, token: &'a str) -> Doing<'a, ()>;
 }
 
 /// A version of an object, or a marker that says that it is deleted.
@@ -275,10 +325,52 @@ pub trait World: Sync {
     fn random(&self) -> u64;
 }
 
+/// How a line looks where there are colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// As the rest.
+    Plain,
+    /// It went well.
+    Good,
+    /// It failed, or something is lost with it.
+    Bad,
+    /// It waits, or is beside the point.
+    Faint,
+}
+
+/// A line for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// How it looks.
+    pub look: Look,
+    /// What it says.
+    pub text: String,
+}
+
+impl Line {
+    /// A line of this look.
+    pub fn new(look: Look, text: impl Into<String>) -> Self {
+        Self {
+            look,
+            text: text.into(),
+        }
+    }
+}
+
 /// The person who waits.
 pub trait User: Sync {
     /// Says what happens.
     fn tell(&self, text: &str);
+    /// Says the same in colours.
+    fn tell_line(&self, line: &Line) {
+        self.tell(&line.text);
+    }
+    /// Columns and rows of the terminal, where there is one that can be drawn on.
+    fn canvas(&self) -> Option<(usize, usize)> {
+        None
+    }
+    /// Draws these lines in place of those that were drawn before; none take them away.
+    fn draw(&self, _: &[Line]) {}
     /// Asks; the answer is yes or no. `--yes` answers by itself.
     fn confirm<'a>(
         &'a self,

@@ -98,6 +98,10 @@ pub enum Step {
     Replace,
     /// Follow CloudFormation until it is done, then look again.
     Wait,
+    /// Go on with the rollback that failed, then look again.
+    ContinueRollback,
+    /// Roll back the update that failed, then look again.
+    RollBack,
     /// Delete the stack.
     Delete,
     /// There is no stack, and none is wanted.
@@ -111,10 +115,6 @@ pub enum Step {
 pub enum Refusal {
     /// The stack is not k2m's.
     Foreign,
-    /// An update failed, and so did its rollback.
-    RollbackFailed,
-    /// An update failed and was told not to roll back.
-    NotRolledBack,
     /// An import failed, and so did its rollback.
     ImportRollbackFailed,
     /// The status is none that this k2m knows.
@@ -142,8 +142,8 @@ pub fn next(goal: Goal, stack: Option<(&Status, bool)>) -> Step {
         (Goal::Destroy, _) => Step::Delete,
         (Goal::Deploy, S::ReviewInProgress) => Step::Resume,
         (Goal::Deploy, S::CreateFailed | S::RollbackFailed | S::RollbackComplete | S::DeleteFailed) => Step::Replace,
-        (Goal::Deploy, S::UpdateRollbackFailed) => Step::Refuse(Refusal::RollbackFailed),
-        (Goal::Deploy, S::UpdateFailed) => Step::Refuse(Refusal::NotRolledBack),
+        (Goal::Deploy, S::UpdateRollbackFailed) => Step::ContinueRollback,
+        (Goal::Deploy, S::UpdateFailed) => Step::RollBack,
         (Goal::Deploy, S::ImportRollbackFailed) => Step::Refuse(Refusal::ImportRollbackFailed),
         // What is in progress or gone was handled above.
         (Goal::Deploy, _) => Step::Update,
@@ -172,9 +172,9 @@ mod tests {
             ("UPDATE_IN_PROGRESS", T::Wait, T::Wait),
             ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", T::Wait, T::Wait),
             ("UPDATE_COMPLETE", T::Update, T::Delete),
-            ("UPDATE_FAILED", T::Refuse(R::NotRolledBack), T::Delete),
+            ("UPDATE_FAILED", T::RollBack, T::Delete),
             ("UPDATE_ROLLBACK_IN_PROGRESS", T::Wait, T::Wait),
-            ("UPDATE_ROLLBACK_FAILED", T::Refuse(R::RollbackFailed), T::Delete),
+            ("UPDATE_ROLLBACK_FAILED", T::ContinueRollback, T::Delete),
             ("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", T::Wait, T::Wait),
             ("UPDATE_ROLLBACK_COMPLETE", T::Update, T::Delete),
             ("REVIEW_IN_PROGRESS", T::Resume, T::Delete),

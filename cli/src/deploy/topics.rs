@@ -218,6 +218,7 @@ impl Topics<'_> {
             agreed: true,
             conditions: Vec::new(),
             replaces: false,
+            waits: true,
         };
         let last = machine.deploy(&second).await?;
         if resumed {

@@ -183,7 +183,7 @@ pub fn examine(settings: &Settings, facts: &Facts) -> Report {
         stream: pipeline.stream.value.name().to_owned(),
         report: examine_one(settings, pipeline, facts, &read, planned.as_ref()),
     });
-    Report::new(pipelines.collect(), facts, settings.profile.clone())
+    Report::new(pipelines.collect(), facts, steps::Whose::of(settings))
 }
 
 fn examine_one(
@@ -307,10 +307,9 @@ fn judged(check: &'static Check, case: &Case<'_>) -> Judged {
         _ => {}
     }
     let (mends, all_done) = mend::done_by_k2m(fix, &case.offered.borrow());
-    if let Some(profile) = &case.settings.profile {
-        for step in fix.iter_mut() {
-            *step = steps::with_profile(step, profile);
-        }
+    let whose = steps::Whose::of(case.settings);
+    for step in fix.iter_mut() {
+        *step = steps::with_whose(step, &whose);
     }
     Judged {
         check,

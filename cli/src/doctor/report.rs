@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use serde::{Serialize, Serializer};
 
 use super::mend::{self, Mend};
-use super::steps::with_profile;
+use super::steps::{Whose, with_whose};
 use super::table::SYMPTOMS;
 use super::whole::NOT_HERE;
 use super::{Check, Outcome};
@@ -22,8 +22,8 @@ pub struct Report {
     pub pipelines: Vec<Examined>,
     /// IAM actions to allow, so that all could be read and judged: also of what no check misses.
     pub missing_actions: BTreeSet<String>,
-    /// The profile that its commands name, where one was named.
-    pub profile: Option<String>,
+    /// What its commands say of whose account they are about.
+    pub(super) whose: Whose,
 }
 
 /// A pipeline that was examined.
@@ -159,7 +159,7 @@ impl Report {
         ),
     ];
 
-    pub(super) fn new(pipelines: Vec<Examined>, facts: &Facts, profile: Option<String>) -> Self {
+    pub(super) fn new(pipelines: Vec<Examined>, facts: &Facts, whose: Whose) -> Self {
         let any = |health| pipelines.iter().any(|examined| examined.report.health == health);
         let health = if any(Health::Broken) {
             Health::Broken
@@ -176,17 +176,13 @@ impl Report {
             health,
             pipelines,
             missing_actions,
-            profile,
+            whose,
         }
     }
 
-    /// The command that does the same as a mend of this report, with the report's profile.
+    /// The command that does the same as a mend of this report, with what says whose account it is about.
     pub fn command(&self, mend: &Mend) -> String {
-        let command = mend.to_string();
-        match &self.profile {
-            Some(profile) => with_profile(&command, profile),
-            None => command,
-        }
+        with_whose(&mend.to_string(), &self.whose)
     }
 
     /// The exit code that it ends with.

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
+use crate::settings::{ChosenEnvironment, ENVIRONMENT_FLAG, Settings};
 use crate::shell::Command;
 
 /// A piece of a text.
@@ -102,27 +103,61 @@ fn json(text: &str) -> Option<usize> {
 /// Commands of k2m that look at an AWS account.
 const OF_ACCOUNT: [&str; 5] = ["deploy", "destroy", "doctor", "inspect", "plan"];
 
-/// The text, with a profile said in each of its commands that asks AWS, ours and AWS's own: without it they may be of another account. What only speaks of a
-/// command in a sentence stays as it is.
-pub(super) fn with_profile(text: &str, profile: &str) -> String {
+/// The text, with what says whose account it is about in each of its commands that asks AWS, ours and AWS's own: the profile, and to ours the environment of
+/// k2m.yaml. Without it they may be of another account. What only speaks of a command in a sentence stays as it is.
+pub(super) fn with_whose(text: &str, whose: &Whose) -> String {
     let mut out = String::new();
     let mut at = 0;
     for Copied { whole, code } in copied(text) {
         let said = &text[code.clone()];
-        let asks = match said.split_once(' ') {
-            Some(("aws", _)) => true,
-            Some(("k2m", rest)) => OF_ACCOUNT.contains(&rest.split(' ').next().unwrap_or_default()),
-            _ => false,
+        let (ours, asks) = match said.split_once(' ') {
+            Some(("aws", _)) => (false, true),
+            Some(("k2m", rest)) => (true, OF_ACCOUNT.contains(&rest.split(' ').next().unwrap_or_default())),
+            _ => (false, false),
         };
         let is_whole = whole != code || whole.end == text.len() || said.contains(" --");
-        if asks && is_whole && is_command(said) && !said.contains(" --profile") {
-            let command = Command::new(said).option("--profile", profile).to_string();
-            out.extend([&text[at..code.start], &command]);
+        if asks && is_whole && is_command(said) {
+            out.extend([&text[at..code.start], &whose.said(said, ours)]);
             at = code.end;
         }
     }
     out.push_str(&text[at..]);
     out
+}
+
+/// Whose account commands are about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Whose {
+    /// The profile that was named.
+    profile: Option<String>,
+    /// The environment of k2m.yaml that was chosen.
+    environment: Option<ChosenEnvironment>,
+}
+
+impl Whose {
+    /// As the settings have it.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            profile: settings.profile.clone(),
+            environment: settings.environment.clone(),
+        }
+    }
+
+    /// The command with it, as far as it does not say so itself.
+    fn said(&self, command: &str, ours: bool) -> String {
+        let open = |flag: &str| !command.contains(flag);
+        let mut said = Command::new(command);
+        if let Some(environment) = self.environment.as_ref().filter(|_| ours && open(" --env")) {
+            if open(" --config") {
+                said = said.file(&environment.path);
+            }
+            said = said.option(ENVIRONMENT_FLAG, &environment.name);
+        }
+        if let Some(profile) = self.profile.as_ref().filter(|_| open(" --profile")) {
+            said = said.option("--profile", profile);
+        }
+        said.to_string()
+    }
 }
 
 /// Where the command ends that the text begins with.
@@ -223,7 +258,55 @@ impl<'a> Iterator for Words<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Piece, is_command, pieces, split, with_profile};
+    use super::{ChosenEnvironment, Piece, Whose, is_command, pieces, split, with_whose};
+
+    fn with_profile(text: &str, profile: &str) -> String {
+        let whose = Whose {
+            profile: Some(profile.to_owned()),
+            environment: None,
+        };
+        with_whose(text, &whose)
+    }
+
+    #[test]
+    fn an_environment_is_said_again_with_its_file() {
+        let said = |path: &str, profile: Option<&str>, text: &str| {
+            let whose = Whose {
+                profile: profile.map(str::to_owned),
+                environment: Some(ChosenEnvironment {
+                    name: "prod".to_owned(),
+                    path: path.to_owned(),
+                }),
+            };
+            with_whose(text, &whose)
+        };
+        for (path, profile, text, wanted) in [
+            ("k2m.yaml", None, "k2m deploy", "k2m deploy --env prod"),
+            (
+                "a b.yaml",
+                None,
+                "k2m deploy",
+                "k2m deploy --config 'a b.yaml' --env prod",
+            ),
+            (
+                "other.yaml",
+                Some("ops"),
+                "k2m deploy --config other.yaml --yes",
+                "k2m deploy --config other.yaml --yes --env prod --profile ops",
+            ),
+            ("k2m.yaml", None, "k2m plan --env dev", "k2m plan --env dev"),
+            // Nobody else knows of it.
+            (
+                "k2m.yaml",
+                Some("ops"),
+                "aws kafka list-nodes --cluster-arn a",
+                "aws kafka list-nodes --cluster-arn a --profile ops",
+            ),
+            ("k2m.yaml", None, "k2m explain N02", "k2m explain N02"),
+        ] {
+            assert_eq!(said(path, profile, text), wanted);
+        }
+    }
 
     #[test]
     fn commands_say_the_profile_and_sentences_do_not() {
@@ -252,6 +335,7 @@ mod tests {
             ("k2m plan --profile other", "k2m plan --profile other"),
         ] {
             assert_eq!(with_profile(text, "prod"), wanted);
+            assert_eq!(with_whose(text, &Whose::default()), text);
         }
         assert_eq!(with_profile("k2m deploy", "it's"), r"k2m deploy --profile 'it'\''s'");
     }

@@ -53,6 +53,13 @@ fn default<T>(value: T) -> Setting<T> {
 pub(crate) fn settings() -> Settings {
     let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
+        environment: None,
+        tags: None,
+        termination_protection: None,
+        permissions_boundary: None,
+        cloudformation_role: None,
+        artifact_bucket: None,
+        architecture: None,
         home: Home::of(&stream.value),
         profile: None,
         kafka: Kafka::Cluster(default(Arn::parse(Kind::Cluster, CLUSTER).unwrap())),
@@ -336,6 +343,8 @@ fn looked_at() -> Facts {
         networks: [(REGION.to_owned(), network())].into(),
         network_stacks: BTreeMap::new(),
         stack: found(Stack {
+            tags: BTreeMap::new(),
+            protected: false,
             name: "k2m-orders".to_owned(),
             status: "CREATE_COMPLETE".to_owned(),
             made_by_k2m: true,
@@ -1630,6 +1639,7 @@ fn a_deployment_keeps_what_was_deployed_where_nobody_says_anything() {
         settings.one().stream.source = Source::File {
             path: "k2m.yaml".to_owned(),
             line: 1,
+            environment: None,
         };
     });
     assert!(
@@ -1684,6 +1694,7 @@ fn a_deployment_says_again_what_flags_said() {
     cluster.source = Source::File {
         path: "my pipelines/orders.yaml".to_owned(),
         line: 2,
+        environment: None,
     };
     settings.one().topic = Setting {
         value: "-orders".to_owned(),
@@ -1817,6 +1828,7 @@ fn two() -> (Settings, Facts) {
         pipeline.stream.source = Source::File {
             path: "k2m.yaml".to_owned(),
             line: 4,
+            environment: None,
         };
     }
     let mut seen = facts.pipelines[STREAM].clone();

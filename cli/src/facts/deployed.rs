@@ -77,6 +77,12 @@ pub struct Stack {
     /// Its parameters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
+    /// Its tags, but for those of k2m and AWS; only of a stack that k2m made.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Whether it is kept from being deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
     /// Its template, as it was deployed; only of a stack that k2m made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,

@@ -111,6 +111,8 @@ mod tests {
             .map(pair)
             .into(),
             parameters: std::collections::BTreeMap::new(),
+            tags: std::collections::BTreeMap::new(),
+            protected: false,
             template: None,
             template_unreadable: None,
         };

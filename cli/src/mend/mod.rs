@@ -130,6 +130,7 @@ impl Mender<'_> {
                     agreed: true,
                     conditions: Vec::new(),
                     replaces: false,
+                    waits: true,
                 };
                 machine.deploy(&job).await?;
             }

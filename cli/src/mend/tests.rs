@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::*;
 use crate::arn::{Arn, Kind};
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
+use crate::deploy::options::Options;
 use crate::deploy::port::{
-    self, Action, Artifacts, Change, ChangeSet, EventPage, MadeChangeSet, NewChangeSet, Resource, Stacks, Template,
-    Version,
+    self, Action, Artifacts, Change, ChangeSet, Context, EventPage, MadeChangeSet, NewChangeSet, Resource, Stacks,
+    Template, Version,
 };
 use crate::deploy::state::Status;
 use crate::doctor::mend::{Deployment, GroupChange, OutwardRule};
@@ -54,12 +56,16 @@ impl Fake {
             partition: "aws".to_owned(),
         };
         let user = Agreed(self);
+        let options = Options::default();
+        let board = Board::default();
         let machine = Machine {
             stacks: self,
             artifacts: self,
             world: self,
             user: &user,
             place: &place,
+            options: &options,
+            board: &board,
         };
         let machines = BTreeMap::from([("eu-west-1".to_owned(), machine)]);
         let mender = Mender {
@@ -118,6 +124,8 @@ impl NetworkStacks for Fake {
                     made_by_k2m: true,
                     resources: BTreeMap::new(),
                     outputs: BTreeMap::new(),
+                    tags: BTreeMap::new(),
+                    protected: false,
                     parameters: BTreeMap::from([("ArtifactKey".to_owned(), "orders.zip".to_owned())]),
                     template: Some(TEMPLATE.to_owned()),
                     template_unreadable: None,
@@ -139,7 +147,8 @@ impl Stacks for Fake {
                 status: Status::parse(self.status.lock().unwrap().unwrap_or("UPDATE_COMPLETE")),
                 reason: None,
                 made_by_k2m: true,
-                tagged: true,
+                tags: BTreeMap::from([("k2m:stack".to_owned(), stack.to_owned())]),
+                protected: false,
                 parameters: BTreeMap::new(),
                 outputs: BTreeMap::new(),
             }))
@@ -148,6 +157,10 @@ impl Stacks for Fake {
 
     fn resources<'a>(&'a self, _: &'a str) -> Doing<'a, Vec<Resource>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn template<'a>(&'a self, _: &'a str) -> Doing<'a, String> {
+        Box::pin(async { Ok(String::new()) })
     }
 
     fn events<'a>(&'a self, _: &'a str, _: Option<String>) -> Doing<'a, EventPage> {
@@ -181,6 +194,8 @@ impl Stacks for Fake {
             action: Action::Remove,
             logical_id: "Mapping".to_owned(),
             resource_type: "AWS::Lambda::EventSourceMapping".to_owned(),
+            properties: Vec::new(),
+            context: Context::default(),
         };
         Box::pin(async { Ok(ChangeSet::Ready(vec![mapping])) })
     }
@@ -193,8 +208,24 @@ impl Stacks for Fake {
         Box::pin(async { self.call("execute".to_owned()) })
     }
 
-    fn delete_stack<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+    fn protect<'a>(&'a self, _: &'a str, _: bool) -> Doing<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn delete_stack<'a>(&'a self, _: &'a str, _: &'a str, _: Option<&'a str>) -> Doing<'a, ()> {
         Box::pin(async { self.call("delete the stack".to_owned()) })
+    }
+
+    fn cancel_update<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        unreachable!("nothing is cancelled here")
+    }
+
+    fn continue_rollback<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        unreachable!("nothing is rolled back here")
+    }
+
+    fn roll_back<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        unreachable!("nothing is rolled back here")
     }
 }
 

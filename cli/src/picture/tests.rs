@@ -243,6 +243,8 @@ fn deployed() -> (Plan, Facts) {
     let ids = ["FunctionSecurityGroup", "ClusterIngress", &topic];
     facts.stack = Fact::Found {
         value: Stack {
+            tags: BTreeMap::new(),
+            protected: false,
             name: "k2m-orders".to_owned(),
             status: "UPDATE_COMPLETE".to_owned(),
             made_by_k2m: true,

@@ -1,5 +1,6 @@
 //! What a deployment would change: the rendered template against the one that was deployed, resource by resource. Pure.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -7,6 +8,7 @@ use serde_yaml::Value;
 
 use super::error::PlanError;
 use super::seen::stands;
+use crate::deploy::options::Options;
 use crate::facts::{Fact, Stack};
 
 /// Most properties that are named of one resource.
@@ -31,7 +33,7 @@ pub enum Change {
         changed: Vec<Changed>,
         /// Resources that would be let go.
         removed: Vec<Resource>,
-        /// Other sections of the template that would be different, such as `Outputs`.
+        /// Other sections of the template that would be different, such as `Outputs`, and other parts of the stack, such as `Tags`.
         sections: Vec<String>,
     },
     /// Nobody knows: the deployed template isn't among the facts.
@@ -119,6 +121,51 @@ impl Change {
                 reason: format!("the deployed template of the stack {} is no YAML: {error}", stack.name),
             },
         })
+    }
+
+    /// The same with tags of the stack: those that would be added or become others, and, where it is nobody else's, those that would go.
+    #[must_use]
+    pub fn with_tags(self, deployed: &Fact<Stack>, wanted: &BTreeMap<String, String>, own: bool) -> Self {
+        let Some(stack) = deployed.found() else { return self };
+        let lacks = wanted.iter().any(|(key, value)| stack.tags.get(key) != Some(value));
+        let more = own && stack.tags.keys().any(|key| !wanted.contains_key(key));
+        self.with(lacks || more, "Tags")
+    }
+
+    /// The same with what the pipelines' stack is made with beside its template.
+    #[must_use]
+    pub fn with_options(self, deployed: &Fact<Stack>, options: &Options) -> Self {
+        let Some(stack) = deployed.found() else { return self };
+        let protects = options.protection.is_some_and(|wanted| wanted != stack.protected);
+        self.with_tags(deployed, &options.tags, true)
+            .with(protects, "Termination protection")
+    }
+
+    /// The same with another part of the stack that would be different.
+    fn with(self, differs: bool, what: &str) -> Self {
+        match self {
+            Self::None if differs => Self::Update {
+                added: Vec::new(),
+                changed: Vec::new(),
+                removed: Vec::new(),
+                sections: vec![what.to_owned()],
+            },
+            Self::Update {
+                added,
+                changed,
+                removed,
+                mut sections,
+            } if differs => {
+                sections.push(what.to_owned());
+                Self::Update {
+                    added,
+                    changed,
+                    removed,
+                    sections,
+                }
+            }
+            other => other,
+        }
     }
 
     /// Whether a deployment would do anything; unknown where nobody knows.
@@ -281,8 +328,6 @@ impl fmt::Display for Changed {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::facts::Unreadable;
 
@@ -309,6 +354,8 @@ Resources:
                 resources: BTreeMap::new(),
                 outputs: BTreeMap::new(),
                 parameters: BTreeMap::new(),
+                tags: BTreeMap::new(),
+                protected: false,
                 template: template.map(str::to_owned),
                 template_unreadable: None,
             },

@@ -31,6 +31,7 @@ mod serverless;
 pub mod shared;
 mod sharing;
 pub mod size;
+mod stack;
 pub(crate) mod topic;
 mod way;
 
@@ -88,6 +89,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         pipeline(one, &seen, &cluster, mappings.next(), notes)
     })?;
     wait_for_topics(&mut pipelines);
+    stack::decide(settings, &mut notes);
     notes.in_order(&pipelines);
     let mut network_stacks = place.network_stacks;
     if cluster.region != settings.home.region {
@@ -115,6 +117,10 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
 
     shared::name_each_other(&mut network_stacks, &seen.user());
     Ok(Plan {
+        permissions_boundary: settings
+            .permissions_boundary
+            .as_ref()
+            .map(|policy| policy.value.clone()),
         secrets_endpoint,
         connection: place.connection,
         stack: settings.stack.value.clone(),

@@ -17,6 +17,9 @@ use crate::settings::{Authentication, StartingPosition};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
+    /// ARN of the policy that bounds what the roles may be allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions_boundary: Option<String>,
     /// The stack's name.
     pub stack: String,
     /// The stack's region: the stream's.

@@ -32,6 +32,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
         .map(|n| format!("b-{n}.events.a1b2c3.c2.kafka.{region}.amazonaws.com{suffix}:9098"))
         .join(",");
     Plan {
+        permissions_boundary: None,
         stack: "k2m-orders".to_owned(),
         region: region.to_owned(),
         account: account.to_owned(),

@@ -34,6 +34,13 @@ const PUBLIC_B: &str = "subnet-08b9c0d1e2f3a4b08";
 pub(crate) fn settings() -> Settings {
     let stream = chosen(Arn::parse(Kind::Stream, STREAM).unwrap());
     Settings {
+        environment: None,
+        tags: None,
+        termination_protection: None,
+        permissions_boundary: None,
+        cloudformation_role: None,
+        artifact_bucket: None,
+        architecture: None,
         home: Home::of(&stream.value),
         profile: None,
         kafka: Kafka::Cluster(chosen(Arn::parse(Kind::Cluster, CLUSTER).unwrap())),
@@ -98,6 +105,7 @@ fn chosen<T>(value: T) -> Setting<T> {
         source: Source::File {
             path: "k2m.yaml".to_owned(),
             line: 7,
+            environment: None,
         },
     }
 }
@@ -155,6 +163,8 @@ fn tables(facts: &mut Facts) -> &mut Vec<RouteTable> {
 fn stack(status: &str, resources: &[(&str, &str)], template: Option<&str>) -> Fact<Stack> {
     Fact::Found {
         value: Stack {
+            tags: BTreeMap::new(),
+            protected: false,
             name: "k2m-orders".to_owned(),
             status: status.to_owned(),
             made_by_k2m: true,

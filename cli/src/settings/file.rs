@@ -19,6 +19,12 @@ use super::table::{Row, Shape, TABLE};
 /// What lists pipelines in a file: beside the settings, since a pipeline has some of them itself.
 pub(super) const PIPELINES: &str = "pipelines";
 
+/// What says in a file what is otherwise in an environment: each has its name, and settings and pipelines of its own.
+pub(super) const ENVIRONMENTS: &str = "environments";
+
+/// Longest name of an environment.
+pub(super) const LONGEST_NAME: usize = 64;
+
 /// More than this is no file of settings; and in a longer one, brackets without end would keep the YAML reader busy for minutes.
 pub const SIZE_LIMIT: usize = 64 << 10;
 
@@ -33,6 +39,21 @@ pub struct File {
     /// By name.
     pub entries: BTreeMap<&'static str, Entry>,
     /// Each of its pipelines; empty where it lists none.
+    pub pipelines: Vec<FilePipeline>,
+    /// What it says of each environment, in its own order.
+    pub environments: Vec<Overlay>,
+    /// Which of them was chosen.
+    chosen: Option<usize>,
+}
+
+/// What a file says is otherwise in an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlay {
+    /// Its name.
+    pub name: String,
+    /// By name.
+    pub entries: BTreeMap<&'static str, Entry>,
+    /// Its pipelines, in place of the file's; empty where it lists none.
     pub pipelines: Vec<FilePipeline>,
 }
 
@@ -75,14 +96,49 @@ impl File {
         };
         let text = decode(bytes).map_err(|(place, reason)| wrong(place, reason))?;
         content(text)
-            .map(|(entries, pipelines)| Self {
+            .map(|content| Self {
                 path: path.to_owned(),
-                entries,
-                pipelines,
+                entries: content.entries,
+                pipelines: content.pipelines,
+                environments: content.environments,
+                chosen: None,
             })
             .map_err(|(place, reason)| wrong(place, reason))
     }
+
+    /// The file as it counts in the environment of this name; itself where it says nothing of that.
+    pub fn choose(mut self, name: &str) -> Result<Self, Self> {
+        self.chosen = self.environments.iter().position(|one| one.name == name);
+        if self.chosen.is_some() { Ok(self) } else { Err(self) }
+    }
+
+    /// The environment that was chosen.
+    pub fn overlay(&self) -> Option<&Overlay> {
+        self.chosen.and_then(|index| self.environments.get(index))
+    }
+
+    /// What it says of a setting for all pipelines, and the environment that says it.
+    pub fn entry(&self, name: &str) -> Option<(&Entry, Option<&str>)> {
+        let overlay = self.overlay();
+        let own = overlay.and_then(|overlay| Some((overlay.entries.get(name)?, Some(overlay.name.as_str()))));
+        // Which streams there are is one choice, whether they are listed or named.
+        let listed = name == STREAM && overlay.is_some_and(|overlay| !overlay.pipelines.is_empty());
+        let beneath = || self.entries.get(name).filter(|_| !listed).map(|entry| (entry, None));
+        own.or_else(beneath)
+    }
+
+    /// The pipelines that it lists, and the environment that does.
+    pub fn listed(&self) -> (&[FilePipeline], Option<&str>) {
+        match self.overlay() {
+            Some(overlay) if !overlay.pipelines.is_empty() => (&overlay.pipelines, Some(&overlay.name)),
+            Some(overlay) if overlay.entries.contains_key(STREAM) => (&[], None),
+            _ => (&self.pipelines, None),
+        }
+    }
 }
+
+/// The setting that a pipeline can't be without.
+const STREAM: &str = "stream";
 
 /// Where something is in a text.
 #[derive(Debug, Clone, Copy)]
@@ -161,17 +217,20 @@ fn is_printable(c: char) -> bool {
         && c != '\u{feff}'
 }
 
-/// What a file holds.
-type Content = (BTreeMap<&'static str, Entry>, Vec<FilePipeline>);
+/// What a file holds, or an environment of it, which has no others in it.
+#[derive(Debug, Default)]
+struct Content {
+    entries: BTreeMap<&'static str, Entry>,
+    pipelines: Vec<FilePipeline>,
+    environments: Vec<Overlay>,
+}
 
 fn content(text: &str) -> Result<Content, Wrong> {
     one_document(text)?;
-    let root = whole(text, PhantomData::<Nothing>)
-        .map_err(|error| Place::of(&error, text))
-        .err()
-        .unwrap_or(Place::START);
+    let ground = Ground { text, path: Vec::new() };
+    let root = ground.place(&[], Place::START);
     plain(root)?;
-    match whole(text, PhantomData::<Kind>).map_err(|error| wrong(&error, text))? {
+    match ground.kind(&[])? {
         Kind::Mapping => {}
         // All of it may be comments.
         Kind::Null => return Ok(Content::default()),
@@ -181,84 +240,43 @@ fn content(text: &str) -> Result<Content, Wrong> {
             return Err((root, reason));
         }
     }
-    let (entries, list) = Ground { text, item: None }.entries(root, true)?;
-    let Some((index, key, place)) = list else {
-        return Ok((entries, Vec::new()));
-    };
-    if let Some(entry) = entries.get("stream") {
-        let reason = format!(
-            "`stream` is in line {} already, and `{PIPELINES}` has a stream for each: leave one of them",
-            entry.line
-        );
-        return Err((key, reason));
-    }
-    Ok((entries, pipelines(text, index, place)?))
+    ground.content(root, Room::File)
 }
 
-/// The pipelines of the list that is the value of this entry.
-fn pipelines(text: &str, entry: usize, start: Place) -> Result<Vec<FilePipeline>, Wrong> {
-    let list = |reason: &str| {
-        let reason = format!("{reason}: `{PIPELINES}` is a list, a pipeline an item, each with its `stream`");
-        (start, reason)
-    };
-    match nth(text, entry, Part::Value, PhantomData::<Kind>).map_err(|error| wrong(&error, text))? {
-        Kind::List => {}
-        found => return Err(list(&format!("this is {found}"))),
-    }
-    let kinds = nth(text, entry, Part::Value, PhantomData::<Vec<Kind>>).map_err(|error| wrong(&error, text))?;
-    if kinds.is_empty() {
-        return Err(list("there is no pipeline in it"));
-    }
-    let places: Vec<Place> = (0..kinds.len())
-        .map(|item| {
-            let found = Ground {
-                text,
-                item: Some((entry, item)),
-            };
-            let found = found.all(PhantomData::<Nothing>).err();
-            found.map_or(start, |error| Place::of(&error, text))
-        })
-        .collect();
-    let values = nth(text, entry, Part::Value, PhantomData::<Vec<serde_yaml::Value>>).unwrap_or_default();
-    let mut pipelines = Vec::new();
-    for (item, (kind, place)) in kinds.into_iter().zip(&places).enumerate() {
-        plain(*place)?;
-        if kind != Kind::Mapping {
-            let reason = format!("this is {kind}, and a pipeline is a mapping, such as `stream: ARN`");
-            return Err((*place, reason));
-        }
-        let alone = alone(text, *place, places.get(item + 1));
-        let same = values
-            .get(item)
-            .is_some_and(|value| serde_yaml::from_str::<serde_yaml::Value>(&alone).is_ok_and(|alone| alone == *value));
-        let ground = if same {
-            Ground {
-                text: &alone,
-                item: None,
-            }
-        } else {
-            Ground {
-                text,
-                item: Some((entry, item)),
-            }
-        };
-        let (entries, _) = ground.entries(*place, false)?;
-        if !entries.contains_key("stream") {
-            let reason = "this pipeline has no `stream`: give it one, the ARN of a Kinesis data stream";
-            return Err((*place, reason.to_owned()));
-        }
-        pipelines.push(FilePipeline { entries });
-    }
-    Ok(pipelines)
+/// Which mapping settings are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    File,
+    Environment,
+    Pipeline,
 }
 
-/// What stands between the places of two items, in the same lines and columns: reading a short text again and again takes less time than a long one.
-/// It need not be the item as it is written, so that the caller compares.
+/// A step into a document.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// The key of this entry of a mapping.
+    Key(usize),
+    /// The value of this entry of a mapping.
+    Value(usize),
+    /// This item of a list.
+    Item(usize),
+}
+
+/// Which entry of a mapping it is, and the places of its key and its value.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    index: usize,
+    key: Place,
+    value: Place,
+}
+
+/// What stands between these places, in the same lines and columns: reading a short text again and again takes less time than a long one.
+/// It need not be the node as it is written, so that the caller compares.
 fn alone(text: &str, from: Place, to: Option<&Place>) -> String {
     let byte = |index: usize| text.char_indices().nth(index).map_or(text.len(), |(byte, _)| byte);
     let first = byte(from.index);
     let next = to.map_or(text.len(), |to| byte(to.index));
-    // The next item begins with its line.
+    // The next one begins with its line.
     let last = match to {
         Some(_) => text.get(..next).and_then(|before| before.rfind('\n')).unwrap_or(next),
         None => next,
@@ -269,85 +287,225 @@ fn alone(text: &str, from: Place, to: Option<&Place>) -> String {
     alone
 }
 
-/// Which entry of the file's mapping lists pipelines, and the places of its key and its value.
-type Listed = (usize, Place, Place);
-
-/// A mapping of settings: the whole text, or an item of the list that is the value of one of its entries.
-#[derive(Clone, Copy)]
+/// A node of a text, by the way to it from the root.
+#[derive(Clone)]
 struct Ground<'t> {
     text: &'t str,
-    /// The entry, and the item.
-    item: Option<(usize, usize)>,
+    path: Vec<Step>,
 }
 
 impl<'t> Ground<'t> {
-    /// The mapping itself.
-    fn all<S: DeserializeSeed<'t>>(self, seed: S) -> Result<S::Value, Error> {
-        match self.item {
-            None => whole(self.text, seed),
-            Some((entry, index)) => nth(self.text, entry, Part::Value, Item { index, seed }),
-        }
+    /// What is there, by these more steps.
+    fn read_at<S: DeserializeSeed<'t>>(&self, more: &[Step], seed: S) -> Result<S::Value, Error> {
+        let path: Vec<Step> = self.path.iter().chain(more).copied().collect();
+        At { path: &path, seed }.deserialize(Deserializer::from_str(self.text))
     }
 
-    /// A key or a value of it.
-    fn nth<S: DeserializeSeed<'t>>(self, index: usize, part: Part, seed: S) -> Result<S::Value, Error> {
-        self.all(entry(index, part, seed))
+    /// Where it is; the reader tells it in its complaint.
+    fn place(&self, more: &[Step], otherwise: Place) -> Place {
+        let found = self.read_at(more, PhantomData::<Nothing>).err();
+        found.map_or(otherwise, |error| self.at(&error))
     }
 
-    fn at(self, error: &Error) -> Place {
+    fn kind(&self, more: &[Step]) -> Result<Kind, Wrong> {
+        self.read_at(more, PhantomData::<Kind>)
+            .map_err(|error| self.wrong(&error))
+    }
+
+    fn at(&self, error: &Error) -> Place {
         Place::of(error, self.text)
     }
 
-    fn wrong(self, error: &Error) -> Wrong {
+    fn wrong(&self, error: &Error) -> Wrong {
         wrong(error, self.text)
     }
 
-    /// Its settings; of the file's mapping also which entry lists pipelines, with the places of its key and its value.
-    fn entries(self, root: Place, of_file: bool) -> Result<(BTreeMap<&'static str, Entry>, Option<Listed>), Wrong> {
-        let Keys(names) = self.all(PhantomData::<Keys>).map_err(|error| {
+    /// The node of this step, which ends before that place where anything follows, written out in `short` where that reads as the same.
+    fn apart<'s>(&self, step: Step, from: Place, to: Option<&Place>, short: &'s mut String) -> Ground<'s>
+    where
+        't: 's,
+    {
+        *short = alone(self.text, from, to);
+        let whole = self.read_at(&[step], PhantomData::<serde_yaml::Value>).ok();
+        let same =
+            whole.is_some_and(|whole| serde_yaml::from_str::<serde_yaml::Value>(short).is_ok_and(|it| it == whole));
+        if same {
+            return Ground {
+                text: short,
+                path: Vec::new(),
+            };
+        }
+        let mut path = self.path.clone();
+        path.push(step);
+        Ground { text: self.text, path }
+    }
+
+    /// What this mapping holds.
+    fn content(&self, root: Place, room: Room) -> Result<Content, Wrong> {
+        let Keys(names) = self.read_at(&[], PhantomData::<Keys>).map_err(|error| {
             let reason = "the name of a setting stands here, such as `topic`: nothing else can";
             (self.at(&error), reason.to_owned())
         })?;
-        let mut entries = BTreeMap::new();
-        let mut list = None;
+        let mut content = Content::default();
+        let (mut list, mut environments) = (None, None);
         let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, name) in names.iter().enumerate() {
-            let locate = |part| {
-                let found = self.nth(index, part, PhantomData::<Nothing>).err();
-                found.map_or(root, |error| self.at(&error))
+            let found = Found {
+                index,
+                key: self.place(&[Step::Key(index)], root),
+                value: self.place(&[Step::Value(index)], root),
             };
-            let (key, value) = (locate(Part::Key), locate(Part::Value));
-            plain(key)?;
+            plain(found.key)?;
             let row = TABLE.iter().find(|row| row.name == name);
-            if row.is_none() && name != PIPELINES {
-                return Err((key, unknown(name)));
+            known(name, row, room).map_err(|reason| (found.key, reason))?;
+            if let Some(line) = first_lines.insert(name, found.key.line) {
+                return Err((
+                    found.key,
+                    format!("`{name}` is in line {line} already: leave one of them"),
+                ));
             }
-            if !of_file && row.is_none_or(Row::of_stack) {
-                let reason = format!(
-                    "`{name}` is of the whole stack, not of one pipeline: put it outside `{PIPELINES}`, once for all"
-                );
-                return Err((key, reason));
-            }
-            if let Some(line) = first_lines.insert(name, key.line) {
-                return Err((key, format!("`{name}` is in line {line} already: leave one of them")));
-            }
-            plain(value)?;
+            plain(found.value)?;
             let Some(row) = row else {
-                list = Some((index, key, value));
+                let slot = if name == PIPELINES {
+                    &mut list
+                } else {
+                    &mut environments
+                };
+                *slot = Some(found);
                 continue;
             };
-            let text = self.read(index, row, value)?;
-            let (line, column) = (value.line, value.column);
-            entries.insert(row.name, Entry { text, line, column });
+            let text = self.read(index, row, found.value)?;
+            let Place { line, column, .. } = found.value;
+            content.entries.insert(row.name, Entry { text, line, column });
         }
-        Ok((entries, list))
+        if let Some(found) = list {
+            if let Some(entry) = content.entries.get(STREAM) {
+                let reason = format!(
+                    "`{STREAM}` is in line {} already, and `{PIPELINES}` has a stream for each: leave one of them",
+                    entry.line
+                );
+                return Err((found.key, reason));
+            }
+            content.pipelines = self.pipelines(found)?;
+        }
+        if let Some(found) = environments {
+            content.environments = self.environments(found)?;
+        }
+        Ok(content)
+    }
+
+    /// The pipelines of the list that is the value of this entry.
+    fn pipelines(
+        &self,
+        Found {
+            index, value: start, ..
+        }: Found,
+    ) -> Result<Vec<FilePipeline>, Wrong> {
+        let list = |reason: &str| {
+            let reason = format!("{reason}: `{PIPELINES}` is a list, a pipeline an item, each with its `{STREAM}`");
+            (start, reason)
+        };
+        let here = Step::Value(index);
+        match self.kind(&[here])? {
+            Kind::List => {}
+            found => return Err(list(&format!("this is {found}"))),
+        }
+        let kinds = self.read_at(&[here], PhantomData::<Vec<Kind>>);
+        let kinds = kinds.map_err(|error| self.wrong(&error))?;
+        if kinds.is_empty() {
+            return Err(list("there is no pipeline in it"));
+        }
+        let places: Vec<Place> = (0..kinds.len())
+            .map(|item| self.place(&[here, Step::Item(item)], start))
+            .collect();
+        let mut whole = self.clone();
+        whole.path.push(here);
+        let mut pipelines = Vec::new();
+        for (item, (kind, place)) in kinds.into_iter().zip(&places).enumerate() {
+            plain(*place)?;
+            if kind != Kind::Mapping {
+                let reason = format!("this is {kind}, and a pipeline is a mapping, such as `{STREAM}: ARN`");
+                return Err((*place, reason));
+            }
+            let mut short = String::new();
+            let ground = whole.apart(Step::Item(item), *place, places.get(item + 1), &mut short);
+            let Content { entries, .. } = ground.content(*place, Room::Pipeline)?;
+            if !entries.contains_key(STREAM) {
+                let reason = format!("this pipeline has no `{STREAM}`: give it one, the ARN of a Kinesis data stream");
+                return Err((*place, reason));
+            }
+            pipelines.push(FilePipeline { entries });
+        }
+        Ok(pipelines)
+    }
+
+    /// The environments of the mapping that is the value of this entry.
+    fn environments(
+        &self,
+        Found {
+            index, value: start, ..
+        }: Found,
+    ) -> Result<Vec<Overlay>, Wrong> {
+        let such = format!("such as `{ENVIRONMENTS}: {{prod: {{cluster: ARN}}}}`");
+        let here = Step::Value(index);
+        let found = self.kind(&[here])?;
+        if found != Kind::Mapping {
+            let reason = format!("this is {found}: `{ENVIRONMENTS}` has a name for each and its settings, {such}");
+            return Err((start, reason));
+        }
+        let Keys(names) = self.read_at(&[here], PhantomData::<Keys>).map_err(|error| {
+            let reason = format!("the name of an environment stands here, {such}: nothing else can");
+            (self.at(&error), reason)
+        })?;
+        if names.is_empty() {
+            return Err((start, format!("there is no environment in it: give one, {such}")));
+        }
+        let keys: Vec<Place> = (0..names.len())
+            .map(|inner| self.place(&[here, Step::Key(inner)], start))
+            .collect();
+        let mut whole = self.clone();
+        whole.path.push(here);
+        let mut environments: Vec<Overlay> = Vec::new();
+        let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
+        for (inner, (name, key)) in names.iter().zip(&keys).enumerate() {
+            plain(*key)?;
+            let shown = super::shown(name);
+            is_environment(name).map_err(|reason| (*key, format!("`{shown}` names no environment: {reason}")))?;
+            if let Some(line) = first_lines.insert(name, key.line) {
+                let reason = format!("the environment {shown} is in line {line} already: leave one of them");
+                return Err((*key, reason));
+            }
+            let step = Step::Value(inner);
+            let place = whole.place(&[step], *key);
+            plain(place)?;
+            let content = match whole.kind(&[step])? {
+                // Nothing is otherwise there.
+                Kind::Null => Content::default(),
+                Kind::Mapping => {
+                    let mut short = String::new();
+                    let ground = whole.apart(step, place, keys.get(inner + 1), &mut short);
+                    ground.content(place, Room::Environment)?
+                }
+                found @ (Kind::Scalar | Kind::List) => {
+                    let reason = format!(
+                        "this is {found}, and the environment {shown} is a mapping of settings, such as `cluster: ARN`"
+                    );
+                    return Err((place, reason));
+                }
+            };
+            environments.push(Overlay {
+                name: name.clone(),
+                entries: content.entries,
+                pipelines: content.pipelines,
+            });
+        }
+        Ok(environments)
     }
 
     /// The value of a setting, as text.
-    fn read(self, index: usize, row: &Row, place: Place) -> Result<String, Wrong> {
-        let kind = self
-            .nth(index, Part::Value, PhantomData::<Kind>)
-            .map_err(|error| self.wrong(&error))?;
+    fn read(&self, index: usize, row: &Row, place: Place) -> Result<String, Wrong> {
+        let here = [Step::Value(index)];
+        let kind = self.kind(&here)?;
         let name = row.name;
         match (kind, row.shape) {
             (Kind::Null, _) => Err((
@@ -355,14 +513,12 @@ impl<'t> Ground<'t> {
                 format!("`{name}` has no value: give it one, or take the line out"),
             )),
             (Kind::Scalar, _) => self
-                .nth(index, Part::Value, PhantomData::<String>)
+                .read_at(&here, PhantomData::<String>)
                 .map_err(|error| self.wrong(&error)),
-            (Kind::List, Shape::List | Shape::TextOrList) => {
-                match self.nth(index, Part::Value, PhantomData::<Vec<String>>) {
-                    Ok(items) => Ok(items.join(",")),
-                    Err(error) => Err((self.at(&error), format!("`{name}` is a list of texts: {}", row.values))),
-                }
-            }
+            (Kind::List, Shape::List | Shape::TextOrList) => match self.read_at(&here, PhantomData::<Vec<String>>) {
+                Ok(items) => Ok(items.join(",")),
+                Err(error) => Err((self.at(&error), format!("`{name}` is a list of texts: {}", row.values))),
+            },
             (Kind::Mapping, Shape::Map) => self.mapping(index, row, place),
             (found @ (Kind::List | Kind::Mapping), _) => Err((
                 place,
@@ -372,15 +528,20 @@ impl<'t> Ground<'t> {
     }
 
     /// The value of a setting that is a mapping of texts to texts, as a JSON object.
-    fn mapping(self, index: usize, row: &Row, start: Place) -> Result<String, Wrong> {
+    fn mapping(&self, index: usize, row: &Row, start: Place) -> Result<String, Wrong> {
         let name = row.name;
-        let Keys(keys) = self.nth(index, Part::Value, PhantomData::<Keys>).map_err(|error| {
-            let reason = format!("a text stands here, as in `{name}: {{created: orders-created}}`: nothing else can");
-            (self.at(&error), reason)
-        })?;
+        let Keys(keys) = self
+            .read_at(&[Step::Value(index)], PhantomData::<Keys>)
+            .map_err(|error| {
+                let reason = format!(
+                    "a text stands here, as in `{name}: {{{}}}`: nothing else can",
+                    row.form.sample()
+                );
+                (self.at(&error), reason)
+            })?;
         if keys.len() > MOST_ENTRIES {
             let reason = format!(
-                "`{name}` has {} entries, and more than {MOST_ENTRIES} can't be told to a function: leave some out",
+                "`{name}` has {} entries, and more than {MOST_ENTRIES} are no setting: leave some out",
                 keys.len()
             );
             return Err((start, reason));
@@ -388,13 +549,9 @@ impl<'t> Ground<'t> {
         let mut entries = BTreeMap::new();
         let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
         for (inner, key) in keys.iter().enumerate() {
-            let locate = |part| {
-                let found = self
-                    .nth(index, Part::Value, entry(inner, part, PhantomData::<Nothing>))
-                    .err();
-                found.map_or(start, |error| self.at(&error))
-            };
-            let (key_place, place) = (locate(Part::Key), locate(Part::Value));
+            let of_key = [Step::Value(index), Step::Key(inner)];
+            let of_value = [Step::Value(index), Step::Value(inner)];
+            let (key_place, place) = (self.place(&of_key, start), self.place(&of_value, start));
             plain(key_place)?;
             let shown = super::shown(key);
             if let Some(line) = first_lines.insert(key, key_place.line) {
@@ -402,8 +559,7 @@ impl<'t> Ground<'t> {
                 return Err((key_place, reason));
             }
             plain(place)?;
-            let kind = self.nth(index, Part::Value, entry(inner, Part::Value, PhantomData::<Kind>));
-            match kind.map_err(|error| self.wrong(&error))? {
+            match self.kind(&of_value)? {
                 Kind::Scalar => {}
                 Kind::Null => {
                     return Err((
@@ -416,16 +572,42 @@ impl<'t> Ground<'t> {
                     return Err((place, reason));
                 }
             }
-            let value = self.nth(index, Part::Value, entry(inner, Part::Value, PhantomData::<String>));
+            let value = self.read_at(&of_value, PhantomData::<String>);
             entries.insert(key, value.map_err(|error| self.wrong(&error))?);
         }
         serde_json::to_string(&entries).map_err(|error| (start, error.to_string()))
     }
 }
 
-/// A key or a value of a mapping.
-const fn entry<S>(index: usize, part: Part, seed: S) -> Nth<S> {
-    Nth { index, part, seed }
+/// Whether a mapping of this kind may have an entry of that name; else why not.
+fn known(name: &str, row: Option<&Row>, room: Room) -> Result<(), String> {
+    match (room, row) {
+        (Room::Pipeline, Some(row)) if row.of_stack() => Err(format!(
+            "`{name}` is of the whole stack, not of one pipeline: put it outside `{PIPELINES}`, once for all"
+        )),
+        (Room::Pipeline, None) if name == PIPELINES => Err(format!(
+            "a pipeline has no `{PIPELINES}` in it: put it beside the others"
+        )),
+        (Room::Pipeline | Room::Environment, None) if name == ENVIRONMENTS => Err(format!(
+            "`{ENVIRONMENTS}` is of the whole file: put it in the first column, once for all"
+        )),
+        (_, Some(_)) => Ok(()),
+        (_, None) if [PIPELINES, ENVIRONMENTS].contains(&name) => Ok(()),
+        (_, None) => Err(unknown(name, room)),
+    }
+}
+
+/// Whether this is a name that an environment can have: one that means nothing to a shell.
+pub(super) fn is_environment(name: &str) -> Result<(), String> {
+    let fits = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.len() <= LONGEST_NAME
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    if fits {
+        return Ok(());
+    }
+    Err(format!(
+        "give 1 to {LONGEST_NAME} letters, digits, `_`, `-` and `.`, a letter or a digit first"
+    ))
 }
 
 /// Refuses what a file of settings has no need for: what it says should stand where it is used.
@@ -441,16 +623,18 @@ fn plain(place: Place) -> Result<(), Wrong> {
     ))
 }
 
-fn unknown(name: &str) -> String {
+fn unknown(name: &str, room: Room) -> String {
     let like = name.to_ascii_lowercase().replace('-', "_");
-    let names = TABLE.iter().map(|row| row.name).chain([PIPELINES]);
-    let close = names
-        .map(|name| (strsim::jaro_winkler(name, &like), name))
-        .filter(|(similarity, _)| *similarity > 0.84)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
+    let names = TABLE.iter().map(|row| row.name);
+    let names = names.chain([PIPELINES, ENVIRONMENTS]);
+    // What would be refused next is no help.
+    let fitting = names.filter(|name| {
+        let row = TABLE.iter().find(|row| row.name == *name);
+        known(name, row, room).is_ok()
+    });
     let shown = super::shown(name);
-    match close {
-        Some((_, known)) => format!("there is no setting `{shown}`; did you mean `{known}`?"),
+    match super::closest(&like, fitting) {
+        Some(known) => format!("there is no setting `{shown}`; did you mean `{known}`?"),
         None => format!("there is no setting `{shown}`; docs/settings.md has all that there are"),
     }
 }
@@ -486,36 +670,25 @@ fn one_document(text: &str) -> Result<(), Wrong> {
     }
 }
 
-fn whole<'de, S: DeserializeSeed<'de>>(text: &'de str, seed: S) -> Result<S::Value, Error> {
-    seed.deserialize(Deserializer::from_str(text))
-}
-
-/// A key or a value of the file's mapping.
-fn nth<'de, S: DeserializeSeed<'de>>(text: &'de str, index: usize, part: Part, seed: S) -> Result<S::Value, Error> {
-    Deserializer::from_str(text).deserialize_map(Nth { index, part, seed })
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    Key,
-    Value,
-}
-
-struct Nth<S> {
-    index: usize,
-    part: Part,
+/// What is at the end of a path, with all that is beside it passed over.
+struct At<'p, S> {
+    path: &'p [Step],
     seed: S,
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Nth<S> {
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for At<'_, S> {
     type Value = S::Value;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        deserializer.deserialize_map(self)
+        match self.path.first() {
+            None => self.seed.deserialize(deserializer),
+            Some(Step::Key(_) | Step::Value(_)) => deserializer.deserialize_map(self),
+            Some(Step::Item(_)) => deserializer.deserialize_seq(self),
+        }
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Nth<S> {
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for At<'_, S> {
     type Value = S::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -523,53 +696,38 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Nth<S> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        for _ in 0..self.index {
+        let missing = || M::Error::custom("an entry is missing");
+        let Some((step, path)) = self.path.split_first() else {
+            return Err(missing());
+        };
+        let rest = At { path, seed: self.seed };
+        let (Step::Key(index) | Step::Value(index) | Step::Item(index)) = step;
+        for _ in 0..*index {
             map.next_entry::<IgnoredAny, IgnoredAny>()?;
         }
-        let found = match self.part {
-            Part::Key => {
-                let key = map.next_key_seed(self.seed)?;
-                map.next_value::<IgnoredAny>()?;
-                key.ok_or_else(|| M::Error::custom("an entry is missing"))?
-            }
-            Part::Value => {
-                map.next_key::<IgnoredAny>()?;
-                map.next_value_seed(self.seed)?
-            }
+        let found = if let Step::Key(_) = step {
+            let key = map.next_key_seed(rest)?;
+            map.next_value::<IgnoredAny>()?;
+            key.ok_or_else(missing)?
+        } else {
+            map.next_key::<IgnoredAny>()?;
+            map.next_value_seed(rest)?
         };
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(found)
     }
-}
-
-/// An item of a list.
-struct Item<S> {
-    index: usize,
-    seed: S,
-}
-
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Item<S> {
-    type Value = S::Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Item<S> {
-    type Value = S::Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        for _ in 0..self.index {
+        let missing = || A::Error::custom("an item is missing");
+        let Some((Step::Item(index), path)) = self.path.split_first() else {
+            return Err(missing());
+        };
+        for _ in 0..*index {
             list.next_element::<IgnoredAny>()?;
         }
-        let found = list.next_element_seed(self.seed)?;
+        let found = list.next_element_seed(At { path, seed: self.seed })?;
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        found.ok_or_else(|| A::Error::custom("an item is missing"))
+        found.ok_or_else(missing)
     }
 }
 

@@ -2,23 +2,29 @@
 //! reads the environment and the file.
 
 mod file;
+mod form;
 pub(crate) mod parse;
 mod payload;
 mod resolve;
+pub mod schema;
 mod servers;
 mod table;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use clap::ValueEnum;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
-pub use file::{Entry, File, FileError, FilePipeline, SIZE_LIMIT};
+pub use file::{Entry, File, FileError, FilePipeline, Overlay, SIZE_LIMIT};
+pub use form::Form;
+pub use k2m_bundle::Architecture;
 pub use payload::{Payload, Told};
+pub(crate) use resolve::ENVIRONMENT_FLAG;
 pub use resolve::{
-    ChosenStack, Environment, FunctionEnds, LocalSettings, SettingsError, Sources, StackOutputs, resolve,
-    resolve_deployed, resolve_function, resolve_local, resolve_stack,
+    ChosenStack, Environment, FunctionEnds, LocalSettings, SettingsError, Sources, StackOutputs, in_environment,
+    resolve, resolve_deployed, resolve_function, resolve_local, resolve_stack,
 };
 pub use servers::{ServerName, Servers};
 pub use table::{Preset, Row, Shape, TABLE, check};
@@ -49,6 +55,9 @@ pub enum Source {
         path: String,
         /// From 1.
         line: usize,
+        /// The environment whose line it is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        environment: Option<String>,
     },
     /// Nobody chose.
     Default,
@@ -59,7 +68,16 @@ impl fmt::Display for Source {
         match self {
             Self::Flag(flag) => f.write_str(flag),
             Self::Environment(variable) => f.write_str(variable),
-            Self::File { path, line } => write!(f, "{path}:{line}"),
+            Self::File {
+                path,
+                line,
+                environment: None,
+            } => write!(f, "{path}:{line}"),
+            Self::File {
+                path,
+                line,
+                environment: Some(name),
+            } => write!(f, "{path}:{line}, environment {name}"),
             Self::Default => f.write_str("default"),
         }
     }
@@ -159,6 +177,9 @@ pub struct Settings {
     /// The profile that was named, whoever named it: commands that are printed name it again.
     #[serde(skip)]
     pub profile: Option<String>,
+    /// The environment of k2m.yaml that was chosen: commands that are printed name it again, with the file.
+    #[serde(skip)]
+    pub environment: Option<ChosenEnvironment>,
     /// Where records go.
     #[serde(flatten)]
     pub kafka: Kafka,
@@ -188,6 +209,18 @@ pub struct Settings {
     pub private_connectivity: Option<Setting<bool>>,
     /// Whether an interface endpoint for Secrets Manager is made where nothing else leads there; asked by default.
     pub secrets_endpoint: Option<Setting<bool>>,
+    /// Tags of stacks and of what is in them, beside k2m's own.
+    pub tags: Option<Setting<BTreeMap<String, String>>>,
+    /// Whether the stack is kept from being deleted; left as it is by default.
+    pub termination_protection: Option<Setting<bool>>,
+    /// ARN of the policy that bounds what the stack's roles may be allowed.
+    pub permissions_boundary: Option<Setting<String>>,
+    /// ARN of the role whose rights CloudFormation works with.
+    pub cloudformation_role: Option<Setting<String>>,
+    /// The bucket for code and templates, in place of k2m's own.
+    pub artifact_bucket: Option<Setting<String>>,
+    /// The functions' processor; what the handler is built for by default.
+    pub architecture: Option<Setting<Architecture>>,
     /// Each pipeline, in the user's order; never empty, and of each stream there is one.
     pub pipelines: Vec<PipelineSettings>,
     /// Streams of k2m.yaml's pipelines that `--stream` or its variable leaves out.
@@ -205,6 +238,15 @@ pub struct Listed {
     pub path: String,
     /// What it names; never empty.
     pub streams: Vec<Arn>,
+}
+
+/// An environment of a file of settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenEnvironment {
+    /// Its name, which means nothing to a shell.
+    pub name: String,
+    /// The file, as it was given.
+    pub path: String,
 }
 
 /// Where records go.
@@ -353,6 +395,14 @@ impl PipelineSettings {
     pub fn mapped_topics(&self) -> Vec<&str> {
         self.payload.other_topics(&self.topic.value)
     }
+}
+
+/// The name that was probably meant, where one is like the text.
+fn closest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let like = names.map(|name| (strsim::jaro_winkler(name, text), name));
+    like.filter(|(similarity, _)| *similarity > 0.84)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| name)
 }
 
 /// A text that a user gave, fit for an error: on one line, and not longer than one.

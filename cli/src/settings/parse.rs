@@ -1,17 +1,18 @@
 //! How the text of a setting becomes its value. Pure. An error reads well after "invalid value `…` for …: ", and says what to give instead.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::{Authentication, OnPoison};
+use super::{Architecture, Authentication, OnPoison};
 use crate::arn::{Arn, Kind, SecretArn};
 use crate::plan::shared::NETWORK_STACK_PREFIX;
 
 /// Days that `CloudWatch` Logs can keep logs.
-const RETENTIONS: [u32; 22] = [
+pub(super) const RETENTIONS: [i64; 22] = [
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 ];
 
@@ -276,14 +277,15 @@ pub(super) fn partial_failures(text: &str) -> Result<bool, String> {
 }
 
 pub(super) fn log_retention(text: &str) -> Result<u32, String> {
-    let days = text.parse().ok();
-    days.filter(|days| RETENTIONS.contains(days)).ok_or_else(|| {
-        let list: Vec<String> = RETENTIONS.iter().map(u32::to_string).collect();
-        format!(
-            "CloudWatch Logs keeps logs for one of these numbers of days: {}",
-            list.join(", ")
-        )
-    })
+    let days = text.parse::<u32>().ok();
+    days.filter(|days| RETENTIONS.contains(&i64::from(*days)))
+        .ok_or_else(|| {
+            let list: Vec<String> = RETENTIONS.iter().map(i64::to_string).collect();
+            format!(
+                "CloudWatch Logs keeps logs for one of these numbers of days: {}",
+                list.join(", ")
+            )
+        })
 }
 
 pub(super) fn failure_destination(text: &str) -> Result<Target, String> {
@@ -374,6 +376,143 @@ fn target(text: &str) -> Result<(String, Target), ()> {
             account: account.to_owned(),
         },
     ))
+}
+
+/// The ARN of a policy or a role of IAM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct IamArn {
+    pub(super) text: String,
+    pub(super) partition: String,
+    /// Twelve digits; `aws` of a policy that AWS keeps.
+    pub(super) account: String,
+}
+
+/// The ARN of a `kind` of IAM, whose name has at most so many characters.
+fn iam(text: &str, kind: &str, most: usize) -> Option<IamArn> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let &["arn", partition, "iam", "", account, resource] = parts.as_slice() else {
+        return None;
+    };
+    let path = resource.strip_prefix(kind)?.strip_prefix('/')?;
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let of_name = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    let digits = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = (partition == "aws" || partition.starts_with("aws-"))
+        && partition
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && (digits || account == "aws" && kind == "policy")
+        && path.chars().all(|c| c.is_ascii_graphic())
+        && (1..=most).contains(&name.len())
+        && name.chars().all(of_name);
+    fits.then(|| IamArn {
+        text: text.to_owned(),
+        partition: partition.to_owned(),
+        account: account.to_owned(),
+    })
+}
+
+pub(super) fn policy(text: &str) -> Result<IamArn, String> {
+    iam(text, "policy", 128)
+        .ok_or_else(|| "give the ARN of a policy of IAM: arn:aws:iam::ACCOUNT:policy/NAME".to_owned())
+}
+
+pub(super) fn role(text: &str) -> Result<IamArn, String> {
+    iam(text, "role", 64).ok_or_else(|| "give the ARN of a role of IAM: arn:aws:iam::ACCOUNT:role/NAME".to_owned())
+}
+
+/// S3's rule for names of buckets.
+pub(super) fn bucket(text: &str) -> Result<String, String> {
+    let end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    let fits = (3..=63).contains(&text.len())
+        && text.chars().all(known)
+        && end(text.chars().next())
+        && end(text.chars().next_back())
+        && !text.contains("..");
+    if fits {
+        return Ok(text.to_owned());
+    }
+    Err("give a bucket's name, not its ARN: 3 to 63 lower-case letters, digits, `-` and `.`, a letter or a digit first and last".to_owned())
+}
+
+pub(super) fn architecture(text: &str) -> Result<Architecture, String> {
+    Architecture::ALL
+        .into_iter()
+        .find(|known| known.name() == text)
+        .ok_or_else(|| "give x86_64 or arm64, Lambda's words for a processor".to_owned())
+}
+
+/// Most tags: AWS's limit of 50, less k2m's own.
+const MOST_TAGS: usize = 49;
+/// AWS's limits for a tag's key and value, in characters.
+const LONGEST_KEY: usize = 128;
+const LONGEST_VALUE: usize = 256;
+
+/// Tags: a JSON object, or `KEY=VALUE` with commas between them, neither of which a tag of AWS can have.
+pub(super) fn tags(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut tags = BTreeMap::new();
+    if text.trim_start().starts_with('{') {
+        tags = serde_json::from_str(text).map_err(|_| {
+            "give a JSON object of texts, such as {\"team\": \"payments\"}, or team=payments".to_owned()
+        })?;
+    } else {
+        for pair in text.split(',') {
+            let (key, value) = pair.split_once('=').ok_or_else(|| {
+                format!(
+                    "`{}` is not KEY=VALUE: give tags such as team=payments,cost-center=42",
+                    super::shown(pair)
+                )
+            })?;
+            if tags.insert(key.trim().to_owned(), value.trim().to_owned()).is_some() {
+                return Err(format!(
+                    "the tag `{}` is there twice: name each once",
+                    super::shown(key.trim())
+                ));
+            }
+        }
+    }
+    for (key, value) in &tags {
+        tag(key, value)?;
+    }
+    if tags.len() > MOST_TAGS {
+        return Err(format!(
+            "there are {} tags, and AWS takes 50 of a resource, of which one is k2m's own: give {MOST_TAGS} at most",
+            tags.len()
+        ));
+    }
+    Ok(tags)
+}
+
+fn tag(key: &str, value: &str) -> Result<(), String> {
+    let shown = super::shown(key);
+    let lower = key.to_lowercase();
+    if let Some(owner) = [("aws:", "AWS's"), ("k2m:", "k2m's")]
+        .into_iter()
+        .find_map(|(prefix, owner)| lower.starts_with(prefix).then_some(owner))
+    {
+        return Err(format!("the tag `{shown}` is {owner} own to set: choose another key"));
+    }
+    for (what, text, range) in [("key", key, 1..=LONGEST_KEY), ("value", value, 0..=LONGEST_VALUE)] {
+        let count = text.chars().count();
+        if !range.contains(&count) {
+            return Err(format!(
+                "the {what} of the tag `{shown}` has {count} characters: AWS takes {} to {}",
+                range.start(),
+                range.end()
+            ));
+        }
+        let odd = text
+            .chars()
+            .find(|&c| !(c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c)));
+        if let Some(odd) = odd {
+            return Err(format!(
+                "the {what} of the tag `{shown}` has `{}` in it: AWS takes letters, digits, spaces and _ . : / = + - @",
+                odd.escape_debug()
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn is_region(text: &str) -> bool {

@@ -9,11 +9,12 @@ use ipnet::Ipv4Net;
 use k2m_handler::payload::{Split, Timestamp};
 use thiserror::Error;
 
-use super::parse::{Position, Target};
+use super::parse::{IamArn, Position, Target};
 use super::table::{self, Declared, Preset, Row};
 use super::{
-    Access, Authentication, Entry, File, FileError, FilePipeline, Home, Kafka, Listed, OnPoison, Payload,
-    PipelineSettings, Setting, Settings, Source, StartingPosition, default_dead_letter_topic, parse, shown,
+    Access, Authentication, ChosenEnvironment, Entry, File, FileError, FilePipeline, Home, Kafka, Listed, OnPoison,
+    Payload, PipelineSettings, Setting, Settings, Source, StartingPosition, closest, default_dead_letter_topic, parse,
+    shown,
 };
 use crate::args::SettingsArgs;
 use crate::arn::{Arn, PlaceError, SecretArn, fit};
@@ -82,6 +83,12 @@ pub struct ChosenStack {
     pub cluster_region: Option<String>,
     /// The credentials.
     pub access: Access,
+    /// ARN of the role whose rights CloudFormation works with, where one is named.
+    pub cloudformation_role: Option<String>,
+    /// The bucket that is not k2m's own, where one is named.
+    pub artifact_bucket: Option<String>,
+    /// The environment of k2m.yaml that was chosen.
+    pub environment: Option<ChosenEnvironment>,
 }
 
 /// What a stack of k2m says of its pipeline.
@@ -109,16 +116,47 @@ pub enum SettingsError {
         reason: String,
     },
     /// Nobody chose, and there is no default.
-    #[error("{}", missing(rows))]
+    #[error("{}{}", missing(rows), unchosen(environments))]
     Missing {
         /// What has to be chosen.
         rows: Vec<Row>,
+        /// Environments of the file, of which none is chosen.
+        environments: Vec<String>,
     },
     /// No stack, and no stream to name it after.
     #[error(
-        "no stack: give --stack NAME (or K2M_STACK, or `stack` in k2m.yaml), or --stream ARN of the pipeline whose stack it is"
+        "no stack: give --stack NAME (or K2M_STACK, or `stack` in k2m.yaml), or --stream ARN of the pipeline whose stack it is{}",
+        unchosen(environments)
     )]
-    NoStack,
+    NoStack {
+        /// Environments of the file, of which none is chosen.
+        environments: Vec<String>,
+    },
+    /// An environment that the file doesn't have.
+    #[error("{}", no_environment(setting, name, path, known))]
+    NoEnvironment {
+        /// Who names it.
+        setting: String,
+        /// Its name.
+        name: String,
+        /// The file.
+        path: String,
+        /// Those that it has.
+        known: Vec<String>,
+    },
+    /// An environment without a file to have it.
+    #[error(
+        "{setting} names the environment {}, and {path} is not there to say what it is: name the file with --config, or leave it out",
+        shown(name)
+    )]
+    NoFileOfEnvironment {
+        /// Who names it.
+        setting: String,
+        /// Its name.
+        name: String,
+        /// Where the file was looked for.
+        path: String,
+    },
     /// No stack that could say what the settings don't.
     #[error(
         "no stack {stack} of k2m is in {region}, so it doesn't say which stream and which cluster it joins: give --stream ARN and --cluster ARN (or \
@@ -258,6 +296,18 @@ pub enum SettingsError {
         /// What happens only where the stream is.
         what: &'static str,
     },
+    /// A role or a policy of another account.
+    #[error("{setting} names {arn}, and the stack is in the account {account} of {partition}: name one of there")]
+    OtherAccount {
+        /// Who names it.
+        setting: String,
+        /// The role or the policy.
+        arn: String,
+        /// The stack's account.
+        account: String,
+        /// The stack's partition.
+        partition: String,
+    },
     /// A consumer of another stream.
     #[error(
         "{setting} names {consumer}, which is no consumer of the stream {stream}: give one of its own; with several streams each pipeline has its own, under `pipelines` \
@@ -364,7 +414,7 @@ pub enum SettingsError {
 impl SettingsError {
     /// Whether it says that no stream is chosen.
     pub fn lacks_stream(&self) -> bool {
-        matches!(self, Self::Missing { rows } if rows.iter().any(|row| row.name == table::STREAM.row.name))
+        matches!(self, Self::Missing { rows, .. } if rows.iter().any(|row| row.name == table::STREAM.row.name))
     }
 
     /// The exit code that it ends with.
@@ -392,6 +442,34 @@ fn missing(rows: &[Row]) -> String {
         } else {
             ""
         },
+    )
+}
+
+/// That one of these environments may say what is missing, for the end of a sentence.
+fn unchosen(environments: &[String]) -> String {
+    match environments {
+        [] => String::new(),
+        names => format!(
+            "; the file has environments, which may say it: choose one with --env {}",
+            names.join(" or ")
+        ),
+    }
+}
+
+fn no_environment(setting: &str, name: &str, path: &str, known: &[String]) -> String {
+    let shown = shown(name);
+    if known.is_empty() {
+        return format!(
+            "{setting} names the environment {shown}, but {path} has none: leave it out, or write `environments` there (docs/settings.md)"
+        );
+    }
+    let meant = match closest(name, known.iter().map(String::as_str)) {
+        Some(close) => format!("; did you mean {close}?"),
+        None => String::new(),
+    };
+    format!(
+        "{setting} names the environment {shown}, which {path} doesn't have: it has {}{meant}",
+        known.join(", ")
     )
 }
 
@@ -443,15 +521,8 @@ impl<'a> Of<'a> {
                 column: 0,
             });
         }
-        if let Some((file, entry)) = file.and_then(|file| Some((file, self.entry(file, row)?))) {
-            return Some(Given {
-                text: entry.text.clone(),
-                source: Source::File {
-                    path: file.path.clone(),
-                    line: entry.line,
-                },
-                column: entry.column,
-            });
+        if let Some((file, (entry, environment))) = file.and_then(|file| Some((file, self.entry(file, row)?))) {
+            return Some(in_file(file, entry, environment));
         }
         if let Some(text) = self.deployed.and_then(|deployed| deployed.of(row)) {
             return flag(text.to_owned());
@@ -466,10 +537,11 @@ impl<'a> Of<'a> {
         }
     }
 
-    /// What k2m.yaml says: for this pipeline, else for all.
-    fn entry(&self, file: &'a File, row: &Row) -> Option<&'a Entry> {
+    /// What k2m.yaml says: for this pipeline, else for all; and the environment that says it.
+    fn entry(&self, file: &'a File, row: &Row) -> Option<(&'a Entry, Option<&'a str>)> {
         let own = self.part.and_then(|part| part.entries.get(row.name));
-        own.or_else(|| file.entries.get(row.name))
+        own.map(|entry| (entry, file.listed().1))
+            .or_else(|| file.entry(row.name))
     }
 
     /// The value of a setting, where anybody chose or there is a default.
@@ -481,7 +553,7 @@ impl<'a> Of<'a> {
             Ok(value) => Ok(Some(Setting { value, source })),
             Err(reason) => {
                 let (place, setting) = match &source {
-                    Source::File { path, line } => {
+                    Source::File { path, line, .. } => {
                         (Some(format!("{path}:{line}:{column}: ")), declared.row.name.to_owned())
                     }
                     other => (None, named(&declared.row, other)),
@@ -498,9 +570,7 @@ impl<'a> Of<'a> {
 
     /// The value of a setting that has to have one.
     fn need<T>(&self, declared: &Declared<T>) -> Result<Setting<T>, SettingsError> {
-        self.find(declared)?.ok_or_else(|| SettingsError::Missing {
-            rows: vec![declared.row],
-        })
+        self.find(declared)?.ok_or_else(|| self.all.missing(vec![declared.row]))
     }
 
     fn consumer(&self, stream: &Arn) -> Result<Option<Setting<String>>, SettingsError> {
@@ -590,6 +660,13 @@ impl<'a> Of<'a> {
 
     /// The way of authentication that this source, which is no flag, or a weaker one chooses.
     fn way_beside(&self, source: &Source) -> Option<Result<Authentication, String>> {
+        let row = &table::AUTHENTICATION.row;
+        let read = |text: &str| (table::AUTHENTICATION.parse)(text);
+        // What an environment says is stronger than what stands outside of it.
+        if let Source::File { environment: None, .. } = source {
+            let entry = self.all.file.and_then(|file| file.entries.get(row.name));
+            return entry.map(|entry| read(&entry.text));
+        }
         let (no_flags, no_environment) = (SettingsArgs::default(), Environment::new());
         let hears = matches!(source, Source::Environment(_));
         let sources = Sources {
@@ -597,8 +674,8 @@ impl<'a> Of<'a> {
             environment: if hears { self.all.environment } else { &no_environment },
             file: self.all.file,
         };
-        let given = Of { all: sources, ..*self }.given(&table::AUTHENTICATION.row);
-        given.map(|given| (table::AUTHENTICATION.parse)(&given.text))
+        let given = Of { all: sources, ..*self }.given(row);
+        given.map(|given| read(&given.text))
     }
 
     /// The dead-letter topic, where poison goes there.
@@ -716,6 +793,26 @@ impl<'a> Of<'a> {
         }))
     }
 
+    /// A role or a policy, which must be of the stack's account; AWS's own policies are of each.
+    fn of_account(&self, declared: &Declared<IamArn>, home: &Home) -> Result<Option<Setting<String>>, SettingsError> {
+        let Some(Setting { value, source }) = self.find(declared)? else {
+            return Ok(None);
+        };
+        let fits = value.partition == home.partition && (value.account == home.account || value.account == "aws");
+        if !fits {
+            return Err(SettingsError::OtherAccount {
+                setting: named(&declared.row, &source),
+                arn: value.text,
+                account: home.account.clone(),
+                partition: home.partition.clone(),
+            });
+        }
+        Ok(Some(Setting {
+            value: value.text,
+            source,
+        }))
+    }
+
     /// The credentials, and the region where `--region` and its like say one. It must be the stream's, where there is a stream.
     fn access(&self, stream: Option<&Home>) -> Result<Access, SettingsError> {
         let region = self.find(&table::REGION)?;
@@ -789,7 +886,32 @@ impl<'a> Sources<'a> {
 
     /// The pipelines of k2m.yaml.
     fn parts(&self) -> &'a [FilePipeline] {
-        self.file.map_or(&[], |file| &file.pipelines)
+        self.file.map_or(&[], |file| file.listed().0)
+    }
+
+    /// The environment of the file that is chosen.
+    fn environment_of_file(&self) -> Option<ChosenEnvironment> {
+        self.file.and_then(|file| {
+            Some(ChosenEnvironment {
+                name: file.overlay()?.name.clone(),
+                path: file.path.clone(),
+            })
+        })
+    }
+
+    /// What has to be chosen, and the environments that may say it.
+    fn missing(&self, rows: Vec<Row>) -> SettingsError {
+        SettingsError::Missing {
+            rows,
+            environments: self.unchosen(),
+        }
+    }
+
+    /// The environments of the file, where none of them is chosen.
+    fn unchosen(&self) -> Vec<String> {
+        let file = self.file.filter(|file| file.overlay().is_none());
+        let environments = file.into_iter().flat_map(|file| &file.environments);
+        environments.map(|environment| environment.name.clone()).collect()
     }
 
     /// Each stream that is chosen, with its part of k2m.yaml where it has one. A flag or a variable chooses among the file's pipelines, and may name
@@ -852,11 +974,61 @@ fn place(region: &str, account: &str) -> String {
 const fn strength(source: &Source) -> u8 {
     match source {
         Source::Default => 0,
-        Source::File { .. } => 1,
-        Source::Environment(_) => 2,
-        Source::Flag(_) => 3,
+        Source::File { environment: None, .. } => 1,
+        Source::File {
+            environment: Some(_), ..
+        } => 2,
+        Source::Environment(_) => 3,
+        Source::Flag(_) => 4,
     }
 }
+
+/// What a file says.
+fn in_file(file: &File, entry: &Entry, environment: Option<&str>) -> Given {
+    Given {
+        text: entry.text.clone(),
+        source: Source::File {
+            path: file.path.clone(),
+            line: entry.line,
+            environment: environment.map(str::to_owned),
+        },
+        column: entry.column,
+    }
+}
+
+/// The file as it counts in the environment that a flag or a variable names, where one does.
+pub fn in_environment(
+    flags: &SettingsArgs,
+    environment: &Environment,
+    file: Option<File>,
+    path: &str,
+) -> Result<Option<File>, SettingsError> {
+    let variable = environment.get(ENVIRONMENT_VARIABLE).filter(|name| !name.is_empty());
+    let (setting, name) = match (&flags.env, variable) {
+        (Some(name), _) => (ENVIRONMENT_FLAG, name),
+        (None, Some(name)) => (ENVIRONMENT_VARIABLE, name),
+        (None, None) => return Ok(file),
+    };
+    let Some(file) = file else {
+        return Err(SettingsError::NoFileOfEnvironment {
+            setting: setting.to_owned(),
+            name: name.clone(),
+            path: path.to_owned(),
+        });
+    };
+    file.choose(name)
+        .map(Some)
+        .map_err(|file| SettingsError::NoEnvironment {
+            setting: setting.to_owned(),
+            name: name.clone(),
+            known: file.environments.into_iter().map(|one| one.name).collect(),
+            path: file.path,
+        })
+}
+
+/// What chooses an environment of k2m.yaml.
+pub(crate) const ENVIRONMENT_FLAG: &str = "--env";
+const ENVIRONMENT_VARIABLE: &str = "K2M_ENV";
 
 fn default<T>(value: T) -> Setting<T> {
     Setting {
@@ -887,10 +1059,10 @@ fn of_stack<'a>(
         .copied()
         .collect();
     let [(first, _), others @ ..] = chosen.as_slice() else {
-        return Err(SettingsError::Missing { rows });
+        return Err(sources.missing(rows));
     };
     if !rows.is_empty() {
-        return Err(SettingsError::Missing { rows });
+        return Err(sources.missing(rows));
     }
     let home = Home::of(&first.value);
     if let Some((apart, _)) = others.iter().find(|(stream, _)| Home::of(&stream.value) != home) {
@@ -901,9 +1073,7 @@ fn of_stack<'a>(
             here: place(&home.region, &home.account),
         });
     }
-    let kafka = kafka?.ok_or_else(|| SettingsError::Missing {
-        rows: vec![table::CLUSTER.row],
-    })?;
+    let kafka = kafka?.ok_or_else(|| sources.missing(vec![table::CLUSTER.row]))?;
     let home = match &kafka {
         Kafka::Cluster(cluster) => {
             fit(&first.value, &cluster.value)?;
@@ -936,10 +1106,9 @@ fn of_stack<'a>(
         one_topic_each(&pipelines)?;
     }
     let in_file = sources.file.into_iter().flat_map(|file| {
-        let parts = file.pipelines.iter().map(|part| &part.entries);
-        parts
-            .chain([&file.entries])
-            .filter_map(|entries| entries.get(table::STREAM.row.name))
+        let name = table::STREAM.row.name;
+        let parts = file.listed().0.iter().filter_map(|part| part.entries.get(name));
+        parts.chain(file.entry(name).map(|(entry, _)| entry))
     });
     let in_file: Vec<Arn> = in_file
         .filter_map(|entry| (table::STREAM.parse)(&entry.text).ok())
@@ -950,6 +1119,7 @@ fn of_stack<'a>(
     let authentication = all.find(&table::AUTHENTICATION)?;
     let settings = Settings {
         profile: access.profile.clone(),
+        environment: sources.environment_of_file(),
         left_out: left_out.collect(),
         listed: sources.file.filter(|_| !in_file.is_empty()).map(|file| Listed {
             path: file.path.clone(),
@@ -967,6 +1137,12 @@ fn of_stack<'a>(
         private_connectivity: all.find(&table::PRIVATE_CONNECTIVITY)?,
         secrets_endpoint: all.find(&table::SECRETS_ENDPOINT)?,
         broker_cidrs: all.blocks(&kafka)?,
+        tags: all.find(&table::TAGS)?,
+        termination_protection: all.find(&table::TERMINATION_PROTECTION)?,
+        permissions_boundary: all.of_account(&table::PERMISSIONS_BOUNDARY, &home)?,
+        cloudformation_role: all.of_account(&table::CLOUDFORMATION_ROLE, &home)?,
+        artifact_bucket: all.find(&table::ARTIFACT_BUCKET)?,
+        architecture: all.find(&table::ARCHITECTURE)?,
         home,
         kafka,
         stack,
@@ -1258,7 +1434,11 @@ pub fn resolve_stack(sources: Sources<'_>) -> Result<ChosenStack, SettingsError>
     let name = match (all.find(&table::STACK)?, streams.as_slice()) {
         (Some(name), _) => name,
         (None, [(stream, _)]) => default(default_stack_name(stream.value.name())),
-        (None, []) => return Err(SettingsError::NoStack),
+        (None, []) => {
+            return Err(SettingsError::NoStack {
+                environments: sources.unchosen(),
+            });
+        }
         (None, many) => {
             return Err(SettingsError::NoStackName {
                 count: many.len(),
@@ -1273,8 +1453,13 @@ pub fn resolve_stack(sources: Sources<'_>) -> Result<ChosenStack, SettingsError>
     };
     let (region, account) = home.map(|home| (home.region, home.account)).unzip();
     let region = region.or_else(|| access.region.clone());
+    // Of which account it is, only AWS knows here.
+    let role = all.find(&table::CLOUDFORMATION_ROLE)?;
     Ok(ChosenStack {
         name,
+        cloudformation_role: role.map(|role| role.value.text),
+        artifact_bucket: all.find(&table::ARTIFACT_BUCKET)?.map(|bucket| bucket.value),
+        environment: sources.environment_of_file(),
         account: cluster.map(|cluster| cluster.account.clone()).or(account),
         cluster_region: match &kafka {
             Some(Kafka::Cluster(cluster)) => Some(cluster.value.region.clone()),

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 
 use clap::Parser as _;
 
+mod environments;
+mod schema;
+
 use super::*;
 use crate::args::{Cli, Command, SettingsArgs};
 use crate::exit::Exit;
@@ -60,6 +63,7 @@ fn flag_beats_environment_beats_file_beats_default() {
     let in_file = Source::File {
         path: "k2m.yaml".to_owned(),
         line: 3,
+        environment: None,
     };
     let line_less = yaml.replace("batch_size: 3\n", "");
     for (arguments, variables, yaml, value, source) in [
@@ -220,6 +224,12 @@ public_access: true
 private_connectivity: false
 secrets_endpoint: true
 all_broker_ports: true
+tags: {team: payments, cost-center: 42}
+termination_protection: true
+permissions_boundary: arn:aws:iam::123456789012:policy/bounds/most
+cloudformation_role: arn:aws:iam::123456789012:role/deployer
+artifact_bucket: our-artifacts
+architecture: arm64
 decode: [gzip, kpl, lines]
 key: /customer/id
 topic_pointer: /type
@@ -308,10 +318,33 @@ fn what_cannot_be_is_refused_with_the_reason() {
     let many_servers = many_servers.join(",");
     let many_blocks: Vec<String> = (1..=21).map(|number| format!("10.{number}.0.0/24")).collect();
     let many_blocks = many_blocks.join(",");
+    let long_tag = format!("team={}", "x".repeat(257));
+    let many_tags: Vec<String> = (1..=50).map(|number| format!("t{number}=x")).collect();
+    let many_tags = many_tags.join(",");
     let cases: &[&[&str]] = &[
         &["--stream", "orders"],
         &["--cluster", STREAM],
         &["--bootstrap-servers", ""],
+        &["--tags", "team"],
+        &["--tags", "team=a,team=b"],
+        &["--tags", "{\"team\": 3}"],
+        &["--tags", "k2m:stack=x"],
+        &["--tags", "AWS:x=y"],
+        &["--tags", "=x"],
+        &["--tags", "team=a;b"],
+        &["--tags", &long_tag],
+        &["--tags", &many_tags],
+        &["--termination-protection", "on"],
+        &["--permissions-boundary", "most"],
+        &["--permissions-boundary", "arn:aws:iam::123456789012:role/most"],
+        &["--permissions-boundary", "arn:aws:iam::999999999999:policy/most"],
+        &["--cloudformation-role", "arn:aws:iam::aws:role/deployer"],
+        &["--cloudformation-role", "arn:aws:iam::999999999999:role/deployer"],
+        &["--cloudformation-role", "arn:aws-cn:iam::123456789012:role/deployer"],
+        &["--artifact-bucket", "arn:aws:s3:::ours"],
+        &["--artifact-bucket", "Ours"],
+        &["--artifact-bucket", "a..b"],
+        &["--architecture", "amd64"],
         &["--bootstrap-servers", "kafka"],
         &["--bootstrap-servers", "kafka:9092,"],
         &["--bootstrap-servers", ":9092"],
@@ -1117,6 +1150,43 @@ fn what_is_no_file_of_settings_is_told_with_its_place() {
         ("a pipeline without a value", b"pipelines:\n  - stream: a\n    topic:\n"),
         ("a pipeline with a list", b"pipelines:\n  - stream: a\n    topic: [b]\n"),
         ("almost pipelines", b"pipeline:\n  - stream: a\n"),
+        ("environments that are a list", b"environments:\n  - prod\n"),
+        ("environments without a value", b"environments:\ntopic: a\n"),
+        ("environments without one", b"environments: {}\n"),
+        ("environments twice", b"environments: {a: }\nenvironments: {b: }\n"),
+        ("an environment that is a text", b"environments:\n  prod: orders\n"),
+        ("an environment of no name", b"environments:\n  my prod:\n    topic: a\n"),
+        ("an environment with a key that is a list", b"environments:\n  ? [a]\n  : topic\n"),
+        (
+            "an environment twice",
+            b"environments:\n  prod:\n    topic: a\n  'prod':\n    topic: b\n",
+        ),
+        (
+            "an environment with an unknown key",
+            b"environments:\n  dev:\n    topic: a\n  prod:\n    batchsize: 3\n",
+        ),
+        (
+            "an environment with a key twice",
+            b"environments:\n  prod:\n    topic: a\n    memory: 256\n    topic: b\n",
+        ),
+        ("an environment with a list", b"environments:\n  prod:\n    topic: [a]\n"),
+        (
+            "an environment in an environment",
+            b"environments:\n  prod:\n    environments:\n      dev:\n",
+        ),
+        (
+            "an environment with a stream and pipelines",
+            b"environments:\n  prod:\n    stream: a\n    pipelines:\n      - stream: b\n",
+        ),
+        (
+            "an environment with a bad pipeline",
+            b"environments:\n  dev:\n  prod:\n    pipelines:\n      - stream: a\n      - stream: b\n        topics: c\n",
+        ),
+        ("an environment with an anchor", b"environments:\n  prod: &p\n    topic: a\n"),
+        ("a pipeline with environments", b"pipelines:\n  - stream: a\n    environments: {}\n"),
+        ("a pipeline with tags", b"pipelines:\n  - stream: a\n    tags: {a: b}\n"),
+        ("tags with a list", b"tags:\n  team: payments\n  owner: [a, b]\n"),
+        ("almost environments", b"enviroments:\n  prod:\n"),
         ("not UTF-8", b"topic: a\nstack: na\xc3\xafve\nprofile: \xe9t\xe9\n"),
         ("UTF-16", b"\xff\xfet\0o\0p\0i\0c\0"),
         ("NUL", b"topic: a\0b\n"),

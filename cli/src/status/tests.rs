@@ -273,6 +273,8 @@ fn stack() -> Stack {
         resources: std::collections::BTreeMap::new(),
         outputs: std::collections::BTreeMap::new(),
         parameters: std::collections::BTreeMap::new(),
+        tags: std::collections::BTreeMap::new(),
+        protected: false,
         template: None,
         template_unreadable: None,
     }

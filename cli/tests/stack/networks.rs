@@ -1,8 +1,11 @@
 //! Networks that a stack takes beside its own: made before it, shared with others, and given back after the last.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 
-use crate::driver::Account;
+use crate::driver::{Account, seen};
+use crate::proxy::{Proxy, Verdict, denied};
 
 const HERE: &str = "us-east-1";
 const THERE: &str = "eu-west-1";
@@ -118,6 +121,47 @@ fn another_region_and_back() {
     // Once more is no error.
     let absent = account.json(&account.on("destroy", "orders", &["--yes"]), 0);
     assert_eq!(absent["status"], "absent", "{absent:#}");
+}
+
+#[test]
+fn networks_go_back_with_the_stack_that_comes_to_nothing() {
+    let account = Account::across(&["orders"]);
+    let before = [HERE, THERE].map(|region| ask(&account, region, &["networks"]));
+    let vpc = account.vpc.clone().unwrap();
+    // Two network stacks are executed, and then the stack itself, which nobody may.
+    let executed = AtomicUsize::new(0);
+    let proxy = Proxy::start(&account.emulator.endpoint(), move |call| {
+        let third = call.is("cloudformation", "ExecuteChangeSet") && executed.fetch_add(1, Ordering::SeqCst) == 2;
+        if third {
+            denied(call, "cloudformation:ExecuteChangeSet")
+        } else {
+            Verdict::Pass
+        }
+    });
+    let deploy = account.on("deploy", "orders", &["--yes", "--vpc", &vpc]);
+    let output = account
+        .k2m(&deploy)
+        .env("AWS_ENDPOINT_URL", proxy.endpoint())
+        .output()
+        .unwrap();
+    let told = seen(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("bringing the network stacks back") && told.matches(" is destroyed.").count() == 2,
+        "{told}"
+    );
+    assert_eq!([HERE, THERE].map(|region| ask(&account, region, &["networks"])), before);
+    for region in [HERE, THERE] {
+        assert_eq!(ask(&account, region, &["stacks"]), json!({}), "{told}");
+    }
+    // And all of it comes when the right is there.
+    let deployed = account.json(&deploy, 0);
+    assert_eq!(statuses(&deployed), ["created", "created"], "{deployed:#}");
+    account.run(&account.on("destroy", "orders", &["--yes"]), 0);
+    assert_eq!(
+        [HERE, THERE].map(|region| remains(&account, region)),
+        [json!({}), json!({})]
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::Account;
+use crate::driver::{Account, seen};
 
 /// What is left in the account, by kind; only the kinds of which something is left.
 pub(crate) fn remains(account: &Account) -> Value {
@@ -19,9 +19,24 @@ fn from_an_empty_account_and_back() {
     let group = account.ask(&["rules", &account.group]);
     assert_eq!(remains(&account), json!({}));
 
+    // What would be made, and nothing of it is.
+    let looks = account.json(&account.on("deploy", "orders", &["--plan", "--retries", "2"]), 3);
+    assert_eq!(looks["change"], "create", "{looks:#}");
+    assert!(looks["changes"].as_array().unwrap().len() > 5, "{looks:#}");
+    assert_eq!(remains(&account), json!({}));
+
+    // Whoever keeps a log of it reads no more than a page or two.
     let deploy = account.on("deploy", "orders", &["--yes", "--retries", "2"]);
-    let deployed = account.json(&deploy, 0);
-    assert_eq!(deployed["status"], "created", "{deployed:#}");
+    let output = account.run(&deploy, 0);
+    let log = seen(&output);
+    let lines = output
+        .stdout
+        .iter()
+        .chain(&output.stderr)
+        .filter(|byte| **byte == b'\n')
+        .count();
+    assert!(lines < 60, "{lines} lines:\n{log}");
+    assert!(log.contains("event source mapping"), "{log}");
 
     account.ask(&["put", "orders", "0", "5000"]);
     let poison = account.ask(&["poison", "orders"]);
@@ -64,6 +79,24 @@ fn from_an_empty_account_and_back() {
     let plan = account.on("plan", "orders", &["--retries", "2", "--facts", file.to_str().unwrap()]);
     let plan = account.json(&plan, 0);
     assert_eq!(plan["change"]["status"], "none", "{:#}", plan["change"]);
+
+    // A change is told with its values, and only told.
+    let looks = ["--plan", "--retries", "2", "--batch-size", "500"];
+    let looks = account.json(&account.on("deploy", "orders", &looks), 3);
+    let change = |kind: &str| {
+        let mut changes = looks["changes"].as_array().unwrap().iter();
+        changes.find(|change| change["resourceType"] == kind).cloned()
+    };
+    let batch_size = json!({"path": "BatchSize", "before": "1000", "after": "500", "replaces": false});
+    let mapping = change("AWS::Lambda::EventSourceMapping").unwrap_or_else(|| panic!("{looks:#}"));
+    assert_eq!(mapping["properties"], json!([batch_size]), "{looks:#}");
+    assert!(looks["unchanged"].as_u64().unwrap() > 5, "{looks:#}");
+    let none = account.json(&account.on("deploy", "orders", &["--plan", "--retries", "2"]), 0);
+    assert_eq!(none["change"], "none", "{none:#}");
+    assert_eq!(
+        account.ask(&["stacks"]),
+        json!({"k2m-orders": {"changeSets": 0, "status": "CREATE_COMPLETE"}})
+    );
 
     // A change is one, and is made in place.
     let changed = account.on("deploy", "orders", &["--yes", "--retries", "2", "--batch-size", "500"]);

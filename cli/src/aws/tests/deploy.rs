@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::deploy::port::{Action, Artifacts as _, ChangeSet, FaultKind, Stacks as _, Version};
+use crate::deploy::port::{Action, Artifacts as _, ChangeSet, FaultKind, PropertyChange, Stacks as _, Version};
 use crate::deploy::state::Status;
 
 /// Answers by a script, and writes down each request: method, address, owner, body.
@@ -73,7 +73,19 @@ async fn a_change_set_comes_from_every_page() {
              <ResourceType>AWS::SQS::Queue</ResourceType>{replacement}</ResourceChange></member>"
         )
     };
-    let first = change("Add", "A", "") + &change("Modify", "B", "<Replacement>True</Replacement>");
+    let target = |path: &str, recreation: &str, values: &str| {
+        format!(
+            "<member><Target><Attribute>Properties</Attribute><Name>Name</Name>{path}<RequiresRecreation>{recreation}</RequiresRecreation>{values}</Target></member>"
+        )
+    };
+    let both = "<BeforeValue>1</BeforeValue><AfterValue>2</AfterValue>";
+    let details = format!(
+        "<Replacement>True</Replacement><Details>{}{}{}</Details>",
+        target("<Path>/Properties/Environment/Variables/A</Path>", "Never", both),
+        target("<Path>/Properties/Environment/Variables/A</Path>", "Always", ""),
+        target("", "Never", "<AfterValue>x</AfterValue>")
+    );
+    let first = change("Add", "A", "") + &change("Modify", "B", &details);
     let second = change("Modify", "C", "<Replacement>Conditional</Replacement>")
         + &change("Modify", "D", "<Replacement>False</Replacement>")
         + &change("Remove", "E", "");
@@ -109,6 +121,20 @@ async fn a_change_set_comes_from_every_page() {
             ("E", Action::Remove)
         ]
     );
+    let property = |path: &str, before: Option<&str>, after: &str, replaces| PropertyChange {
+        path: path.to_owned(),
+        before: before.map(str::to_owned),
+        after: Some(after.to_owned()),
+        replaces,
+    };
+    assert_eq!(
+        changes[1].properties,
+        [
+            property("Environment.Variables.A", Some("1"), "2", true),
+            property("Name", None, "x", false)
+        ]
+    );
+    assert!(bench.requests()[0].contains("IncludePropertyValues=true"));
 }
 
 #[tokio::test]
@@ -154,7 +180,7 @@ async fn what_cloudformation_does_not_have_is_absent_and_what_fails_is_told_apar
     let stacks = absent.aws().stacks("eu-west-1");
     assert_eq!(stacks.stack("k2m-orders").await.unwrap(), None);
     assert_eq!(stacks.change_sets("k2m-orders").await.unwrap(), [""; 0]);
-    stacks.delete_stack("k2m-orders", "token").await.unwrap();
+    stacks.delete_stack("k2m-orders", "token", None).await.unwrap();
     let gone = Bench::new(|_| (404, query_error("ChangeSetNotFound", "ChangeSet [x] does not exist")));
     gone.aws()
         .stacks("eu-west-1")

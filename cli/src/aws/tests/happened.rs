@@ -645,6 +645,8 @@ fn where_failures_wait_is_known_of_k2m_s_own_and_asked_of_others() {
     let resources = resources.map(|(end, physical)| (format!("{id}{end}"), physical.to_owned()));
     let stack = |made_by_k2m| Fact::Found {
         value: Stack {
+            tags: std::collections::BTreeMap::new(),
+            protected: false,
             name: "k2m-orders".to_owned(),
             status: "CREATE_COMPLETE".to_owned(),
             made_by_k2m,

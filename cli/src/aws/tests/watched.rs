@@ -32,6 +32,8 @@ fn stack(made_by_k2m: bool) -> Stack {
         resources: BTreeMap::new(),
         outputs: BTreeMap::new(),
         parameters: BTreeMap::new(),
+        tags: BTreeMap::new(),
+        protected: false,
         template: None,
         template_unreadable: None,
     }

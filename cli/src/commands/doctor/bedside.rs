@@ -13,6 +13,8 @@ use crate::args::{Cli, Command, DeployArgs, DoctorArgs, MannerArgs};
 use crate::aws::Aws;
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
+use crate::deploy::board::Board;
+use crate::deploy::options::Options;
 use crate::deploy::port::User as _;
 use crate::doctor::mend::{Deployment, Mend};
 use crate::doctor::{self, Report};
@@ -146,9 +148,10 @@ impl Bedside for Room<'_> {
                 }
                 .into());
             }
-            let change = Change::between(&facts.stack, rendered(&plan)?.text())?;
+            let change = Change::between(&facts.stack, rendered(&plan)?.text())?
+                .with_options(&facts.stack, &Options::of(self.settings));
             self.spares_others(&plan, &change)?;
-            let networks = networks::changes(&plan, facts)?;
+            let networks = networks::changes(&plan, facts, &Options::of(self.settings).tags)?;
             Ok::<_, CommandError>((plan, change, networks))
         };
         let (plan, change, networks) = match planned() {
@@ -204,7 +207,9 @@ impl Bedside for Room<'_> {
         };
         let regions = Regions::new(self.aws, &place, lost.iter().map(|lost| lost.region.as_str()));
         let user = Agreed(self.attended);
-        let machines = regions.machines(self.attended, &user);
+        let options = Options::of(self.settings);
+        let board = Board::default();
+        let machines = regions.machines(self.attended, &user, &options, &board);
         let mender = Mender {
             settle: self.aws,
             stacks: self.aws,
@@ -237,6 +242,8 @@ fn deploy_args(args: &DoctorArgs, deployment: &Deployment) -> Result<DeployArgs,
         yes: true,
         remove: Vec::new(),
         handler: args.handler.clone(),
+        plan: false,
+        no_wait: false,
         output: args.plan.output,
     };
     let mut cli = Cli {

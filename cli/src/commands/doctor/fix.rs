@@ -276,7 +276,10 @@ fn over(error: &CommandError) -> bool {
         error,
         CommandError::Interrupted
             | CommandError::Deploy(
-                DeployError::Stopped { .. } | DeployError::Left { .. } | DeployError::LeftOver { .. }
+                DeployError::Stopped { .. }
+                    | DeployError::Left { .. }
+                    | DeployError::LeftOver { .. }
+                    | DeployError::Cancelled { .. }
             )
     )
 }

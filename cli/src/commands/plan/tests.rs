@@ -16,6 +16,8 @@ fn digest(deployed: Option<&str>) -> Digest {
     if let Some(template) = deployed {
         facts.stack = Fact::Found {
             value: crate::facts::Stack {
+                tags: std::collections::BTreeMap::new(),
+                protected: false,
                 name: "k2m-orders".to_owned(),
                 status: "UPDATE_COMPLETE".to_owned(),
                 made_by_k2m: true,

@@ -129,7 +129,7 @@ fn what_lambda_can_t_run_is_refused_with_the_reason() {
     ];
     let mut text = String::new();
     let mut refuse = |path: &Path| {
-        let error = read(path, None).unwrap_err();
+        let error = read(path).unwrap_err();
         let shown = error
             .to_string()
             .replace(&folder.path().display().to_string(), "/folder");
@@ -156,10 +156,10 @@ fn the_same_binary_is_the_same_bundle() {
     let binary = needing(&["GLIBC_2.17"]);
     std::fs::write(&plain, &binary).unwrap();
     std::fs::write(&zip, zipped("bootstrap", &binary)).unwrap();
-    let bundle = read(&plain, None).unwrap();
-    assert_eq!(bundle, read(&plain, None).unwrap());
+    let bundle = read(&plain).unwrap();
+    assert_eq!(bundle, read(&plain).unwrap());
     // The hash must not follow the machine, the day or the version of k2m without need: a change makes every stack change.
-    assert_eq!(bundle, read(&zip, None).unwrap());
+    assert_eq!(bundle, read(&zip).unwrap());
     assert_eq!(bundle.sha256, sha256(&bundle.zip));
     let mut archive = ZipArchive::new(Cursor::new(&bundle.zip)).unwrap();
     let mut entry = archive.by_name("bootstrap").unwrap();
@@ -170,7 +170,7 @@ fn the_same_binary_is_the_same_bundle() {
     assert_eq!(content, binary);
     let other = folder.path().join("other");
     std::fs::write(&other, needing(&["GLIBC_2.18"])).unwrap();
-    assert_ne!(read(&other, None).unwrap().sha256, bundle.sha256);
+    assert_ne!(read(&other).unwrap().sha256, bundle.sha256);
 }
 
 #[test]
@@ -247,13 +247,8 @@ fn the_handler_is_found_where_it_is() {
 }
 
 #[test]
-fn the_processor_that_was_chosen_is_the_handler_s() {
+fn what_carries_nothing_that_can_be_read_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("bootstrap");
-    std::fs::write(&path, elf(62, 2)).unwrap();
-    for wanted in [None, Some(Architecture::X86_64)] {
-        assert_eq!(read(&path, wanted).unwrap().architecture, Architecture::X86_64);
-    }
     let refused = |error: BundleError| {
         error
             .to_string()
@@ -263,11 +258,25 @@ fn the_processor_that_was_chosen_is_the_handler_s() {
     let mut damaged = attach(b"k2m", &[(Architecture::Arm64, vec![7; 100])]).unwrap();
     damaged[50] ^= 1;
     std::fs::write(&executable, damaged).unwrap();
+    let other = folder.path().join("other");
+    let only = |architecture: Option<Architecture>| {
+        let bundles: Vec<_> = architecture
+            .map(|_| (Architecture::X86_64, vec![7]))
+            .into_iter()
+            .collect();
+        std::fs::write(&other, attach(b"k2m", &bundles).unwrap()).unwrap();
+        let wanted = Wanted {
+            handler: None,
+            architecture,
+        };
+        find(wanted, &other, Path::new("/")).unwrap_err()
+    };
     insta::assert_snapshot!(
         [
-            refused(read(&path, Some(Architecture::Arm64)).unwrap_err()),
             refused(carried(&executable, Architecture::Arm64).unwrap_err()),
             refused(find(Wanted::default(), &folder.path().join("missing"), Path::new("/")).unwrap_err()),
+            refused(only(None)),
+            refused(only(Some(Architecture::Arm64))),
         ]
         .join("\n\n")
     );

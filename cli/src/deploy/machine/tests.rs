@@ -1,9 +1,14 @@
 //! The machine over a scripted AWS: what is called in which order, what is told, and what is left behind.
 
+mod looks;
+mod signals;
+mod statuses;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use k2m_handler::probe::creation::{Became, CreateTopics, Outcome, Report, Wanted};
 use k2m_handler::probe::report::{Failure, Millis, Step as ProbeStep};
@@ -11,8 +16,9 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::deploy::bundle::Architecture;
+use crate::deploy::options::GivenBucket;
 use crate::deploy::port::{Action, EventPage, Resource, Version};
-use crate::deploy::port::{Change, ChangeSet, Doing, FaultKind, MadeChangeSet};
+use crate::deploy::port::{Change, ChangeSet, Context, MadeChangeSet};
 use crate::deploy::topics::{Functions, Reply, Topics};
 use crate::plan::creation::Asked;
 
@@ -43,6 +49,10 @@ struct Fake {
     beats: Mutex<VecDeque<Beat>>,
     on_execute: Vec<Beat>,
     on_delete: Vec<Beat>,
+    /// What a rollback that is asked for comes to, or a cancelled update.
+    on_rollback: Vec<Beat>,
+    /// What the stack has.
+    resources: Vec<Resource>,
     /// Oldest first.
     events: Mutex<Vec<StackEvent>>,
     buckets: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
@@ -54,7 +64,22 @@ struct Fake {
     /// Calls that fail, once each.
     faults: Mutex<Vec<(&'static str, Fault)>>,
     millis: AtomicU64,
+    /// How long was waited, each time.
+    slept: Mutex<Vec<Duration>>,
     random: AtomicU64,
+    board: Board,
+    /// Whether the deployment waits for its end.
+    waits: bool,
+    /// The deployed template.
+    template: &'static str,
+    options: Options,
+    /// The last change set that was asked for.
+    asked: Mutex<Option<NewChangeSet>>,
+}
+
+/// The tags of a stack of k2m.
+fn mark() -> BTreeMap<String, String> {
+    BTreeMap::from([("k2m:stack".to_owned(), STACK.to_owned())])
 }
 
 fn fault(kind: FaultKind, message: &str) -> Fault {
@@ -70,7 +95,8 @@ fn stack(status: &str, ours: bool) -> Stack {
         status: Status::parse(status),
         reason: None,
         made_by_k2m: ours,
-        tagged: ours,
+        tags: if ours { mark() } else { BTreeMap::new() },
+        protected: false,
         parameters: BTreeMap::new(),
         outputs: BTreeMap::from([("Function".to_owned(), "orders-function".to_owned())]),
     }
@@ -82,6 +108,15 @@ fn event(logical_id: &str, kind: &str, status: &str, reason: &str) -> StackEvent
         id: format!("event-{}", NUMBER.fetch_add(1, Ordering::Relaxed)),
         logical_id: logical_id.to_owned(),
         physical_id: if logical_id == STACK { ID } else { "physical" }.to_owned(),
+        resource_type: kind.to_owned(),
+        status: status.to_owned(),
+        reason: (!reason.is_empty()).then(|| reason.to_owned()),
+    }
+}
+
+fn resource(logical_id: &str, kind: &str, status: &str, reason: &str) -> Resource {
+    Resource {
+        logical_id: logical_id.to_owned(),
         resource_type: kind.to_owned(),
         status: status.to_owned(),
         reason: (!reason.is_empty()).then(|| reason.to_owned()),
@@ -101,6 +136,8 @@ fn changes() -> Vec<Change> {
         action,
         logical_id: logical_id.to_owned(),
         resource_type: kind.to_owned(),
+        properties: Vec::new(),
+        context: Context::default(),
     };
     vec![
         change(Action::Add, "OrdersErrors", "AWS::CloudWatch::Alarm"),
@@ -142,6 +179,16 @@ impl Default for Fake {
             beats: Mutex::default(),
             on_execute: well("CREATE"),
             on_delete,
+            on_rollback: vec![
+                Beat::Is(
+                    "UPDATE_ROLLBACK_IN_PROGRESS",
+                    vec![of_stack("UPDATE_ROLLBACK_IN_PROGRESS")],
+                ),
+                Beat::Is("UPDATE_ROLLBACK_COMPLETE", vec![of_stack("UPDATE_ROLLBACK_COMPLETE")]),
+            ],
+            resources: ["AWS::Lambda::Function", "AWS::MSK::Topic"]
+                .map(|kind| resource(kind.rsplit(':').next().unwrap_or_default(), kind, "CREATE_COMPLETE", ""))
+                .into(),
             events: Mutex::default(),
             buckets: Mutex::default(),
             objects: Mutex::default(),
@@ -150,7 +197,13 @@ impl Default for Fake {
             stops: watch::Sender::new(0),
             faults: Mutex::default(),
             millis: AtomicU64::new(0),
+            slept: Mutex::default(),
             random: AtomicU64::new(1),
+            options: Options::default(),
+            asked: Mutex::default(),
+            board: Board::default(),
+            waits: true,
+            template: "Resources: {}",
         }
     }
 }
@@ -214,6 +267,8 @@ impl Fake {
             world: self,
             user: self,
             place,
+            options: &self.options,
+            board: &self.board,
         }
     }
 
@@ -239,6 +294,7 @@ impl Fake {
             agreed: false,
             conditions: vec!["creates the topic orders with 3 partitions".to_owned()],
             replaces,
+            waits: self.waits,
         };
         machine.deploy(&job).await
     }
@@ -303,14 +359,14 @@ impl Stacks for Fake {
     fn resources<'a>(&'a self, _: &'a str) -> Doing<'a, Vec<Resource>> {
         Box::pin(async move {
             self.call("ListStackResources", "").await?;
-            let resource = |logical_id: &str, kind: &str| Resource {
-                logical_id: logical_id.to_owned(),
-                resource_type: kind.to_owned(),
-            };
-            Ok(vec![
-                resource("Function", "AWS::Lambda::Function"),
-                resource("Topic", "AWS::MSK::Topic"),
-            ])
+            Ok(self.resources.clone())
+        })
+    }
+
+    fn template<'a>(&'a self, _: &'a str) -> Doing<'a, String> {
+        Box::pin(async move {
+            self.call("GetTemplate", "").await?;
+            Ok(self.template.to_owned())
         })
     }
 
@@ -347,8 +403,10 @@ impl Stacks for Fake {
             )
             .await?;
             self.change_sets.lock().unwrap().push(new.name.clone());
+            *self.asked.lock().unwrap() = Some(new.clone());
             let mut there = self.stack.lock().unwrap();
-            if there.is_none() {
+            let gone = |stack: &Stack| stack.status == Status::DeleteComplete;
+            if there.as_ref().is_none_or(gone) {
                 *there = Some(stack("REVIEW_IN_PROGRESS", true));
             }
             Ok(MadeChangeSet {
@@ -387,9 +445,19 @@ impl Stacks for Fake {
         })
     }
 
-    fn delete_stack<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+    fn protect<'a>(&'a self, _: &'a str, protected: bool) -> Doing<'a, ()> {
         Box::pin(async move {
-            self.call("DeleteStack", "").await?;
+            self.call("UpdateTerminationProtection", &protected.to_string()).await?;
+            if let Some(stack) = self.stack.lock().unwrap().as_mut() {
+                stack.protected = protected;
+            }
+            Ok(())
+        })
+    }
+
+    fn delete_stack<'a>(&'a self, _: &'a str, _: &'a str, role: Option<&'a str>) -> Doing<'a, ()> {
+        Box::pin(async move {
+            self.call("DeleteStack", role.unwrap_or_default()).await?;
             let review = |stack: &Stack| stack.status == Status::ReviewInProgress;
             let mut stack = self.stack.lock().unwrap();
             if stack.as_ref().is_some_and(review) && self.events.lock().unwrap().is_empty() {
@@ -399,6 +467,26 @@ impl Stacks for Fake {
             }
             Ok(())
         })
+    }
+
+    fn cancel_update<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        Box::pin(self.rolls_back("CancelUpdateStack"))
+    }
+
+    fn continue_rollback<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        Box::pin(self.rolls_back("ContinueUpdateRollback"))
+    }
+
+    fn roll_back<'a>(&'a self, _: &'a str, _: &'a str) -> Doing<'a, ()> {
+        Box::pin(self.rolls_back("RollbackStack"))
+    }
+}
+
+impl Fake {
+    async fn rolls_back(&self, call: &'static str) -> Result<(), Fault> {
+        self.call(call, "").await?;
+        *self.beats.lock().unwrap() = self.on_rollback.clone().into();
+        Ok(())
     }
 }
 
@@ -519,6 +607,7 @@ impl World for Fake {
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let millis = u64::try_from(time.as_millis()).unwrap();
         self.millis.fetch_add(millis, Ordering::Relaxed);
+        self.slept.lock().unwrap().push(time);
         Box::pin(std::future::ready(()))
     }
 
@@ -610,6 +699,7 @@ async fn deploys_topics(name: &str, fake: Fake, outcome: Outcome) -> String {
         agreed: false,
         conditions: vec!["has the function create the topic orders".to_owned()],
         replaces: false,
+        waits: true,
     };
     let asked = [Asked {
         pipeline: "Orders".to_owned(),
@@ -903,7 +993,7 @@ async fn throttling_and_silence_never_fail_a_good_deployment() {
     };
     assert_eq!(fake.deploy().await.unwrap().status, Happened::Created);
     // With the longest waits: not one call a second.
-    assert!(fake.elapsed() > Duration::from_mins(10), "{:?}", fake.elapsed());
+    assert!(fake.elapsed() > Duration::from_mins(7), "{:?}", fake.elapsed());
 
     // Without the right to see events the status alone has to do. The first look is that at the mark, the second the first in the loop.
     let blind = Fake {
@@ -914,7 +1004,7 @@ async fn throttling_and_silence_never_fail_a_good_deployment() {
 
     // Nothing answers for a quarter of an hour.
     let mut beats = well("CREATE");
-    for _ in 0..30 {
+    for _ in 0..60 {
         beats.insert(1, Beat::Fails(FaultKind::Unreachable));
     }
     let lost = Fake {
@@ -1060,6 +1150,7 @@ async fn a_large_template_goes_through_the_bucket() {
         agreed: false,
         conditions: Vec::new(),
         replaces: false,
+        waits: true,
     };
     fake.machine(&place).deploy(&job).await.unwrap();
     let url = format!(
@@ -1068,4 +1159,62 @@ async fn a_large_template_goes_through_the_bucket() {
     );
     let log = fake.log.lock().unwrap();
     assert!(log.iter().any(|line| line.contains(&url)), "{log:?}");
+}
+
+/// What is chosen beside a template.
+fn chosen() -> Options {
+    Options {
+        tags: BTreeMap::from([("team".to_owned(), "payments".to_owned())]),
+        protection: Some(true),
+        role: Some("arn:aws:iam::123456789012:role/deployer".to_owned()),
+        bucket: Some(GivenBucket {
+            name: "ours".to_owned(),
+            region: "eu-west-1".to_owned(),
+        }),
+    }
+}
+
+#[tokio::test]
+async fn tags_a_role_a_bucket_and_protection_are_as_they_were_chosen() {
+    let mut fake = Fake::default();
+    fake.options = chosen();
+    // A bucket that is not there is none to put anything into, and nothing is begun.
+    let error = fake.deploy().await.unwrap_err();
+    assert!(matches!(error, DeployError::NoBucket { .. }), "{error}");
+    assert!(fake.asked.lock().unwrap().is_none());
+    let theirs = BTreeMap::from([("owner".to_owned(), "us".to_owned())]);
+    fake.buckets.lock().unwrap().insert("ours".to_owned(), theirs.clone());
+    fake.deploy().await.unwrap();
+    let asked = fake.asked.lock().unwrap().clone().unwrap();
+    assert_eq!(asked.role, fake.options.role);
+    assert_eq!(asked.parameters[ARTIFACT_BUCKET], "ours");
+    let mut tags = mark();
+    tags.extend(fake.options.tags.clone());
+    assert_eq!(asked.tags, tags);
+    assert!(fake.stack.lock().unwrap().as_ref().unwrap().protected);
+    // What is protected is not deleted, and nothing of it is lost.
+    let place = place();
+    let error = fake.machine(&place).destroy(STACK).await.unwrap_err();
+    assert!(matches!(error, DeployError::Protected { .. }), "{error}");
+    assert!(!fake.log.lock().unwrap().iter().any(|line| line.contains("DeleteStack")));
+    fake.stack.lock().unwrap().as_mut().unwrap().protected = false;
+    fake.objects
+        .lock()
+        .unwrap()
+        .insert(("ours".to_owned(), "k2m-orders/readme.txt".to_owned()));
+    let destroyed = fake.machine(&place).destroy(STACK).await.unwrap();
+    assert_eq!(destroyed.bucket_removed, None);
+    let log = fake.log.lock().unwrap().join("\n");
+    assert!(
+        log.contains("DeleteStack arn:aws:iam::123456789012:role/deployer"),
+        "{log}"
+    );
+    // Neither its settings nor what others put into it is touched.
+    assert_eq!(fake.buckets.lock().unwrap()["ours"], theirs);
+    assert!(
+        fake.objects
+            .lock()
+            .unwrap()
+            .contains(&("ours".to_owned(), "k2m-orders/readme.txt".to_owned()))
+    );
 }

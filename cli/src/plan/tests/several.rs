@@ -53,6 +53,8 @@ pub(super) fn deployed(plan: &Plan, before: &Facts) -> Facts {
     });
     facts.stack = Fact::Found {
         value: Stack {
+            tags: std::collections::BTreeMap::new(),
+            protected: false,
             name: plan.stack.clone(),
             status: "CREATE_COMPLETE".to_owned(),
             made_by_k2m: true,

@@ -63,9 +63,13 @@ const STAGES: [Stage; 16] = [
         answered: true,
         ..stage("executing", |call, _| call.is("cloudformation", "ExecuteChangeSet"))
     },
-    stage("following", |call, begun| {
-        begun && call.is("cloudformation", "DescribeStackEvents")
-    }),
+    // The first takes back what was begun, and the second leaves.
+    Stage {
+        times: 2,
+        ..stage("following", |call, begun| {
+            begun && call.is("cloudformation", "DescribeStackEvents")
+        })
+    },
     stage("mapping", |call, _| {
         call.is("lambda", "GET /2015-03-31/event-source-mappings")
     }),

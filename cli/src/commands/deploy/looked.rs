@@ -1,0 +1,78 @@
+//! What `k2m deploy --plan` says: the changes of the stack and of the network stacks that go with it.
+
+use serde::Serialize;
+use serde::ser::{SerializeStruct as _, Serializer};
+
+use crate::deploy::columns::hung;
+use crate::deploy::outcome::Planned;
+use crate::deploy::port::{Line, Look};
+use crate::exit::Exit;
+use crate::plan::change::NetworkChange;
+
+/// What a deployment would change.
+#[derive(Debug)]
+pub(super) struct Looked {
+    /// The stack itself.
+    pub(super) planned: Planned,
+    /// The network stacks that it needs.
+    pub(super) network_changes: Vec<NetworkChange>,
+    /// What the plan warns of.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Looked {
+    /// What is pending anywhere is certain; what nobody knows is not.
+    pub(super) fn exit(&self) -> Exit {
+        let pending = |wanted: Option<bool>| {
+            let mut changes = self.network_changes.iter();
+            changes.any(|change| change.change.pending() == wanted)
+        };
+        if self.planned.pending() || pending(Some(true)) {
+            Exit::ChangesPending
+        } else if pending(None) {
+            Exit::CouldNotTell
+        } else {
+            Exit::Fine
+        }
+    }
+
+    /// It for people, in at most so many columns.
+    pub(super) fn lines(&self, columns: usize) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for change in self
+            .network_changes
+            .iter()
+            .filter(|change| change.change.pending() != Some(false))
+        {
+            let text = change.to_string();
+            lines.extend(text.lines().map(|line| Line::new(Look::Plain, line)));
+        }
+        lines.extend(self.planned.lines(columns));
+        for warning in &self.warnings {
+            let hung = hung("Warning: ", warning, columns).into_iter();
+            lines.extend(hung.map(|line| Line::new(Look::Plain, line)));
+        }
+        if self.exit() == Exit::ChangesPending {
+            lines.push(Line::new(
+                Look::Plain,
+                "Nothing was changed. The same command without --plan deploys it.",
+            ));
+        }
+        lines
+    }
+}
+
+impl Serialize for Looked {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut document = serializer.serialize_struct("Looked", 8)?;
+        document.serialize_field("stack", &self.planned.stack)?;
+        document.serialize_field("region", &self.planned.region)?;
+        document.serialize_field("change", self.planned.word())?;
+        document.serialize_field("changes", self.planned.changes.as_deref().unwrap_or_default())?;
+        document.serialize_field("unchanged", &self.planned.unchanged())?;
+        document.serialize_field("conditions", &self.planned.conditions)?;
+        document.serialize_field("networkChanges", &self.network_changes)?;
+        document.serialize_field("planWarnings", &self.warnings)?;
+        document.end()
+    }
+}

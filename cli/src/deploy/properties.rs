@@ -1,0 +1,425 @@
+//! What changes of a resource, property by property: what CloudFormation tells, completed from both templates where it tells only the names. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::port::{Action, Change, Context, PropertyChange};
+
+/// What stands in place of what nobody should read on a screen or in a log.
+const HIDDEN: &str = "(not shown)";
+/// Ends of names of properties that hold a secret, in lower case.
+const SECRETS: [&str; 5] = ["password", "secretstring", "secretkey", "token", "privatekey"];
+
+/// A template, and the values of its parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// Its text.
+    pub template: &'a str,
+    /// Values of its parameters.
+    pub parameters: &'a BTreeMap<String, String>,
+}
+
+/// The resources of a template with its parameters filled in.
+#[derive(Debug, Default)]
+pub struct Resources(BTreeMap<String, Value>);
+
+impl Resources {
+    /// Those of this template; none where it is none that k2m can read.
+    pub fn of(source: Source<'_>) -> Self {
+        let template: Value = serde_yaml::from_str(source.template).unwrap_or_default();
+        let resources = template.get("Resources").and_then(Value::as_object);
+        let resources = resources.into_iter().flatten().map(|(id, resource)| {
+            let mut resource = resource.clone();
+            fill(&mut resource, source.parameters);
+            (id.clone(), resource)
+        });
+        Self(resources.collect())
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All of them as new.
+    pub fn added(&self) -> Vec<Change> {
+        let resources = self.0.iter().map(|(id, resource)| Change {
+            action: Action::Add,
+            logical_id: id.clone(),
+            resource_type: resource.get("Type").map(text).unwrap_or_default(),
+            properties: Vec::new(),
+            context: Context::default(),
+        });
+        resources.collect()
+    }
+}
+
+/// Puts the values of parameters in the place of what refers to them.
+fn fill(value: &mut Value, parameters: &BTreeMap<String, String>) {
+    match value {
+        Value::Object(map) => {
+            let named = map.get("Ref").filter(|_| map.len() == 1).and_then(Value::as_str);
+            if let Some(known) = named.and_then(|name| parameters.get(name)) {
+                *value = Value::String(known.clone());
+                return;
+            }
+            map.values_mut().for_each(|value| fill(value, parameters));
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| fill(value, parameters)),
+        _ => {}
+    }
+}
+
+/// Whether CloudFormation told less than the values of what changes.
+pub fn lacks_values(changes: &[Change]) -> bool {
+    changes
+        .iter()
+        .any(|change| stays(change) && change.context == Context::default() && !told(&change.properties))
+}
+
+fn stays(change: &Change) -> bool {
+    matches!(change.action, Action::Modify | Action::Replace | Action::MayReplace)
+}
+
+fn told(properties: &[PropertyChange]) -> bool {
+    !properties.is_empty() && properties.iter().all(|one| one.before.is_some() || one.after.is_some())
+}
+
+/// Adds to the changes what CloudFormation did not tell of them: from its own documents of the resource where it gave them, else from the templates.
+pub fn complete(changes: &mut [Change], before: &Resources, after: &Resources) {
+    for change in changes.iter_mut().filter(|change| stays(change)) {
+        let context = std::mem::take(&mut change.context);
+        let before = context.before.as_ref().or_else(|| before.0.get(&change.logical_id));
+        let after = context.after.as_ref().or_else(|| after.0.get(&change.logical_id));
+        if let (Some(before), Some(after)) = (before, after) {
+            let differences = differences(before, after);
+            if !told(&change.properties) {
+                change.properties = joined(std::mem::take(&mut change.properties), differences);
+            }
+            for property in &mut change.properties {
+                property.path = with_names(&property.path, after);
+            }
+        }
+        for property in &mut change.properties {
+            hide(property);
+        }
+    }
+}
+
+/// What CloudFormation named, each with the differences below it. What it did not name, such as a description, follows.
+fn joined(named: Vec<PropertyChange>, differences: Vec<PropertyChange>) -> Vec<PropertyChange> {
+    let mut rest = differences;
+    let mut all = Vec::new();
+    for named in named {
+        if named.before.is_some() || named.after.is_some() {
+            rest.retain(|one| !below(&one.path, &named.path));
+            all.push(named);
+            continue;
+        }
+        let (found, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|one| below(&one.path, &named.path));
+        rest = others;
+        let replaces = named.replaces;
+        if found.is_empty() {
+            all.push(named);
+        }
+        all.extend(found.into_iter().map(|one| PropertyChange { replaces, ..one }));
+    }
+    all.extend(rest);
+    all
+}
+
+/// Whether a path is that one, or leads on from there.
+fn below(path: &str, from: &str) -> bool {
+    path.strip_prefix(from)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// What differs between two documents of a resource, at its leaves.
+fn differences(before: &Value, after: &Value) -> Vec<PropertyChange> {
+    let mut found = Vec::new();
+    walk(Some(before), Some(after), "", &mut found);
+    for change in &mut found {
+        if let Some(property) = change.path.strip_prefix("Properties.") {
+            change.path = property.to_owned();
+        }
+    }
+    found
+}
+
+fn walk(before: Option<&Value>, after: Option<&Value>, path: &str, found: &mut Vec<PropertyChange>) {
+    if before == after {
+        return;
+    }
+    match (before, after) {
+        (Some(Value::Object(one)), Some(Value::Object(two))) if !intrinsic(one) && !intrinsic(two) => {
+            let both = two.keys().chain(one.keys().filter(|key| !two.contains_key(*key)));
+            for key in both {
+                walk(one.get(key), two.get(key), &joint(path, key), found);
+            }
+        }
+        // Members that have a name are compared by it, however many stand before them.
+        (Some(Value::Array(one)), Some(Value::Array(two))) if named(one) && named(two) => {
+            let in_one = |key: &str| one.iter().find(|member| name(member) == Some(key));
+            let in_two = |key: &str| two.iter().find(|member| name(member) == Some(key));
+            for key in two.iter().filter_map(name) {
+                walk(in_one(key), in_two(key), &joint(path, key), found);
+            }
+            for key in one.iter().filter_map(name).filter(|key| in_two(key).is_none()) {
+                walk(in_one(key), None, &joint(path, key), found);
+            }
+        }
+        (Some(Value::Array(one)), Some(Value::Array(two)))
+            if one.len() == two.len() && one.iter().chain(two).any(Value::is_object) =>
+        {
+            for (number, (one, two)) in one.iter().zip(two).enumerate() {
+                walk(Some(one), Some(two), &joint(path, &number.to_string()), found);
+            }
+        }
+        _ => found.push(PropertyChange {
+            path: path.to_owned(),
+            before: before.map(text),
+            after: after.map(text),
+            replaces: false,
+        }),
+    }
+}
+
+fn joint(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+/// Whether it is a function of CloudFormation, such as `{"Ref": …}`.
+fn intrinsic(map: &serde_json::Map<String, Value>) -> bool {
+    map.len() == 1 && map.keys().all(|key| key == "Ref" || key.starts_with("Fn::"))
+}
+
+/// What a member of a list is called: a statement of a policy, a policy of a role, a tag, a dimension.
+fn name(member: &Value) -> Option<&str> {
+    ["Sid", "PolicyName", "Key", "Name"]
+        .iter()
+        .find_map(|key| member.get(key)?.as_str())
+}
+
+fn named(list: &[Value]) -> bool {
+    let names: Vec<Option<&str>> = list.iter().map(name).collect();
+    let unique = |(at, name): (usize, Option<&str>)| name.is_some() && !names[..at].contains(&name);
+    names.iter().copied().enumerate().all(unique)
+}
+
+/// The path with the names of members in place of their numbers, as CloudFormation gives them: `Policies.0.PolicyDocument.Statement.2.Resource` is the
+/// statement's, by its `Sid`.
+fn with_names(path: &str, resource: &Value) -> String {
+    let mut at = resource.get("Properties");
+    let mut words = Vec::new();
+    for word in path.split('.') {
+        let member = match at {
+            Some(Value::Array(list)) if named(list) => word
+                .parse()
+                .ok()
+                .and_then(|number: usize| list.get(number))
+                .or_else(|| list.iter().find(|member| name(member) == Some(word))),
+            Some(Value::Array(list)) => word.parse().ok().and_then(|number: usize| list.get(number)),
+            Some(value) => value.get(word),
+            None => None,
+        };
+        let called = matches!(at, Some(Value::Array(_)))
+            .then(|| member.and_then(name))
+            .flatten();
+        words.push(called.unwrap_or(word));
+        at = member;
+    }
+    words.join(".")
+}
+
+/// A value in a line.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(text).collect::<Vec<_>>().join(", "),
+        Value::Object(map) => {
+            // A statement says what it allows; its resources are below.
+            if let (Some(effect), Some(action)) = (map.get("Effect"), map.get("Action")) {
+                return format!("{} {}", text(effect), text(action));
+            }
+            if let (true, Some((key, of))) = (intrinsic(map), map.iter().next()) {
+                let parts = match of {
+                    Value::Array(list) => list.iter().map(text).collect::<Vec<_>>().join("."),
+                    of => text(of),
+                };
+                return match key.as_str() {
+                    "Ref" | "Fn::GetAtt" => format!("({parts})"),
+                    key => format!("({} {parts})", key.trim_start_matches("Fn::")),
+                };
+            }
+            value.to_string()
+        }
+        value => value.to_string(),
+    }
+}
+
+/// Hides what a property holds whose name says that it is a secret. Templates of k2m have none; another hand may have given a stack one.
+fn hide(property: &mut PropertyChange) {
+    let last = property.path.rsplit('.').next().unwrap_or_default();
+    let last: String = last.chars().filter(char::is_ascii_alphanumeric).collect();
+    let last = last.to_ascii_lowercase();
+    if !SECRETS.iter().any(|end| last.ends_with(end)) {
+        return;
+    }
+    for value in [&mut property.before, &mut property.after].into_iter().flatten() {
+        HIDDEN.clone_into(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    const BEFORE: &str = r#"
+Parameters: {ArtifactKey: {Type: String}}
+Resources:
+  Function:
+    Type: AWS::Lambda::Function
+    Properties:
+      Code: {S3Key: {Ref: ArtifactKey}}
+      MemorySize: 256
+      Role: {"Fn::GetAtt": [Role, Arn]}
+      Environment: {Variables: {K2M_TOPIC: orders, K2M_LOG: info, DB_PASSWORD: hunter2}}
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      Policies:
+        - PolicyName: pipeline
+          PolicyDocument:
+            Statement:
+              - {Sid: Read, Effect: Allow, Action: ["kinesis:GetRecords"], Resource: ["arn:stream/orders"]}
+              - {Sid: Write, Effect: Allow, Action: ["kafka-cluster:WriteData"], Resource: ["arn:topic/orders"]}
+  Alarm:
+    Type: AWS::CloudWatch::Alarm
+    Properties: {Threshold: 1}
+"#;
+
+    fn after() -> String {
+        BEFORE
+            .replace("MemorySize: 256", "MemorySize: 512")
+            .replace("K2M_LOG: info", "K2M_RETRIES: 3")
+            .replace("hunter2", "hunter3")
+            .replace("[Role, Arn]", "[OtherRole, Arn]")
+            .replace(
+                "              - {Sid: Read",
+                "              - {Sid: Decrypt, Effect: Allow, Action: [\"kms:Decrypt\"], Resource: [\"arn:key/1\"]}\n              - {Sid: Read",
+            )
+            .replace("arn:topic/orders", "arn:topic/page-views")
+    }
+
+    fn change(logical_id: &str, properties: &[(&str, Option<&str>, Option<&str>)]) -> Change {
+        let properties = properties.iter().map(|(path, before, after)| PropertyChange {
+            path: (*path).to_owned(),
+            before: before.map(str::to_owned),
+            after: after.map(str::to_owned),
+            replaces: *path == "Code",
+        });
+        Change {
+            action: Action::Modify,
+            logical_id: logical_id.to_owned(),
+            resource_type: String::new(),
+            properties: properties.collect(),
+            context: Context::default(),
+        }
+    }
+
+    fn shown(changes: &[Change]) -> String {
+        let mut text = String::new();
+        for change in changes {
+            writeln!(text, "{}", change.logical_id).unwrap();
+            for property in &change.properties {
+                let PropertyChange {
+                    path,
+                    before,
+                    after,
+                    replaces,
+                } = property;
+                let marks = if *replaces { " !" } else { "" };
+                writeln!(text, "  {path}: {before:?} -> {after:?}{marks}").unwrap();
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn what_cloudformation_does_not_tell_is_in_the_templates() {
+        let parameters = |key: &str| BTreeMap::from([("ArtifactKey".to_owned(), key.to_owned())]);
+        let (old, new) = (parameters("old.zip"), parameters("new.zip"));
+        let before = Resources::of(Source {
+            template: BEFORE,
+            parameters: &old,
+        });
+        let text = after();
+        let after = Resources::of(Source {
+            template: &text,
+            parameters: &new,
+        });
+        assert_eq!((before.count(), after.added().len()), (3, 3));
+        let mut changes = [
+            // The names only, as of an older answer; of the alarm only that something it refers to changes.
+            change(
+                "Function",
+                &[
+                    ("Code", None, None),
+                    ("Environment", None, None),
+                    ("MemorySize", None, None),
+                ],
+            ),
+            change("Role", &[]),
+            change("Alarm", &[("Dimensions", None, None)]),
+            change("Absent", &[("Tags", None, None)]),
+            // All, as it is told today: only a number has to become a name.
+            change(
+                "Role",
+                &[(
+                    "Policies.0.PolicyDocument.Statement.2.Resource.0",
+                    Some("arn:topic/orders"),
+                    Some("arn:topic/page-views"),
+                )],
+            ),
+        ];
+        assert!(lacks_values(&changes) && !lacks_values(&changes[4..]));
+        complete(&mut changes, &before, &after);
+        insta::assert_snapshot!(shown(&changes));
+    }
+
+    #[test]
+    fn its_own_documents_come_before_the_templates() {
+        let document = |size: u32| serde_json::json!({"Properties": {"MemorySize": size}});
+        let mut one = change("Function", &[("MemorySize", None, None)]);
+        one.context = Context {
+            before: Some(document(128)),
+            after: Some(document(1024)),
+        };
+        assert!(!lacks_values(std::slice::from_ref(&one)));
+        let mut changes = [one];
+        complete(&mut changes, &Resources::default(), &Resources::default());
+        assert_eq!(
+            shown(&changes),
+            "Function\n  MemorySize: Some(\"128\") -> Some(\"1024\")\n"
+        );
+    }
+
+    #[test]
+    fn what_is_no_template_has_nothing() {
+        let none = BTreeMap::new();
+        for template in ["", "no: [template", "Resources: [1]"] {
+            let source = Source {
+                template,
+                parameters: &none,
+            };
+            assert_eq!(Resources::of(source).count(), 0, "{template}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The JSON Schemas of what k2m reads and prints, by name. Pure. That of k2m.yaml follows from the table of settings; the others are the files of
+//! docs/schemas.
+
+use std::fmt::{self, Display, Formatter};
+
+use clap::ValueEnum;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::settings::schema;
+
+/// Those of the documentation: a variant, its word on the command line, and its file.
+macro_rules! printed {
+    ($($variant:ident $name:literal $what:literal,)*) => {
+        /// Whose schema.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+        pub enum Of {
+            /// k2m.yaml
+            #[default]
+            Settings,
+            $(#[doc = $what] $variant,)*
+        }
+
+        impl Of {
+            /// The file of docs/schemas that has it.
+            pub const fn file(self) -> &'static str {
+                match self {
+                    Self::Settings => "k2m.yaml.json",
+                    $(Self::$variant => concat!($name, ".json"),)*
+                }
+            }
+
+            /// Its text, where it does not follow from the table of settings.
+            const fn text(self) -> Option<&'static str> {
+                match self {
+                    Self::Settings => None,
+                    $(Self::$variant => Some(include_str!(concat!("../../docs/schemas/", $name, ".json"))),)*
+                }
+            }
+        }
+    };
+}
+
+printed! {
+    Init "init" "What `k2m init -o json` prints",
+    Import "import" "What `k2m import -o json` prints",
+    Inspect "inspect" "What `k2m inspect -o json` prints",
+    Plan "plan" "What `k2m plan -o json` prints",
+    Render "render" "What `k2m render -o json` prints",
+    Deploy "deploy" "What `k2m deploy -o json` prints",
+    Destroy "destroy" "What `k2m destroy -o json` prints",
+    Doctor "doctor" "What `k2m doctor -o json` prints",
+    Explain "explain" "What `k2m explain -o json` prints",
+    Status "status" "What `k2m status -o json` prints",
+    Logs "logs" "What `k2m logs -o json` prints",
+    Run "run" "What `k2m run -o json` prints",
+    Demo "demo" "What `k2m demo -o json` prints",
+    Error "error" "What any of them prints with `-o json` in failure",
+}
+
+/// A schema, for people and programs alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    text: String,
+    document: Value,
+}
+
+impl Schema {
+    /// The schema of this.
+    pub fn of(of: Of) -> Result<Self, serde_json::Error> {
+        of.text().map_or_else(
+            || {
+                let document = schema::settings();
+                Ok(Self {
+                    text: format!("{document:#}\n"),
+                    document,
+                })
+            },
+            Self::read,
+        )
+    }
+
+    fn read(text: &str) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            text: text.to_owned(),
+            document: serde_json::from_str(text)?,
+        })
+    }
+}
+
+impl Display for Schema {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Serialize for Schema {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.document.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn each_file_of_the_documentation_is_printed_and_that_of_settings_is_the_table_s() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas");
+        let settings = folder.join(Of::Settings.file());
+        if std::env::var_os("K2M_UPDATE_DOCS").is_some() {
+            fs::write(&settings, Schema::of(Of::Settings).unwrap().to_string()).unwrap();
+        }
+        let files: BTreeSet<String> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let known: BTreeSet<String> = Of::value_variants().iter().map(|of| of.file().to_owned()).collect();
+        assert_eq!(files, known);
+        for of in Of::value_variants() {
+            let text = fs::read_to_string(folder.join(of.file())).unwrap();
+            let schema = Schema::of(*of).unwrap();
+            assert!(
+                schema.to_string() == text,
+                "{}: write it again with K2M_UPDATE_DOCS=1",
+                of.file()
+            );
+            assert_eq!(
+                schema.document["$schema"],
+                "https://json-schema.org/draft/2020-12/schema"
+            );
+        }
+    }
+}
