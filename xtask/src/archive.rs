@@ -66,7 +66,6 @@ fn header(kind: EntryType, mode: u32, size: u64, date: u64) -> Header {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by it")]
 mod tests {
     use std::io::Read as _;
 

@@ -13,8 +13,9 @@ use k2m_bundle::{Architecture, BOOTSTRAP, check, pack, read, sha256};
 
 use crate::archive::{Entry, archive};
 use crate::error::{Error, Result, text};
-use crate::licences::licences;
+use crate::licences::{licences, metadata, shipped};
 use crate::say;
+use crate::sbom::sbom;
 
 /// `cargo xtask dist`.
 #[derive(Debug, Args)]
@@ -103,6 +104,10 @@ fn bytes(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(Error::file("read", path))
 }
 
+fn text_of(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(Error::file("read", path))
+}
+
 /// The date of everything in an archive: `SOURCE_DATE_EPOCH`, else that of the commit.
 fn date() -> Result<u64> {
     let said = match std::env::var("SOURCE_DATE_EPOCH") {
@@ -127,7 +132,11 @@ fn common(k2m: &Path) -> Result<Vec<Entry>> {
         let script = text(Command::new(k2m).args(["completions", shell]))?;
         entries.push(Entry::new(format!("completions/{name}"), script));
     }
-    entries.push(Entry::new("THIRD-PARTY-LICENSES.txt", licences()?));
+    let (metadata, shipped) = (metadata()?, shipped()?);
+    entries.push(Entry::new("THIRD-PARTY-LICENSES.txt", licences(&metadata, &shipped)?));
+    let lock = text_of(Path::new("Cargo.lock"))?;
+    let sbom = sbom(&metadata, &lock, &shipped, env!("CARGO_PKG_VERSION"))?;
+    entries.push(Entry::new("k2m.cdx.json", sbom));
     Ok(entries)
 }
 

@@ -20,12 +20,14 @@ const BROUGHT: [(&str, &str); 4] = [
 /// Beginnings of names of files with licences, in upper case.
 const NAMES: [&str; 6] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"];
 
-/// The texts, each once, under the packages that have it.
-pub(crate) fn licences() -> Result<String> {
+/// The packages that there are, as cargo tells of them.
+pub(crate) fn metadata() -> Result<Value> {
     let metadata = text(cargo().args(["metadata", "--locked", "--format-version", "1"]))?;
-    let metadata: Value = serde_json::from_str(&metadata)
-        .map_err(|error| Error::Unfit(format!("cargo's metadata can't be read: {error}")))?;
-    let shipped = shipped()?;
+    serde_json::from_str(&metadata).map_err(|error| Error::Unfit(format!("cargo's metadata can't be read: {error}")))
+}
+
+/// The texts, each once, under the packages that have it.
+pub(crate) fn licences(metadata: &Value, shipped: &BTreeSet<String>) -> Result<String> {
     let mut listed = String::new();
     let mut texts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
@@ -53,7 +55,7 @@ fn cargo() -> Command {
 }
 
 /// Names and versions of what ends in an executable: no macros, no tools of the build but the one that holds OpenSSL.
-fn shipped() -> Result<BTreeSet<String>> {
+pub(crate) fn shipped() -> Result<BTreeSet<String>> {
     let mut tree = cargo();
     tree.args(["tree", "--locked", "-p", "k2m", "--prefix", "none", "--format", "{p}"]);
     for target in ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"] {

@@ -4,6 +4,7 @@ mod archive;
 mod dist;
 mod error;
 mod licences;
+mod sbom;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "What is done to k2m beside building it")]
 enum Task {
-    /// Pack built executables as archives, with the handlers inside, completions, licences and checksums
+    /// Pack built executables as archives, with the handlers inside, completions, licences, a bill of materials and checksums
     Dist(dist::DistArgs),
 }
 

@@ -219,7 +219,7 @@ pub struct Settings {
     pub cloudformation_role: Option<Setting<String>>,
     /// The bucket for code and templates, in place of k2m's own.
     pub artifact_bucket: Option<Setting<String>>,
-    /// The functions' processor; what the handler is built for by default.
+    /// The functions' processor, where one was chosen; else the handler's, for which one that is carried for arm64 comes first.
     pub architecture: Option<Setting<Architecture>>,
     /// Each pipeline, in the user's order; never empty, and of each stream there is one.
     pub pipelines: Vec<PipelineSettings>,
