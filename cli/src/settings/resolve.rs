@@ -297,7 +297,9 @@ pub enum SettingsError {
         what: &'static str,
     },
     /// A role or a policy of another account.
-    #[error("{setting} names {arn}, and the stack is in the account {account} of {partition}: name one of there")]
+    #[error(
+        "{setting} names {arn}, but the stack is in the account {account} (partition {partition}): name one of that account"
+    )]
     OtherAccount {
         /// Who names it.
         setting: String,
