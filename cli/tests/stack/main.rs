@@ -22,5 +22,6 @@ mod proxy;
 mod sample;
 mod secrets;
 mod story;
+mod terminal;
 mod topics;
 mod watched;
