@@ -54,7 +54,7 @@ pub async fn run(args: DeployArgs, reporter: &mut Reporter) -> Result<Exit, Comm
         return Ok(looked.exit());
     }
     let (deployed, exit) = Box::pin(deploy(&args, &attended)).await?;
-    output(reporter.result(&deployed))?;
+    output(reporter.sentences(&deployed))?;
     Ok(exit)
 }
 
