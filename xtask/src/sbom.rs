@@ -1,4 +1,4 @@
-//! The bill of materials of what is shipped, as CycloneDX JSON: the same packages give the same text, so it has neither a date nor a random number. Pure.
+//! The bill of materials of what is shipped, as `CycloneDX` JSON: the same packages give the same text, so it has neither a date nor a random number. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
