@@ -466,7 +466,7 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     pub timeout: Option<String>,
-    /// The function's processor: `x86_64` or arm64 [default: what the handler is built for]
+    /// The function's processor: x86_64 or arm64 [default: arm64 where k2m carries its handler, else what the handler is built for]
     #[arg(long, value_name = "NAME", help_heading = "Function")]
     pub architecture: Option<String>,
     /// Days that logs are kept [default: 30]

@@ -18,10 +18,9 @@ use crate::args::DeployArgs;
 use crate::arn::PlaceError;
 use crate::aws::{Aws, LookError};
 use crate::deploy::DeployError;
-use crate::deploy::architecture;
 use crate::deploy::artifacts::Place;
 use crate::deploy::board::Board;
-use crate::deploy::bundle::{self, Bundle, Origin};
+use crate::deploy::bundle::{self, Bundle, Origin, Wanted};
 use crate::deploy::machine::{Job, Machine};
 use crate::deploy::network::{Networks, Persistent, named};
 use crate::deploy::options::Options;
@@ -36,7 +35,7 @@ use crate::plan::shared::{NETWORK_STACKS, NetworkStack, needed_before, user};
 use crate::plan::topic::shape;
 use crate::plan::{Maker, Pipeline, Plan, Removed};
 use crate::report::Reporter;
-use crate::settings::{ENVIRONMENT_FLAG, Kafka, Settings, Source};
+use crate::settings::{Architecture, ENVIRONMENT_FLAG, Kafka, Settings, Source};
 use crate::shell::Command;
 use crate::template::render;
 use looked::Looked;
@@ -74,8 +73,11 @@ impl Start {
         let (settings, access) = chosen(&args.settings)?;
         let name = settings.stack.value.as_str();
         // First what needs no AWS.
-        let origin = origin(args.handler.as_deref())?;
+        let origin = origin(args.handler.as_deref(), &settings)?;
         let handler = match &origin {
+            Origin::Carried(architecture) => {
+                Some(bundle::carried(&executable()?, *architecture).map_err(DeployError::from)?)
+            }
             Origin::File(path) => Some(fitting(bundle::read(path).map_err(DeployError::from)?, &settings)?),
             Origin::Checkout(_) => None,
         };
@@ -115,7 +117,10 @@ impl Start {
             self.handler = Some(fitting(built, &self.settings)?);
         }
         self.handler.take().ok_or_else(|| match executable() {
-            Ok(executable) => DeployError::from(bundle::BundleError::Nowhere { executable }).into(),
+            Ok(executable) => {
+                let wanted = architecture(&self.settings);
+                DeployError::from(bundle::BundleError::Nowhere { executable, wanted }).into()
+            }
             Err(error) => error,
         })
     }
@@ -265,11 +270,14 @@ async fn deploy_on(
     Ok((deployed, exit))
 }
 
+fn architecture(settings: &Settings) -> Option<Architecture> {
+    settings.architecture.as_ref().map(|chosen| chosen.value)
+}
+
 /// The handler, where it is for the processor that was chosen.
 fn fitting(handler: Bundle, settings: &Settings) -> Result<Bundle, DeployError> {
     let chosen = settings.architecture.as_ref();
-    let fits = architecture::choose(chosen.map(|chosen| chosen.value), &[handler.architecture]);
-    match chosen.filter(|_| fits.is_none()) {
+    match chosen.filter(|chosen| chosen.value != handler.architecture) {
         None => Ok(handler),
         Some(chosen) => Err(DeployError::Architecture {
             built: handler.architecture.name(),
@@ -771,12 +779,16 @@ fn executable() -> Result<std::path::PathBuf, CommandError> {
     })
 }
 
-fn origin(named: Option<&Path>) -> Result<Origin, CommandError> {
+fn origin(named: Option<&Path>, settings: &Settings) -> Result<Origin, CommandError> {
     let here = std::env::current_dir().map_err(|source| CommandError::Machine {
         what: "find the current folder",
         source,
     })?;
-    Ok(bundle::find(named, &executable()?, &here).map_err(DeployError::from)?)
+    let wanted = Wanted {
+        handler: named,
+        architecture: architecture(settings),
+    };
+    Ok(bundle::find(wanted, &executable()?, &here).map_err(DeployError::from)?)
 }
 
 #[cfg(test)]

@@ -1,29 +1,21 @@
-//! The function's code as Lambda takes it: finds the `bootstrap`, checks that Lambda can run it, and packs it so that the same binary always gives
-//! the same bytes.
+//! The function's code: where it is found, in k2m's own executable, in a file or built in a checkout; and that Lambda can run it.
 
-use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Cursor, Read as _, Write as _};
+use std::io::{self, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
-use object::LittleEndian;
-use object::elf::{EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, FileHeader64};
-use object::read::elf::FileHeader as _;
-use sha2::{Digest as _, Sha256};
+use k2m_bundle::carried::{Carried, CarriedError};
+pub use k2m_bundle::{Architecture, BOOTSTRAP, sha256};
+use k2m_bundle::{check, pack};
 use thiserror::Error;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+use zip::ZipArchive;
 
-pub use crate::settings::Architecture;
+use super::architecture::choose;
 
-/// What Lambda calls the executable of a custom runtime.
-pub const BOOTSTRAP: &str = "bootstrap";
 /// Lambda's limit for a zip, in bytes.
 const MOST_ZIPPED: u64 = 50 * 1024 * 1024;
 /// Lambda's limit for what is in it, in bytes.
 const MOST_UNZIPPED: u64 = 250 * 1024 * 1024;
-/// The C library of Amazon Linux 2023, which `provided.al2023` runs on.
-const GLIBC: (u32, u32) = (2, 34);
 
 /// A zip that holds `bootstrap`, ready to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,14 +87,27 @@ pub enum BundleError {
         /// Why not.
         reason: String,
     },
+    /// What k2m carries can't be read.
+    #[error(
+        "failed to read the handler that k2m carries: {executable}: {source}\n  unpack the archive of the release again, or name a handler with --handler PATH"
+    )]
+    Carried {
+        /// k2m's own executable.
+        executable: PathBuf,
+        /// Why not.
+        source: CarriedError,
+    },
     /// There is none, and nothing to build one from.
     #[error(
-        "there is no handler to deploy: no `bootstrap` beside {executable}, and this is not a checkout of k2m\n  \
-         put the `bootstrap` of the release beside k2m, or name one with --handler PATH"
+        "there is no handler to deploy{}: none in {executable}, no `bootstrap` beside it, and this is not a checkout of k2m\n  \
+         take the k2m of a release, which carries it, or name one with --handler PATH",
+        wanted.map(|wanted| format!(" for {}", wanted.name())).unwrap_or_default()
     )]
     Nowhere {
         /// k2m's own executable.
         executable: PathBuf,
+        /// The processor that was chosen.
+        wanted: Option<Architecture>,
     },
     /// Cargo can't build it.
     #[error(
@@ -122,17 +127,31 @@ pub const BUILD: &str = "cargo build --release --locked -p k2m-handler --bin boo
 /// Where the handler comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
+    /// k2m's own executable, which carries one for this processor.
+    Carried(Architecture),
     /// A file that is there.
     File(PathBuf),
     /// A checkout to build it in.
     Checkout(PathBuf),
 }
 
-/// Finds the handler: the one that was named, else the one beside k2m's executable, else the checkout that k2m runs from. `here` is the current
-/// folder.
-pub fn find(named: Option<&Path>, executable: &Path, here: &Path) -> Result<Origin, BundleError> {
-    if let Some(path) = named {
+/// What somebody chose.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// The handler itself.
+    pub handler: Option<&'a Path>,
+    /// The processor that it has to be for.
+    pub architecture: Option<Architecture>,
+}
+
+/// Finds the handler: the one that was named, else one that k2m carries, else the one beside k2m's executable, else the checkout that k2m runs from.
+/// `here` is the current folder.
+pub fn find(wanted: Wanted<'_>, executable: &Path, here: &Path) -> Result<Origin, BundleError> {
+    if let Some(path) = wanted.handler {
         return Ok(Origin::File(path.to_owned()));
+    }
+    if let Some(architecture) = choose(wanted.architecture, &open(executable)?.architectures()) {
+        return Ok(Origin::Carried(architecture));
     }
     let beside = executable.with_file_name(BOOTSTRAP);
     if beside.is_file() {
@@ -147,7 +166,34 @@ pub fn find(named: Option<&Path>, executable: &Path, here: &Path) -> Result<Orig
         .map(|folder| Origin::Checkout(folder.to_owned()))
         .ok_or_else(|| BundleError::Nowhere {
             executable: executable.to_owned(),
+            wanted: wanted.architecture,
         })
+}
+
+fn open(executable: &Path) -> Result<Carried, BundleError> {
+    Carried::open(executable).map_err(|source| BundleError::Carried {
+        executable: executable.to_owned(),
+        source,
+    })
+}
+
+/// The handler that k2m carries for a processor, packed when k2m was.
+pub fn carried(executable: &Path, architecture: Architecture) -> Result<Bundle, BundleError> {
+    let zip = open(executable)?
+        .read(architecture)
+        .map_err(|source| BundleError::Carried {
+            executable: executable.to_owned(),
+            source,
+        })?
+        .ok_or_else(|| BundleError::Nowhere {
+            executable: executable.to_owned(),
+            wanted: Some(architecture),
+        })?;
+    Ok(Bundle {
+        sha256: sha256(&zip),
+        zip,
+        architecture,
+    })
 }
 
 fn is_checkout(folder: &Path) -> bool {
@@ -234,15 +280,6 @@ pub fn read(path: &Path) -> Result<Bundle, BundleError> {
     })
 }
 
-/// SHA-256 as 64 hexadecimal digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
 fn within(path: &Path, what: &'static str, bytes: u64, most: u64) -> Result<(), BundleError> {
     if bytes <= most {
         return Ok(());
@@ -273,92 +310,6 @@ fn unpack(path: &Path, zip: &[u8]) -> Result<Vec<u8>, BundleError> {
         .map_err(|error| unreadable(error.to_string()))?;
     within(path, "a `bootstrap`", binary.len() as u64, MOST_UNZIPPED)?;
     Ok(binary)
-}
-
-/// A zip with nothing in it that depends on the time or the machine.
-fn pack(binary: &[u8]) -> zip::result::ZipResult<Vec<u8>> {
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
-        .last_modified_time(DateTime::DEFAULT)
-        .unix_permissions(0o755);
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    writer.start_file(BOOTSTRAP, options)?;
-    writer.write_all(binary)?;
-    Ok(writer.finish()?.into_inner())
-}
-
-#[derive(Debug)]
-struct Unfit {
-    reason: String,
-    next: &'static str,
-}
-
-const OTHER_FORMAT: &str = "a Linux executable for x86_64 or aarch64 is needed: `cargo build --release -p k2m-handler --bin bootstrap` on Linux";
-const OLDER_GLIBC: &str = "build it where the C library is 2.34 or older (Amazon Linux 2023), with `cargo zigbuild --target <triple>.2.34`, or statically";
-
-/// Whether Lambda's `provided.al2023` can run it, and on which processor.
-fn check(binary: &[u8]) -> Result<Architecture, Unfit> {
-    let unfit = |reason: &str| Unfit {
-        reason: reason.to_owned(),
-        next: OTHER_FORMAT,
-    };
-    if !binary.starts_with(b"\x7fELF") {
-        return Err(unfit(other_format(binary)));
-    }
-    let damaged = |error: object::Error| unfit(&format!("it is a damaged ELF file: {error}"));
-    let header = FileHeader64::<LittleEndian>::parse(binary)
-        .map_err(|_| unfit("it is an ELF file, but not of 64 bits, or damaged"))?;
-    let endian = header
-        .endian()
-        .map_err(|_| unfit("it is an ELF file of a big-endian processor"))?;
-    if !matches!(header.e_type(endian), ET_EXEC | ET_DYN) || header.e_entry(endian) == 0 {
-        return Err(unfit("it is an ELF file, but not an executable"));
-    }
-    let architecture = match header.e_machine(endian) {
-        EM_X86_64 => Architecture::X86_64,
-        EM_AARCH64 => Architecture::Arm64,
-        other => {
-            return Err(unfit(&format!("it is for another processor (ELF machine {})", other.0)));
-        }
-    };
-    let sections = header.sections(endian, binary).map_err(damaged)?;
-    let mut newest: Option<(u32, u32)> = None;
-    if let Some((mut needs, link)) = sections.gnu_verneed(endian, binary).map_err(damaged)? {
-        let strings = sections.strings(endian, binary, link).map_err(damaged)?;
-        while let Some((_, mut versions)) = needs.next().map_err(damaged)? {
-            while let Some(version) = versions.next().map_err(damaged)? {
-                let name = version.name(endian, strings).map_err(damaged)?;
-                newest = newest.max(glibc(name));
-            }
-        }
-    }
-    match newest {
-        Some(version) if version > GLIBC => Err(Unfit {
-            reason: format!(
-                "it needs GLIBC {}.{}, and Amazon Linux 2023 has {}.{}",
-                version.0, version.1, GLIBC.0, GLIBC.1
-            ),
-            next: OLDER_GLIBC,
-        }),
-        _ => Ok(architecture),
-    }
-}
-
-/// `GLIBC_2.34` as numbers; nothing for other names.
-fn glibc(name: &[u8]) -> Option<(u32, u32)> {
-    let version = std::str::from_utf8(name).ok()?.strip_prefix("GLIBC_")?;
-    let mut parts = version.split('.');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-fn other_format(bytes: &[u8]) -> &'static str {
-    match bytes {
-        [] => "it is empty",
-        [b'#', b'!', ..] => "it is a script, not an executable",
-        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] => "it is an executable for macOS",
-        [b'M', b'Z', ..] => "it is an executable for Windows",
-        _ => "it is not an ELF executable",
-    }
 }
 
 #[cfg(test)]

@@ -237,6 +237,7 @@ impl DeployError {
                 BundleError::Unfit { .. }
                 | BundleError::TooLarge { .. }
                 | BundleError::Zip { .. }
+                | BundleError::Carried { .. }
                 | BundleError::Nowhere { .. }
                 | BundleError::Build { .. } => Exit::Failed,
             },

@@ -19,6 +19,7 @@ use serde::Serialize;
 
 pub use file::{Entry, File, FileError, FilePipeline, Overlay, SIZE_LIMIT};
 pub use form::Form;
+pub use k2m_bundle::Architecture;
 pub use payload::{Payload, Told};
 pub(crate) use resolve::ENVIRONMENT_FLAG;
 pub use resolve::{
@@ -135,30 +136,6 @@ impl Authentication {
     }
 }
 
-/// What the function's processor is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Architecture {
-    /// Intel and AMD.
-    #[serde(rename = "x86_64")]
-    X86_64,
-    /// Graviton.
-    #[serde(rename = "arm64")]
-    Arm64,
-}
-
-impl Architecture {
-    /// Each.
-    pub const ALL: [Self; 2] = [Self::X86_64, Self::Arm64];
-
-    /// Lambda's word for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Arm64 => "arm64",
-        }
-    }
-}
-
 /// What becomes of a record that the topic can never take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -249,7 +226,7 @@ pub struct Settings {
     pub cloudformation_role: Option<Setting<String>>,
     /// The bucket for code and templates, in place of k2m's own.
     pub artifact_bucket: Option<Setting<String>>,
-    /// The functions' processor; what the handler is built for by default.
+    /// The functions' processor, where one was chosen; else the handler's, for which one that is carried for arm64 comes first.
     pub architecture: Option<Setting<Architecture>>,
     /// Each pipeline, in the user's order; never empty, and of each stream there is one.
     pub pipelines: Vec<PipelineSettings>,

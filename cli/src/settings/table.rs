@@ -264,8 +264,8 @@ settings! {
         "whose rights CloudFormation makes, changes and deletes the stacks with", form::ROLE, parse::role;
     ARTIFACT_BUCKET = artifact_bucket: Text<String>, Follows("one that k2m makes for the account and region"), "name of an S3 bucket of the account, in the stack's region",
         "where the function's code and large templates are put; it is used as it is", form::BUCKET, parse::bucket;
-    ARCHITECTURE = architecture: Text<Architecture>, Follows("what the handler is built for"), "`x86_64`, `arm64`",
-        "the function's processor; the handler must be built for it", Words(&["x86_64", "arm64"]), parse::architecture;
+    ARCHITECTURE = architecture: Text<Architecture>, Follows("`arm64` where k2m carries a handler for it, else what the handler is built for"), "`x86_64`, `arm64`",
+        "the function's processor; a handler that k2m does not carry must be built for it", Words(&["x86_64", "arm64"]), parse::architecture;
 
     DECODE = decode in payload: List<Told<Decode>>, Is("kpl"), "`kpl`, `gzip`, and `lines` or `cloudwatch_logs`; or `none`",
         "how data is taken apart into messages; docs/payload.md says what each does", Words(&["kpl", "gzip", "lines", "cloudwatch_logs", "none"]), payload::decode;

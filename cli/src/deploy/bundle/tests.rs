@@ -1,6 +1,11 @@
 //! Executables made by hand and the test's own, files that are none, and zips.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
+
+use k2m_bundle::carried::attach;
+use zip::write::SimpleFileOptions;
+use zip::{DateTime, ZipWriter};
 
 use super::*;
 
@@ -174,7 +179,8 @@ fn the_handler_is_found_where_it_is() {
     let at = |path: &str| folder.path().join(path);
     let (executable, here) = (at("bin/k2m"), at("elsewhere"));
     std::fs::create_dir_all(at("bin")).unwrap();
-    let nowhere = find(None, &executable, &here).unwrap_err();
+    std::fs::write(&executable, "k2m").unwrap();
+    let nowhere = find(Wanted::default(), &executable, &here).unwrap_err();
     assert!(matches!(nowhere, BundleError::Nowhere { .. }));
     // A checkout: above the executable, else above the current folder.
     let checkout = |name: &str| {
@@ -188,18 +194,90 @@ fn the_handler_is_found_where_it_is() {
     };
     checkout("work");
     let inside = at("work/cli/src");
-    assert_eq!(find(None, &executable, &inside).unwrap(), Origin::Checkout(at("work")));
+    assert_eq!(
+        find(Wanted::default(), &executable, &inside).unwrap(),
+        Origin::Checkout(at("work"))
+    );
     let built = at("work/target/release/k2m");
-    assert_eq!(find(None, &built, &here).unwrap(), Origin::Checkout(at("work")));
+    std::fs::create_dir_all(at("work/target/release")).unwrap();
+    std::fs::write(&built, "k2m").unwrap();
+    assert_eq!(
+        find(Wanted::default(), &built, &here).unwrap(),
+        Origin::Checkout(at("work"))
+    );
     // What is beside the executable comes first, what is named before all.
     std::fs::write(at("bin/bootstrap"), "").unwrap();
     assert_eq!(
-        find(None, &executable, &inside).unwrap(),
+        find(Wanted::default(), &executable, &inside).unwrap(),
         Origin::File(at("bin/bootstrap"))
     );
-    let named = Path::new("mine.zip");
+    // k2m's own, before what is beside it: for Graviton, where nobody chose.
+    let (arm64, x86_64) = (Architecture::Arm64, Architecture::X86_64);
+    let carry = |bundles: &[(Architecture, Vec<u8>)]| {
+        std::fs::write(&executable, attach(b"k2m", bundles).unwrap()).unwrap();
+    };
+    let choose = |architecture| {
+        let wanted = Wanted {
+            handler: None,
+            architecture,
+        };
+        find(wanted, &executable, &inside).unwrap()
+    };
+    carry(&[(arm64, b"for Graviton".to_vec()), (x86_64, b"for Intel".to_vec())]);
+    assert_eq!(choose(None), Origin::Carried(arm64));
+    assert_eq!(choose(Some(x86_64)), Origin::Carried(x86_64));
+    let bundle = carried(&executable, x86_64).unwrap();
     assert_eq!(
-        find(Some(named), &executable, &inside).unwrap(),
-        Origin::File(named.to_owned())
+        (bundle.zip.as_slice(), bundle.architecture),
+        (&b"for Intel"[..], x86_64)
+    );
+    assert_eq!(bundle.sha256, sha256(b"for Intel"));
+    carry(&[(x86_64, b"for Intel".to_vec())]);
+    assert_eq!(choose(None), Origin::Carried(x86_64));
+    assert_eq!(choose(Some(arm64)), Origin::File(at("bin/bootstrap")));
+    // Named before all.
+    let named = Wanted {
+        handler: Some(Path::new("mine.zip")),
+        architecture: Some(arm64),
+    };
+    assert_eq!(
+        find(named, &executable, &inside).unwrap(),
+        Origin::File("mine.zip".into())
+    );
+}
+
+#[test]
+fn what_carries_nothing_that_can_be_read_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |error: BundleError| {
+        error
+            .to_string()
+            .replace(&folder.path().display().to_string(), "/folder")
+    };
+    let executable = folder.path().join("k2m");
+    let mut damaged = attach(b"k2m", &[(Architecture::Arm64, vec![7; 100])]).unwrap();
+    damaged[50] ^= 1;
+    std::fs::write(&executable, damaged).unwrap();
+    let other = folder.path().join("other");
+    let only = |architecture: Option<Architecture>| {
+        let bundles: Vec<_> = architecture
+            .map(|_| (Architecture::X86_64, vec![7]))
+            .into_iter()
+            .collect();
+        std::fs::write(&other, attach(b"k2m", &bundles).unwrap()).unwrap();
+        let wanted = Wanted {
+            handler: None,
+            architecture,
+        };
+        find(wanted, &other, Path::new("/")).unwrap_err()
+    };
+    insta::assert_snapshot!(
+        [
+            refused(carried(&executable, Architecture::Arm64).unwrap_err()),
+            refused(find(Wanted::default(), &folder.path().join("missing"), Path::new("/")).unwrap_err()),
+            refused(only(None)),
+            refused(only(Some(Architecture::Arm64))),
+        ]
+        .join("\n\n")
     );
 }
