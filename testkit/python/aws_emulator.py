@@ -1,7 +1,7 @@
 """An AWS to test against: MiniStack, unmodified, with what a stack of k2m needs and MiniStack lacks, added from outside.
 
 Seven additions: a filter, a route and transit gateways of EC2 and what makes two rules of a group the same, the owner that a caller of S3 expects, resource types of
-CloudFormation and the values in its change sets, the newer half of MSK's API with topics and cluster policies, a simulator of IAM's decisions that knows wildcards, conditions, boundaries and
+CloudFormation, a role's boundary and the values in its change sets, the newer half of MSK's API with topics and cluster policies, a simulator of IAM's decisions that knows wildcards, conditions, boundaries and
 organizations, CloudWatch's filter patterns and its most metrics at once, and a Kinesis event source mapping that fails, splits and gives up as Lambda documents
 it. Configured by MiniStack's own variables (GATEWAY_PORT, BIND_HOST, MINISTACK_MSK_BOOTSTRAP ...): where
 MINISTACK_MSK_BOOTSTRAP names a real broker, topics are made and deleted there too.
@@ -405,6 +405,19 @@ def describe_change_set(parameters):
     return status, headers, text.encode()
 
 
+def create_role(logical_id, properties, stack):
+    """MiniStack's CloudFormation leaves the boundary of a role out."""
+    role, attributes = ministack_create_role(logical_id, properties, stack)
+    iam._roles[role]["PermissionsBoundary"] = properties.get("PermissionsBoundary")
+    return role, attributes
+
+
+def update_role(role, old, new, stack, logical_id=None):
+    role, attributes = ministack_update_role(role, old, new, stack, logical_id)
+    iam._roles[role]["PermissionsBoundary"] = new.get("PermissionsBoundary")
+    return role, attributes
+
+
 ministack_diff_resources = changesets._diff_resources
 changesets._diff_resources = diff_resources
 ministack_describe_change_set = cloudformation_handlers._ACTION_HANDLERS["DescribeChangeSet"]
@@ -418,6 +431,9 @@ handlers["AWS::Lambda::Function"].update(create=create_function, update=update_f
 ministack_create_mapping = handlers["AWS::Lambda::EventSourceMapping"]["create"]
 ministack_update_mapping = handlers["AWS::Lambda::EventSourceMapping"]["update"]
 handlers["AWS::Lambda::EventSourceMapping"].update(create=create_mapping, update=update_mapping)
+ministack_create_role = handlers["AWS::IAM::Role"]["create"]
+ministack_update_role = handlers["AWS::IAM::Role"]["update"]
+handlers["AWS::IAM::Role"].update(create=create_role, update=update_role)
 handlers["AWS::EC2::SecurityGroupIngress"] = security_group_rule("IpPermissions")
 handlers["AWS::EC2::SecurityGroupEgress"] = security_group_rule("IpPermissionsEgress")
 handlers["AWS::EC2::VPCEndpoint"] = {"create": create_endpoint, "update": update_endpoint, "delete": delete_endpoint}

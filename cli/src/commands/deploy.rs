@@ -274,7 +274,7 @@ fn fitting(handler: Bundle, settings: &Settings) -> Result<Bundle, DeployError> 
         Some(chosen) => Err(DeployError::Architecture {
             built: handler.architecture.name(),
             setting: match &chosen.source {
-                source @ Source::File { .. } => format!("{source}: architecture"),
+                source @ Source::File(_) => format!("{source}: architecture"),
                 source => source.to_string(),
             },
             chosen: chosen.value.name(),

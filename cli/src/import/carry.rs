@@ -127,6 +127,10 @@ const WHY: [(&str, &str); 14] = [
 ];
 
 /// All mappings of a project.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one step after another, each on what those before found"
+)]
 pub(super) fn all(project: &Project, files: &BTreeMap<String, String>) -> Result<Imported, ImportError> {
     let looked: Vec<(&Mapping, Kafka)> = project
         .mappings
@@ -979,6 +983,10 @@ fn of_stack(project: &Project, parts: &[Part<'_>], notes: &mut Notes<'_>) -> Res
 }
 
 /// Where records go, and how the brokers are spoken to. Says whether that is MSK.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one step after another, each on what those before found"
+)]
 fn destination(
     project: &Project,
     parts: &[Part<'_>],

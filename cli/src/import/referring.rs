@@ -26,7 +26,8 @@ pub(super) fn to(scope: &Scope, function: &Function) -> Vec<(String, usize)> {
         (other && refers(node)).then(|| (format!("the resource {} ({})", shown(id), shown(kind)), node.line))
     });
     let outputs = scope.section("Outputs").iter();
-    let outputs =
-        outputs.filter_map(|(id, node)| refers(node).then(|| (format!("the output {}", shown(id)), node.line)));
+    let outputs = outputs
+        .filter(|&(_, node)| refers(node))
+        .map(|(id, node)| (format!("the output {}", shown(id)), node.line));
     resources.chain(outputs).collect()
 }

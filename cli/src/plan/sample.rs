@@ -218,6 +218,11 @@ pub(crate) fn variants() -> Vec<(&'static str, &'static str, Plan)> {
             given("arn:aws:s3:::given-up", Destination::S3, "s3:PutObject"),
         ),
         (
+            "within a boundary",
+            REGION,
+            vary(|plan| plan.permissions_boundary = Some("arn:aws:iam::123456789012:policy/bounds/most".to_owned())),
+        ),
+        (
             "told by e-mail",
             REGION,
             vary(|plan| plan.pipelines[0].failure_email = Some("on-call@example.com".to_owned())),

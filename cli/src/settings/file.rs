@@ -341,7 +341,7 @@ impl<'t> Ground<'t> {
     }
 
     /// What this mapping holds.
-    fn content(&self, root: Place, room: Room) -> Result<Content, Wrong> {
+    fn content(&self, root: Place, within: Room) -> Result<Content, Wrong> {
         let Keys(names) = self.read_at(&[], PhantomData::<Keys>).map_err(|error| {
             let reason = "the name of a setting stands here, such as `topic`: nothing else can";
             (self.at(&error), reason.to_owned())
@@ -357,7 +357,7 @@ impl<'t> Ground<'t> {
             };
             plain(found.key)?;
             let row = TABLE.iter().find(|row| row.name == name);
-            known(name, row, room).map_err(|reason| (found.key, reason))?;
+            known(name, row, within).map_err(|reason| (found.key, reason))?;
             if let Some(line) = first_lines.insert(name, found.key.line) {
                 return Err((
                     found.key,
@@ -470,7 +470,8 @@ impl<'t> Ground<'t> {
         for (inner, (name, key)) in names.iter().zip(&keys).enumerate() {
             plain(*key)?;
             let shown = super::shown(name);
-            is_environment(name).map_err(|reason| (*key, format!("`{shown}` names no environment: {reason}")))?;
+            is_environment(name)
+                .map_err(|reason| (*key, format!("`{shown}` can't be the name of an environment: {reason}")))?;
             if let Some(line) = first_lines.insert(name, key.line) {
                 let reason = format!("the environment {shown} is in line {line} already: leave one of them");
                 return Err((*key, reason));
@@ -541,7 +542,7 @@ impl<'t> Ground<'t> {
             })?;
         if keys.len() > MOST_ENTRIES {
             let reason = format!(
-                "`{name}` has {} entries, and more than {MOST_ENTRIES} are no setting: leave some out",
+                "`{name}` has {} entries, and k2m takes {MOST_ENTRIES} at most: leave some out",
                 keys.len()
             );
             return Err((start, reason));
@@ -568,7 +569,7 @@ impl<'t> Ground<'t> {
                     ));
                 }
                 found @ (Kind::List | Kind::Mapping) => {
-                    let reason = format!("this is {found}, and what `{shown}` leads to can't be one: give one text");
+                    let reason = format!("this is {found}, and the value of `{shown}` can't be one: give one text");
                     return Err((place, reason));
                 }
             }
@@ -586,7 +587,7 @@ fn known(name: &str, row: Option<&Row>, room: Room) -> Result<(), String> {
             "`{name}` is of the whole stack, not of one pipeline: put it outside `{PIPELINES}`, once for all"
         )),
         (Room::Pipeline, None) if name == PIPELINES => Err(format!(
-            "a pipeline has no `{PIPELINES}` in it: put it beside the others"
+            "a pipeline can't hold `{PIPELINES}`: list each pipeline in the `{PIPELINES}` of the file"
         )),
         (Room::Pipeline | Room::Environment, None) if name == ENVIRONMENTS => Err(format!(
             "`{ENVIRONMENTS}` is of the whole file: put it in the first column, once for all"

@@ -493,6 +493,11 @@ fn tag(key: &str, value: &str) -> Result<(), String> {
     {
         return Err(format!("the tag `{shown}` is {owner} own to set: choose another key"));
     }
+    if key.is_empty() {
+        return Err(format!(
+            "a tag has an empty key: AWS takes 1 to {LONGEST_KEY} characters"
+        ));
+    }
     for (what, text, range) in [("key", key, 1..=LONGEST_KEY), ("value", value, 0..=LONGEST_VALUE)] {
         let count = text.chars().count();
         if !range.contains(&count) {

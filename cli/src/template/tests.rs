@@ -48,6 +48,7 @@ const HOSTILE: [&str; 34] = [
 /// The plan with another word in each string that isn't k2m's own.
 fn with_words(mut plan: Plan, mut word: impl FnMut() -> String) -> Plan {
     plan.stack = word();
+    plan.permissions_boundary = Some(word());
     plan.cluster.arn = Some(word());
     let network = plan.network.as_mut().unwrap();
     network.vpc = word();

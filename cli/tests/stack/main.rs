@@ -11,6 +11,7 @@ mod doors;
 mod driver;
 mod evidence;
 mod given;
+mod given_to_the_stack;
 mod hanging;
 mod imported;
 mod json;

@@ -205,6 +205,51 @@ async fn what_cloudformation_does_not_have_is_absent_and_what_fails_is_told_apar
 }
 
 #[tokio::test]
+async fn protection_is_set_and_lifted_and_a_refusal_names_the_right() {
+    for protected in [true, false] {
+        let bench = Bench::new(|_| {
+            let body = "<UpdateTerminationProtectionResponse><UpdateTerminationProtectionResult><StackId>arn:x</StackId></UpdateTerminationProtectionResult></UpdateTerminationProtectionResponse>";
+            (200, body.to_owned())
+        });
+        bench
+            .aws()
+            .stacks("eu-west-1")
+            .protect("arn:x", protected)
+            .await
+            .unwrap();
+        let requests = bench.requests();
+        let [request] = requests.as_slice() else {
+            panic!("one call: {requests:?}");
+        };
+        for part in [
+            "Action=UpdateTerminationProtection".to_owned(),
+            "StackName=arn%3Ax".to_owned(),
+            format!("EnableTerminationProtection={protected}"),
+        ] {
+            assert!(request.contains(&part), "{part}: {request}");
+        }
+    }
+    for (status, code, kind) in [
+        (
+            403,
+            "AccessDenied",
+            FaultKind::Denied("cloudformation:UpdateTerminationProtection".to_owned()),
+        ),
+        (400, "ValidationError", FaultKind::Refused),
+        (503, "Odd", FaultKind::Passing),
+    ] {
+        let bench = Bench::new(move |_| (status, query_error(code, "why")));
+        let fault = bench
+            .aws()
+            .stacks("eu-west-1")
+            .protect("arn:x", true)
+            .await
+            .unwrap_err();
+        assert_eq!(fault.kind, kind, "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_stack_is_seen_with_its_tag_and_parameters() {
     let bench = Bench::new(|_| {
         let stack = "<StackId>arn:x</StackId><StackName>k2m-orders</StackName><CreationTime>2026-01-02T03:04:05Z</CreationTime><StackStatus>ROLLBACK_COMPLETE</StackStatus>\
