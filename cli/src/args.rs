@@ -466,7 +466,7 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     pub timeout: Option<String>,
-    /// The function's processor: x86_64 or arm64 [default: what the handler is built for]
+    /// The function's processor: `x86_64` or arm64 [default: what the handler is built for]
     #[arg(long, value_name = "NAME", help_heading = "Function")]
     pub architecture: Option<String>,
     /// Days that logs are kept [default: 30]
@@ -548,7 +548,6 @@ AWS::AccountId=…, RESOURCE.ATTRIBUTE=…, the name of an export, or a whole '{
 
 Exit codes: 0 all that the mapping says is settled, 1 no Kinesis mapping or settings that don't fit together, 2 usage, \
 4 something could not be told, 65 no template, 66 no file, 74 not written.")]
-#[expect(clippy::doc_markdown, reason = "these are the words of the help")]
 pub struct ImportArgs {
     /// Template of SAM or CloudFormation, YAML or JSON, or the folder that it is in [default: template.yaml or the like in this folder]
     #[arg(value_name = "TEMPLATE")]

@@ -46,7 +46,7 @@ const MAIN: [&str; 15] = [
 /// Examples of commands: what is typed, and what for.
 type Examples = &'static [(&'static str, &'static str)];
 
-/// Those of each command, and below `` of k2m itself.
+/// Those of each command, and without a name those of k2m itself.
 const EXAMPLES: [(&str, Examples); 16] = [
     (
         "",

@@ -17,6 +17,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::args::{Color, MannerArgs, Output};
+use crate::deploy::columns::told;
 use crate::deploy::port::{Line, Look};
 use crate::local::summary::Tally;
 use crate::picture::Scene;
@@ -281,9 +282,15 @@ impl Reporter {
         });
     }
 
-    /// What ended a command, to stderr.
+    /// What ended a command, to stderr; on a terminal it is broken between words.
     pub fn error(&self, text: &str) {
-        self.insist(&format!("error: {text}"));
+        let text = format!("error: {text}");
+        let stderr = io::stderr();
+        let size = rustix::termios::tcgetwinsize(&stderr)
+            .ok()
+            .filter(|_| stderr.is_terminal());
+        let columns = size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
+        self.insist(&columns.map_or_else(|| text.clone(), |columns| told(&text, columns - 1)));
     }
 
     /// What ended a command before it had a result: to stderr, and for programs as the one document on stdout.
@@ -334,6 +341,14 @@ impl Reporter {
             Output::Human => self.write_laid_out(result, layout),
             Output::Json => self.result(result),
         }
+    }
+
+    /// The result, to stdout; for people sentences that are broken between words on a terminal.
+    pub fn sentences<T: Display + Serialize>(&self, result: &T) -> io::Result<()> {
+        self.laid_out(result, |text, screen| match screen.columns {
+            Some(columns) => told(text, columns.saturating_sub(1)) + "\n",
+            None => text.to_owned(),
+        })
     }
 
     /// A part of a story, for people alone: to stdout, laid out for what that is.

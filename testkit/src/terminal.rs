@@ -101,21 +101,31 @@ impl Terminal {
         lock(&self.screen).screen().contents()
     }
 
-    /// All that has been shown and not wiped, also what has left the screen above.
+    /// All that has been shown and not wiped, also what has left the screen above. A line that the terminal broke at its end is one, as for whoever copies it.
     pub fn all(&self) -> String {
         let mut parser = lock(&self.screen);
         let (rows, columns) = parser.screen().size();
         parser.screen_mut().set_scrollback(usize::MAX);
         let above = parser.screen().scrollback();
-        let mut lines: Vec<String> = Vec::new();
+        let mut all = String::new();
+        let mut add = |screen: &vt100::Screen, row: u16| {
+            let shown = screen.rows(0, columns.get()).nth(usize::from(row));
+            let shown = shown.unwrap_or_default();
+            if screen.row_wrapped(row) {
+                all += &shown;
+            } else {
+                all.extend([shown.trim_end(), "\n"]);
+            }
+        };
         for left in (1..=above).rev() {
             parser.screen_mut().set_scrollback(left);
-            lines.extend(parser.screen().rows(0, columns.get()).next());
+            add(parser.screen(), 0);
         }
         parser.screen_mut().set_scrollback(0);
-        lines.extend(parser.screen().rows(0, columns.get()).take(usize::from(rows.get())));
-        let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
-        lines.join("\n").trim_end().to_owned()
+        for row in 0..rows.get() {
+            add(parser.screen(), row);
+        }
+        all.trim_end().to_owned()
     }
 
     /// Waits until the screen has this text.
@@ -136,6 +146,11 @@ impl Terminal {
             Ok(!modes.local_modes.contains(LocalModes::ICANON))
         })
         .map_err(|error| self.told(&error))?;
+        self.type_at_once(keys)
+    }
+
+    /// Types keys that the terminal itself takes: a line for a command that reads lines, or Ctrl-C, which is a signal then.
+    pub fn type_at_once(&mut self, keys: &str) -> Result<()> {
         self.keys
             .write_all(keys.as_bytes())
             .map_err(Error::io("type at a terminal"))

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::CommandError;
 use crate::clock::{self, Clock};
 use crate::deploy::DeployError;
-use crate::deploy::columns::hung;
+use crate::deploy::columns::told;
 use crate::deploy::port::{self, User, World};
 use crate::report::{Reporter, Screen};
 
@@ -92,29 +92,6 @@ impl Drop for Line<'_> {
     }
 }
 
-/// The text with lines of at most so many columns, each going on below its own beginning. What holds a command stays whole, to be copied.
-fn broken(text: &str, columns: usize) -> String {
-    let lines = text.lines().flat_map(|line| {
-        let rest = line.trim_start();
-        if rest.contains('`') {
-            return vec![line.to_owned()];
-        }
-        // Below the words, not below a mark such as `!` before them.
-        let mark = rest
-            .chars()
-            .take_while(|c| !c.is_alphanumeric())
-            .map(char::len_utf8)
-            .sum::<usize>();
-        let (begin, words) = line.split_at(line.len() - rest.len() + mark);
-        if words.is_empty() {
-            vec![line.to_owned()]
-        } else {
-            hung(begin, words, columns)
-        }
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
 impl World for Attended<'_> {
     fn elapsed(&self) -> Duration {
         self.clock.elapsed()
@@ -131,9 +108,7 @@ impl World for Attended<'_> {
 
 impl User for Attended<'_> {
     fn tell(&self, text: &str) {
-        let broken = self
-            .canvas()
-            .map(|(columns, _)| broken(text, columns.saturating_sub(1)));
+        let broken = self.canvas().map(|(columns, _)| told(text, columns.saturating_sub(1)));
         let text = broken.as_deref().unwrap_or(text);
         // Who will be asked has to know what about.
         if self.yes || !self.reporter.can_ask() {
@@ -195,26 +170,5 @@ impl User for Attended<'_> {
                 std::future::pending::<()>().await;
             }
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_told_is_broken_between_words_and_commands_are_not() {
-        for (text, shown) in [
-            ("one two three four", "one two three\nfour"),
-            ("  ! one two three four", "  ! one two\n    three four"),
-            (
-                "run `one two three four`\nthen rest here",
-                "run `one two three four`\nthen rest here",
-            ),
-            ("", ""),
-            ("  - ", "  - "),
-        ] {
-            assert_eq!(broken(text, 14), shown);
-        }
     }
 }

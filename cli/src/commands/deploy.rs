@@ -54,7 +54,7 @@ pub async fn run(args: DeployArgs, reporter: &mut Reporter) -> Result<Exit, Comm
         return Ok(looked.exit());
     }
     let (deployed, exit) = Box::pin(deploy(&args, &attended)).await?;
-    output(reporter.result(&deployed))?;
+    output(reporter.sentences(&deployed))?;
     Ok(exit)
 }
 
@@ -274,7 +274,7 @@ fn fitting(handler: Bundle, settings: &Settings) -> Result<Bundle, DeployError> 
         Some(chosen) => Err(DeployError::Architecture {
             built: handler.architecture.name(),
             setting: match &chosen.source {
-                source @ Source::File { .. } => format!("{source}: architecture"),
+                source @ Source::File(_) => format!("{source}: architecture"),
                 source => source.to_string(),
             },
             chosen: chosen.value.name(),

@@ -30,7 +30,7 @@ pub async fn run(args: DestroyArgs, reporter: &mut Reporter) -> Result<Exit, Com
     // Also where it failed: what happened stands above why.
     board.finish(&attended, attended.elapsed());
     let destroyed = destroyed?;
-    output(reporter.result(&destroyed))?;
+    output(reporter.sentences(&destroyed))?;
     Ok(Exit::Fine)
 }
 

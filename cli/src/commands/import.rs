@@ -67,7 +67,7 @@ pub enum ImportError {
         /// The template.
         template: PathBuf,
         /// Why.
-        source: SettingsError,
+        source: Box<SettingsError>,
     },
     /// A flag has no value that its setting takes.
     #[error("invalid value `{}` for {flag}: {reason}", import::document::shown(value))]
@@ -251,9 +251,9 @@ fn flags(args: &SettingsArgs) -> Result<BTreeMap<&'static str, String>, ImportEr
 
 /// Whether other commands will take what is written; the environment is not part of it.
 fn fits(template: &Path, text: &str) -> Result<(), ImportError> {
-    let unfit = |source| ImportError::Unfit {
+    let unfit = |source: SettingsError| ImportError::Unfit {
         template: template.to_owned(),
-        source,
+        source: Box::new(source),
     };
     let file = settings::File::parse(chosen::DEFAULT_FILE, text.as_bytes()).map_err(|error| unfit(error.into()))?;
     resolve(Sources {

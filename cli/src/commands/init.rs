@@ -227,7 +227,7 @@ pub async fn run(args: InitArgs, reporter: &mut Reporter) -> Result<Exit, Comman
         answers: Answers::new(),
         reasons: BTreeMap::new(),
     };
-    let done = match unless_stopped(&mut signals, asking.work(reporter)).await {
+    let done = match unless_stopped(&mut signals, Box::pin(asking.work(reporter))).await {
         Err(CommandError::Interrupted) => Err(InitError::Interrupted.into()),
         done => done,
     };
@@ -473,7 +473,7 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
                 return Ok(());
             }
         }
-        let firm = |source: &Source| !matches!(source, Source::File { .. });
+        let firm = |source: &Source| !matches!(source, Source::File(_));
         let streams = match &stream {
             Some(stream) if self.args.yes || firm(&stream.source) => sources.all_streams()?,
             _ => {
@@ -773,11 +773,11 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
             asked.insert(about);
             let reason = question.because.clone();
             let sets = match self.asker {
-                Some(asker) => {
+                Some(somebody) => {
                     if let Some(because) = &reason {
                         reporter.note_laid_out(because, folded);
                     }
-                    asker.choose(question).await?
+                    somebody.choose(question).await?
                 }
                 None if question.taken => {
                     if let Some(because) = &reason {

@@ -80,6 +80,65 @@ pub fn hung(introduction: &str, text: &str, columns: usize) -> Vec<String> {
         .collect()
 }
 
+/// What is told, in lines of at most so many columns: each is broken between words, and goes on below its own beginning. Commands stay whole, to be copied, and so do
+/// lines that are columns of values already.
+pub fn told(text: &str, columns: usize) -> String {
+    let lines = text.lines().flat_map(|line| {
+        let rest = line.trim_start();
+        if line.width() <= columns || rest.contains("  ") {
+            return vec![line.to_owned()];
+        }
+        let spaces = line.len() - rest.len();
+        // Below the words, not below what introduces them, such as `!` or `error:`.
+        let mark = LABELS.iter().find(|label| rest.starts_with(**label)).map_or_else(
+            || {
+                let signs = rest.chars().take_while(|c| !c.is_alphanumeric() && *c != '`');
+                signs.map(char::len_utf8).sum::<usize>()
+            },
+            |label| label.len(),
+        );
+        let indent = match spaces + mark {
+            // What goes on is no line of its own.
+            0 => 2,
+            indent => indent,
+        };
+        let (begin, words) = line.split_at(spaces + mark);
+        let (mut lines, mut line) = (Vec::new(), begin.to_owned());
+        let (mut width, mut empty) = (begin.width(), true);
+        for word in atoms(words) {
+            let fits = width + usize::from(!empty) + word.width() <= columns;
+            // What no line has room for begins where it comes.
+            if !fits && !empty && indent + word.width() <= columns || width > columns {
+                lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
+                (width, empty) = (indent, true);
+            }
+            if !empty {
+                line.push(' ');
+                width += 1;
+            }
+            line += word;
+            width += word.width();
+            empty = false;
+        }
+        lines.push(line);
+        lines
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What introduces a line that goes on below its words.
+const LABELS: [&str; 3] = ["error: ", "warning: ", "Warning: "];
+
+/// The words of a line; a command between backticks is one.
+fn atoms(line: &str) -> Vec<&str> {
+    let mut commands = false;
+    let ends = move |c: char| {
+        commands ^= c == '`';
+        c.is_whitespace() && !commands
+    };
+    line.split(ends).filter(|word| !word.is_empty()).collect()
+}
+
 /// A value in at most so many columns, so that what it has otherwise than the other one is seen.
 pub fn shortened(value: &str, other: &str, columns: usize) -> String {
     if value.width() <= columns {
@@ -111,6 +170,33 @@ mod tests {
                     assert!(line.width() <= columns, "{columns}: {line}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_told_is_broken_between_words_and_commands_are_not() {
+        for (text, shown) in [
+            ("one two three four", "one two three\n  four"),
+            ("  ! one two three four", "  ! one two\n    three four"),
+            ("  one two three four", "  one two\n  three four"),
+            ("error: one two three", "error: one two\n       three"),
+            (
+                "run `one two three four`\nthen rest here",
+                "run `one two three four`\nthen rest here",
+            ),
+            (
+                "run it: `k2m a b`, then the rest",
+                "run it:\n  `k2m a b`,\n  then the\n  rest",
+            ),
+            (
+                "Next: `k2m one two three four` looks at it",
+                "Next: `k2m one two three four`\n  looks at it",
+            ),
+            ("  Key      a value of many words", "  Key      a value of many words"),
+            ("", ""),
+            ("  - ", "  - "),
+        ] {
+            assert_eq!(told(text, 14), shown);
         }
     }
 

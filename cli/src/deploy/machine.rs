@@ -5,7 +5,7 @@ mod change_set;
 mod follow;
 mod look;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use self::follow::Ended;
@@ -100,8 +100,8 @@ pub struct Settled {
     bucket: Option<String>,
     /// Whether it was there at first.
     seen: bool,
-    /// What CloudFormation kept of it.
-    kept: Vec<String>,
+    /// What CloudFormation kept of it: logical ids, and what people call them.
+    kept: BTreeMap<String, String>,
 }
 
 /// What CloudFormation is given.
@@ -123,7 +123,7 @@ impl Machine<'_> {
     /// Waits until CloudFormation is not at work on the stack, ends a rollback that stopped half way, and says what comes next.
     pub fn settle<'a>(&'a self, name: &'a str, goal: Goal) -> Running<'a, Settled> {
         Box::pin(async move {
-            let (mut bucket, mut seen, mut kept) = (None, false, Vec::new());
+            let (mut bucket, mut seen, mut kept) = (None, false, BTreeMap::new());
             loop {
                 let (stack, step) = self.unless_stopped(name, self.decide(name, goal)).await?;
                 if let Some(stack) = &stack {
@@ -156,7 +156,7 @@ impl Machine<'_> {
                 let ended = self
                     .follow(name, &working.id, mark, None, &Names::of_stack(working))
                     .await?;
-                kept = kept_of(&ended.events);
+                kept = kept_of(&ended.events, &Names::of_stack(working));
                 if let Some(cause) = root_cause(&ended.events) {
                     self.user.tell(&format!(
                         "what was under way failed ({}): {}: {}",
@@ -387,7 +387,7 @@ impl Machine<'_> {
                 self.unless_stopped(name, self.agreed(&format!("Delete the stack {name}?")))
                     .await?;
                 let ended = self.delete(name, stack).await?;
-                kept = kept_of(&ended.events);
+                kept = kept_of(&ended.events, &names);
             }
             let cleared = self.unless_stopped(
                 name,
@@ -404,7 +404,8 @@ impl Machine<'_> {
                 stack: name.to_owned(),
                 region: self.place.region.clone(),
                 status: if settled.seen { DESTROYED } else { ABSENT },
-                kept,
+                kept: kept.keys().cloned().collect(),
+                kept_by_name: kept.into_values().collect(),
                 artifacts_removed: cleared.artifacts,
                 bucket_removed: cleared.bucket,
                 network_stacks: Vec::new(),
@@ -685,13 +686,14 @@ fn template_key(job: &Job<'_>) -> String {
 /// What stays when its stack goes.
 const TOPIC: &str = "AWS::MSK::Topic";
 
-fn kept_of(events: &[StackEvent]) -> Vec<String> {
-    let kept: BTreeSet<&String> = events
-        .iter()
-        .filter(|event| event.status == "DELETE_SKIPPED")
-        .map(|event| &event.logical_id)
-        .collect();
-    kept.into_iter().cloned().collect()
+/// What CloudFormation kept: logical ids, and what people call them.
+fn kept_of(events: &[StackEvent], names: &Names) -> BTreeMap<String, String> {
+    let kept = events.iter().filter(|event| event.status == "DELETE_SKIPPED");
+    kept.map(|event| {
+        let name = names.in_full(&event.logical_id, &event.resource_type);
+        (event.logical_id.clone(), name)
+    })
+    .collect()
 }
 
 fn call(doing: &str, fault: Fault) -> DeployError {

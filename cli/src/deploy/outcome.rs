@@ -250,6 +250,9 @@ pub struct Destroyed {
     pub status: &'static str,
     /// Resources that CloudFormation kept, as the template says: logical ids.
     pub kept: Vec<String>,
+    /// The same in people's names.
+    #[serde(skip)]
+    pub kept_by_name: Vec<String>,
     /// How many artifacts were removed.
     pub artifacts_removed: usize,
     /// The artifact bucket, where nothing was left in it.
@@ -273,8 +276,8 @@ impl fmt::Display for Destroyed {
             writeln!(f, "The stack {stack} in {region} is deleted.")?;
         }
         networks(f, &self.network_stacks)?;
-        if !self.kept.is_empty() {
-            writeln!(f, "  kept: {}", self.kept.join(", "))?;
+        if !self.kept_by_name.is_empty() {
+            writeln!(f, "  kept: {}", self.kept_by_name.join(", "))?;
         }
         if self.artifacts_removed > 0 {
             writeln!(f, "  artifacts removed: {}", self.artifacts_removed)?;

@@ -156,7 +156,7 @@ impl<'a> Case<'a> {
     /// What is said again of a deployment of the judged pipeline alone, or of these streams.
     fn said(&self, more: &[(&str, &str)], streams: &[&str]) -> Vec<(String, String)> {
         fn heard<T>(setting: &Setting<T>) -> bool {
-            matches!(setting.source, Source::File { .. } | Source::Environment(_))
+            matches!(setting.source, Source::File(_) | Source::Environment(_))
         }
         fn flag<T>(setting: &Setting<T>) -> bool {
             matches!(setting.source, Source::Flag(_))
@@ -170,7 +170,7 @@ impl<'a> Case<'a> {
             Kafka::Cluster(cluster) => (&cluster.source, "--cluster", cluster.value.to_string()),
             Kafka::BootstrapServers(servers) => (&servers.source, "--bootstrap-servers", servers.value.to_string()),
         };
-        let kafka_heard = matches!(kafka, Source::File { .. } | Source::Environment(_));
+        let kafka_heard = matches!(kafka, Source::File(_) | Source::Environment(_));
         let blocks = settings.broker_cidrs.as_ref().filter(|blocks| flag(blocks));
         let blocks: Vec<String> = blocks
             .iter()
@@ -180,7 +180,7 @@ impl<'a> Case<'a> {
         let file = [&pipeline.stream.source, kafka]
             .into_iter()
             .find_map(|source| match source {
-                Source::File { path, .. } if path != "k2m.yaml" => Some(path),
+                Source::File(line) if line.path != "k2m.yaml" => Some(&line.path),
                 _ => None,
             });
         if let Some(path) = file {
@@ -291,7 +291,8 @@ impl<'a> Case<'a> {
     /// The file of settings that names the pipeline.
     fn path(&self) -> &'a str {
         match (&self.pipeline.stream.source, &self.settings.listed) {
-            (Source::File { path, .. }, _) | (_, Some(Listed { path, .. })) => path,
+            (Source::File(line), _) => &line.path,
+            (_, Some(Listed { path, .. })) => path,
             _ => "k2m.yaml",
         }
     }

@@ -104,7 +104,7 @@ fn stream(settings: &Settings, stack: &Stack) -> Option<Contradiction> {
     let none = settings.pipelines.iter().all(|one| unknown(one.stream.value.as_str()));
     // One that a file lists may be the next to be deployed; of one that was chosen for this look nothing is there to be seen.
     let stranger = settings.pipelines.iter().find(|one| {
-        let listed = matches!(one.stream.source, Source::File { .. });
+        let listed = matches!(one.stream.source, Source::File(_));
         unknown(one.stream.value.as_str()) && (none || !listed)
     })?;
     Some(Contradiction::Stream {

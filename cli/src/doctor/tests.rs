@@ -1636,11 +1636,11 @@ fn a_deployment_keeps_what_was_deployed_where_nobody_says_anything() {
         over_scram(facts);
         variable(facts, "K2M_DECODE", "lines");
         redeployed(facts);
-        settings.one().stream.source = Source::File {
+        settings.one().stream.source = Source::File(Box::new(crate::settings::FileLine {
             path: "k2m.yaml".to_owned(),
             line: 1,
             environment: None,
-        };
+        }));
     });
     assert!(
         !command.contains("--authentication") && !command.contains("--decode"),
@@ -1691,11 +1691,11 @@ fn a_deployment_says_again_what_flags_said() {
     let Kafka::Cluster(cluster) = &mut settings.kafka else {
         panic!("no cluster");
     };
-    cluster.source = Source::File {
+    cluster.source = Source::File(Box::new(crate::settings::FileLine {
         path: "my pipelines/orders.yaml".to_owned(),
         line: 2,
         environment: None,
-    };
+    }));
     settings.one().topic = Setting {
         value: "-orders".to_owned(),
         source: flag("--topic"),
@@ -1825,11 +1825,11 @@ fn two() -> (Settings, Facts) {
     other.topic = default("clicks".to_owned());
     settings.pipelines.push(other);
     for pipeline in &mut settings.pipelines {
-        pipeline.stream.source = Source::File {
+        pipeline.stream.source = Source::File(Box::new(crate::settings::FileLine {
             path: "k2m.yaml".to_owned(),
             line: 4,
             environment: None,
-        };
+        }));
     }
     let mut seen = facts.pipelines[STREAM].clone();
     get(&mut seen.stream).arn.clone_from(&clicks);

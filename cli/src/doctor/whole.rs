@@ -59,7 +59,7 @@ impl<'a> Case<'a> {
         if settings.pipelines.len() == 1 && beside.is_empty() {
             return Whole::One;
         }
-        let by_file = |source: &Source| matches!(source, Source::File { .. });
+        let by_file = |source: &Source| matches!(source, Source::File(_));
         let from_file = settings.pipelines.iter().all(|one| by_file(&one.stream.source));
         if from_file && beside.is_empty() {
             return Whole::File;

@@ -130,6 +130,8 @@ fn what_is_wrong_is_told_apart_from_the_next_step() {
 #[test]
 fn what_k2m_says_of_itself() {
     let short = helps().into_iter().filter(|(line, _)| line.ends_with(" -h"));
-    let text: String = short.map(|(line, help)| format!("== {line}\n{help}\n")).collect();
+    let text: String = short.fold(String::new(), |text, (line, help)| {
+        text + "== " + &line + "\n" + &help + "\n"
+    });
     insta::assert_snapshot!(text);
 }

@@ -124,6 +124,10 @@ const WHY: [(&str, &str); 11] = [
 ];
 
 /// All mappings of a project.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one step after another, each on what those before found"
+)]
 pub(super) fn all(project: &Project, files: &BTreeMap<String, String>) -> Result<Imported, ImportError> {
     let looked: Vec<(&Mapping, Kafka)> = project
         .mappings
@@ -1055,6 +1059,10 @@ fn of_stack(project: &Project, parts: &[Part<'_>], notes: &mut Notes<'_>) -> Res
 }
 
 /// Where records go, and how the brokers are spoken to. Says whether that is MSK.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one step after another, each on what those before found"
+)]
 fn destination(
     project: &Project,
     parts: &[Part<'_>],

@@ -172,7 +172,7 @@ fn decode(bytes: &[u8]) -> Result<&str, Wrong> {
     }
     let text = str::from_utf8(bytes).map_err(|error| {
         let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
-        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = good.split(|&byte| byte == b'\n').count();
         (
             line,
             "this is not UTF-8, and so no template: name a YAML or JSON file".to_owned(),
@@ -456,7 +456,7 @@ impl Json<'_> {
 
     fn line(&mut self) -> usize {
         let passed = self.text.as_bytes().get(self.counted..self.place).unwrap_or_default();
-        self.line += passed.iter().filter(|&&byte| byte == b'\n').count();
+        self.line += passed.split(|&byte| byte == b'\n').count() - 1;
         self.counted = self.place;
         self.line
     }
@@ -641,10 +641,9 @@ mod tests {
         let deep = format!("A: {}", "[".repeat(120));
         let deeper = format!("A: {}", "[".repeat(5000));
         let deep_json = format!("{{\"A\": {}", "[".repeat(5000));
-        let laughs: String = (1..20)
-            .map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", ")))
-            .collect();
-        let laughs = format!("a0: &a0 [lol]\n{laughs}");
+        let laughs = (1..20).fold("a0: &a0 [lol]\n".to_owned(), |laughs, n| {
+            laughs + &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))
+        });
         let large = "#".repeat(SIZE_LIMIT + 1);
         for (text, wanted) in [
             ("", "t:1: there is nothing in this file"),

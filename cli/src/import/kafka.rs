@@ -1,6 +1,7 @@
 //! Where a function writes to, and how it speaks to the brokers: out of its variables, the constants of its code, and what its code calls. Pure.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::From;
 use super::document::shown;
@@ -80,7 +81,10 @@ fn folder(scope: &Scope, function: &Function) -> Option<String> {
     let property = if function.serverless { "CodeUri" } else { "Code" };
     let uri = scope.text(function.properties.get(property)?).ok()??;
     let uri = uri.trim_end_matches('/');
-    let local = !uri.is_empty() && !uri.contains("://") && !uri.starts_with('/') && !uri.ends_with(".zip");
+    let local = !uri.is_empty()
+        && !uri.contains("://")
+        && !uri.starts_with('/')
+        && Path::new(uri).extension().is_none_or(|ending| ending != "zip");
     local
         .then(|| uri.strip_prefix("./").unwrap_or(uri).to_owned())
         .filter(|uri| uri != ".")
@@ -146,17 +150,10 @@ pub(super) fn look(scope: &Scope, mapping: &Mapping, template: &str, texts: &BTr
     let by_arn = |fits: &dyn Fn(&str) -> bool| {
         let mut found = variables.iter().filter(|(_, text)| fits(text));
         match (found.next(), found.next()) {
-            (Some((name, text)), None) => Said::One(
-                text.clone(),
-                From::Variable {
-                    file: template.to_owned(),
-                    name: name.clone(),
-                },
-            ),
             (Some((name, text)), Some((other, second))) if text != second => {
                 Said::Several(format!("{name} and {other}"))
             }
-            (Some((name, text)), Some(_)) => Said::One(
+            (Some((name, text)), _) => Said::One(
                 text.clone(),
                 From::Variable {
                     file: template.to_owned(),

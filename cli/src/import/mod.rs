@@ -153,7 +153,9 @@ fn parameters(known: &[String]) -> String {
 }
 
 fn lines(missing: &[Unknown]) -> String {
-    missing.iter().map(|unknown| format!("\n  {unknown}")).collect()
+    missing
+        .iter()
+        .fold(String::new(), |text, unknown| text + "\n  " + &unknown.to_string())
 }
 
 /// Where a value comes from.

@@ -229,17 +229,14 @@ impl Scope {
                 self.reference(line, &name)
             }
             "Fn::GetAtt" => {
-                let (id, attribute) = match &argument.content {
-                    Content::Scalar(text) => {
-                        let (id, attribute) = text.split_once('.').unwrap_or((text, ""));
-                        (id.to_owned(), attribute.to_owned())
-                    }
-                    _ => {
-                        let [id, attribute] = argument.items() else {
-                            return Err(misused(line, function));
-                        };
-                        (self.need(id)?, self.need(attribute)?)
-                    }
+                let (id, attribute) = if let Content::Scalar(text) = &argument.content {
+                    let (id, attribute) = text.split_once('.').unwrap_or((text, ""));
+                    (id.to_owned(), attribute.to_owned())
+                } else {
+                    let [id, attribute] = argument.items() else {
+                        return Err(misused(line, function));
+                    };
+                    (self.need(id)?, self.need(attribute)?)
                 };
                 self.attribute(line, &id, &attribute).map(some(line))
             }
@@ -806,9 +803,9 @@ X:
     #[test]
     fn what_has_no_end_is_given_up() {
         assert!(resolved("!If [Round, a, b]").contains("have no end"));
-        let doubled: String = (1..64)
-            .map(|n| format!("  C{n}: !And [!Condition C{0}, !Condition C{0}]\n", n - 1))
-            .collect();
+        let doubled = (1..64).fold(String::new(), |text, n| {
+            text + &format!("  C{n}: !And [!Condition C{0}, !Condition C{0}]\n", n - 1)
+        });
         let template = format!("Conditions:\n  C0: !Equals [a, a]\n{doubled}X: !If [C63, a, b]");
         let root = parse("t", template.as_bytes()).unwrap();
         let scope = Scope::new(root, BTreeMap::new(), BTreeMap::new(), None, None);

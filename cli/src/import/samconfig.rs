@@ -108,13 +108,12 @@ fn words(text: &str) -> Vec<String> {
         match (c, quote) {
             ('\\', _) => word.get_or_insert_default().extend(characters.next()),
             (_, Some(open)) if c == open => quote = None,
-            (_, Some(_)) => word.get_or_insert_default().push(c),
             ('"' | '\'', None) => {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
             (c, None) if c.is_whitespace() => all.extend(word.take()),
-            (_, None) => word.get_or_insert_default().push(c),
+            _ => word.get_or_insert_default().push(c),
         }
     }
     all.extend(word);

@@ -1,5 +1,7 @@
 //! How a pipeline takes over from the mapping that was there, at the right position and without a loss. Pure.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::carry::{Part, Reads, kept};
@@ -99,7 +101,8 @@ fn settings_of_before(all: &[&Carried]) -> String {
         carried.setting == "maximum_record_age" && carried.value.parse().is_ok_and(|age: u32| age < DAY)
     };
     if let Some(age) = all.iter().find(young) {
-        text += &format!(
+        let _ = write!(
+            text,
             " Until it has caught up, `maximum_record_age: -1`: with {} s, what waited longer would be given up.",
             age.value
         );

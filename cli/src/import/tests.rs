@@ -28,7 +28,8 @@ fn of(template: &str, given: Given, files: &[(&str, &str)]) -> Result<Imported, 
 /// A template of SAM with one function, whose event has these properties, one a line, and that has these itself.
 fn sam(event: &[&str], function: &[&str]) -> String {
     let indented = |lines: &[&str], spaces: usize| -> String {
-        lines.iter().map(|line| format!("{:spaces$}{line}\n", "")).collect()
+        let margin = " ".repeat(spaces);
+        lines.iter().flat_map(|line| [margin.as_str(), line, "\n"]).collect()
     };
     format!(
         "Transform: AWS::Serverless-2016-10-31\nResources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      Handler: app.main\n{}      \
@@ -56,6 +57,7 @@ fn fate(imported: &Imported, setting: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_property_has_its_fate() {
     type Row = (
         &'static [&'static str],
@@ -389,6 +391,7 @@ fn a_flush_that_is_missing_is_seen() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_cannot_be_imported_is_said_with_its_exit_code() {
     let event = |line: &'static str| sam(&[line], &[]);
     let two = "Resources:\n  A: {Type: AWS::Serverless::Function, Properties: {Events: {E: {Type: Kinesis, Properties: {Stream: 'arn:aws:kinesis:eu-west-1:123456789012:stream/a'}}}, \
@@ -494,6 +497,21 @@ fn what_cannot_be_imported_is_said_with_its_exit_code() {
     }
 }
 
+/// Any value, of these words.
+fn value(random: &mut fastrand::Rng, words: &[&str], depth: u32) -> serde_json::Value {
+    let word = |random: &mut fastrand::Rng| words[random.usize(0..words.len())].to_owned();
+    match random.u32(0..if depth > 5 { 1 } else { 4 }) {
+        0 => word(random).into(),
+        1 => (0..random.usize(0..4))
+            .map(|_| value(random, words, depth + 1))
+            .collect(),
+        _ => {
+            let entries = (0..random.usize(0..5)).map(|_| (word(random), value(random, words, depth + 1)));
+            serde_json::Value::Object(entries.collect())
+        }
+    }
+}
+
 #[test]
 fn no_template_makes_it_panic() {
     let words = [
@@ -533,19 +551,6 @@ fn no_template_makes_it_panic() {
         "-1",
     ];
     let mut random = fastrand::Rng::with_seed(5);
-    fn value(random: &mut fastrand::Rng, words: &[&str], depth: u32) -> serde_json::Value {
-        let word = |random: &mut fastrand::Rng| words[random.usize(0..words.len())].to_owned();
-        match random.u32(0..if depth > 5 { 1 } else { 4 }) {
-            0 => word(random).into(),
-            1 => (0..random.usize(0..4))
-                .map(|_| value(random, words, depth + 1))
-                .collect(),
-            _ => {
-                let entries = (0..random.usize(0..5)).map(|_| (word(random), value(random, words, depth + 1)));
-                serde_json::Value::Object(entries.collect())
-            }
-        }
-    }
     for _ in 0..3_000 {
         let event = value(&mut random, &words, 0);
         let function = value(&mut random, &words, 0);

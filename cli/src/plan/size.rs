@@ -1,5 +1,7 @@
 //! What a stream's own figures ask of its mapping and its function, with the numbers. Pure.
 
+use std::fmt::Write as _;
+
 use super::capacity::{EVENT_BYTES, in_event};
 use super::fitting_memory;
 
@@ -73,18 +75,22 @@ pub fn suggest(now: Size, shards: u32, load: &Load) -> (Size, String) {
     };
     let mut why = seen;
     if suggested.batch_size < now.batch_size {
-        why += &format!("; an event holds {fitting} records of {}", size(mean));
+        let _ = write!(why, "; an event holds {fitting} records of {}", size(mean));
     }
     if suggested.parallelization_factor > now.parallelization_factor {
-        why += &format!("; one batch at a time would take {took} ms of each second, twice that much coming in");
+        let _ = write!(
+            why,
+            "; one batch at a time would take {took} ms of each second, twice that much coming in"
+        );
     } else {
-        why += &format!(
+        let _ = write!(
+            why,
             "; one function takes that with {} ms of each second, were it twice as much",
             took.min(1000)
         );
     }
     if suggested.memory > now.memory {
-        why += &format!("; {} MB are what such batches get along with", suggested.memory);
+        let _ = write!(why, "; {} MB are what such batches get along with", suggested.memory);
     }
     (suggested, why)
 }

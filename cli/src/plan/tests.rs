@@ -102,11 +102,11 @@ fn default<T>(value: T) -> Setting<T> {
 fn chosen<T>(value: T) -> Setting<T> {
     Setting {
         value,
-        source: Source::File {
+        source: Source::File(Box::new(crate::settings::FileLine {
             path: "k2m.yaml".to_owned(),
             line: 7,
             environment: None,
-        },
+        })),
     }
 }
 

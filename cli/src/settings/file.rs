@@ -341,7 +341,7 @@ impl<'t> Ground<'t> {
     }
 
     /// What this mapping holds.
-    fn content(&self, root: Place, room: Room) -> Result<Content, Wrong> {
+    fn content(&self, root: Place, within: Room) -> Result<Content, Wrong> {
         let Keys(names) = self.read_at(&[], PhantomData::<Keys>).map_err(|error| {
             let reason = "the name of a setting stands here, such as `topic`: nothing else can";
             (self.at(&error), reason.to_owned())
@@ -357,7 +357,7 @@ impl<'t> Ground<'t> {
             };
             plain(found.key)?;
             let row = TABLE.iter().find(|row| row.name == name);
-            known(name, row, room).map_err(|reason| (found.key, reason))?;
+            known(name, row, within).map_err(|reason| (found.key, reason))?;
             if let Some(line) = first_lines.insert(name, found.key.line) {
                 return Err((
                     found.key,

@@ -49,17 +49,22 @@ pub enum Source {
     /// A variable of the environment, such as `K2M_BATCH_SIZE`.
     Environment(String),
     /// A line of k2m.yaml.
-    File {
-        /// The file's name as it was given.
-        path: String,
-        /// From 1.
-        line: usize,
-        /// The environment whose line it is.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        environment: Option<String>,
-    },
+    File(Box<FileLine>),
     /// Nobody chose.
     Default,
+}
+
+/// A line of k2m.yaml.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileLine {
+    /// The file's name as it was given.
+    pub path: String,
+    /// From 1.
+    pub line: usize,
+    /// The environment whose line it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
 }
 
 impl fmt::Display for Source {
@@ -67,16 +72,18 @@ impl fmt::Display for Source {
         match self {
             Self::Flag(flag) => f.write_str(flag),
             Self::Environment(variable) => f.write_str(variable),
-            Self::File {
-                path,
-                line,
-                environment: None,
-            } => write!(f, "{path}:{line}"),
-            Self::File {
-                path,
-                line,
-                environment: Some(name),
-            } => write!(f, "{path}:{line}, environment {name}"),
+            Self::File(place) => {
+                let FileLine {
+                    path,
+                    line,
+                    environment,
+                } = place.as_ref();
+                write!(f, "{path}:{line}")?;
+                match environment {
+                    Some(name) => write!(f, ", environment {name}"),
+                    None => Ok(()),
+                }
+            }
             Self::Default => f.write_str("default"),
         }
     }

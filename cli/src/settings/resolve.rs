@@ -396,7 +396,7 @@ pub enum SettingsError {
         /// Who gives it.
         setting: String,
         /// The other.
-        missing: Row,
+        missing: Box<Row>,
     },
     /// The time of log events, where there are none.
     #[error(
@@ -491,7 +491,7 @@ struct Given {
 fn named(row: &Row, source: &Source) -> String {
     match source {
         Source::Flag(name) | Source::Environment(name) => name.clone(),
-        Source::File { .. } => format!("{source}: {}", row.name),
+        Source::File(_) => format!("{source}: {}", row.name),
         Source::Default => row.name.to_owned(),
     }
 }
@@ -555,8 +555,9 @@ impl<'a> Of<'a> {
             Ok(value) => Ok(Some(Setting { value, source })),
             Err(reason) => {
                 let (place, setting) = match &source {
-                    Source::File { path, line, .. } => {
-                        (Some(format!("{path}:{line}:{column}: ")), declared.row.name.to_owned())
+                    Source::File(place) => {
+                        let place = format!("{}:{}:{column}: ", place.path, place.line);
+                        (Some(place), declared.row.name.to_owned())
                     }
                     other => (None, named(&declared.row, other)),
                 };
@@ -665,7 +666,9 @@ impl<'a> Of<'a> {
         let row = &table::AUTHENTICATION.row;
         let read = |text: &str| (table::AUTHENTICATION.parse)(text);
         // What an environment says is stronger than what stands outside of it.
-        if let Source::File { environment: None, .. } = source {
+        if let Source::File(line) = source
+            && line.environment.is_none()
+        {
             let entry = self.all.file.and_then(|file| file.entries.get(row.name));
             return entry.map(|entry| read(&entry.text));
         }
@@ -752,7 +755,7 @@ impl<'a> Of<'a> {
         if let Some((row, source, missing)) = half {
             return Err(SettingsError::HalfOfTopicChoice {
                 setting: named(row, source),
-                missing: *missing,
+                missing: Box::new(*missing),
             });
         }
         let events = payload.decode.value.choice.split == Split::CloudwatchLogs;
@@ -976,10 +979,8 @@ fn place(region: &str, account: &str) -> String {
 const fn strength(source: &Source) -> u8 {
     match source {
         Source::Default => 0,
-        Source::File { environment: None, .. } => 1,
-        Source::File {
-            environment: Some(_), ..
-        } => 2,
+        Source::File(line) if line.environment.is_none() => 1,
+        Source::File(_) => 2,
         Source::Environment(_) => 3,
         Source::Flag(_) => 4,
     }
@@ -989,11 +990,11 @@ const fn strength(source: &Source) -> u8 {
 fn in_file(file: &File, entry: &Entry, environment: Option<&str>) -> Given {
     Given {
         text: entry.text.clone(),
-        source: Source::File {
+        source: Source::File(Box::new(crate::settings::FileLine {
             path: file.path.clone(),
             line: entry.line,
             environment: environment.map(str::to_owned),
-        },
+        })),
         column: entry.column,
     }
 }

@@ -60,11 +60,11 @@ fn with(arguments: &[&str]) -> Result<(Settings, Access), SettingsError> {
 fn flag_beats_environment_beats_file_beats_default() {
     let yaml = format!("stream: {STREAM}\ncluster: {CLUSTER}\nbatch_size: 3\n");
     let variable = [("K2M_BATCH_SIZE", "2")];
-    let in_file = Source::File {
+    let in_file = Source::File(Box::new(crate::settings::FileLine {
         path: "k2m.yaml".to_owned(),
         line: 3,
         environment: None,
-    };
+    }));
     let line_less = yaml.replace("batch_size: 3\n", "");
     for (arguments, variables, yaml, value, source) in [
         (
@@ -1072,6 +1072,7 @@ fn the_dead_letter_topic_of_a_deployed_pipeline_is_its_stack_s() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_is_no_file_of_settings_is_told_with_its_place() {
     let (long, deep) = ("# too long\n".repeat(100_000), "[".repeat(20_000));
     let many = (0..300).fold("topic_map:\n".to_owned(), |text, n| text + &format!("  k{n}: t\n"));

@@ -584,6 +584,17 @@ def broken_stack(name):
     return {}
 
 
+def lose_code():
+    """Deletes what was uploaded for functions."""
+    s3 = client("s3")
+    lost = []
+    for bucket in (each["Name"] for each in s3.list_buckets()["Buckets"]):
+        for key in (each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", []) if each["Key"].endswith(".zip")):
+            s3.delete_object(Bucket=bucket, Key=key)
+            lost.append(key)
+    return {"lost": lost}
+
+
 def logs():
     """The last lines of every function, for the report of a test that failed."""
     lines = []

@@ -56,7 +56,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// Takes out of a snapshot what differs from run to run.
-fn settings() -> insta::Settings {
+pub(crate) fn settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     for (pattern, replacement) in [
         (r"\b(acl|rtb|subnet|sg|vpc)-[0-9a-f]{8,17}\b", "$1-[id]"),
@@ -84,7 +84,7 @@ fn settings() -> insta::Settings {
 }
 
 /// The smallest file that Lambda could run as far as its header says. Nothing here invokes it.
-fn handler(folder: &Path) {
+pub(crate) fn handler(folder: &Path) {
     let mut file = vec![0; 64];
     file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
     for (at, value) in [(16, 2), (18, 62), (20, 1), (26, 0x40), (52, 64)] {

@@ -23,5 +23,6 @@ mod proxy;
 mod sample;
 mod secrets;
 mod story;
+mod terminal;
 mod topics;
 mod watched;

@@ -310,10 +310,10 @@ async fn a_whole_conversation_asks_only_what_is_open() {
         for line in script.asked.lock().unwrap().iter() {
             told.extend([line.as_str(), "\n"]);
         }
-        told += &match done {
-            Ok(_) => format!("--\n{}--\n", std::fs::read_to_string(&path).unwrap()),
-            Err(error) => format!("-- {error}\n"),
-        };
+        match done {
+            Ok(_) => told.extend(["--\n", &std::fs::read_to_string(&path).unwrap(), "--\n"]),
+            Err(error) => told.extend(["-- ", &error.to_string(), "\n"]),
+        }
     }
     let folder = folder.path().to_string_lossy().into_owned();
     insta::assert_snapshot!(told.replace(&folder, "<folder>"));

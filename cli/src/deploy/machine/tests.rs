@@ -4,7 +4,7 @@ mod looks;
 mod signals;
 mod statuses;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -1176,8 +1176,10 @@ fn chosen() -> Options {
 
 #[tokio::test]
 async fn tags_a_role_a_bucket_and_protection_are_as_they_were_chosen() {
-    let mut fake = Fake::default();
-    fake.options = chosen();
+    let fake = Fake {
+        options: chosen(),
+        ..Fake::default()
+    };
     // A bucket that is not there is none to put anything into, and nothing is begun.
     let error = fake.deploy().await.unwrap_err();
     assert!(matches!(error, DeployError::NoBucket { .. }), "{error}");

@@ -36,14 +36,14 @@ impl Row {
     }
 }
 
-fn load(records: u64, bytes: u64) -> Option<Fact<Load>> {
+fn load(records: u64, bytes: u64) -> Fact<Load> {
     let value = Load {
         days: 7,
         seconds: 300,
         records,
         bytes,
     };
-    Some(Fact::Found { value })
+    Fact::Found { value }
 }
 
 fn servers() -> Kafka {
@@ -138,14 +138,14 @@ fn rows() -> Vec<Row> {
                 vpcs: vec!["vpc-1 (10.1.0.0/16)".to_owned(), "vpc-2 (10.2.0.0/16)".to_owned()],
             });
         }),
-        Row::new("little comes in").but(|row| row.load = load(300, 60_000)),
-        Row::new("large records").but(|row| row.load = load(24_000, 24_000 * 100_000)),
+        Row::new("little comes in").but(|row| row.load = Some(load(300, 60_000))),
+        Row::new("large records").but(|row| row.load = Some(load(24_000, 24_000 * 100_000))),
         Row::new("large records, and the size is said").but(|row| {
-            row.load = load(24_000, 24_000 * 100_000);
+            row.load = Some(load(24_000, 24_000 * 100_000));
             row.said.firmly = firmly("batch_size", "1000");
         }),
         Row::new("several pipelines").but(|row| {
-            row.load = load(24_000, 24_000 * 100_000);
+            row.load = Some(load(24_000, 24_000 * 100_000));
             let more = row.settings.pipelines[0].clone();
             row.settings.pipelines.push(more);
         }),

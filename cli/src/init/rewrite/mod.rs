@@ -221,19 +221,25 @@ impl Writer<'_> {
             new += text;
         };
         for (_, _, comments, beside) in old.iter().filter(|(value, ..)| !items.contains(value)) {
-            comments.iter().chain(beside).for_each(|comment| line(comment));
+            for comment in comments.iter().chain(beside) {
+                line(comment);
+            }
         }
         for item in items {
             match old.iter().find(|(value, ..)| value == item) {
                 Some((_, written, comments, beside)) => {
-                    comments.iter().for_each(|comment| line(comment));
+                    for comment in comments {
+                        line(comment);
+                    }
                     let beside = beside.map(|comment| format!(" {comment}")).unwrap_or_default();
                     line(&format!("- {written}{beside}"));
                 }
                 None => line(&format!("- {}", inline(item, Quotes::Least))),
             }
         }
-        above.iter().for_each(|comment| line(comment));
+        for comment in above {
+            line(comment);
+        }
         Some(new)
     }
 

@@ -166,7 +166,7 @@ fn every_form_keeps_what_is_not_changed() {
     ];
     let mut shown = String::new();
     for (name, text, edits) in cases {
-        let new = rewrite(text, edits, None).map_or_else(|error| format!("ERROR {error}\n"), |new| new);
+        let new = rewrite(text, edits, None).unwrap_or_else(|error| format!("ERROR {error}\n"));
         let _ = write!(shown, "== {name}\n{}\n-- becomes\n{}\n", seen(text), seen(&new));
     }
     insta::assert_snapshot!(shown);

@@ -164,7 +164,7 @@ impl<'t> Reader<'t> {
             start,
             end,
             column: span.start.col(),
-            leaves: vec![start..end],
+            leaves: std::iter::once(start..end).collect(),
         };
         let trimmed = || {
             let said = self.text.get(start..self.byte(span.end.index())).unwrap_or_default();

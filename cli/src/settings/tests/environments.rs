@@ -95,9 +95,11 @@ fn a_stronger_choice_of_an_environment_takes_what_belongs_to_a_weaker_one_away()
 
 #[test]
 fn an_environment_that_is_not_there_is_refused_and_one_that_is_not_chosen_is_named() {
+    /// Arguments, variables and a file.
+    type Given<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], Option<&'a str>);
     let yaml = yaml();
     let needed = format!("environments:\n  dev: {{stream: {STREAM}, cluster: {CLUSTER}}}\n  prod:\n");
-    let rows: [(&[&str], &[(&str, &str)], Option<&str>); 7] = [
+    let rows: [Given<'_>; 7] = [
         (&["--env", "prd"], &[], Some(&yaml)),
         (&["--env", "staging"], &[], Some(&yaml)),
         (&[], &[("K2M_ENV", "Prod\n")], Some(&yaml)),

@@ -44,8 +44,10 @@ fn misfit(root: &Value, rules: &Value, document: &Value, at: &str) -> Option<Str
             "maximum" => document.as_f64().is_none_or(|value| value <= number(rule)),
             "minItems" => document
                 .as_array()
-                .is_none_or(|items| items.len() as f64 >= number(rule)),
-            "minProperties" => document.as_object().is_none_or(|all| all.len() as f64 >= number(rule)),
+                .is_none_or(|items| json!(items.len()).as_f64().unwrap() >= number(rule)),
+            "minProperties" => document
+                .as_object()
+                .is_none_or(|all| json!(all.len()).as_f64().unwrap() >= number(rule)),
             "uniqueItems" => document
                 .as_array()
                 .is_none_or(|items| (1..items.len()).all(|at| !items[..at].contains(&items[at]))),
@@ -61,11 +63,8 @@ fn misfit(root: &Value, rules: &Value, document: &Value, at: &str) -> Option<Str
                 .as_object()
                 .is_none_or(|all| all.keys().all(|name| fits(rule, &json!(name)))),
             "items" => {
-                let items = document.as_array().into_iter().flatten();
-                if let Some(why) = items
-                    .filter_map(|item| misfit(root, rule, item, &format!("{at}[]")))
-                    .next()
-                {
+                let mut items = document.as_array().into_iter().flatten();
+                if let Some(why) = items.find_map(|item| misfit(root, rule, item, &format!("{at}[]"))) {
                     return Some(why);
                 }
                 true
@@ -153,10 +152,11 @@ fn beside(line: &str) -> String {
     let ends = ends
         .iter()
         .filter(|(end, _)| *end != name && !(name == "pipelines" && *end == "stream"));
-    ends.map(|(end, arn)| format!("{end}: {arn}\n")).collect::<String>() + line + "\n"
+    ends.flat_map(|(end, arn)| [end, ": ", arn, "\n"]).collect::<String>() + line + "\n"
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_one_refuses_the_other_does_and_what_one_takes() {
     for line in [
         "batch_size: 0",
