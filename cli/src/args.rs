@@ -466,7 +466,7 @@ pub struct SettingsArgs {
         allow_negative_numbers = true
     )]
     pub timeout: Option<String>,
-    /// The function's processor: `x86_64` or `arm64` [default: arm64 where k2m carries a handler for it, else what the handler is built for]
+    /// The function's processor: x86_64 or arm64 [default: arm64 where k2m carries its handler, else what the handler is built for]
     #[arg(long, value_name = "NAME", help_heading = "Function")]
     pub architecture: Option<String>,
     /// Days that logs are kept [default: 30]
@@ -654,6 +654,9 @@ pub struct StackArgs {
     /// The file of settings [default: k2m.yaml, if it is there]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Environment of that file whose settings count more than what stands outside of it [default: none]
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
     /// Stack of the pipelines [default: that of k2m.yaml, else k2m-<stream>]
     #[arg(long, value_name = "NAME", help_heading = "AWS")]
     pub stack: Option<String>,
@@ -673,6 +676,7 @@ impl StackArgs {
     pub fn settings(&self) -> SettingsArgs {
         SettingsArgs {
             config: self.config.clone(),
+            env: self.env.clone(),
             stream: self.stream.clone(),
             stack: self.stack.clone(),
             profile: self.profile.clone(),

@@ -101,7 +101,9 @@ fn json(text: &str) -> Option<usize> {
 }
 
 /// Commands of k2m that look at an AWS account.
-const OF_ACCOUNT: [&str; 5] = ["deploy", "destroy", "doctor", "inspect", "plan"];
+const OF_ACCOUNT: [&str; 8] = [
+    "deploy", "destroy", "doctor", "inspect", "logs", "plan", "render", "status",
+];
 
 /// The text, with what says whose account it is about in each of its commands that asks AWS, ours and AWS's own: the profile, and to ours the environment of
 /// k2m.yaml. Without it they may be of another account. What only speaks of a command in a sentence stays as it is.
@@ -295,6 +297,14 @@ mod tests {
                 "k2m deploy --config other.yaml --yes --env prod --profile ops",
             ),
             ("k2m.yaml", None, "k2m plan --env dev", "k2m plan --env dev"),
+            (
+                "k2m.yaml",
+                Some("ops"),
+                "k2m status --stack k2m-orders",
+                "k2m status --stack k2m-orders --env prod --profile ops",
+            ),
+            ("k2m.yaml", None, "k2m logs --failed", "k2m logs --failed --env prod"),
+            ("k2m.yaml", None, "k2m render", "k2m render --env prod"),
             // Nobody else knows of it.
             (
                 "k2m.yaml",

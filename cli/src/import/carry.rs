@@ -66,7 +66,7 @@ const OF_MAPPING: [&str; 9] = [
 ];
 
 /// Properties of a function that say nothing k2m could lack.
-const OF_FUNCTION: [&str; 15] = [
+const OF_FUNCTION: [&str; 18] = [
     "Timeout",
     "MemorySize",
     "VpcConfig",
@@ -82,11 +82,13 @@ const OF_FUNCTION: [&str; 15] = [
     "FunctionName",
     "LoggingConfig",
     "AutoPublishAlias",
+    "Tags",
+    "PermissionsBoundary",
+    "Architectures",
 ];
 
 /// Why a property of a function is left. All else has no setting.
-const WHY: [(&str, &str); 14] = [
-    ("Architectures", "k2m's own bundle says for which processor it is"),
+const WHY: [(&str, &str); 11] = [
     (
         "DeadLetterQueue",
         "it is for asynchronous invocations, and a mapping makes none",
@@ -108,10 +110,6 @@ const WHY: [(&str, &str); 14] = [
     ("ImageUri", "k2m brings its own handler"),
     ("Layers", "k2m's handler has all that it needs in itself"),
     (
-        "PermissionsBoundary",
-        "k2m has no setting for one: where the account demands it, the deployment is refused",
-    ),
-    (
         "Policies",
         "the role's rights follow from the plan: for this stream, this topic and this failure destination alone",
     ),
@@ -123,7 +121,6 @@ const WHY: [(&str, &str); 14] = [
         "Role",
         "the stack has a role of its own for each pipeline: for this stream, this topic and this failure destination alone",
     ),
-    ("Tags", "k2m has no setting for tags: `k2m deploy` gives its own"),
 ];
 
 /// All mappings of a project.
@@ -266,6 +263,8 @@ pub(super) struct Notes<'p> {
     path: &'p str,
     changed: Vec<Changed>,
     left: Vec<Left>,
+    /// What of `left` was said: what, why and where.
+    said: BTreeSet<(String, String, String)>,
     unknown: Vec<Unknown>,
     missing: Vec<Unknown>,
 }
@@ -276,6 +275,7 @@ impl<'p> Notes<'p> {
             path: &project.path,
             changed: Vec::new(),
             left: Vec::new(),
+            said: BTreeSet::new(),
             unknown: Vec::new(),
             missing: Vec::new(),
         }
@@ -294,11 +294,10 @@ impl<'p> Notes<'p> {
             place,
         };
         // What holds for all functions is said once.
-        let said = self
-            .left
-            .iter()
-            .any(|known| (&known.what, &known.why, &known.place) == (&note.what, &note.why, &note.place));
-        if !said {
+        if self
+            .said
+            .insert((note.what.clone(), note.why.clone(), note.place.clone()))
+        {
             self.left.push(note);
         }
     }
@@ -898,6 +897,82 @@ impl<'p> Part<'p> {
         Ok(())
     }
 
+    /// A property of its function, and the line that it is in.
+    fn of_function(&self, name: &str) -> Option<(&Rc<Node>, usize)> {
+        let node = self.mapping.function.as_ref()?.properties.get(name)?;
+        Some((node, node.line))
+    }
+
+    /// Tags as a setting has them: SAM's mapping, or CloudFormation's list. What no tag of k2m's can be is noted.
+    fn tags(&self, notes: &mut Notes<'_>) -> Option<(String, usize)> {
+        const SETTING: &str = "tags";
+        let (node, line) = self.of_function("Tags")?;
+        let scope = self.known.scope;
+        let reduced = match scope.reduce(node) {
+            Ok(reduced) => reduced?,
+            Err(gap) => {
+                notes.gap(self.mapping, SETTING, &gap, false);
+                return None;
+            }
+        };
+        let mut pairs: Vec<(Rc<Node>, Rc<Node>)> = Vec::new();
+        for (key, value) in reduced.entries() {
+            pairs.push((Node::text(value.line, key.as_str()), Rc::clone(value)));
+        }
+        for item in reduced.items() {
+            let part = |name: &str| scope.within(item, &[name]);
+            match (part("Key"), part("Value")) {
+                (Ok(Some(key)), Ok(Some(value))) => pairs.push((key, value)),
+                (Err(gap), _) | (_, Err(gap)) => notes.gap(self.mapping, SETTING, &gap, false),
+                // AWS::NoValue takes it away.
+                _ => {}
+            }
+        }
+        let mut tags = BTreeMap::new();
+        for (key, value) in pairs {
+            let (key, value) = match (scope.text(&key), scope.text(&value)) {
+                (Ok(Some(key)), Ok(Some(value))) => (key, value),
+                (Err(gap), _) | (_, Err(gap)) => {
+                    notes.gap(self.mapping, SETTING, &gap, false);
+                    continue;
+                }
+                _ => continue,
+            };
+            match check(SETTING, &as_json(&BTreeMap::from([(&key, &value)]))) {
+                Ok(()) => {
+                    tags.insert(key, value);
+                }
+                Err(why) => notes.left(Some(self.mapping), &format!("the tag {}", shown(&key)), why, line),
+            }
+        }
+        (!tags.is_empty()).then(|| (as_json(&tags), line))
+    }
+
+    /// The boundary of the role that SAM makes for its function, or of the role of the template that it has.
+    fn boundary(&self) -> Result<Option<(String, usize)>, Gap> {
+        const PROPERTY: &str = "PermissionsBoundary";
+        let scope = self.known.scope;
+        let of_role = || {
+            let (role, _) = self.of_function("Role")?;
+            let names = scope.names(role);
+            let mut roles = names.iter().filter(|id| scope.kind(id) == Some("AWS::IAM::Role"));
+            scope.resource(roles.next()?)?.get("Properties")?.get(PROPERTY)
+        };
+        let Some(node) = self.of_function(PROPERTY).map(|(node, _)| node).or_else(of_role) else {
+            return Ok(None);
+        };
+        Ok(scope.text(node)?.map(|text| (text, node.line)))
+    }
+
+    /// The processor, where the function says one.
+    fn architecture(&self) -> Result<Option<(String, usize)>, Gap> {
+        let Some((node, line)) = self.of_function("Architectures") else {
+            return Ok(None);
+        };
+        // What holds for all functions stands before what is its own.
+        Ok(self.known.scope.texts(node)?.pop().map(|text| (text, line)))
+    }
+
     /// A list of its VPC's configuration; nothing where it has none.
     fn in_vpc(&self, name: &str) -> Result<Option<(Vec<String>, usize)>, Gap> {
         let Some(function) = &self.mapping.function else {
@@ -934,6 +1009,7 @@ fn of_stack(project: &Project, parts: &[Part<'_>], notes: &mut Notes<'_>) -> Res
     let is_msk = destination(project, parts, notes, &mut settings)?;
     subnets(parts, notes, &mut settings)?;
     group(parts, is_msk, notes, &mut settings)?;
+    beside_the_template(parts, notes, &mut settings)?;
     let flags = &project.given.flags;
     let needs_secret = settings
         .iter()
@@ -1226,6 +1302,55 @@ fn group(
     Ok(())
 }
 
+/// What a stack has once for all: tags, the boundary of its roles, the processor. Functions that say nothing of it have no say.
+fn beside_the_template(
+    parts: &[Part<'_>],
+    notes: &mut Notes<'_>,
+    settings: &mut Vec<Carried>,
+) -> Result<(), ImportError> {
+    type Said = fn(&Part<'_>, &mut Notes<'_>) -> Result<Option<(String, usize)>, Gap>;
+    let all: [(&'static str, &str, Said); 3] = [
+        ("tags", "Tags", |part, notes| Ok(part.tags(notes))),
+        ("permissions_boundary", "PermissionsBoundary", |part, _| part.boundary()),
+        ("architecture", "Architectures", |part, _| part.architecture()),
+    ];
+    for (setting, property, said) in all {
+        let mut found: Option<Carried> = None;
+        let mut different = false;
+        for part in parts.iter().filter(|part| !part.flag(setting)) {
+            let (value, line) = match said(part, notes) {
+                Ok(Some(said)) => said,
+                Ok(None) => continue,
+                Err(gap) => {
+                    notes.gap(part.mapping, setting, &gap, false);
+                    continue;
+                }
+            };
+            part.fits(setting, &value, line)?;
+            match &found {
+                Some(first) if first.value != value => {
+                    let why = format!(
+                        "its functions say different things, and a stack has one {setting} for all: --{} says it",
+                        setting.replace('_', "-")
+                    );
+                    notes.left(Some(part.mapping), property, why, line);
+                    different = true;
+                }
+                Some(_) => {}
+                None => {
+                    found = Some(Carried {
+                        setting,
+                        value,
+                        from: part.from(line),
+                    });
+                }
+            }
+        }
+        settings.extend(found.filter(|_| !different));
+    }
+    Ok(())
+}
+
 /// YAML's other words for true and false, as CloudFormation takes them.
 fn boolean(text: &str) -> String {
     match text.to_ascii_lowercase().as_str() {
@@ -1233,6 +1358,10 @@ fn boolean(text: &str) -> String {
         "false" | "no" | "off" => "false".to_owned(),
         _ => text.to_owned(),
     }
+}
+
+fn as_json<T: AsRef<str> + Ord + serde::Serialize>(tags: &BTreeMap<T, T>) -> String {
+    serde_json::to_string(tags).unwrap_or_default()
 }
 
 fn no_setting(name: &str) -> String {

@@ -39,6 +39,8 @@ pub(super) struct Scope {
     steps: Cell<usize>,
     depth: Cell<usize>,
     used: RefCell<BTreeSet<String>>,
+    /// By part of the template and name: which entries ask for it.
+    asking: RefCell<BTreeMap<&'static str, BTreeMap<String, BTreeSet<usize>>>>,
 }
 
 /// A value, or nothing where CloudFormation takes the property away.
@@ -76,6 +78,7 @@ impl Scope {
             steps: Cell::new(0),
             depth: Cell::new(0),
             used: RefCell::default(),
+            asking: RefCell::default(),
         }
     }
 
@@ -139,11 +142,21 @@ impl Scope {
         asked.into_iter().filter(|id| self.resource(id).is_some()).collect()
     }
 
-    /// Whether something within a value asks for this name.
-    pub(super) fn asks(node: &Node, name: &str) -> bool {
-        let mut asked = BTreeSet::new();
-        references(node, &mut asked);
-        asked.contains(name)
+    /// Places of the entries of a part of the template that ask for this name. All of it is read once, however many functions are asked about.
+    pub(super) fn asking(&self, section: &'static str, name: &str) -> BTreeSet<usize> {
+        let mut index = self.asking.borrow_mut();
+        let of_section = index.entry(section).or_insert_with(|| {
+            let mut all: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+            for (place, (_, node)) in self.section(section).iter().enumerate() {
+                let mut asked = BTreeSet::new();
+                references(node, &mut asked);
+                for name in asked {
+                    all.entry(name).or_default().insert(place);
+                }
+            }
+            all
+        });
+        of_section.get(name).cloned().unwrap_or_default()
     }
 
     /// What a value comes to at its top; what is within stays as it is.

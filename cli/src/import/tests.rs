@@ -221,10 +221,35 @@ fn each_property_has_its_fate() {
         ),
         (
             &[],
-            &["Tags: {a: b}"],
-            "Tags",
-            "left: k2m has no setting for tags: `k2m deploy` gives its own",
+            &["Tags: {team: shop, cost: 42}"],
+            "tags",
+            "{\"cost\":\"42\",\"team\":\"shop\"} (template.yaml:7)",
         ),
+        (
+            &[],
+            &["Tags: {'aws:x': y}"],
+            "the tag aws:x",
+            "left: the tag `aws:x` is AWS's own to set: choose another key",
+        ),
+        (
+            &[],
+            &["Tags: {team: !ImportValue team}"],
+            "tags",
+            "? `team` is another stack's output (Fn::ImportValue); give --tags, or --parameter 'team=VALUE'",
+        ),
+        (
+            &[],
+            &["PermissionsBoundary: arn:aws:iam::123456789012:policy/most"],
+            "permissions_boundary",
+            "arn:aws:iam::123456789012:policy/most (template.yaml:7)",
+        ),
+        (
+            &[],
+            &["Architectures: [arm64]"],
+            "architecture",
+            "arm64 (template.yaml:7)",
+        ),
+        (&[], &[], "architecture", "nothing"),
         (
             &[],
             &["Environment: {Variables: {TOPIC: shop, LEVEL: 1}}"],
@@ -542,6 +567,64 @@ fn no_template_makes_it_panic() {
         // It comes to an end, with settings or a reason.
         let _ = of(&template.to_string(), given(&[("cluster", CLUSTER)], &[]), &[]);
     }
+}
+
+#[test]
+fn what_a_stack_has_once_is_carried_where_its_functions_agree() {
+    const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/most";
+    let function = |id: &str, more: &str| {
+        format!(
+            "  {id}:\n    Type: AWS::Lambda::Function\n    Properties:\n      Role: !GetAtt Role.Arn\n{more}  {id}Reads:\n    Type: AWS::Lambda::EventSourceMapping\n    \
+             Properties: {{FunctionName: !Ref {id}, EventSourceArn: '{STREAM}-{id}', StartingPosition: LATEST}}\n"
+        )
+    };
+    let role =
+        format!("Resources:\n  Role: {{Type: AWS::IAM::Role, Properties: {{PermissionsBoundary: '{BOUNDARY}'}}}}\n");
+    let listed = "      Tags: [{Key: team, Value: shop}, !If [No, {Key: a, Value: b}, !Ref AWS::NoValue]]\n";
+    let no = "Conditions: {No: !Equals [a, b]}\n";
+    let imported = |first: &str, second: &str| {
+        let template = format!("{no}{role}{}{}", function("A", first), function("B", second));
+        of(&template, given(&[("cluster", CLUSTER)], &[]), &[]).unwrap()
+    };
+    let alike = imported(&format!("{listed}      Architectures: [arm64]\n"), listed);
+    assert_eq!(fate(&alike, "tags"), "{\"team\":\"shop\"} (template.yaml:8)");
+    assert_eq!(
+        fate(&alike, "permissions_boundary"),
+        format!("{BOUNDARY} (template.yaml:3)")
+    );
+    assert_eq!(fate(&alike, "architecture"), "arm64 (template.yaml:9)");
+
+    let unlike = imported("      Architectures: [arm64]\n", "      Architectures: [x86_64]\n");
+    assert_eq!(fate(&unlike, "architecture"), "nothing");
+    assert_eq!(
+        fate(&unlike, "Architectures"),
+        "left: its functions say different things, and a stack has one architecture for all: --architecture says it"
+    );
+}
+
+/// As large as a template can be, with functions that all refer to each other: each part of it is read a few times, not once for each function.
+#[test]
+fn a_template_as_large_as_can_be_comes_to_an_end() {
+    const FUNCTIONS: usize = 240;
+    let mut resources = serde_json::Map::new();
+    for number in 0..FUNCTIONS {
+        let variables = (0..150).map(|other| {
+            let asked = serde_json::json!({"Ref": format!("F{}", (number + other) % FUNCTIONS)});
+            (format!("V{other}"), asked)
+        });
+        let function = serde_json::json!({"Type": "AWS::Serverless::Function", "Properties": {
+            "Environment": {"Variables": variables.collect::<serde_json::Map<_, _>>()},
+            "Events": {"E": {"Type": "Kinesis", "Properties": {"Stream": format!("{STREAM}-{number}")}}},
+        }});
+        resources.insert(format!("F{number}"), function);
+    }
+    let template = serde_json::json!({"Resources": resources}).to_string();
+    assert!((600_000..1_000_000).contains(&template.len()), "{}", template.len());
+    let imported = of(&template, given(&[("cluster", CLUSTER)], &[]), &[]).unwrap();
+    assert_eq!(imported.pipelines.len(), FUNCTIONS);
+    let referring = |left: &&Left| left.why.starts_with("it refers to the function");
+    // Said once for a resource, whichever function it refers to.
+    assert_eq!(imported.not_carried.iter().filter(referring).count(), FUNCTIONS);
 }
 
 #[test]
