@@ -269,10 +269,15 @@ impl CommandError {
     }
 }
 
-/// The next steps that an error names: its indented lines without evidence, else what comes after its last semicolon.
+/// The next steps that an error names: its indented lines without evidence, which is a list or has a name before it, else what comes after its last
+/// semicolon.
 fn next(error: &str) -> Vec<String> {
+    let named = |line: &str| {
+        let name = line.split_once(": ").map(|(name, _)| name);
+        name.is_some_and(|name| name.starts_with(char::is_uppercase) && name.chars().all(char::is_alphanumeric))
+    };
     let hints = error.lines().filter_map(|line| line.strip_prefix("  "));
-    let hints = hints.filter(|line| !line.starts_with(['-', ' ']));
+    let hints = hints.filter(|line| !line.starts_with(['-', ' ']) && !named(line));
     let hints: Vec<String> = hints.map(str::to_owned).collect();
     let after = || error.lines().next().and_then(|line| line.rsplit_once("; "));
     if hints.is_empty() {

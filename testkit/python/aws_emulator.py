@@ -423,6 +423,8 @@ changesets._diff_resources = diff_resources
 ministack_describe_change_set = cloudformation_handlers._ACTION_HANDLERS["DescribeChangeSet"]
 cloudformation_handlers._ACTION_HANDLERS["DescribeChangeSet"] = describe_change_set
 handlers = provisioners._RESOURCE_HANDLERS
+# MiniStack takes each change of a mapping for one that may replace it.
+provisioners._REPLACING_PROPERTIES["AWS::Lambda::EventSourceMapping"] = ("EventSourceArn", "StartingPosition", "StartingPositionTimestamp")
 ministack_list_change_sets = cloudformation_handlers._ACTION_HANDLERS["ListChangeSets"]
 cloudformation_handlers._ACTION_HANDLERS["ListChangeSets"] = list_change_sets
 ministack_create_function = handlers["AWS::Lambda::Function"]["create"]

@@ -95,7 +95,7 @@ fn from_an_empty_account_and_back() {
     assert_eq!(none["change"], "none", "{none:#}");
     assert_eq!(
         account.ask(&["stacks"]),
-        json!({"k2m-orders": {"changeSets": 0, "status": "CREATE_COMPLETE"}})
+        json!({"k2m-orders": {"changeSets": [], "status": "CREATE_COMPLETE"}})
     );
 
     // A change is one, and is made in place.
