@@ -105,9 +105,16 @@ fn deployed(account: &Account, style: &str, exit: i32, more: &[&str]) -> Value {
     let file = format!("{style}.yaml");
     let import = [&["import", style, "--config", &file, "--create-topic"], more].concat();
     let imported = account.json(&import, exit);
-    let deployed = account.json(&["deploy", "--config", &file, "--yes"], 0);
+    // The handler is this machine's, whatever the template says of its function.
+    let here = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "x86_64"
+    };
+    let deploy = ["deploy", "--config", &file, "--yes", "--architecture", here];
+    let deployed = account.json(&deploy, 0);
     assert_eq!(deployed["status"], "created", "{style}: {deployed:#}");
-    let plan = account.json(&["plan", "--config", &file], 0);
+    let plan = account.json(&["plan", "--config", &file, "--architecture", here], 0);
     assert_eq!(plan["change"]["status"], "none", "{style}: {:#}", plan["change"]);
     imported
 }
