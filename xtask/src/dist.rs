@@ -125,7 +125,7 @@ fn date() -> Result<u64> {
 /// What every archive has beside the executable.
 fn common(k2m: &Path) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
-    for name in ["CHANGELOG.md", "LICENSE", "README.md"] {
+    for name in ["CHANGELOG.md", "LICENSE", "README.md", "README.zh-CN.md"] {
         entries.push(Entry::new(name, bytes(Path::new(name))?));
     }
     for (shell, name) in [("bash", "k2m.bash"), ("zsh", "_k2m"), ("fish", "k2m.fish")] {
