@@ -64,6 +64,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 const LOOK_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const LOOK_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 const LOOK_TIMEOUT: Duration = Duration::from_secs(12);
+/// The longest pause before a call is tried again: with five tries there are pauses of at most 1, 2, 2.5 and 2.5 seconds.
+const LOOK_BACKOFF: Duration = Duration::from_millis(2500);
 /// The same of asking a function for its probe, which takes nine seconds at the most once the function is started; and how often, where Lambda throttles.
 const PROBE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(13);
@@ -230,7 +232,10 @@ impl Aws {
             .operation_attempt_timeout(attempt)
             .operation_timeout(all)
             .build();
-        let retries = RetryConfig::standard().with_max_attempts(attempts);
+        // Together shorter than the bound, so that what is refused at once is told as that, and not as late.
+        let retries = RetryConfig::standard()
+            .with_max_attempts(attempts)
+            .with_max_backoff(LOOK_BACKOFF);
         let config = self.config.to_builder().timeout_config(timeouts).retry_config(retries);
         Self {
             config: config.build(),
