@@ -1,5 +1,7 @@
 //! A terminal that a test sits at: a command runs at it, keys are typed, and the screen is what a person would see.
 
+mod picture;
+
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroU16;
@@ -103,29 +105,52 @@ impl Terminal {
 
     /// All that has been shown and not wiped, also what has left the screen above. A line that the terminal broke at its end is one, as for whoever copies it.
     pub fn all(&self) -> String {
-        let mut parser = lock(&self.screen);
-        let (rows, columns) = parser.screen().size();
-        parser.screen_mut().set_scrollback(usize::MAX);
-        let above = parser.screen().scrollback();
         let mut all = String::new();
-        let mut add = |screen: &vt100::Screen, row: u16| {
-            let shown = screen.rows(0, columns.get()).nth(usize::from(row));
+        self.each_row(|screen, row, columns| {
+            let shown = screen.rows(0, columns).nth(usize::from(row));
             let shown = shown.unwrap_or_default();
             if screen.row_wrapped(row) {
                 all += &shown;
             } else {
                 all.extend([shown.trim_end(), "\n"]);
             }
-        };
+        });
+        all.trim_end().to_owned()
+    }
+
+    /// An SVG of what has been shown, from the last row that has one text to the last that has the other, below the command that was typed.
+    pub fn picture(&self, title: &str, typed: &str, from: &str, to: &str) -> Result<String> {
+        let mut lines = Vec::new();
+        let mut width = 0;
+        self.each_row(|screen, row, columns| {
+            lines.push(picture::Line::of(screen, row, columns));
+            width = columns;
+        });
+        let first = lines.iter().rposition(|line| line.text().contains(from));
+        let last = lines.iter().rposition(|line| line.text().contains(to));
+        match (first, last) {
+            (Some(first), Some(last)) if first <= last => {
+                let shown = lines.get(first..=last).unwrap_or_default();
+                Ok(picture::draw(title, typed, shown, width))
+            }
+            _ => Err(self.told(&Error::Usage(format!("no rows from `{from}` to `{to}`")))),
+        }
+    }
+
+    /// Gives each row to `see`, those above the screen first: the screen as it then is, the row's number in it, and the columns.
+    fn each_row(&self, mut see: impl FnMut(&vt100::Screen, u16, u16)) {
+        let mut parser = lock(&self.screen);
+        let (rows, columns) = parser.screen().size();
+        parser.screen_mut().set_scrollback(usize::MAX);
+        let above = parser.screen().scrollback();
         for left in (1..=above).rev() {
             parser.screen_mut().set_scrollback(left);
-            add(parser.screen(), 0);
+            see(parser.screen(), 0, columns.get());
         }
         parser.screen_mut().set_scrollback(0);
         for row in 0..rows.get() {
-            add(parser.screen(), row);
+            see(parser.screen(), row, columns.get());
         }
-        all.trim_end().to_owned()
     }
 
     /// Waits until the screen has this text.

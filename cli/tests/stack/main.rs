@@ -19,6 +19,7 @@ mod matrix;
 mod mended;
 mod networks;
 mod outside;
+mod pictures;
 mod proxy;
 mod sample;
 mod secrets;

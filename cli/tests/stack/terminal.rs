@@ -42,12 +42,12 @@ impl Person {
 }
 
 /// A terminal of so many columns that a command runs at.
-fn sit(command: &Command, columns: u16) -> Terminal {
+pub(crate) fn sit(command: &Command, columns: u16) -> Terminal {
     Terminal::start(command, columns, 50).unwrap()
 }
 
 /// The end of the command, which leaves the terminal as it was.
-fn ended(terminal: &mut Terminal, code: i32) {
+pub(crate) fn ended(terminal: &mut Terminal, code: i32) {
     let status = terminal.wait().unwrap();
     assert_eq!(status.code(), Some(code), "{}", terminal.all());
     wait_until("the terminal is as it was", Duration::from_secs(10), || {
