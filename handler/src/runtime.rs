@@ -41,11 +41,13 @@ pub enum Flaw {
     ConnectionErrorIsSuccess,
     /// Sends a partition that knows nothing of the producer more than one record at once.
     NoFirstContact,
+    /// Doesn't say what of a batch it sends again though the brokers may have it.
+    Uncounted,
 }
 
 impl Flaw {
     /// All flaws, with the name by which a test chooses one.
-    pub const ALL: [(&'static str, Self); 9] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("no-wait", Self::NoWait),
         ("highest-failed", Self::HighestFailed),
         ("no-purge", Self::NoPurge),
@@ -55,6 +57,7 @@ impl Flaw {
         ("late-purge", Self::LatePurge),
         ("connection-error-is-success", Self::ConnectionErrorIsSuccess),
         ("no-first-contact", Self::NoFirstContact),
+        ("uncounted", Self::Uncounted),
     ];
 }
 

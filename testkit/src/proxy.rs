@@ -1,8 +1,9 @@
-//! A TCP proxy in front of brokers that can lose an acknowledgement after the broker has stored the record.
+//! A TCP proxy in front of brokers that can lose an acknowledgement after the broker has stored the record, or turn it into the answer of a broker that has
+//! ceased to lead meanwhile.
 //!
 //! It understands just enough of Kafka's protocol to know which response answers a Produce request: a request begins
-//! with its length, API key, API version and correlation id, a response with its length and that correlation id. Nothing
-//! is rewritten: the brokers advertise the proxy's ports on the listener behind it.
+//! with its length, API key, API version and correlation id, a response with its length and that correlation id. No
+//! address is rewritten: the brokers advertise the proxy's ports on the listener behind it.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, Read, Write};
@@ -14,6 +15,10 @@ use std::thread;
 use crate::{Error, Result};
 
 const PRODUCE: i16 = 0;
+/// From this version on a Produce response has compact arrays and tagged fields; librdkafka speaks a later one.
+const COMPACT_PRODUCE: i16 = 9;
+/// `NOT_LEADER_OR_FOLLOWER`.
+const NOT_LEADER: i16 = 6;
 /// No frame of a test is larger; a larger length means that something other than Kafka's protocol is spoken.
 const LARGEST_FRAME: usize = 256 * 1024 * 1024;
 
@@ -30,6 +35,8 @@ pub struct ProxyCounters {
     pub responses_passed: u64,
     /// Produce responses taken from a broker and lost, the connection cut instead.
     pub responses_lost: u64,
+    /// Acknowledgements that were passed on as the answer of a broker that doesn't lead the partition.
+    pub leaderships_denied: u64,
     /// Connections that fell silent.
     pub silenced: u64,
 }
@@ -55,9 +62,19 @@ struct State {
     /// Produce responses that came since `lose_every` was set.
     since_set: u64,
     refuse: bool,
+    /// Set while leaderships are denied: the record batches for which that was done.
+    denied: Option<HashSet<Batch>>,
     stopped: bool,
     listening: Vec<SocketAddr>,
     connections: HashMap<u64, Connection>,
+}
+
+/// A record batch in a topic.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Batch {
+    topic: Vec<u8>,
+    partition: [u8; 4],
+    base_offset: [u8; 8],
 }
 
 /// The two sides of a connection.
@@ -102,6 +119,12 @@ impl Proxy {
         state.since_set = 0;
     }
 
+    /// From now on the first acknowledgement of each record batch is passed on as the answer of a broker that doesn't lead the partition. So a broker answers that
+    /// has stored the batch, and has handed the partition over before all replicas had it. Sent again, the batch is acknowledged.
+    pub fn deny_leaderships(&self) {
+        self.state().denied = Some(HashSet::new());
+    }
+
     /// Cuts all connections now; clients may connect again. Answers how many it cut.
     pub fn cut_all(&self) -> usize {
         self.state().cut_all()
@@ -120,12 +143,13 @@ impl Proxy {
         silenced
     }
 
-    /// Takes all wishes back: nothing more is lost or refused. What fell silent stays so.
+    /// Takes all wishes back: nothing more is lost, denied or refused. What fell silent stays so.
     pub fn behave(&self) {
         let mut state = self.state();
         state.lose_next = 0;
         state.lose_every = 0;
         state.refuse = false;
+        state.denied = None;
     }
 
     /// While on, new connections are closed as soon as they are accepted; existing ones stay.
@@ -181,6 +205,17 @@ impl State {
             self.counters.responses_lost += 1;
         }
         lost
+    }
+
+    /// Makes an acknowledgement one of no leader, where that is wished and wasn't done for its batch.
+    fn deny_leadership(&mut self, response: &mut [u8]) {
+        let Some(denied) = &mut self.denied else { return };
+        if let Some((batch, code)) = acknowledged(response)
+            && denied.insert(batch)
+        {
+            response[code..code + 2].copy_from_slice(&NOT_LEADER.to_be_bytes());
+            self.counters.leaderships_denied += 1;
+        }
     }
 }
 
@@ -243,7 +278,7 @@ fn connect(client: TcpStream, broker: TcpStream, shared: &Arc<Mutex<State>>) -> 
         state.connections.insert(id, connection);
         id
     };
-    let pending = Arc::new(Mutex::new(HashSet::new()));
+    let pending = Arc::new(Mutex::new(HashMap::new()));
     let requests = Direction {
         id,
         shared: Arc::clone(shared),
@@ -266,8 +301,8 @@ fn connect(client: TcpStream, broker: TcpStream, shared: &Arc<Mutex<State>>) -> 
 struct Direction {
     id: u64,
     shared: Arc<Mutex<State>>,
-    /// Correlation ids of the Produce requests that wait for their response.
-    pending: Arc<Mutex<HashSet<[u8; 4]>>>,
+    /// Correlation ids of the Produce requests that wait for their response, with their versions.
+    pending: Arc<Mutex<HashMap<[u8; 4], i16>>>,
     /// Whether the connection passes nothing on any more.
     silent: Arc<AtomicBool>,
     /// Whether its end is also told on a silent connection: the client's is, the broker's can't reach the client.
@@ -281,10 +316,10 @@ impl Direction {
             if self.is_silent() {
                 continue;
             }
-            if let [_, _, _, _, key0, key1, _, _, c0, c1, c2, c3, ..] = frame[..]
+            if let [_, _, _, _, key0, key1, v0, v1, c0, c1, c2, c3, ..] = frame[..]
                 && i16::from_be_bytes([key0, key1]) == PRODUCE
             {
-                self.pending().insert([c0, c1, c2, c3]);
+                self.pending().insert([c0, c1, c2, c3], i16::from_be_bytes([v0, v1]));
                 lock(&self.shared).counters.produce_requests += 1;
             }
             broker.write_all(&frame)?;
@@ -294,19 +329,25 @@ impl Direction {
 
     fn pass_responses(&self, broker: TcpStream, client: &mut TcpStream) -> io::Result<()> {
         let mut broker = BufReader::new(broker);
-        while let Some(frame) = read_frame(&mut broker)? {
+        while let Some(mut frame) = read_frame(&mut broker)? {
             if self.is_silent() {
                 continue;
             }
-            let is_produce = match frame[..] {
+            let produce = match frame[..] {
                 [_, _, _, _, c0, c1, c2, c3, ..] => self.pending().remove(&[c0, c1, c2, c3]),
-                _ => false,
+                _ => None,
             };
-            if is_produce && lock(&self.shared).loses_response() {
-                return Ok(());
+            if let Some(version) = produce {
+                let mut state = lock(&self.shared);
+                if state.loses_response() {
+                    return Ok(());
+                }
+                if version >= COMPACT_PRODUCE {
+                    state.deny_leadership(&mut frame);
+                }
             }
             client.write_all(&frame)?;
-            if is_produce {
+            if produce.is_some() {
                 lock(&self.shared).counters.responses_passed += 1;
             }
         }
@@ -317,7 +358,7 @@ impl Direction {
         self.silent.load(Ordering::Relaxed)
     }
 
-    fn pending(&self) -> MutexGuard<'_, HashSet<[u8; 4]>> {
+    fn pending(&self) -> MutexGuard<'_, HashMap<[u8; 4], i16>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -331,6 +372,47 @@ impl Drop for Direction {
             shut(&connection.streams);
         }
     }
+}
+
+/// The record batch that a Produce response acknowledges, and where its error code is; none where it is an error, or speaks of more than one partition.
+fn acknowledged(response: &[u8]) -> Option<(Batch, usize)> {
+    // Behind length and correlation id.
+    let mut rest = response.get(8..)?;
+    let no_tags = varint(&mut rest)? == 0;
+    let one_topic = varint(&mut rest)? == 2;
+    let (topic, behind) = compact_string(rest)?;
+    rest = behind;
+    let one_partition = varint(&mut rest)? == 2;
+    let code = response.len() - rest.len() + 4;
+    let (partition, rest) = rest.split_first_chunk()?;
+    let (error, rest) = rest.split_first_chunk()?;
+    let (base_offset, _) = rest.split_first_chunk()?;
+    let batch = Batch {
+        topic: topic.to_vec(),
+        partition: *partition,
+        base_offset: *base_offset,
+    };
+    (no_tags && one_topic && one_partition && i16::from_be_bytes(*error) == 0).then_some((batch, code))
+}
+
+/// A compact string, and what is behind it.
+fn compact_string(mut bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = varint(&mut bytes)?.checked_sub(1)?;
+    bytes.split_at_checked(length)
+}
+
+/// Takes an unsigned varint.
+fn varint(bytes: &mut &[u8]) -> Option<usize> {
+    let mut value = 0;
+    for shift in (0..28).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= usize::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
 }
 
 /// One frame with its four bytes of length, or none at the end of the stream.
@@ -438,6 +520,59 @@ mod tests {
         let mut stream = TcpStream::connect(address).expect("connects");
         assert!((0..9).all(|correlation| ask(&mut stream, PRODUCE, correlation)));
         assert_eq!(proxy.counters().responses_lost, 4);
+    }
+
+    /// A Produce response of version 10 about one batch.
+    fn response(error: i16, base_offset: i64) -> Vec<u8> {
+        let (none, offset) = (&[0_u8][..], base_offset.to_be_bytes());
+        let time = (-1_i64).to_be_bytes();
+        let partition: [&[u8]; 8] = [
+            &7_i32.to_be_bytes(),
+            &error.to_be_bytes(),
+            &offset,
+            &time,
+            &time,
+            &[1],
+            none,
+            none,
+        ];
+        frame(
+            &[
+                &9_u32.to_be_bytes()[..],
+                none,
+                &[2, 4],
+                b"abc",
+                &[2],
+                &partition.concat(),
+                none,
+                &[0; 4],
+                none,
+            ]
+            .concat(),
+        )
+    }
+
+    #[test]
+    fn the_first_acknowledgement_of_a_batch_becomes_the_answer_of_no_leader() {
+        let mut state = State::default();
+        let denied = |state: &mut State, error, base_offset| {
+            let mut passed = response(error, base_offset);
+            state.deny_leadership(&mut passed);
+            let is_denied = passed == response(NOT_LEADER, base_offset);
+            assert!(
+                is_denied || passed == response(error, base_offset),
+                "nothing else changes"
+            );
+            is_denied
+        };
+        assert!(!denied(&mut state, 0, 1), "nobody wishes it");
+        state.denied = Some(HashSet::new());
+        assert!(denied(&mut state, 0, 1));
+        assert!(!denied(&mut state, 0, 1), "it is the answer to the second try");
+        assert!(denied(&mut state, 0, 2));
+        assert!(!denied(&mut state, 10, 3), "an error stays what it is");
+        assert_eq!(state.counters.leaderships_denied, 2);
+        assert_eq!(acknowledged(&frame(b"too short")), None);
     }
 
     #[test]

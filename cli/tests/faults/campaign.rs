@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -25,6 +26,9 @@ const PROGRESS: u64 = 50;
 
 /// Clusters that may fail by themselves before a campaign does: schedules are run again on a new one.
 const MOST_GROUND_FAILURES: u64 = 3;
+
+/// Runs of schedules so far.
+static RUNS: AtomicU64 = AtomicU64::new(0);
 
 /// Clusters that nobody uses now; they end with the test's process.
 static IDLE: Mutex<Vec<(u8, Arc<Ground>)>> = Mutex::new(Vec::new());
@@ -74,13 +78,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where the evidence of a schedule is kept.
+/// Where the evidence of a schedule's run is kept.
 fn folder(schedule: &Schedule, handler: &Handler) -> PathBuf {
     // Schedules of one seed differ while it is made smaller.
     let text = serde_json::to_string(schedule).unwrap_or_default();
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(text);
     let flaw = handler.flaw.map(|flaw| format!("{flaw}-")).unwrap_or_default();
-    let name = format!("{flaw}{}-{hash:016x}", schedule.seed);
+    // And each may run more than once.
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{flaw}{}-{hash:016x}-{run}", schedule.seed);
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults").join(name)
 }
 

@@ -106,6 +106,23 @@ fn retries_that_store_twice_are_noticed() {
 }
 
 #[test]
+fn what_is_sent_again_uncounted_is_noticed() {
+    noticed("uncounted", Claim::DuplicatesExplained, |schedule| {
+        wholesome(schedule);
+        schedule.on_poison = OnPoison::Block;
+        // One partition refuses a record while the others have stored what they are said not to lead: it waits in librdkafka's queue to be sent again, and is
+        // purged there with what was never sent.
+        (schedule.shards, schedule.factor, schedule.partitions, schedule.keys) = (1, 1, 3, 40);
+        (schedule.records, schedule.batch_size) = (200, 200);
+        schedule.limit = 20_000;
+        schedule.poisons = vec![100];
+        schedule.retries = 12;
+        schedule.time_out = 10_000;
+        schedule.faults = at_once(Fault::LeaderDenied { until: 50 });
+    });
+}
+
+#[test]
 fn a_batch_that_is_not_halved_is_noticed() {
     noticed("no-bisect", Claim::NamedAlone, |schedule| {
         wholesome(schedule);

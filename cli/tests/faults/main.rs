@@ -33,8 +33,14 @@ fn number(name: &str, default: u64) -> u64 {
     }
 }
 
-/// The schedules that the environment asks for.
+/// The schedules that the environment asks for, each as often as it asks for.
 fn schedules() -> Vec<Schedule> {
+    let times = usize::try_from(number("K2M_FAULTS_TIMES", 1)).expect("a small number");
+    let once = chosen();
+    once.iter().flat_map(|it| vec![it.clone(); times]).collect()
+}
+
+fn chosen() -> Vec<Schedule> {
     if let Ok(text) = std::env::var("K2M_FAULTS_SCHEDULE") {
         let schedule = serde_json::from_str(&text).unwrap_or_else(|error| panic!("K2M_FAULTS_SCHEDULE: {error}"));
         return vec![schedule];

@@ -201,6 +201,10 @@ impl Stage {
                 self.ground.proxy().lose_every(every);
                 play.undo.push((later + until, Undo::Behave));
             }
+            Fault::LeaderDenied { until } => {
+                self.ground.proxy().deny_leaderships();
+                play.undo.push((later + until, Undo::Behave));
+            }
             Fault::ConnectionsRefused { until } => {
                 self.ground.proxy().refuse(true);
                 self.ground.proxy().cut_all();

@@ -60,6 +60,9 @@ pub(crate) enum Fault {
     BrokerRestarted { until: u64 },
     /// Other brokers lead the partitions.
     LeaderMoved,
+    /// The first acknowledgement of each record batch becomes the answer of a broker that has ceased to lead. No seed makes it: it is what
+    /// [`Fault::LeaderMoved`] does to a batch that is under way just then, made certain.
+    LeaderDenied { until: u64 },
     /// The topic takes no more than so many bytes.
     LimitLowered { to: usize, until: u64 },
     /// All connections are cut.
@@ -85,12 +88,13 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// Every kind, as reports name it.
-    pub(crate) const KINDS: [&'static str; 15] = [
+    pub(crate) const KINDS: [&'static str; 16] = [
         "acknowledgements lost",
         "broker killed",
         "broker paused",
         "broker restarted",
         "leader moved",
+        "leader denied",
         "record refused",
         "connection cut",
         "connection refused",
@@ -111,16 +115,17 @@ impl Fault {
             Self::BrokerPaused { .. } => 2,
             Self::BrokerRestarted { .. } => 3,
             Self::LeaderMoved => 4,
-            Self::LimitLowered { .. } => 5,
-            Self::ConnectionsCut => 6,
-            Self::ConnectionsRefused { .. } => 7,
-            Self::ConnectionsSilent => 8,
-            Self::DeadlineNear { .. } => 9,
-            Self::ClockJumped { .. } => 10,
-            Self::HandlerKilled { .. } => 11,
-            Self::HandlerStopped { .. } => 12,
-            Self::Doubled { .. } => 13,
-            Self::LeftBehind { .. } => 14,
+            Self::LeaderDenied { .. } => 5,
+            Self::LimitLowered { .. } => 6,
+            Self::ConnectionsCut => 7,
+            Self::ConnectionsRefused { .. } => 8,
+            Self::ConnectionsSilent => 9,
+            Self::DeadlineNear { .. } => 10,
+            Self::ClockJumped { .. } => 11,
+            Self::HandlerKilled { .. } => 12,
+            Self::HandlerStopped { .. } => 13,
+            Self::Doubled { .. } => 14,
+            Self::LeftBehind { .. } => 15,
         }]
     }
 
@@ -128,6 +133,7 @@ impl Fault {
     fn most_failures(&self) -> u64 {
         match self {
             Self::AcknowledgementsLost { until, .. }
+            | Self::LeaderDenied { until }
             | Self::LimitLowered { until, .. }
             | Self::ClockJumped { until, .. } => until + 1,
             // One that was under way when they came back may fail, too.
@@ -491,7 +497,8 @@ mod tests {
     #[test]
     fn a_hundred_schedules_have_every_fault() {
         let schedules: Vec<Schedule> = (1..=100).map(Schedule::new).collect();
-        for kind in Fault::KINDS {
+        let planned_by_hand = Fault::LeaderDenied { until: 1 }.kind();
+        for kind in Fault::KINDS.into_iter().filter(|kind| *kind != planned_by_hand) {
             let mut faults = schedules.iter().flat_map(|schedule| &schedule.faults);
             assert!(faults.any(|fault| fault.what.kind() == kind), "{kind}");
         }

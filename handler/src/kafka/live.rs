@@ -20,7 +20,7 @@ use crate::failure::{Class, Failure};
 use crate::kafka::credentials::Credentials;
 use crate::kafka::login::Login;
 use crate::kafka::settings::{self, Filling};
-use crate::kafka::tracker::{Report, Tracker, is_consequence};
+use crate::kafka::tracker::{Report, Tracker, is_consequence, put_back};
 use crate::message::Message;
 use crate::partition::of_key;
 
@@ -77,9 +77,9 @@ impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        // A connection that was lost with something on its way is no error to librdkafka, which tries again: it is only logged so.
-        if facility == "FAIL" {
-            self.tracker.lost_a_connection();
+        // What is to be tried again is no error to librdkafka: it is only logged.
+        if facility == "MSGSET" {
+            self.tracker.put_back(put_back(text));
         }
         tracing::debug!(librdkafka = text, facility, level = ?level, "librdkafka");
     }
@@ -132,8 +132,8 @@ pub(super) struct Told {
     pub(super) sent: usize,
     /// Why the next one could not be handed over, where that is known.
     pub(super) unsendable: Option<Failure>,
-    /// Whether the producer has ever lost a connection: then what was purged out of its queue may have been on its way before.
-    pub(super) troubled: bool,
+    /// Messages that librdkafka put back into its queue in this round: so many of those that were purged out of it may have been stored before.
+    pub(super) put_back: usize,
     /// Why the round ended before everything was answered for, where it did.
     pub(super) broken: Option<Broken>,
 }
@@ -153,20 +153,17 @@ impl Told {
 
     /// How many messages the brokers may have stored without having said so.
     pub(super) fn uncertain(&self) -> usize {
-        let uncertain = |report: &&Option<Report>| match report {
-            None | Some(Err(Code::PurgeInflight | Code::MessageTimedOut | Code::OutOfOrderSequenceNumber)) => true,
-            // librdkafka puts back into its queue what was under way on a connection that it lost.
-            Some(Err(code)) => self.troubled && is_consequence(*code),
-            Some(Ok(_)) => false,
-        };
-        self.reports[..self.sent].iter().filter(uncertain).count()
-    }
-
-    /// How many messages were handed over and not acknowledged. Where a leader has moved, a broker answers that it is none for what it has stored already, and
-    /// librdkafka puts that back into its queue: nobody can tell it there from what was never sent.
-    pub(super) fn unacknowledged(&self) -> usize {
-        let reports = self.reports[..self.sent].iter();
-        reports.filter(|report| !matches!(report, Some(Ok(_)))).count()
+        let (mut open, mut purged) = (0, 0);
+        for report in &self.reports[..self.sent] {
+            match report {
+                Some(Ok(_)) => {}
+                None => open += 1,
+                Some(Err(code)) if may_be_stored(*code) => open += 1,
+                Some(Err(code)) => purged += usize::from(is_consequence(*code)),
+            }
+        }
+        // Nobody can tell what was put back from what was never sent: only how many it was.
+        open + purged.min(self.put_back)
     }
 
     /// Places in the round that were acknowledged, and by which partition.
@@ -182,6 +179,19 @@ impl Told {
             Some(Broken::Deadline) | None => None,
         }
     }
+}
+
+/// Codes of messages that were sent, and of which a broker didn't say that it refused them.
+fn may_be_stored(code: Code) -> bool {
+    matches!(
+        code,
+        Code::PurgeInflight
+            | Code::MessageTimedOut
+            | Code::OutOfOrderSequenceNumber
+            | Code::NotLeaderForPartition
+            | Code::RequestTimedOut
+            | Code::NotEnoughReplicasAfterAppend
+    )
 }
 
 /// What ends a round early.
@@ -438,13 +448,17 @@ impl Live {
                 let _ = tokio::time::timeout(PURGE_TIME_OUT, heard).await;
             }
         }
-        let mut reports = self.tracker.finish();
+        let (mut reports, put_back) = self.tracker.finish();
         self.embellish(&mut reports, broken.as_ref());
         Told {
             reports,
             sent,
             unsendable: None,
-            troubled: self.tracker.is_troubled(),
+            put_back: if self.flaw == Some(Flaw::Uncounted) {
+                0
+            } else {
+                put_back
+            },
             broken,
         }
     }
@@ -533,5 +547,42 @@ fn ask_partitions(producer: &BaseProducer<Context>, topic: &str) -> Result<usize
         Some(error) => Err(error.into()),
         None if topic.partitions().is_empty() => Err(Code::LeaderNotAvailable),
         None => Ok(topic.partitions().len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(reports: &[Option<Report>], put_back: usize) -> Told {
+        Told {
+            reports: reports.to_vec(),
+            sent: reports.len(),
+            unsendable: None,
+            put_back,
+            broken: None,
+        }
+    }
+
+    #[test]
+    fn what_the_brokers_may_have_stored_is_uncertain() {
+        let (refused, purged) = (Some(Err(Code::MessageSizeTooLarge)), Some(Err(Code::PurgeQueue)));
+        let rows: [(&[Option<Report>], usize, usize); 7] = [
+            (&[Some(Ok(0)), Some(Ok(1))], 2, 0),
+            (&[Some(Ok(0)), refused, purged], 0, 0),
+            // Purged behind a record that another partition refused; but its own leader had moved, with one of them in its log.
+            (&[Some(Ok(0)), refused, purged, purged], 1, 1),
+            (&[refused, purged, purged], 5, 2),
+            (&[Some(Err(Code::PurgeInflight)), None, purged], 0, 2),
+            (&[Some(Err(Code::NotLeaderForPartition)), purged], 1, 2),
+            (&[], 3, 0),
+        ];
+        for (reports, put_back, uncertain) in rows {
+            assert_eq!(
+                told(reports, put_back).uncertain(),
+                uncertain,
+                "{reports:?}, {put_back}"
+            );
+        }
     }
 }

@@ -414,7 +414,7 @@ impl KafkaProducer {
                 // A producer may have died while the sandbox was frozen, or what it was logged in with did: a new one is made, once.
                 let may_pass = failure.class == Class::Retryable || (kept && client.as_ref() == Some(&failure));
                 self.another(failure, may_pass, chances, deadline).await?;
-                ledger.resent += told.unacknowledged();
+                ledger.resent += told.uncertain();
                 continue;
             }
             if let Some(failure) = stopped {

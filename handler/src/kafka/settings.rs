@@ -32,8 +32,6 @@ pub(super) fn connection(config: &Config, credentials: &Credentials) -> Result<C
         .set("reconnect.backoff.max.ms", "1000")
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("socket.keepalive.enable", "true")
-        // At this level librdkafka tells of lost connections, which is how they are known of (see `Live::uncertain`).
-        .set("log.connection.close", "true")
         .set_log_level(RDKafkaLogLevel::Info);
     match config.authentication {
         Authentication::Plaintext => settings.set("security.protocol", "plaintext"),
@@ -111,6 +109,9 @@ pub(super) fn producer(
         .set("request.timeout.ms", "10000")
         .set("socket.timeout.ms", "15000")
         .set("retry.backoff.ms", "50")
+        // A line a request and one an answer: that something is sent again is told nowhere else (see `tracker::put_back`).
+        .set("debug", "msg")
+        .set_log_level(RDKafkaLogLevel::Debug)
         // A topic that isn't there is told within seconds, not half a minute.
         .set("topic.metadata.propagation.max.ms", "5000");
     if filling == Filling::OneByOne {

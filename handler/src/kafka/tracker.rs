@@ -25,6 +25,8 @@ struct Reports {
     expected: Option<usize>,
     /// The newest error of the client as a whole.
     client_error: Option<ClientError>,
+    /// Messages that librdkafka has put back into its queue, counted each time.
+    put_back: usize,
 }
 
 impl Reports {
@@ -39,8 +41,6 @@ pub(super) struct Tracker {
     reports: Mutex<Reports>,
     /// Whether a message of this round was refused: looked at for each message that is handed over, so without the lock.
     refused: AtomicBool,
-    /// Whether a connection was ever lost. librdkafka tells the same again only after half a minute, so this never goes back.
-    troubled: AtomicBool,
     /// Wakes the sending task: all was heard, the first refusal, or an error of the client.
     changed: Notify,
 }
@@ -106,14 +106,10 @@ impl Tracker {
         self.refused.load(Ordering::Acquire)
     }
 
-    /// A connection was lost, perhaps with something on its way.
-    pub(super) fn lost_a_connection(&self) {
-        self.troubled.store(true, Ordering::Release);
-    }
-
-    /// Whether a connection may have been lost with something on its way.
-    pub(super) fn is_troubled(&self) -> bool {
-        self.troubled.load(Ordering::Acquire)
+    /// librdkafka has put messages that it had sent back into its queue.
+    pub(super) fn put_back(&self, messages: usize) {
+        let mut reports = self.lock();
+        reports.put_back = reports.put_back.saturating_add(messages);
     }
 
     /// Whether every report has come.
@@ -137,14 +133,32 @@ impl Tracker {
         self.changed.notified().await;
     }
 
-    /// Ends the round: reports by place. After a round without a refusal an error of the client is a thing of the past.
-    pub(super) fn finish(&self) -> Vec<Option<Report>> {
+    /// Ends the round: reports by place, and how many messages were put back in it. After a round without a refusal an error of the client is a thing of the past.
+    pub(super) fn finish(&self) -> (Vec<Option<Report>>, usize) {
         let mut reports = self.lock();
         if reports.all_heard() && !self.has_refusal() {
             reports.client_error = None;
         }
-        std::mem::take(&mut reports.by_place)
+        (std::mem::take(&mut reports.by_place), reports.put_back)
     }
+}
+
+/// How many messages librdkafka puts back into its queue, to send them again: it says so in its log and nowhere else. `text`: a line about the answer to a Produce request.
+///
+/// What is put back may be stored all the same. The answer may have been lost with the connection; and a broker that ceases to lead a partition while it waits
+/// for the followers says that it doesn't lead, of records that it and they have in their logs. Where nothing else goes wrong the broker knows by the number
+/// what it has. But what is purged in the queue leaves it as if it had never been sent.
+pub(super) fn put_back(text: &str) -> usize {
+    let said = || {
+        let (request, answer) = text.split_once(" encountered error: ")?;
+        let (actions, _) = answer.rsplit_once("(actions ")?.1.split_once(')')?;
+        if !actions.split(',').any(|action| matches!(action, "Refresh" | "Retry")) {
+            return None;
+        }
+        let (messages, _) = request.rsplit_once("MessageSet with ")?.1.split_once(' ')?;
+        messages.parse().ok()
+    };
+    said().unwrap_or(0)
 }
 
 /// Codes that say only that something before failed.
@@ -153,4 +167,62 @@ pub(super) fn is_consequence(code: Code) -> bool {
         code,
         Code::PurgeQueue | Code::PurgeInflight | Code::GaplessGuarantee | Code::Fatal | Code::InvalidDifferentRecord
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As librdkafka 2.12 writes it.
+    fn line(outcome: &str) -> String {
+        format!(
+            "[thrd:b-1:9092/1]: b-1:9092/1: orders [2]: MessageSet with 13 message(s) (MsgId 2, BaseSeq 1) {outcome}"
+        )
+    }
+
+    #[test]
+    fn what_is_sent_again_by_librdkafka_is_known_from_its_log() {
+        let rows = [
+            ("delivered", 0),
+            (
+                "encountered error: Broker: Not leader for partition (actions Refresh,MsgNotPersisted)",
+                13,
+            ),
+            (
+                "encountered error: Broker: Not leader for partition (actions Refresh,MsgNotPersisted) [NOT LEADER]",
+                13,
+            ),
+            (
+                "encountered error: Local: Broker transport failure (actions Refresh,MsgPossiblyPersisted)",
+                13,
+            ),
+            (
+                "encountered error: Broker: Message(s) written to insufficient number of in-sync replicas (actions Retry,MsgPossiblyPersisted)",
+                13,
+            ),
+            (
+                "encountered error: Broker: Message size too large (actions Permanent,MsgNotPersisted)",
+                0,
+            ),
+            (
+                "encountered error: Local: Purged in flight (actions Permanent,MsgPossiblyPersisted)",
+                0,
+            ),
+        ];
+        for (outcome, messages) in rows {
+            assert_eq!(put_back(&line(outcome)), messages, "{outcome}");
+        }
+        assert_eq!(put_back("something else encountered error: x (actions Retry)"), 0);
+    }
+
+    #[test]
+    fn what_was_put_back_is_counted_by_round() {
+        let tracker = Tracker::default();
+        tracker.begin(2);
+        tracker.put_back(2);
+        tracker.put_back(1);
+        assert_eq!(tracker.finish(), (vec![None, None], 3));
+        tracker.begin(1);
+        assert_eq!(tracker.finish(), (vec![None], 0));
+    }
 }

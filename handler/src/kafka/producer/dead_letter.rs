@@ -66,7 +66,7 @@ impl KafkaProducer {
             goes_on = told.is_clean();
             uncertain = told.uncertain() > 0;
             // What is left is sent once more, one after the other.
-            ledger.resent += told.unacknowledged();
+            ledger.resent += told.uncertain();
         }
         if goes_on {
             self.live = Some(live);
