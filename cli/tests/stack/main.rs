@@ -10,6 +10,7 @@ mod diagnosis;
 mod doors;
 mod driver;
 mod evidence;
+mod from_nothing;
 mod given;
 mod given_to_the_stack;
 mod hanging;
