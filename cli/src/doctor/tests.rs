@@ -1,5 +1,6 @@
 //! A healthy pipeline, and what each check says when one thing about it is changed.
 
+mod by_hand;
 mod eld;
 pub(crate) mod foreign;
 mod hands;

@@ -45,7 +45,7 @@ fn counted(account: &Account, records: u64) {
 }
 
 /// The memory of the stack's function, and the id and the batch size of its mapping.
-fn as_it_is(account: &Account) -> (Value, Value, Value) {
+pub(crate) fn as_it_is(account: &Account) -> (Value, Value, Value) {
     let of = |operation: &str, list: &str| {
         let all = account.call("lambda", operation, &json!({}));
         assert_eq!(all[list].as_array().unwrap().len(), 1, "{all:#}");

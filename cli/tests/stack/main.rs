@@ -4,6 +4,7 @@
 
 mod asked;
 mod bad_input;
+mod by_hand;
 mod chosen;
 mod denied;
 mod diagnosis;
