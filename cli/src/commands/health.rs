@@ -10,6 +10,7 @@ use crate::doctor::{self, Examined, Outcome, PipelineReport};
 use crate::facts::Facts;
 use crate::plan::Plan;
 use crate::settings::Settings;
+use crate::template::Template;
 
 /// What was changed by hand since the stack was deployed, and what the plan's deployment does with it; `handler` is absent where it is not known yet.
 pub(super) fn by_hand(
@@ -25,7 +26,7 @@ pub(super) fn by_hand(
     let bucket = options.bucket(&plan.region);
     let before = plan.before_topics().map(|before| rendered(&before)).transpose()?;
     let then = rendered(plan)?;
-    let templates: Vec<&str> = before.iter().chain([&then]).map(|template| template.text()).collect();
+    let templates: Vec<&str> = before.iter().chain([&then]).map(Template::text).collect();
     Ok(by_hand::by_hand(
         settings,
         facts,

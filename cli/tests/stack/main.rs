@@ -20,6 +20,7 @@ mod json;
 mod matrix;
 mod mended;
 mod networks;
+mod office;
 mod outside;
 mod proxy;
 mod sample;
