@@ -2,12 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
-use k2m::arn::{Arn, Kind};
+use k2m::args::SettingsArgs;
 use k2m::doctor::{Health, Outcome, PipelineReport, examine};
 use k2m::facts::Facts;
-use k2m::settings::{Home, Kafka, OnPoison, Payload, PipelineSettings, Setting, Settings, Source, StartingPosition};
+use k2m::settings::{Settings, Sources, resolve};
 use k2m_testkit::AwsEmulator;
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
@@ -18,63 +19,17 @@ const PIPELINE: &str = include_str!("aws/pipeline.py");
 const COMMAND: &str = include_str!("aws/command.py");
 
 fn settings(cluster: &str) -> Settings {
-    fn default<T>(value: T) -> Setting<T> {
-        let source = Source::Default;
-        Setting { value, source }
-    }
-    let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
-    Settings {
-        profile: None,
-        environment: None,
-        home: Home::of(&stream.value),
-        kafka: Kafka::Cluster(default(Arn::parse(Kind::Cluster, cluster).unwrap())),
-        broker_cidrs: None,
-        stack: default("k2m-orders".to_owned()),
-        authentication: None,
-        secret: None,
-        ca_secret: None,
-        all_broker_ports: default(false),
-        subnets: None,
-        vpc: None,
-        peering: None,
-        security_group: None,
-        public_access: default(false),
-        private_connectivity: None,
-        secrets_endpoint: None,
-        tags: None,
-        termination_protection: None,
-        permissions_boundary: None,
-        cloudformation_role: None,
-        artifact_bucket: None,
-        architecture: None,
-        pipelines: vec![PipelineSettings {
-            payload: Payload::default(),
-            stream,
-            topic: default("orders".to_owned()),
-            create_topic: None,
-            topic_partitions: None,
-            topic_replication_factor: None,
-            on_poison: default(OnPoison::Block),
-            dead_letter_topic: None,
-            consumer: None,
-            starting_position: default(StartingPosition::TrimHorizon),
-            batch_size: default(1000),
-            batching_window: default(1),
-            parallelization_factor: default(1),
-            retries: default(100),
-            maximum_record_age: None,
-            bisect: default(true),
-            enabled: default(true),
-            failure_destination: None,
-            failure_email: None,
-            alarm_topic: None,
-            memory: default(256),
-            timeout: default(60),
-            log_retention: default(30),
-        }],
-        left_out: Vec::new(),
-        listed: None,
-    }
+    let flags = SettingsArgs {
+        stream: vec![STREAM.to_owned()],
+        cluster: Some(cluster.to_owned()),
+        ..SettingsArgs::default()
+    };
+    let sources = Sources {
+        flags: &flags,
+        environment: &BTreeMap::new(),
+        file: None,
+    };
+    resolve(sources).unwrap().0
 }
 
 /// Facts, taken as a user would.

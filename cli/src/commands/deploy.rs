@@ -28,6 +28,7 @@ use crate::deploy::outcome::{Deployed, Happened};
 use crate::deploy::port::{User as _, World as _};
 use crate::deploy::state::{Goal, Status, Step};
 use crate::deploy::topics::Topics;
+use crate::doctor::by_hand;
 use crate::exit::Exit;
 use crate::facts::{Fact, Facts, stream_name};
 use crate::plan::change::{Change, NetworkChange};
@@ -164,6 +165,7 @@ async fn look_only(args: &DeployArgs, attended: &Attended<'_>) -> Result<Looked,
     Ok(Looked {
         planned,
         network_changes: networks::changes(&plan, &facts, &options.tags)?,
+        drift: health::by_hand(&start.settings, &facts, &plan, Some(&handler))?,
         warnings: plan.warnings,
     })
 }
@@ -218,6 +220,10 @@ async fn deploy_on(
         attended.tell(&format!("warning: {warning}"));
     }
     let handler = start.handler(attended).await?;
+    let drift = health::by_hand(&start.settings, &facts, &plan, Some(&handler))?;
+    for line in by_hand::lines(&drift) {
+        attended.tell(&line);
+    }
     let Start { settings, aws, .. } = start;
 
     let before = settled.stack.as_ref().filter(|_| !replaces);
@@ -243,6 +249,7 @@ async fn deploy_on(
         stands: AtomicBool::new(false),
     };
     let mut deployed = work.deploy(&machine, &handler, replaces).await?;
+    deployed.drift = drift;
     if deployed.status == Happened::Begun {
         "the same command without --no-wait follows it to its end, and `k2m doctor` looks whether records can flow"
             .clone_into(&mut deployed.next_step);

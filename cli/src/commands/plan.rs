@@ -45,10 +45,13 @@ pub async fn run(args: DrawnPlanArgs, reporter: &mut Reporter) -> Result<Exit, C
             .as_slice(),
     );
     plan.warnings.extend(health::warnings(&settings, &facts));
+    // The handler is not looked at here.
+    let drift = health::by_hand(&settings, &facts, &plan, None)?;
     drawn(&Scene::of_plan(&plan, &facts), diagram, reporter)?;
     output(reporter.result(&Digest {
         plan,
         network_changes,
+        drift,
         change,
     }))?;
     Ok(exit)

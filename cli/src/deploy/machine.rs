@@ -293,6 +293,7 @@ impl Machine<'_> {
                 outputs: BTreeMap::new(),
                 warnings: Vec::new(),
                 plan_warnings: Vec::new(),
+                drift: Vec::new(),
                 topics: Vec::new(),
                 network_stacks: Vec::new(),
                 next_step: String::new(),
@@ -671,6 +672,18 @@ impl Machine<'_> {
     fn token(&self) -> String {
         format!("k2m-{:016x}{:016x}", self.world.random(), self.world.random())
     }
+}
+
+/// Whether a stack with these parameters gets other code, by this handler and, where one is given, this bucket.
+pub fn other_code(parameters: &BTreeMap<String, String>, stack: &str, bundle: &Bundle, bucket: Option<&str>) -> bool {
+    let (key, architecture) = (code_key(stack, bundle), bundle.architecture.name());
+    let wanted = [
+        (ARTIFACT_KEY, Some(key.as_str())),
+        (ARCHITECTURE, Some(architecture)),
+        (ARTIFACT_BUCKET, bucket),
+    ];
+    let mut wanted = wanted.into_iter().filter(|(_, value)| value.is_some());
+    wanted.any(|(name, value)| parameters.get(name).map(String::as_str) != value)
 }
 
 /// Where the code is in the bucket: what is in it says so.

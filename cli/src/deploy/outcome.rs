@@ -12,6 +12,7 @@ use super::machine::Job;
 use super::names::Names;
 use super::network::NetworkOutcome;
 use super::port::{Action, Change, Line, Look, PropertyChange, Resource};
+use crate::doctor::by_hand::ByHand;
 use crate::plan::topic::shape;
 
 /// What happened to the stack.
@@ -48,6 +49,9 @@ pub struct Deployed {
     pub warnings: Vec<String>,
     /// The same of the plan: people were told before they were asked.
     pub plan_warnings: Vec<String>,
+    /// What was changed by hand before, and what became of it: people were told before they were asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<ByHand>,
     /// Topics that its functions were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<TopicOutcome>,

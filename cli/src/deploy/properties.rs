@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::port::{Action, Change, Context, PropertyChange};
 
 /// What stands in place of what nobody should read on a screen or in a log.
-const HIDDEN: &str = "(not shown)";
+pub(crate) const HIDDEN: &str = "(not shown)";
 /// Ends of names of properties that hold a secret, in lower case.
 const SECRETS: [&str; 5] = ["password", "secretstring", "secretkey", "token", "privatekey"];
 

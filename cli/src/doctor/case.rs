@@ -289,7 +289,7 @@ impl<'a> Case<'a> {
     }
 
     /// The file of settings that names the pipeline.
-    fn path(&self) -> &'a str {
+    pub(super) fn path(&self) -> &'a str {
         match (&self.pipeline.stream.source, &self.settings.listed) {
             (Source::File(line), _) => &line.path,
             (_, Some(Listed { path, .. })) => path,

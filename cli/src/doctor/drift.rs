@@ -13,6 +13,7 @@ use super::{Case, Outcome, given};
 use crate::facts::network::RulePeer;
 use crate::facts::{Fact, Function, Mapping, PipelineFacts, Stack};
 use crate::plan::FunctionTopics;
+use crate::settings::{Payload, Row, TABLE};
 
 /// What is known of changes outside the stack.
 #[derive(Debug)]
@@ -34,15 +35,15 @@ pub(super) struct Known {
 
 /// One thing that is not as the template says.
 #[derive(Debug)]
-struct Difference {
-    template: Property,
+pub(super) struct Difference {
+    pub(super) template: Property,
     /// What is there in its place; absent where nothing is.
-    deployed: Option<String>,
+    pub(super) deployed: Option<String>,
 }
 
 /// A property of the function or the mapping, as the template has it.
 #[derive(Debug, Clone)]
-enum Property {
+pub(super) enum Property {
     Timeout(u32),
     Memory(u32),
     /// Absent where the template has no such variable.
@@ -61,42 +62,54 @@ enum Property {
 
 /// A number of the mapping's.
 #[derive(Debug)]
-struct Number {
+pub(super) struct Number {
     /// In the template.
     name: &'static str,
+    /// The setting that it follows from, where that can be another.
+    setting: Option<&'static str>,
     /// What holds where the template doesn't say.
     otherwise: Option<i32>,
     get: fn(&Mapping) -> Option<i32>,
     set: fn(&mut Mapping, i32),
 }
 
+/// The type of the pipeline's function in a template.
+pub(super) const FUNCTION: &str = "AWS::Lambda::Function";
+/// The type of its event source mapping.
+pub(super) const MAPPING: &str = "AWS::Lambda::EventSourceMapping";
+
 const NUMBERS: [Number; 5] = [
     Number {
         name: "MaximumRetryAttempts",
+        setting: Some("retries"),
         otherwise: None,
         get: |mapping| mapping.retries,
         set: |mapping, retries| mapping.retries = Some(retries),
     },
     Number {
         name: "MaximumRecordAgeInSeconds",
+        setting: Some("maximum_record_age"),
         otherwise: None,
         get: |mapping| mapping.maximum_record_age,
         set: |mapping, age| mapping.maximum_record_age = Some(age),
     },
     Number {
         name: "MaximumBatchingWindowInSeconds",
+        setting: Some("batching_window"),
         otherwise: None,
         get: |mapping| i32::try_from(mapping.batching_window?).ok(),
         set: |mapping, window| mapping.batching_window = u32::try_from(window).ok(),
     },
     Number {
         name: "ParallelizationFactor",
+        setting: Some("parallelization_factor"),
         otherwise: None,
         get: |mapping| i32::try_from(mapping.parallelization_factor?).ok(),
         set: |mapping, factor| mapping.parallelization_factor = u32::try_from(factor).ok(),
     },
     Number {
         name: "TumblingWindowInSeconds",
+        setting: None,
         otherwise: Some(0),
         get: |mapping| i32::try_from(mapping.tumbling_window?).ok(),
         set: |mapping, window| mapping.tumbling_window = u32::try_from(window).ok(),
@@ -193,7 +206,7 @@ impl Known {
 
     fn compare_function(&mut self, stack: &Stack, function: &Function) {
         let name = function.name();
-        let Some(properties) = properties(&self.template, stack, "AWS::Lambda::Function", name) else {
+        let Some(properties) = properties(&self.template, stack, FUNCTION, name) else {
             return;
         };
         let mut found = Vec::new();
@@ -232,8 +245,7 @@ impl Known {
     }
 
     fn compare_mapping(&mut self, stack: &Stack, mapping: &Mapping) {
-        const TYPE: &str = "AWS::Lambda::EventSourceMapping";
-        let Some(properties) = properties(&self.template, stack, TYPE, &mapping.uuid) else {
+        let Some(properties) = properties(&self.template, stack, MAPPING, &mapping.uuid) else {
             return;
         };
         let mut found = Vec::new();
@@ -251,20 +263,13 @@ impl Known {
         if let Some(size) = number(properties.get("BatchSize")).filter(|size| *size != mapping.batch_size) {
             differs(Property::BatchSize(size), Some(mapping.batch_size.to_string()));
         }
-        if let Some(types) = properties.get("FunctionResponseTypes").and_then(Value::as_sequence) {
-            let said = types
-                .iter()
-                .any(|each| each.as_str() == Some("ReportBatchItemFailures"));
-            if said != mapping.partial_failures {
-                let is = if mapping.partial_failures { "on" } else { "off" };
-                differs(Property::PartialFailures(said), Some(is.to_owned()));
-            }
+        if let Some(said) = partial_failures(properties).filter(|said| *said != mapping.partial_failures) {
+            differs(
+                Property::PartialFailures(said),
+                Some(on_or_off(mapping.partial_failures).to_owned()),
+            );
         }
-        let destination = properties
-            .get("DestinationConfig")
-            .and_then(|destinations| destinations.get("OnFailure")?.get("Destination"));
-        let destination = destination.and_then(|value| text(stack, value));
-        if let Some(said) = destination.filter(|said| mapping.destination.as_ref() != Some(said)) {
+        if let Some(said) = destination(stack, properties).filter(|said| mapping.destination.as_ref() != Some(said)) {
             differs(Property::Destination(said), mapping.destination.clone());
         }
         for setting in &NUMBERS {
@@ -291,6 +296,11 @@ impl Known {
     /// The stack's template.
     pub(super) fn template(&self) -> &Value {
         &self.template
+    }
+
+    /// All differences, in their order.
+    pub(super) fn differences(&self) -> &[Difference] {
+        &self.differences
     }
 
     /// Which differences are of the function's variables.
@@ -492,7 +502,7 @@ impl Known {
 
     /// What the template says of a property of the mapping; nothing where the mapping is not the template's.
     pub(super) fn of_mapping(&self, stack: &Stack, uuid: &str, name: &str) -> Option<&Value> {
-        properties(&self.template, stack, "AWS::Lambda::EventSourceMapping", uuid)?.get(name)
+        properties(&self.template, stack, MAPPING, uuid)?.get(name)
     }
 
     /// Partitions and replicas of the topic of this name, where it is the stack's.
@@ -512,6 +522,103 @@ impl Known {
 }
 
 impl Property {
+    /// The type of the resource that it is of.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) | Self::Memory(_) | Self::Variable(..) | Self::Subnets(_) | Self::SecurityGroups(_) => {
+                FUNCTION
+            }
+            Self::Enabled(_)
+            | Self::BatchSize(_)
+            | Self::PartialFailures(_)
+            | Self::Destination(_)
+            | Self::Number(..)
+            | Self::Bisect(_)
+            | Self::NoFilters => MAPPING,
+        }
+    }
+
+    /// Where it stands among the resource's properties, as change sets call it. What Lambda takes as one stands below one name.
+    pub(super) fn path(&self) -> String {
+        let path = match self {
+            Self::Timeout(_) => "Timeout",
+            Self::Memory(_) => "MemorySize",
+            Self::Variable(name, _) => return format!("{VARIABLES}{name}"),
+            Self::Subnets(_) => "VpcConfig.SubnetIds",
+            Self::SecurityGroups(_) => "VpcConfig.SecurityGroupIds",
+            Self::Enabled(_) => "Enabled",
+            Self::BatchSize(_) => "BatchSize",
+            Self::PartialFailures(_) => "FunctionResponseTypes",
+            Self::Destination(_) => "DestinationConfig.OnFailure.Destination",
+            Self::Number(number, _) => number.name,
+            Self::Bisect(_) => "BisectBatchOnFunctionError",
+            Self::NoFilters => "FilterCriteria",
+        };
+        path.to_owned()
+    }
+
+    /// What the template says, as a difference tells what is there; nothing where it says nothing.
+    pub(super) fn said(&self) -> Option<String> {
+        match self {
+            Self::Timeout(number) | Self::Memory(number) | Self::BatchSize(number) => Some(number.to_string()),
+            Self::Variable(_, value) => value.clone(),
+            Self::Subnets(ids) | Self::SecurityGroups(ids) => joined(ids),
+            Self::Enabled(on) | Self::Bisect(on) => Some(on.to_string()),
+            Self::PartialFailures(on) => Some(on_or_off(*on).to_owned()),
+            Self::Destination(arn) => Some(arn.clone()),
+            Self::Number(_, number) => Some(number.to_string()),
+            Self::NoFilters => None,
+        }
+    }
+
+    /// The same as these properties have it, of another template of the stack; nothing also where it refers to what is not there yet.
+    pub(super) fn said_by(&self, stack: &Stack, properties: &Value) -> Option<String> {
+        let number_of = |name: &str| number(properties.get(name)).map(|number| number.to_string());
+        let word_of = |name: &str| properties.get(name)?.as_bool().map(|on| on.to_string());
+        let ids_of = |name: &str| joined(&ids(stack, properties.get("VpcConfig")?.get(name))?);
+        match self {
+            Self::Timeout(_) => number_of("Timeout"),
+            Self::Memory(_) => number_of("MemorySize"),
+            Self::Variable(name, _) => variables(properties.get("Environment"))?.remove(name),
+            Self::Subnets(_) => ids_of("SubnetIds"),
+            Self::SecurityGroups(_) => ids_of("SecurityGroupIds"),
+            Self::Enabled(_) => word_of("Enabled"),
+            Self::BatchSize(_) => number_of("BatchSize"),
+            Self::PartialFailures(_) => partial_failures(properties).map(|on| on_or_off(on).to_owned()),
+            Self::Destination(_) => destination(stack, properties),
+            Self::Number(number, _) => {
+                let said = signed(properties.get(number.name)).or(number.otherwise);
+                said.map(|said| said.to_string())
+            }
+            Self::Bisect(_) => word_of("BisectBatchOnFunctionError"),
+            Self::NoFilters => None,
+        }
+    }
+
+    /// The setting that it follows from, where that can be another.
+    pub(super) fn setting(&self) -> Option<&'static str> {
+        let named = |name: &str| {
+            let mut rows = TABLE.iter();
+            // Of others the handler is told something else than what was set.
+            let told = |row: &&Row| row.name == "topic" || Payload::NAMES.contains(&row.name);
+            rows.find(|row| told(row) && row.variable() == name).map(|row| row.name)
+        };
+        match self {
+            Self::Timeout(_) => Some("timeout"),
+            Self::Memory(_) => Some("memory"),
+            Self::Variable(name, _) => named(name),
+            Self::Subnets(_) => Some("subnets"),
+            Self::SecurityGroups(_) => Some("security_group"),
+            Self::Enabled(_) => Some("enabled"),
+            Self::BatchSize(_) => Some("batch_size"),
+            Self::Destination(_) => Some("failure_destination"),
+            Self::Number(number, _) => number.setting,
+            Self::Bisect(_) => Some("bisect"),
+            // k2m knows one way.
+            Self::PartialFailures(_) | Self::NoFilters => None,
+        }
+    }
+
     fn give_function(&self, function: &mut Function) {
         match self {
             Self::Timeout(seconds) => function.timeout_seconds = *seconds,
@@ -559,7 +666,7 @@ impl Display for Difference {
             Property::SecurityGroups(groups) => ("SecurityGroupIds", groups.join(", ")),
             Property::Enabled(on) => ("Enabled", on.to_string()),
             Property::BatchSize(size) => ("BatchSize", size.to_string()),
-            Property::PartialFailures(on) => ("ReportBatchItemFailures", if *on { "on" } else { "off" }.to_owned()),
+            Property::PartialFailures(on) => ("ReportBatchItemFailures", on_or_off(*on).to_owned()),
             Property::Destination(arn) => ("the failure destination", arn.clone()),
             Property::Number(setting, said) => (setting.name, said.to_string()),
             Property::Bisect(on) => ("BisectBatchOnFunctionError", on.to_string()),
@@ -576,6 +683,26 @@ impl Display for Difference {
             None => write!(f, "{name} is not set, the template says {said}"),
         }
     }
+}
+
+/// What the names of properties begin with that are variables.
+pub(super) const VARIABLES: &str = "Environment.Variables.";
+
+const fn on_or_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+/// Whether a mapping with these properties understands partial failures, where they say so.
+fn partial_failures(properties: &Value) -> Option<bool> {
+    let types = properties.get("FunctionResponseTypes")?.as_sequence()?;
+    let mut types = types.iter();
+    Some(types.any(|each| each.as_str() == Some("ReportBatchItemFailures")))
+}
+
+/// What is told of what a mapping with these properties gives up.
+fn destination(stack: &Stack, properties: &Value) -> Option<String> {
+    let destinations = properties.get("DestinationConfig")?;
+    text(stack, destinations.get("OnFailure")?.get("Destination")?)
 }
 
 /// The properties of the resource of this type that is this very thing.

@@ -5,6 +5,7 @@ mod acls;
 mod artifact;
 mod authentication;
 mod backlog;
+pub mod by_hand;
 mod case;
 mod certificate;
 mod contradiction;

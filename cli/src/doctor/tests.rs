@@ -1,5 +1,6 @@
 //! A healthy pipeline, and what each check says when one thing about it is changed.
 
+mod by_hand;
 mod eld;
 pub(crate) mod foreign;
 mod hands;
@@ -32,9 +33,7 @@ use crate::facts::{
     Broker, Cluster, Consumer, Fact, Facts, Function, GivenDestination, Mapping, Network, Owner, PipelineFacts, Probe,
     SCHEMA, Stack, Stream, Topic, Unreadable,
 };
-use crate::settings::{
-    Home, Kafka, OnPoison, Payload, PipelineSettings, Setting, Settings, Source, StartingPosition, Told,
-};
+use crate::settings::{Kafka, OnPoison, Setting, Settings, Source, StartingPosition, Told};
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1";
@@ -51,59 +50,7 @@ fn default<T>(value: T) -> Setting<T> {
 }
 
 pub(crate) fn settings() -> Settings {
-    let stream = default(Arn::parse(Kind::Stream, STREAM).unwrap());
-    Settings {
-        environment: None,
-        tags: None,
-        termination_protection: None,
-        permissions_boundary: None,
-        cloudformation_role: None,
-        artifact_bucket: None,
-        architecture: None,
-        home: Home::of(&stream.value),
-        profile: None,
-        kafka: Kafka::Cluster(default(Arn::parse(Kind::Cluster, CLUSTER).unwrap())),
-        broker_cidrs: None,
-        stack: default("k2m-orders".to_owned()),
-        authentication: None,
-        secret: None,
-        ca_secret: None,
-        all_broker_ports: default(false),
-        subnets: None,
-        vpc: None,
-        peering: None,
-        security_group: None,
-        public_access: default(false),
-        private_connectivity: None,
-        secrets_endpoint: None,
-        pipelines: vec![PipelineSettings {
-            stream,
-            topic: default("orders".to_owned()),
-            create_topic: None,
-            topic_partitions: None,
-            topic_replication_factor: None,
-            on_poison: default(OnPoison::Block),
-            dead_letter_topic: None,
-            consumer: None,
-            starting_position: default(StartingPosition::TrimHorizon),
-            batch_size: default(1000),
-            batching_window: default(1),
-            parallelization_factor: default(1),
-            retries: default(100),
-            maximum_record_age: None,
-            bisect: default(true),
-            enabled: default(true),
-            failure_destination: None,
-            failure_email: None,
-            alarm_topic: None,
-            memory: default(256),
-            timeout: default(60),
-            log_retention: default(30),
-            payload: Payload::default(),
-        }],
-        left_out: Vec::new(),
-        listed: None,
-    }
+    Settings::by_default(STREAM, CLUSTER, &Source::Default)
 }
 
 /// What is found of the only pipeline.

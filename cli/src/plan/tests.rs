@@ -14,7 +14,7 @@ use super::*;
 use crate::arn::{Arn, Kind};
 use crate::facts::network::{RouteTable, Subnet};
 use crate::facts::{Cluster, Fact, Function, Network, Owner, Stack, Stream, Topic, Unreadable};
-use crate::settings::{Home, Kafka, OnPoison, Payload, PipelineSettings, Setting, Source, StartingPosition};
+use crate::settings::{Kafka, OnPoison, PipelineSettings, Setting, Source, StartingPosition};
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0-3";
@@ -32,59 +32,7 @@ const PUBLIC_B: &str = "subnet-08b9c0d1e2f3a4b08";
 
 /// The defaults, for the pipeline of the example.
 pub(crate) fn settings() -> Settings {
-    let stream = chosen(Arn::parse(Kind::Stream, STREAM).unwrap());
-    Settings {
-        environment: None,
-        tags: None,
-        termination_protection: None,
-        permissions_boundary: None,
-        cloudformation_role: None,
-        artifact_bucket: None,
-        architecture: None,
-        home: Home::of(&stream.value),
-        profile: None,
-        kafka: Kafka::Cluster(chosen(Arn::parse(Kind::Cluster, CLUSTER).unwrap())),
-        broker_cidrs: None,
-        stack: default("k2m-orders".to_owned()),
-        authentication: None,
-        secret: None,
-        ca_secret: None,
-        all_broker_ports: default(false),
-        subnets: None,
-        vpc: None,
-        peering: None,
-        security_group: None,
-        public_access: default(false),
-        private_connectivity: None,
-        secrets_endpoint: None,
-        pipelines: vec![PipelineSettings {
-            stream,
-            topic: default("orders".to_owned()),
-            create_topic: None,
-            topic_partitions: None,
-            topic_replication_factor: None,
-            on_poison: default(OnPoison::Block),
-            dead_letter_topic: None,
-            consumer: None,
-            starting_position: default(StartingPosition::TrimHorizon),
-            batch_size: default(1000),
-            batching_window: default(1),
-            parallelization_factor: default(1),
-            retries: default(100),
-            maximum_record_age: None,
-            bisect: default(true),
-            enabled: default(true),
-            failure_destination: None,
-            failure_email: None,
-            alarm_topic: None,
-            memory: default(256),
-            timeout: default(60),
-            log_retention: default(30),
-            payload: Payload::default(),
-        }],
-        left_out: Vec::new(),
-        listed: None,
-    }
+    Settings::by_default(STREAM, CLUSTER, &chosen(()).source)
 }
 
 /// The facts of the example: a healthy network, the topic is there, nothing is deployed.

@@ -380,6 +380,27 @@ impl Settings {
             .map_or(&self.home.region, |cluster| &cluster.value.region)
     }
 
+    /// Those of a pipeline of which nothing is said but its ends, which come from there.
+    #[cfg(test)]
+    pub(crate) fn by_default(stream: &str, cluster: &str, source: &Source) -> Self {
+        let flags = crate::args::SettingsArgs {
+            stream: vec![stream.to_owned()],
+            cluster: Some(cluster.to_owned()),
+            ..crate::args::SettingsArgs::default()
+        };
+        let sources = Sources {
+            flags: &flags,
+            environment: &Environment::new(),
+            file: None,
+        };
+        let (mut settings, _) = resolve(sources).unwrap();
+        settings.one().stream.source.clone_from(source);
+        if let Kafka::Cluster(cluster) = &mut settings.kafka {
+            cluster.source.clone_from(source);
+        }
+        settings
+    }
+
     /// What is of the only pipeline.
     #[cfg(test)]
     pub(crate) fn one(&mut self) -> &mut PipelineSettings {

@@ -11,8 +11,9 @@ use k2m_testkit::wait_until;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::driver::{Account, k2m, seen};
-use crate::proxy::{Call, PATIENCE, Proxy, Verdict, denied, expired};
+use crate::driver::{k2m, seen};
+use crate::office::{Office, handler};
+use crate::proxy::{PATIENCE, Proxy, Verdict, denied, expired};
 use crate::story::remains;
 
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
@@ -81,16 +82,6 @@ pub(crate) fn settings() -> insta::Settings {
         settings.add_filter(pattern, replacement);
     }
     settings
-}
-
-/// The smallest file that Lambda could run as far as its header says. Nothing here invokes it.
-pub(crate) fn handler(folder: &Path) {
-    let mut file = vec![0; 64];
-    file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
-    for (at, value) in [(16, 2), (18, 62), (20, 1), (26, 0x40), (52, 64)] {
-        file[at] = value;
-    }
-    std::fs::write(folder.join("bootstrap"), file).unwrap();
 }
 
 /// A folder of a user, without a way to AWS.
@@ -285,39 +276,6 @@ fn odd_facts_on_the_way_to_yaml() {
         let yaml: Value = serde_yaml::from_str(&render(&odd, "human")).unwrap();
         assert_eq!(json, yaml);
         assert_eq!(json, replaced(&plain, part, text));
-    }
-}
-
-/// A user whose way to AWS leads through a proxy.
-struct Office {
-    account: Account,
-}
-
-impl Office {
-    fn new() -> Self {
-        let account = Account::without_kafka(&["orders"]);
-        handler(account.file("bootstrap").parent().unwrap());
-        Self { account }
-    }
-
-    fn through(&self, decide: impl Fn(&Call) -> Verdict + Send + Sync + 'static) -> Proxy {
-        Proxy::start(&self.account.emulator.endpoint(), decide)
-    }
-
-    /// A command on the pipeline.
-    fn on(&self, arguments: &[&str]) -> Command {
-        let mut command = self.account.k2m(arguments);
-        command
-            .env("K2M_STREAM", self.account.stream("orders"))
-            .env("K2M_CLUSTER", &self.account.cluster);
-        command
-    }
-
-    /// The same through a proxy.
-    fn by(&self, proxy: &Proxy, arguments: &[&str]) -> Command {
-        let mut command = self.on(arguments);
-        command.env("AWS_ENDPOINT_URL", proxy.endpoint());
-        command
     }
 }
 

@@ -4,12 +4,14 @@
 
 mod asked;
 mod bad_input;
+mod by_hand;
 mod chosen;
 mod denied;
 mod diagnosis;
 mod doors;
 mod driver;
 mod evidence;
+mod from_nothing;
 mod given;
 mod given_to_the_stack;
 mod hanging;
@@ -18,6 +20,7 @@ mod json;
 mod matrix;
 mod mended;
 mod networks;
+mod office;
 mod outside;
 mod pictures;
 mod proxy;

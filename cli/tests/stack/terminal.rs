@@ -8,38 +8,13 @@ use std::time::Duration;
 use k2m_testkit::{Terminal, wait_until};
 use serde_json::json;
 
-use crate::bad_input::{handler, settings};
-use crate::driver::Account;
+use crate::bad_input::settings;
+use crate::office::Office;
 use crate::proxy::{PATIENCE, Proxy, Verdict};
 use crate::story::remains;
 
 const CTRL_C: &str = "\u{3}";
 const STACK: &str = "k2m-orders";
-
-/// Somebody with a pipeline to deploy.
-struct Person {
-    account: Account,
-}
-
-impl Person {
-    fn new() -> Self {
-        let account = Account::without_kafka(&["orders"]);
-        handler(account.file("bootstrap").parent().unwrap());
-        Self { account }
-    }
-
-    fn on(&self, arguments: &[&str]) -> Command {
-        let mut command = self.account.k2m(arguments);
-        command
-            .env("K2M_STREAM", self.account.stream("orders"))
-            .env("K2M_CLUSTER", &self.account.cluster);
-        command
-    }
-
-    fn deploy(&self, more: &[&str]) -> Command {
-        self.on(&[&["deploy", "--handler", "bootstrap"], more].concat())
-    }
-}
 
 /// A terminal of so many columns that a command runs at.
 pub(crate) fn sit(command: &Command, columns: u16) -> Terminal {
@@ -83,67 +58,67 @@ fn check(name: &str, screen: &str, columns: usize) {
 
 #[test]
 fn a_stack_comes_changes_and_goes() {
-    let person = Person::new();
-    let created = answered(&person.deploy(&[]), 80, &[("[y/N]", "y")], 0, "records can flow");
+    let office = Office::new();
+    let created = answered(&office.deploy(&[]), 80, &[("[y/N]", "y")], 0, "records can flow");
     check("created", &created, 80);
 
-    let before = person.account.ask(&["stacks"]);
+    let before = office.account.ask(&["stacks"]);
     let change = ["--batch-size", "500"];
-    let declined = answered(&person.deploy(&change), 80, &[("[y/N]", "n")], 1, "as it was");
+    let declined = answered(&office.deploy(&change), 80, &[("[y/N]", "n")], 1, "as it was");
     check("change_declined", &declined, 80);
     for columns in [80, 160] {
-        let looked = person.deploy(&[&["--plan"], &change[..]].concat());
+        let looked = office.deploy(&[&["--plan"], &change[..]].concat());
         let looked = answered(&looked, columns, &[], 3, "deploys it.");
         check(&format!("change_looked_at_{columns}"), &looked, usize::from(columns));
     }
-    assert_eq!(person.account.ask(&["stacks"]), before);
+    assert_eq!(office.account.ask(&["stacks"]), before);
 
-    let changed = answered(&person.deploy(&change), 160, &[("[y/N]", "y")], 0, "records can flow");
+    let changed = answered(&office.deploy(&change), 160, &[("[y/N]", "y")], 0, "records can flow");
     check("changed_at_160", &changed, 160);
 
     let destroyed = answered(
-        &person.on(&["destroy"]),
+        &office.on(&["destroy"]),
         80,
         &[("[y/N]", "y")],
         0,
         "artifact bucket removed: ",
     );
     check("destroyed", &destroyed, 80);
-    assert_eq!(remains(&person.account), json!({}));
+    assert_eq!(remains(&office.account), json!({}));
 }
 
 #[test]
 fn a_deployment_fails_and_is_replaced() {
-    let person = Person::new();
-    let proxy = Proxy::start(&person.account.emulator.endpoint(), |call| {
+    let office = Office::new();
+    let proxy = Proxy::start(&office.account.emulator.endpoint(), |call| {
         if call.is("cloudformation", "ExecuteChangeSet") {
             Verdict::Hold
         } else {
             Verdict::Pass
         }
     });
-    let mut command = person.deploy(&[]);
+    let mut command = office.deploy(&[]);
     command.env("AWS_ENDPOINT_URL", proxy.endpoint());
     let mut terminal = sit(&command, 80);
     terminal.wait_for("[y/N]").unwrap();
     terminal.type_at_once("y\r").unwrap();
     wait_until("the change set is to be executed", PATIENCE, || Ok(proxy.held() > 0)).unwrap();
-    person.account.ask(&["lose_code"]);
+    office.account.ask(&["lose_code"]);
     proxy.release();
     ended(&mut terminal, 1);
     terminal.wait_for("replaces the stack").unwrap();
     check("failed", &terminal.all(), 80);
-    assert_eq!(person.account.ask(&["stacks"])[STACK]["status"], "ROLLBACK_COMPLETE");
+    assert_eq!(office.account.ask(&["stacks"])[STACK]["status"], "ROLLBACK_COMPLETE");
 
     let answers = [("to create it again? [y/N]", "y"), ("Deploy", "y")];
-    let replaced = answered(&person.deploy(&[]), 80, &answers, 0, "records can flow");
+    let replaced = answered(&office.deploy(&[]), 80, &answers, 0, "records can flow");
     check("replaced", &replaced, 80);
 }
 
 /// What is made stays under way until somebody wants it deleted.
-fn slow(person: &Person, holds_deletion: bool) -> Proxy {
+fn slow(office: &Office, holds_deletion: bool) -> Proxy {
     let deleted = Arc::new(AtomicBool::new(false));
-    Proxy::start(&person.account.emulator.endpoint(), move |call| {
+    Proxy::start(&office.account.emulator.endpoint(), move |call| {
         let over = deleted.fetch_or(call.is("cloudformation", "DeleteStack"), Ordering::SeqCst);
         if call.is("cloudformation", "DeleteStack") && holds_deletion {
             return Verdict::Hold;
@@ -158,14 +133,14 @@ fn slow(person: &Person, holds_deletion: bool) -> Proxy {
 }
 
 /// Begins a deployment, and waits until all of it is under way.
-fn under_way(person: &Person, proxy: &Proxy) -> Terminal {
-    let mut command = person.deploy(&[]);
+fn under_way(office: &Office, proxy: &Proxy) -> Terminal {
+    let mut command = office.deploy(&[]);
     command.env("AWS_ENDPOINT_URL", proxy.endpoint());
     let mut terminal = sit(&command, 80);
     terminal.wait_for("[y/N]").unwrap();
     terminal.type_at_once("y\r").unwrap();
     wait_until("the stack is made", PATIENCE, || {
-        Ok(person.account.ask(&["stacks"])[STACK]["status"] == "CREATE_COMPLETE")
+        Ok(office.account.ask(&["stacks"])[STACK]["status"] == "CREATE_COMPLETE")
     })
     .unwrap();
     terminal.wait_for("· alarm on dropped").unwrap();
@@ -174,19 +149,19 @@ fn under_way(person: &Person, proxy: &Proxy) -> Terminal {
 
 #[test]
 fn ctrl_c_takes_back_what_is_being_created() {
-    let person = Person::new();
-    let proxy = slow(&person, false);
-    let mut terminal = under_way(&person, &proxy);
+    let office = Office::new();
+    let proxy = slow(&office, false);
+    let mut terminal = under_way(&office, &proxy);
     terminal.type_at_once(CTRL_C).unwrap();
     ended(&mut terminal, 130);
     terminal.wait_for("begin anew").unwrap();
     check("cancelled", &terminal.all(), 80);
-    assert_eq!(person.account.ask(&["stacks"]), json!({}));
+    assert_eq!(office.account.ask(&["stacks"]), json!({}));
     drop(proxy);
 
     // The second leaves.
-    let proxy = slow(&person, true);
-    let mut terminal = under_way(&person, &proxy);
+    let proxy = slow(&office, true);
+    let mut terminal = under_way(&office, &proxy);
     terminal.type_at_once(CTRL_C).unwrap();
     terminal.wait_for("once more leaves").unwrap();
     wait_until("the stack is to be deleted", PATIENCE, || Ok(proxy.held() > 0)).unwrap();
@@ -197,6 +172,6 @@ fn ctrl_c_takes_back_what_is_being_created() {
     drop(proxy);
 
     // It comes back to it.
-    let again = answered(&person.deploy(&[]), 80, &[], 0, "records can flow");
+    let again = answered(&office.deploy(&[]), 80, &[], 0, "records can flow");
     check("come_back", &again, 80);
 }

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde::ser::{SerializeStruct as _, Serializer};
 
-use crate::deploy::columns::hung;
+use crate::deploy::columns::{hung, told};
 use crate::deploy::outcome::Planned;
 use crate::deploy::port::{Line, Look};
+use crate::doctor::by_hand::{self, ByHand};
 use crate::exit::Exit;
 use crate::plan::change::NetworkChange;
 
@@ -16,6 +17,8 @@ pub(super) struct Looked {
     pub(super) planned: Planned,
     /// The network stacks that it needs.
     pub(super) network_changes: Vec<NetworkChange>,
+    /// What was changed by hand since, and what becomes of it.
+    pub(super) drift: Vec<ByHand>,
     /// What the plan warns of.
     pub(super) warnings: Vec<String>,
 }
@@ -48,6 +51,10 @@ impl Looked {
             lines.extend(text.lines().map(|line| Line::new(Look::Plain, line)));
         }
         lines.extend(self.planned.lines(columns));
+        for line in by_hand::lines(&self.drift) {
+            let text = told(&line, columns);
+            lines.extend(text.lines().map(|line| Line::new(Look::Plain, line)));
+        }
         for warning in &self.warnings {
             let hung = hung("Warning: ", warning, columns).into_iter();
             lines.extend(hung.map(|line| Line::new(Look::Plain, line)));
@@ -64,7 +71,7 @@ impl Looked {
 
 impl Serialize for Looked {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut document = serializer.serialize_struct("Looked", 8)?;
+        let mut document = serializer.serialize_struct("Looked", 9)?;
         document.serialize_field("stack", &self.planned.stack)?;
         document.serialize_field("region", &self.planned.region)?;
         document.serialize_field("change", self.planned.word())?;
@@ -72,6 +79,7 @@ impl Serialize for Looked {
         document.serialize_field("unchanged", &self.planned.unchanged())?;
         document.serialize_field("conditions", &self.planned.conditions)?;
         document.serialize_field("networkChanges", &self.network_changes)?;
+        document.serialize_field("drift", &self.drift)?;
         document.serialize_field("planWarnings", &self.warnings)?;
         document.end()
     }

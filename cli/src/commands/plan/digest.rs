@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::doctor::by_hand::{self, ByHand};
 use crate::network::{Proof, Verdict};
 use crate::plan::change::{Change, NetworkChange};
 use crate::plan::{Pipeline, Plan};
@@ -19,6 +20,8 @@ pub(super) struct Digest {
     pub(super) plan: Plan,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) network_changes: Vec<NetworkChange>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) drift: Vec<ByHand>,
     pub(super) change: Change,
 }
 
@@ -35,6 +38,9 @@ impl fmt::Display for Digest {
             plan.removed.iter().try_for_each(|removed| writeln!(f, "  {removed}"))?;
         }
         warnings(f, plan)?;
+        for (number, line) in by_hand::lines(&self.drift).iter().enumerate() {
+            writeln!(f, "{}{line}", if number == 0 { "\n" } else { "" })?;
+        }
         for network in &self.network_changes {
             write!(f, "\n{network}")?;
         }

@@ -34,6 +34,7 @@ fn digest(deployed: Option<&str>) -> Digest {
     Digest {
         plan,
         network_changes: Vec::new(),
+        drift: Vec::new(),
         change,
     }
 }
@@ -57,6 +58,7 @@ fn what_people_see_of_several_pipelines() {
     let digest = Digest {
         plan,
         network_changes: Vec::new(),
+        drift: Vec::new(),
         change,
     };
     insta::assert_snapshot!(digest.to_string());

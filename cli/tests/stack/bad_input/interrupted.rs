@@ -8,8 +8,9 @@ use k2m_testkit::wait_until;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{DEPLOY, DESTROY, Office, Screens, at_rest, settings};
+use super::{DEPLOY, DESTROY, Screens, at_rest, settings};
 use crate::driver::seen;
+use crate::office::Office;
 use crate::proxy::{Call, PATIENCE, Proxy, Verdict};
 use crate::story::remains;
 
