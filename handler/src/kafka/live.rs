@@ -20,7 +20,7 @@ use crate::failure::{Class, Failure};
 use crate::kafka::credentials::Credentials;
 use crate::kafka::login::Login;
 use crate::kafka::settings::{self, Filling};
-use crate::kafka::tracker::{Report, Tracker, is_consequence};
+use crate::kafka::tracker::{Report, Stored, Tracker, is_consequence};
 use crate::message::Message;
 use crate::partition::of_key;
 
@@ -100,7 +100,10 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
         let report = match result {
-            Ok(message) => Ok(message.partition()),
+            Ok(message) => Ok(Stored {
+                partition: message.partition(),
+                offset: message.offset(),
+            }),
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
         };
         let first_refusal = self.tracker.report(place, report);
@@ -172,7 +175,7 @@ impl Told {
     /// Places in the round that were acknowledged, and by which partition.
     pub(super) fn acknowledged(&self) -> impl Iterator<Item = (usize, i32)> {
         let reports = self.reports.iter().enumerate();
-        reports.filter_map(|(place, report)| Some((place, report.as_ref()?.ok()?)))
+        reports.filter_map(|(place, report)| Some((place, report.as_ref()?.ok()?.partition)))
     }
 
     /// Why the client as a whole could not go on, where that ended the round.
@@ -458,7 +461,7 @@ impl Live {
             _ => false,
         };
         if success {
-            reports.fill(Some(Ok(0)));
+            reports.fill(Some(Ok(Stored::default())));
         }
     }
 
