@@ -135,8 +135,8 @@ impl KafkaProducer {
         if let [Some(Ok(stored))] = told.reports[..] {
             if let Some(id) = segment.canary(poison.place) {
                 let at = (dead_letter_topic.as_str(), stored.partition, stored.offset);
-                let line = Line::stored(record, id, at, self.surroundings.now());
-                line.dead_lettered(&poison.failure.reason).write();
+                let stored = Line::stored(record, id, at, self.surroundings.now());
+                stored.dead_lettered(&poison.failure.reason).write();
             }
             tracing::warn!(
                 reason = poison.failure.reason,
