@@ -227,6 +227,9 @@ impl fmt::Display for Verified {
         let Self { name, topic, .. } = self;
         match self.verdict {
             Verdict::Verified => writeln!(f, "Verified: records of {name} arrive in {topic}.")?,
+            Verdict::Unknown if self.canary.verdict == Verdict::Verified => {
+                writeln!(f, "Records of {name} arrive in {topic}, and not all could be told:")?;
+            }
             Verdict::Unknown => writeln!(f, "Not known whether records of {name} arrive in {topic}:")?,
             Verdict::Failed => writeln!(f, "Not verified: records of {name} do not arrive in {topic}:")?,
         }
@@ -408,7 +411,7 @@ fn not_heard(
     let nothing = format!("{}; nothing was heard of it in {waited}", flight.place());
     let judged = Status::of(stack, region, watched).pipelines.into_iter().next();
     let (state, why) = judged.map_or(
-        (State::Unknown, String::new()),
+        (State::Unknown, "there are none".to_owned()),
         |status::Pipeline { state, why, .. }| (state, why),
     );
     let verdict = match state {
@@ -423,8 +426,12 @@ fn not_heard(
         .then(|| format!("the mapping has {filters} filter(s), which k2m did not make and which may have left it out"));
     let passed_over = (fresh && subject.begins_at_latest)
         .then(|| "the mapping begins at LATEST, and may pass over what comes while it is made".to_owned());
-    let why = Some(why).filter(|why| !why.is_empty());
-    let causes = why.into_iter().chain(filtered).chain(passed_over);
+    // Also of records that were put in just now.
+    let why = match state {
+        State::Healthy | State::Unknown => format!("by its figures, which come some minutes late: {why}"),
+        State::Behind | State::Stopped | State::Failing => why,
+    };
+    let causes = [why].into_iter().chain(filtered).chain(passed_over);
     let seen: Vec<String> = match verdict {
         // The cause first.
         Verdict::Failed => causes.chain([nothing]).collect(),
@@ -501,7 +508,7 @@ impl Verification<'_> {
                     if checked.seen != told {
                         self.tell(
                             subject,
-                            &format!("{}\n  this may pass: asking again", checked.seen.join("\n")),
+                            &format!("{}\n  this may pass: asking again", checked.seen.join("\n  ")),
                         );
                         told = checked.seen;
                     }

@@ -2,7 +2,8 @@
 
 use std::process::Output;
 
-use k2m_testkit::{Clerk, Message};
+use k2m_testkit::Clerk;
+use k2m_testkit::clerk::Message;
 use serde_json::Value;
 
 use crate::driver::{Account, seen};
@@ -191,7 +192,7 @@ fn what_keeps_it_from_knowing_is_told_and_the_stack_stays() {
     told(
         &probe,
         &[
-            not_known,
+            "Records of orders arrive in orders, and not all could be told:",
             "probe:   the function was not asked: lambda:InvokeFunction is not allowed",
             &allow("lambda:InvokeFunction"),
             ", delivered to orders[",
