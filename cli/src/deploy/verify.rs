@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use k2m_handler::canary::{self, Fate};
 use k2m_handler::probe::report::{Failure, Report, Step};
 use serde::Serialize;
@@ -32,6 +33,8 @@ const PASSING: Duration = Duration::from_mins(1);
 const ON_ITS_WAY: Duration = Duration::from_mins(2);
 /// How far back the log is read: further than any two clocks that AWS lets talk to each other are apart.
 const BEFORE: i64 = 10 * 60 * 1000;
+/// How many functions are asked at once.
+const ASKED_AT_ONCE: usize = 8;
 /// How far back the figures go that are looked at when a canary does not come.
 pub const MINUTES: u32 = 15;
 
@@ -474,13 +477,15 @@ impl fmt::Debug for Verification<'_> {
 }
 
 impl Verification<'_> {
-    /// Verifies pipelines, all at once: each waits for its own canary.
+    /// Verifies pipelines: first their functions are asked, then all canaries are on their way at once.
     pub async fn run(&self, subjects: &[Subject]) -> Vec<Verified> {
-        join_all(subjects.iter().map(|subject| self.one(subject))).await
+        let probes = stream::iter(subjects.iter().map(|subject| self.probe(subject)));
+        let probes: Vec<Checked> = probes.buffered(ASKED_AT_ONCE).collect().await;
+        let each = subjects.iter().zip(probes);
+        join_all(each.map(|(subject, probe)| self.one(subject, probe))).await
     }
 
-    async fn one(&self, subject: &Subject) -> Verified {
-        let probe = self.probe(subject).await;
+    async fn one(&self, subject: &Subject, probe: Checked) -> Verified {
         let canary = if probe.verdict == Verdict::Failed {
             let not_put = "no record was put into the stream: what the probe says comes first";
             (Checked::new(Verdict::Unknown, [not_put.to_owned()]), None)
