@@ -1,12 +1,13 @@
 //! `k2m deploy --verify`: the offset that it says is where Apache Kafka has the record, whatever payloads are taken for; and what keeps it from knowing is told.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 
-use k2m_testkit::Clerk;
 use k2m_testkit::clerk::Message;
+use k2m_testkit::{Clerk, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::driver::{Account, seen};
+use crate::driver::{Account, PATIENCE, seen};
 use crate::proxy::{Call, Proxy, Verdict, denied};
 
 /// The message that is where a verified pipeline says that its canary is.
@@ -140,6 +141,27 @@ fn without(
     output
 }
 
+/// A deployment that is stopped by Ctrl-C while it follows its canary.
+fn stopped(account: &Account) -> Output {
+    let proxy = Proxy::start(&account.emulator.endpoint(), |call| {
+        if call.is("logs", "FilterLogEvents") {
+            Verdict::Hold
+        } else {
+            Verdict::Pass
+        }
+    });
+    let mut command = account.k2m(&account.on("deploy", "orders", &["--yes", "--verify"]));
+    let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = pipes.env("AWS_ENDPOINT_URL", proxy.endpoint()).spawn().unwrap();
+    wait_until("the log is read", PATIENCE, || {
+        Ok(proxy.held() > 0 || child.try_wait().unwrap().is_some())
+    })
+    .unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    wait_until("k2m ends", PATIENCE, || Ok(child.try_wait().unwrap().is_some())).unwrap();
+    child.wait_with_output().unwrap()
+}
+
 #[test]
 fn what_keeps_it_from_knowing_is_told_and_the_stack_stays() {
     let account = Account::new(&["orders"]);
@@ -198,6 +220,26 @@ fn what_keeps_it_from_knowing_is_told_and_the_stack_stays() {
             ", delivered to orders[",
         ],
     );
+
+    // Who does not want to wait for it leaves, and the stack stays.
+    let output = stopped(&account);
+    let said = seen(&output);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    for words in [
+        "The stack k2m-orders in eu-west-1 has no changes.",
+        "stopped while it was verified; the stack is deployed",
+        "a canary was put into shardId-",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+
+    for other in ["--plan", "--no-wait"] {
+        let refused = account.json(&account.on("deploy", "orders", &["--yes", "--verify", other]), 2);
+        assert!(
+            refused["error"].as_str().unwrap().contains("cannot be used with"),
+            "{refused:#}"
+        );
+    }
 
     // No broker listens any more: the cause comes first, and no record is put that would keep a shard waiting.
     account.kafka.as_ref().unwrap().stop(1).unwrap();
