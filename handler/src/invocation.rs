@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::Flaw;
 use crate::batch::{Answer, Delivery, Response, answer};
+use crate::canary::Line;
 use crate::event::{EventError, Record, decode};
 use crate::failure::Failure;
 use crate::note::Summary;
@@ -93,6 +94,7 @@ pub async fn handle(
         delivering: decoded.elapsed(),
     };
     summary.write();
+    Line::failed(&records, &delivery).for_each(|line| line.write());
     match answer(&records, &delivery, flaw) {
         Answer::Response(response) => Ok(response),
         Answer::Halve(failure) => Err(InvocationError::Poison(failure)),

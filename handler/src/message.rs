@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::canary;
+
 /// Names the stream the record came from.
 pub const STREAM_HEADER: &str = "k2m-stream";
 /// Names the shard the record came from.
@@ -60,6 +62,8 @@ pub struct Message<'a> {
     pub timestamp_millis: i64,
     /// Where it comes from.
     pub origin: Origin<'a>,
+    /// The id of a canary, which is told whether the rest is or not. It has no subsequence.
+    pub canary: Option<&'a str>,
     /// Whether headers say where it comes from.
     pub identified: bool,
     /// Set for the dead-letter topic.
@@ -79,6 +83,8 @@ impl Message<'_> {
         });
         let subsequence = origin.and_then(|it| it.subsequence.as_ref());
         let subsequence = subsequence.map(|it| (SUBSEQUENCE_HEADER, it.as_bytes()));
+        // In the same place: no message has both.
+        let subsequence = subsequence.or_else(|| Some((canary::HEADER, self.canary?.as_bytes())));
         let log = origin.and_then(|it| it.log);
         let log = log.map(|(group, stream)| [(LOG_GROUP_HEADER, group), (LOG_STREAM_HEADER, stream)]);
         let grounds = self.grounds.as_ref();
@@ -193,6 +199,7 @@ mod tests {
                 subsequence: None,
                 log: None,
             },
+            canary: None,
             identified: true,
             grounds: None,
         }
@@ -235,9 +242,10 @@ mod tests {
              k2m-reason=too large k2m-timestamp=17"
         );
         message.identified = false;
+        message.canary = Some("17");
         assert_eq!(
             shown(&message),
-            "k2m-topic=orders k2m-reason=too large k2m-timestamp=17"
+            "k2m-canary=17 k2m-topic=orders k2m-reason=too large k2m-timestamp=17"
         );
     }
 }

@@ -131,8 +131,13 @@ fn metrics<const N: usize>(metrics: [(&str, &str, Value); N]) {
     for (name, _, value) in metrics {
         line[name] = value;
     }
+    self::line(&line.to_string());
+}
+
+/// Writes a line of JSON, whatever the level is.
+pub(crate) fn line(text: &str) {
     // A log that can't be written must not fail the batch.
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
 /// Milliseconds, to a hundredth.

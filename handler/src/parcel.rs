@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::canary;
 use crate::event::{DataError, Record};
 use crate::message::{Message, Origin};
 use crate::payload::{Payload, ValueForm};
@@ -126,6 +127,11 @@ impl Parcel {
         }
     }
 
+    /// The id of a canary, which is always a whole record.
+    pub fn canary<'a>(&self, record: &'a Record<'_>) -> Option<&'a str> {
+        canary::id(record).filter(|_| self.taken.is_none())
+    }
+
     fn partition_key<'a>(&'a self, record: &'a Record<'_>) -> &'a [u8] {
         let own = self
             .taken
@@ -175,6 +181,7 @@ impl Parcel {
                 subsequence: self.subsequence.map(|it| u64::from(it).into()),
                 log: log.map(|(taken, (group, stream))| (group.of(&taken.buffer), stream.of(&taken.buffer))),
             },
+            canary: self.canary(record),
             identified: payload.headers,
             grounds: None,
         }
@@ -229,10 +236,10 @@ impl Parcel {
         }
     }
 
-    /// Bytes of its data as a JSON envelope.
-    pub(crate) fn described_bytes(&self, record: &Record<'_>) -> usize {
+    /// Bytes of its data as a JSON envelope; `whole` is the data where nothing was taken out of the record.
+    pub(crate) fn described_bytes(&self, record: &Record<'_>, whole: &[u8]) -> usize {
         let mut counter = Counter(0);
-        let data = self.taken.as_ref().map_or(&[][..], Taken::data);
+        let data = self.taken.as_ref().map_or(whole, Taken::data);
         self.described(record, data).write(&mut counter);
         counter.0
     }

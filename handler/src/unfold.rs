@@ -11,6 +11,7 @@ mod parts;
 
 use self::mapping::choose;
 use self::parts::{Part, Parts};
+use crate::canary;
 use crate::event::Record;
 use crate::parcel::{KeyPart, Parcel, Taken};
 use crate::payload::{Decode, Key, Payload, Split, Timestamp, ValueForm};
@@ -98,6 +99,14 @@ impl Unfolding {
         };
         if known.is_some() {
             return whole(known, 0);
+        }
+        if let Some(id) = canary::id(record) {
+            // Whatever data is taken for: it is none of what the pipeline is for.
+            let mut opened = whole(None, 0);
+            if let (ValueForm::Json, Inside::Made(Some(parcel))) = (self.payload.value, &mut opened.inside) {
+                parcel.value_bytes = parcel.described_bytes(record, canary::data(id).as_bytes());
+            }
+            return opened;
         }
         let mut data = Vec::new();
         // What isn't base64 is told by whoever sends it.
@@ -229,7 +238,7 @@ impl Opened<'_> {
             }),
         };
         if payload.value == ValueForm::Json {
-            parcel.value_bytes = parcel.described_bytes(self.record);
+            parcel.value_bytes = parcel.described_bytes(self.record, &[]);
         }
         if parcel.value_bytes > VALUE_LIMIT && parcel.flaw.is_none() {
             let reason = format!(

@@ -296,6 +296,7 @@ impl Machine<'_> {
                 drift: Vec::new(),
                 topics: Vec::new(),
                 network_stacks: Vec::new(),
+                verified: Vec::new(),
                 next_step: String::new(),
             };
             let agreed = match self.agree(job, &change_set, &left, &names, stack.as_ref()).await {

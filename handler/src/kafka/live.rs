@@ -20,7 +20,7 @@ use crate::failure::{Class, Failure};
 use crate::kafka::credentials::Credentials;
 use crate::kafka::login::Login;
 use crate::kafka::settings::{self, Filling};
-use crate::kafka::tracker::{Report, Tracker, is_consequence, put_back};
+use crate::kafka::tracker::{Report, Stored, Tracker, is_consequence, put_back};
 use crate::message::Message;
 use crate::partition::of_key;
 
@@ -100,7 +100,10 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
         let report = match result {
-            Ok(message) => Ok(message.partition()),
+            Ok(message) => Ok(Stored {
+                partition: message.partition(),
+                offset: message.offset(),
+            }),
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
         };
         let first_refusal = self.tracker.report(place, report);
@@ -169,7 +172,7 @@ impl Told {
     /// Places in the round that were acknowledged, and by which partition.
     pub(super) fn acknowledged(&self) -> impl Iterator<Item = (usize, i32)> {
         let reports = self.reports.iter().enumerate();
-        reports.filter_map(|(place, report)| Some((place, report.as_ref()?.ok()?)))
+        reports.filter_map(|(place, report)| Some((place, report.as_ref()?.ok()?.partition)))
     }
 
     /// Why the client as a whole could not go on, where that ended the round.
@@ -472,7 +475,7 @@ impl Live {
             _ => false,
         };
         if success {
-            reports.fill(Some(Ok(0)));
+            reports.fill(Some(Ok(Stored::default())));
         }
     }
 
@@ -566,12 +569,16 @@ mod tests {
 
     #[test]
     fn what_the_brokers_may_have_stored_is_uncertain() {
+        let stored = Some(Ok(Stored {
+            partition: 0,
+            offset: 0,
+        }));
         let (refused, purged) = (Some(Err(Code::MessageSizeTooLarge)), Some(Err(Code::PurgeQueue)));
         let rows: [(&[Option<Report>], usize, usize); 7] = [
-            (&[Some(Ok(0)), Some(Ok(1))], 2, 0),
-            (&[Some(Ok(0)), refused, purged], 0, 0),
+            (&[stored, stored], 2, 0),
+            (&[stored, refused, purged], 0, 0),
             // Purged behind a record that another partition refused; but its own leader had moved, with one of them in its log.
-            (&[Some(Ok(0)), refused, purged, purged], 1, 1),
+            (&[stored, refused, purged, purged], 1, 1),
             (&[refused, purged, purged], 5, 2),
             (&[Some(Err(Code::PurgeInflight)), None, purged], 0, 2),
             (&[Some(Err(Code::NotLeaderForPartition)), purged], 1, 2),

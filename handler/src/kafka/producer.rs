@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::memory::Memory;
 use crate::batch::{Delivery, Outcome};
+use crate::canary::Line;
 use crate::config::{Authentication, Config, OnPoison, SizeJudge};
 use crate::event::Record;
 use crate::failure::{Class, Failure, is_for_size};
@@ -508,8 +509,12 @@ impl KafkaProducer {
         let (mut for_size, mut progressed) = (0, false);
         for (place, report) in round.places.iter().zip(&told.reports) {
             match report {
-                Some(Ok(_)) => {
+                Some(Ok(stored)) => {
                     progressed = true;
+                    if let Some(id) = round.segment.canary(*place) {
+                        let at = (round.segment.topic(*place), stored.partition, stored.offset);
+                        Line::stored(round.segment.record(*place), id, at, self.surroundings.now()).write();
+                    }
                     let parcel = &round.segment.parcels[*place];
                     rounds.settle(*place);
                     ledger.acknowledge(parcel.record, parcel.value_bytes);

@@ -27,6 +27,11 @@ impl<'a> Segment<'a> {
         &self.records[self.parcels[place].record]
     }
 
+    /// The id of the message at `place`, where it is a canary.
+    pub(super) fn canary(&self, place: usize) -> Option<&'a str> {
+        self.parcels[place].canary(self.record(place))
+    }
+
     /// What can never be sent, as is known before it is tried.
     pub(super) fn flawed(&self) -> Vec<Refusal> {
         let flawed = self.parcels.iter().enumerate().filter_map(|(place, parcel)| {

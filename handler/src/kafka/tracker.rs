@@ -8,8 +8,17 @@ use tokio::sync::Notify;
 
 use crate::failure::weight;
 
-/// A delivery report: acknowledged by this partition, or why not.
-pub(super) type Report = Result<i32, Code>;
+/// A delivery report: where it is, or why it isn't there.
+pub(super) type Report = Result<Stored, Code>;
+
+/// Where the brokers have a message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// The partition.
+    pub(super) partition: i32,
+    /// The offset there; negative where it is not known.
+    pub(super) offset: i64,
+}
 
 /// An error of the client as a whole, with librdkafka's text.
 pub(super) type ClientError = (Code, String);

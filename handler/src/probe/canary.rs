@@ -21,9 +21,7 @@ use super::report::{Canary, Step};
 use super::topic::{AGAIN, SETTLING, produce};
 use super::wire::{Wire, refused};
 use super::words::Trouble;
-
-/// The header by which a consumer knows a canary, to pass it over.
-const HEADER: &str = "k2m-canary";
+use crate::canary::HEADER;
 
 /// Bytes that are asked for when it is read back: a batch is given whole, however large.
 const READ_BYTES: i32 = 64 << 10;

@@ -12,7 +12,7 @@ use md5::{Digest as _, Md5};
 use super::*;
 use crate::event::decode;
 use crate::parcel::Scratch;
-use crate::payload::{TopicChoice, topic_map};
+use crate::payload::{Pointer, TopicChoice, topic_map};
 
 fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -317,4 +317,73 @@ fn what_one_record_becomes_is_bounded_in_number_and_in_bytes() {
         said.starts_with("flaw: record 77 can't be sent: its value would have 1258"),
         "{said}"
     );
+}
+
+#[test]
+fn a_canary_is_one_whole_message_whatever_data_is_taken_for() {
+    let id = canary::new_id((1, 2));
+    let (key, data) = (canary::partition_key(&id), canary::data(&id));
+    let pointer = || Pointer::parse("/no/such/place").expect("a pointer");
+    let chosen = TopicChoice {
+        pointer: pointer(),
+        topics: topic_map(r#"{"a": "another"}"#).expect("a map"),
+    };
+    for (why, payload) in [
+        ("as it is", Payload::default()),
+        ("nothing is looked into", steps("none")),
+        ("lines", steps("gzip,lines")),
+        ("log envelopes", steps("kpl,cloudwatch_logs")),
+        (
+            "JSON",
+            Payload {
+                value: ValueForm::Json,
+                ..steps("cloudwatch_logs")
+            },
+        ),
+        (
+            "what is chosen by a value",
+            Payload {
+                key: Key::Pointer(pointer()),
+                timestamp: Timestamp::Pointer(pointer()),
+                topic: Some(chosen),
+                headers: false,
+                ..Payload::default()
+            },
+        ),
+        (
+            "without a key",
+            Payload {
+                key: Key::None,
+                ..Payload::default()
+            },
+        ),
+    ] {
+        let event = format!(
+            r#"{{"Records":[{{"eventSource":"aws:kinesis","eventID":"shardId-000000000003:77","eventSourceARN":"arn:aws:kinesis:r:1:stream/s",
+            "kinesis":{{"partitionKey":"{key}","sequenceNumber":"77","data":"{}","approximateArrivalTimestamp":1.5}}}}]}}"#,
+            STANDARD.encode(&data)
+        );
+        let records = decode(event.as_bytes()).expect("an event");
+        let unfolding = Unfolding::new(&payload, "orders").all_or_nothing(true);
+        let parcels: Vec<Parcel> = unfolding.open(0, &records[0], None).collect();
+        let [parcel] = parcels.as_slice() else {
+            panic!("{why}: {parcels:?}")
+        };
+        assert_eq!((parcel.topic, &parcel.flaw), (0, &None), "{why}");
+        assert_eq!(parcel.canary(&records[0]), Some(id.as_str()), "{why}");
+        let mut scratch = Scratch::default();
+        let message = parcel.message(&records[0], &payload, &mut scratch).expect("base64");
+        assert_eq!(message.value.len(), parcel.value_bytes, "{why}");
+        assert_eq!(message.timestamp_millis, 1_500, "{why}");
+        let wanted_key = (payload.key != Key::None).then_some(key.as_bytes());
+        assert_eq!(message.key, wanted_key, "{why}");
+        let header = (canary::HEADER, id.as_bytes());
+        assert_eq!(message.headers().last(), Some(header), "{why}");
+        assert_eq!(message.headers().count(), if payload.headers { 4 } else { 1 }, "{why}");
+        let value: serde_json::Value = serde_json::from_slice(message.value).expect("JSON");
+        match payload.value {
+            ValueForm::Bytes => assert_eq!(value["k2m-canary"], id, "{why}"),
+            ValueForm::Json => assert_eq!(value["json"]["k2m-canary"], id, "{why}"),
+        }
+    }
 }

@@ -7,6 +7,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::time::Instant;
 
 use super::KafkaProducer;
+use crate::canary::Line;
 use crate::config::OnPoison;
 use crate::failure::Failure;
 use crate::kafka::live::Broken;
@@ -131,7 +132,12 @@ impl KafkaProducer {
             }),
         };
         let told = self.round(&live, &round, deadline).await;
-        if let [Some(Ok(_))] = told.reports[..] {
+        if let [Some(Ok(stored))] = told.reports[..] {
+            if let Some(id) = segment.canary(poison.place) {
+                let at = (dead_letter_topic.as_str(), stored.partition, stored.offset);
+                let stored = Line::stored(record, id, at, self.surroundings.now());
+                stored.dead_lettered(&poison.failure.reason).write();
+            }
             tracing::warn!(
                 reason = poison.failure.reason,
                 sequenceNumber = %record.sequence_number,
