@@ -40,6 +40,7 @@ async fn looks(name: &str, fake: &Fake, template: &str) -> String {
         conditions: vec!["creates the topic orders with 3 partitions".to_owned()],
         replaces: false,
         waits: true,
+        kept: BTreeMap::new(),
     };
     let buckets = fake.buckets.lock().unwrap().len();
     let result = machine.look(&job).await.map(|planned| {
