@@ -785,7 +785,7 @@ pub struct DeployArgs {
     #[arg(long, value_name = "NAME|ARN")]
     pub remove: Vec<String>,
     /// Stream whose deployed mapping may lose its position, as by another starting position or consumer: records are read again or passed over (repeatable)
-    #[arg(long, value_name = "NAME|ARN")]
+    #[arg(long, value_name = "NAME|ARN", hide_short_help = true)]
     pub allow_position_loss: Vec<String>,
     /// A bootstrap binary, or a zip that holds one, to deploy in place of k2m's own handler
     #[arg(long, value_name = "PATH")]

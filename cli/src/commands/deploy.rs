@@ -564,7 +564,9 @@ impl Work<'_> {
     ) -> Result<Deployed, CommandError> {
         let apart = &self.planned.apart;
         if apart.is_empty() {
-            return self.deploy_with_topics(machine, handler, replaces, (agreed, conditions(self.plan))).await;
+            return self
+                .deploy_with_topics(machine, handler, replaces, (agreed, conditions(self.plan)))
+                .await;
         }
         if !self.waits {
             self.attended
@@ -587,8 +589,11 @@ impl Work<'_> {
             kept: self.planned.kept.clone(),
         };
         let first = machine.deploy(&job).await?;
-        self.attended.tell("the old mapping is gone: the stack becomes as planned, with the new one");
-        let last = self.deploy_with_topics(machine, handler, replaces, (true, Vec::new())).await;
+        self.attended
+            .tell("the old mapping is gone: the stack becomes as planned, with the new one");
+        let last = self
+            .deploy_with_topics(machine, handler, replaces, (true, Vec::new()))
+            .await;
         if last.is_err() {
             let streams: Vec<&str> = apart.iter().map(|stream| stream_name(stream)).collect();
             self.attended.tell(&format!(

@@ -138,7 +138,9 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>, board: &Board) -> 
     board.expect(needed.iter().map(|(region, stack)| format!("{stack} in {region}")));
     let settled = machine.settle(&name, Goal::Destroy).await?;
     let resume = attended
-        .unless_stopped(&name, async { Ok::<_, CommandError>(resumes(&aws, &place.region, &name, &settled).await) })
+        .unless_stopped(&name, async {
+            Ok::<_, CommandError>(resumes(&aws, &place.region, &name, &settled).await)
+        })
         .await?;
     let mut destroyed = machine.destroy(&name, settled, resume).await?;
     destroyed.network_stacks = networks.release(&needed, &me).await?;

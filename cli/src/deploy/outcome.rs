@@ -67,7 +67,10 @@ impl Deployed {
     #[must_use]
     pub fn and(mut self, last: Self) -> Self {
         for change in last.changes {
-            let known = self.changes.iter_mut().find(|known| known.logical_id == change.logical_id);
+            let known = self
+                .changes
+                .iter_mut()
+                .find(|known| known.logical_id == change.logical_id);
             match known {
                 Some(known) if (known.action, change.action) == (Action::Remove, Action::Add) => {
                     known.action = Action::Replace;

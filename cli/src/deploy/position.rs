@@ -49,7 +49,11 @@ impl Positions {
     pub fn new(stack: &str, deployed: Vec<Deployed>, allow: &[String], remove: &[String]) -> Result<Self, DeployError> {
         let named = |name: &String| {
             let is = |one: &&Deployed| one.stream == *name || stream_name(&one.stream) == name;
-            deployed.iter().filter(is).map(|one| one.stream.clone()).collect::<Vec<_>>()
+            deployed
+                .iter()
+                .filter(is)
+                .map(|one| one.stream.clone())
+                .collect::<Vec<_>>()
         };
         if let Some(stream) = allow.iter().find(|name| named(name).is_empty()) {
             return Err(DeployError::NotDeployed {
@@ -121,7 +125,8 @@ impl Positions {
             let said = self.removed.contains(&one.stream);
             one.live && !said && !self.allowed.contains(&one.stream)
         });
-        kept.map(|one| (format!("{}Mapping", one.id), one.stream.clone())).collect()
+        kept.map(|one| (format!("{}Mapping", one.id), one.stream.clone()))
+            .collect()
     }
 }
 
@@ -183,7 +188,11 @@ impl Lost {
         let name = stream_name(&self.stream);
         match &self.why {
             Why::Asked(Loss {
-                setting, asked, by, deployed, ..
+                setting,
+                asked,
+                by,
+                deployed,
+                ..
             }) if *setting == STARTING_POSITION => (
                 format!(
                     "starting_position {asked} ({by}) is not where the deployed mapping began ({deployed}): only a new mapping begins elsewhere, and what this one has come to is \
@@ -191,7 +200,9 @@ impl Lost {
                 ),
                 format!("to go on from where it has come to: leave starting_position as it is deployed, {deployed}"),
             ),
-            Why::Asked(Loss { asked, by, deployed, .. }) => (
+            Why::Asked(Loss {
+                asked, by, deployed, ..
+            }) => (
                 format!(
                     "the deployed mapping reads {deployed}, and {asked} ({by}) is read by a new one alone, which begins at its own starting position"
                 ),

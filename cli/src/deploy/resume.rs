@@ -81,11 +81,13 @@ pub fn resume(reading: &Reading, now: Timestamp) -> Option<Resume> {
         (Ok(_), Some(began)) => (Some(began), "its mapping began there itself".to_owned()),
         (Err(unknown), Some(began)) => (
             Some(began),
-            format!("{unknown}, so that how far it has come is not known: its mapping began there itself"),
+            format!("{unknown}, so that how far it has come is not known; its mapping began there itself"),
         ),
         (Err(unknown), None) => (
             None,
-            format!("{unknown}, so that how far it has come is not known: that is all that the stream holds, also what was delivered already"),
+            format!(
+                "{unknown}, so that how far it has come is not known; that is all that the stream holds, also what was delivered already"
+            ),
         ),
     };
     let time = at.and_then(|at| Timestamp::from_second(at).ok());
@@ -106,7 +108,11 @@ fn began(mapping: &Mapping) -> Option<i64> {
 
 fn unread(why: &Unreadable) -> String {
     let next = why.missing_action.as_ref().map(|action| format!("; allow {action}"));
-    format!("CloudWatch could not be read ({}{})", why.message, next.unwrap_or_default())
+    format!(
+        "CloudWatch could not be read ({}{})",
+        why.message,
+        next.unwrap_or_default()
+    )
 }
 
 /// A minute after which nothing that came before it was waiting to be delivered.
@@ -128,30 +134,45 @@ impl Good {
         let timeout = i64::from(function.filter(|seconds| *seconds > 0).unwrap_or(LONGEST.0));
         // What is under way may fail yet, and what ended just now is not counted yet.
         let known = now - timeout - LATE - MINUTE;
-        let invoked = || counted.iter().filter(|(_, minute)| minute.invocations > 0).map(|(at, _)| *at);
+        let invoked = || {
+            counted
+                .iter()
+                .filter(|(_, minute)| minute.invocations > 0)
+                .map(|(at, _)| *at)
+        };
         let first = invoked().next()?;
         let (calm, margin) = (i64::from(CALM_MINUTES) * MINUTE, i64::from(MARGIN_MINUTES) * MINUTE);
-        let good = invoked().rev().filter(|at| *at <= known && *at >= first + BEGINS).find_map(|minute| {
-            // What fails a little later may be of a shard that was not tried before.
-            let around = || counted.range(minute - calm..=minute + margin + timeout).map(|(_, counted)| counted);
-            let before = || counted.range((minute - calm).max(first)..=minute);
-            let failed = around().any(|counted| counted.failures > 0);
-            let stood = before().any(|(at, counted)| counted.incoming > 0 && stands(reading, minutes, *at, timeout, known));
-            let behind = before().map(|(_, counted)| counted.behind_ms).max().unwrap_or_default();
-            // A handler whose log can't be read has failed in part where it has fallen behind, for all that is known.
-            let unseen = behind > KEEPS_UP_MS && !around().any(|counted| counted.told);
-            (!failed && !stood && !unseen).then_some(Self {
-                minute,
-                behind: i64::try_from(behind.div_ceil(1000)).unwrap_or(i64::MAX),
-                timeout,
-            })
-        });
+        let good = invoked()
+            .rev()
+            .filter(|at| *at <= known && *at >= first + BEGINS)
+            .find_map(|minute| {
+                // What fails a little later may be of a shard that was not tried before.
+                let around = || {
+                    counted
+                        .range(minute - calm..=minute + margin + timeout)
+                        .map(|(_, counted)| counted)
+                };
+                let before = || counted.range((minute - calm).max(first)..=minute);
+                let failed = around().any(|counted| counted.failures > 0);
+                let stood =
+                    before().any(|(at, counted)| counted.incoming > 0 && stands(reading, minutes, *at, timeout, known));
+                let behind = before().map(|(_, counted)| counted.behind_ms).max().unwrap_or_default();
+                // A handler whose log can't be read has failed in part where it has fallen behind, for all that is known.
+                let unseen = behind > KEEPS_UP_MS && !around().any(|counted| counted.told);
+                (!failed && !stood && !unseen).then_some(Self {
+                    minute,
+                    behind: i64::try_from(behind.div_ceil(1000)).unwrap_or(i64::MAX),
+                    timeout,
+                })
+            });
         good
     }
 
     /// What is put from then on may not have been delivered; all before is.
     fn at(self) -> i64 {
-        let off = self.behind.saturating_add(self.timeout + i64::from(MARGIN_MINUTES) * MINUTE);
+        let off = self
+            .behind
+            .saturating_add(self.timeout + i64::from(MARGIN_MINUTES) * MINUTE);
         let at = self.minute.saturating_sub(off).max(0);
         at - at % MINUTE
     }
@@ -199,11 +220,16 @@ pub fn lines(resumes: &[Resume], columns: usize) -> Vec<Line> {
         );
     }
     for resume in resumes {
-        let time = resume.starting_timestamp.as_ref();
-        let time = time.map(|time| format!(", starting_timestamp: {time}")).unwrap_or_default();
-        let name = stream_name(&resume.stream);
-        add("  ", &format!("{name}: starting_position: {}{time}", resume.starting_position), Look::Plain);
-        add("    ", &format!("since {}", resume.why), Look::Faint);
+        add("  ", &format!("{}:", stream_name(&resume.stream)), Look::Plain);
+        add(
+            "    ",
+            &format!("starting_position: {}", resume.starting_position),
+            Look::Plain,
+        );
+        if let Some(time) = &resume.starting_timestamp {
+            add("    ", &format!("starting_timestamp: {time}"), Look::Plain);
+        }
+        add("    ", &format!("({})", resume.why), Look::Faint);
         if let Some(meanwhile) = &resume.meanwhile {
             add("    ", meanwhile, Look::Faint);
         }

@@ -103,7 +103,10 @@ fn source(one: &One, seen: &Seen, notes: &mut Notes) -> Result<String, PlanError
              of its own, so records come twice, or with LATEST are missed; `k2m deploy` refuses that, unless it is told --allow-position-loss {}",
             settings.stream.value.name()
         ));
-        let by = settings.consumer.as_ref().map_or(&settings.stream.source, |consumer| &consumer.source);
+        let by = settings
+            .consumer
+            .as_ref()
+            .map_or(&settings.stream.source, |consumer| &consumer.source);
         notes.losses.push(Loss {
             stream: stream.to_owned(),
             setting: CONSUMER,
@@ -210,7 +213,10 @@ fn starting_position(one: &One, seen: &Seen, notes: &mut Notes) -> Result<(&'sta
         notes.decide(
             "starting position",
             shown,
-            format!("chosen by {}; a new mapping begins there, in place of one that began at {began}", position.source),
+            format!(
+                "chosen by {}; a new mapping begins there, in place of one that began at {began}",
+                position.source
+            ),
         );
         return Ok(chosen);
     }

@@ -44,8 +44,8 @@ pub(crate) use error::{doubtful, listed_ports, none_leads, which};
 pub(crate) use function::fitting_memory;
 pub use model::{
     Alarm, CONSUMER, DeadLetterTopic, Decision, Destination, Dimension, FunctionTopics, Loss, Maker, MappedTopic,
-    NewTopic, Pipeline, Plan, PlannedCluster, PlannedConnection, PlannedEndpoint, PlannedFunction, PlannedMapping, PlannedNetwork,
-    PlannedPeer, PlannedSecrets, Removed, STARTING_POSITION, Statement, TopicShape,
+    NewTopic, Pipeline, Plan, PlannedCluster, PlannedConnection, PlannedEndpoint, PlannedFunction, PlannedMapping,
+    PlannedNetwork, PlannedPeer, PlannedSecrets, Removed, STARTING_POSITION, Statement, TopicShape,
 };
 pub(crate) use rights::is_managed as is_managed_key;
 pub(crate) use seen::{same_pipelines, stands, streams as streams_of};

@@ -77,7 +77,11 @@ pub(in crate::commands) fn check(plan: &Plan, facts: &Facts) -> Result<(), Comma
 /// The pipelines of the stack that stands. Mappings of streams that the settings don't name are not among the facts.
 async fn looked_at(aws: &Aws, facts: &Facts, region: &str) -> Vec<Deployed> {
     let resources = facts.stack.found().map(|stack| &stack.resources);
-    let uuid = |id: &str| resources.and_then(|resources| resources.get(&format!("{id}Mapping"))).cloned();
+    let uuid = |id: &str| {
+        resources
+            .and_then(|resources| resources.get(&format!("{id}Mapping")))
+            .cloned()
+    };
     let (mut deployed, mut asked) = (Vec::new(), Vec::new());
     for (mut one, mapping) in seen(facts) {
         if mapping.is_none() {
@@ -140,12 +144,17 @@ pub(in crate::commands) async fn resumes(
     }
     let now = jiff::Timestamp::now();
     let readings = aws.readings(region, &pipelines, now, resume::MINUTES).await;
-    readings.iter().filter_map(|reading| resume::resume(reading, now)).collect()
+    readings
+        .iter()
+        .filter_map(|reading| resume::resume(reading, now))
+        .collect()
 }
 
 /// Says it to the person who is asked then.
 pub(super) fn tell(attended: &Attended<'_>, resumes: &[Resume]) {
-    let columns = attended.canvas().map_or(ELSEWHERE, |(columns, _)| columns.saturating_sub(1));
+    let columns = attended
+        .canvas()
+        .map_or(ELSEWHERE, |(columns, _)| columns.saturating_sub(1));
     for line in resume::lines(resumes, columns) {
         attended.tell_line(&line);
     }

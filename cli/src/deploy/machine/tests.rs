@@ -1,5 +1,6 @@
 //! The machine over a scripted AWS: what is called in which order, what is told, and what is left behind.
 
+mod kept;
 mod looks;
 mod signals;
 mod statuses;
@@ -73,6 +74,8 @@ struct Fake {
     /// The deployed template.
     template: &'static str,
     options: Options,
+    /// Mappings that no change set may take away.
+    kept: BTreeMap<String, String>,
     /// The last change set that was asked for.
     asked: Mutex<Option<NewChangeSet>>,
 }
@@ -200,6 +203,7 @@ impl Default for Fake {
             slept: Mutex::default(),
             random: AtomicU64::new(1),
             options: Options::default(),
+            kept: BTreeMap::new(),
             asked: Mutex::default(),
             board: Board::default(),
             waits: true,
@@ -295,7 +299,7 @@ impl Fake {
             conditions: vec!["creates the topic orders with 3 partitions".to_owned()],
             replaces,
             waits: self.waits,
-            kept: BTreeMap::new(),
+            kept: self.kept.clone(),
         };
         machine.deploy(&job).await
     }
@@ -1200,7 +1204,6 @@ async fn tags_a_role_a_bucket_and_protection_are_as_they_were_chosen() {
     assert_eq!(asked.tags, tags);
     assert!(fake.stack.lock().unwrap().as_ref().unwrap().protected);
     // What is protected is not deleted, and nothing of it is lost.
-    let place = place();
     let error = fake.destroy().await.unwrap_err();
     assert!(matches!(error, DeployError::Protected { .. }), "{error}");
     assert!(!fake.log.lock().unwrap().iter().any(|line| line.contains("DeleteStack")));
