@@ -158,7 +158,8 @@ impl Good {
                     before().any(|(at, counted)| counted.incoming > 0 && stands(reading, minutes, *at, timeout, known));
                 let behind = before().map(|(_, counted)| counted.behind_ms).max().unwrap_or_default();
                 // A handler whose log can't be read has failed in part where it has fallen behind, for all that is known.
-                let unseen = behind > KEEPS_UP_MS && !around().any(|counted| counted.told);
+                let told = around().any(|counted| counted.told);
+                let unseen = !told && around().any(|counted| counted.behind_ms > KEEPS_UP_MS);
                 (!failed && !stood && !unseen).then_some(Self {
                     minute,
                     behind: i64::try_from(behind.div_ceil(1000)).unwrap_or(i64::MAX),

@@ -84,7 +84,7 @@ fn what_mends_one_pipeline_carries_the_others() {
     let why = fixed["left"][0]["why"].as_str().unwrap();
     assert!(why.contains("would take other pipelines of the stack away"), "{why}");
     // Nor does a deployment itself take it away because all is answered with yes.
-    let refused = seen(&account.run(&["deploy", "--yes"], 2));
+    let refused = seen(&account.run(&["deploy", "--yes"], 1));
     assert!(
         refused.contains("removes the pipeline of the stream other") && refused.contains("--remove other"),
         "{refused}"

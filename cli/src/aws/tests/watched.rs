@@ -81,7 +81,10 @@ fn account(denied: &'static [&'static str], gone: &'static [&'static str]) -> Sc
             if request.contains("GetRecords.IteratorAgeMilliseconds") {
                 // Invocations, errors, throttles, the handler's failures, both ages, what came in: of the first pipeline.
                 let values = [9.0, 1.0, 2.0, 4.0, 1500.0, 2500.0, 6.0];
-                let of_first = values.iter().enumerate().map(|(figure, value)| result(&format!("m0_{figure}"), *value));
+                let of_first = values
+                    .iter()
+                    .enumerate()
+                    .map(|(figure, value)| result(&format!("m0_{figure}"), *value));
                 let results: Vec<Value> = of_first.chain([result("m1_0", 3.0)]).collect();
                 return (200, cbor(&json!({"MetricDataResults": results, "Messages": []})));
             }
@@ -174,8 +177,14 @@ async fn how_far_a_pipeline_has_come_is_told_by_the_minute() {
     assert_eq!(seen[1].mapping.found().unwrap().uuid, "orders-u");
     // Neither is known by the other.
     let seen = read(&account(&["GetMetricData"], &["/event-source-mappings/clicks-u"])).await;
-    assert!(seen.iter().all(|one| one.minutes.unreadable().is_some() && one.function.found().is_some()));
-    assert!(seen[0].mapping.is_absent() && seen[1].mapping.found().is_some(), "{seen:?}");
+    assert!(
+        seen.iter()
+            .all(|one| one.minutes.unreadable().is_some() && one.function.found().is_some())
+    );
+    assert!(
+        seen[0].mapping.is_absent() && seen[1].mapping.found().is_some(),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]

@@ -167,7 +167,7 @@ fn it_begins_before_whatever_may_not_have_been_delivered() {
         (
             "nor does it keep up",
             reading(unseen(with(long(), 20, behind(60_001)))),
-            Some(81 + 11),
+            Some(32 + 11),
         ),
         // What it takes at most, where it can't be seen: 15 minutes before now, and off the time.
         (
