@@ -782,9 +782,12 @@ pub struct DeployArgs {
     /// Answer every question with yes, also whether a missing topic is created; not whether a pipeline is taken away, see --remove
     #[arg(short, long)]
     pub yes: bool,
-    /// Stream whose pipeline the stack has and the settings don't, which may be taken away without a question, with what waits in its failure queue (repeatable)
+    /// Stream whose pipeline the stack has and the settings don't, which may be taken away, with its position and with what waits in its failure queue (repeatable)
     #[arg(long, value_name = "NAME|ARN")]
     pub remove: Vec<String>,
+    /// Stream whose deployed mapping may lose its position, as by another starting position or consumer: records are read again or passed over (repeatable)
+    #[arg(long, value_name = "NAME|ARN", hide_short_help = true)]
+    pub allow_position_loss: Vec<String>,
     /// A bootstrap binary, or a zip that holds one, to deploy in place of k2m's own handler
     #[arg(long, value_name = "PATH")]
     pub handler: Option<PathBuf>,

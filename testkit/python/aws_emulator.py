@@ -323,13 +323,28 @@ def keep_mapping(identifier, properties):
     mapping["State"] = "Enabled" if mapping["Enabled"] else "Disabled"
 
 
+IMMUTABLE = ("EventSourceArn", "StartingPosition", "StartingPositionTimestamp")
+
+
+def refuse_second(properties):
+    """MiniStack takes a second mapping of a stream to a function; AWS refuses it, and with it CloudFormation a new one before the old one is gone."""
+    source, name = properties.get("EventSourceArn", ""), str(properties.get("FunctionName", "")).rsplit(":", 1)[-1]
+    for identifier, mapping in list(lambda_svc._esms.items()):
+        if ":kinesis:" in source and mapping["EventSourceArn"] == source and mapping["FunctionName"] == name:
+            words = f'The event source arn (" {source} ") and function (" {name} ") provided mapping already exists.'
+            raise ValueError(f"ResourceConflictException: {words} Please update or delete the existing mapping with UUID {identifier}")
+
+
 def create_mapping(logical_id, properties, stack):
+    refuse_second(properties)
     identifier, attributes = ministack_create_mapping(logical_id, properties, stack)
     keep_mapping(identifier, properties)
     return identifier, attributes
 
 
 def update_mapping(identifier, old, new, stack):
+    if any(old.get(name) != new.get(name) for name in IMMUTABLE):
+        refuse_second(new)
     identifier, attributes = ministack_update_mapping(identifier, old, new, stack)
     keep_mapping(identifier, new)
     return identifier, attributes
@@ -424,7 +439,7 @@ ministack_describe_change_set = cloudformation_handlers._ACTION_HANDLERS["Descri
 cloudformation_handlers._ACTION_HANDLERS["DescribeChangeSet"] = describe_change_set
 handlers = provisioners._RESOURCE_HANDLERS
 # MiniStack takes each change of a mapping for one that may replace it.
-provisioners._REPLACING_PROPERTIES["AWS::Lambda::EventSourceMapping"] = ("EventSourceArn", "StartingPosition", "StartingPositionTimestamp")
+provisioners._REPLACING_PROPERTIES["AWS::Lambda::EventSourceMapping"] = IMMUTABLE
 ministack_list_change_sets = cloudformation_handlers._ACTION_HANDLERS["ListChangeSets"]
 cloudformation_handlers._ACTION_HANDLERS["ListChangeSets"] = list_change_sets
 ministack_create_function = handlers["AWS::Lambda::Function"]["create"]

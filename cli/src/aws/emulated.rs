@@ -16,7 +16,7 @@ use crate::deploy::board::Board;
 use crate::deploy::bundle::{Architecture, Bundle, sha256};
 use crate::deploy::machine::{ARTIFACT_KEY, Job, Machine};
 use crate::deploy::options::Options;
-use crate::deploy::outcome::{ABSENT, DESTROYED, Happened};
+use crate::deploy::outcome::{ABSENT, DESTROYED, Destroyed, Happened};
 use crate::deploy::port::{Action, Artifacts, NewChangeSet, Stacks, Template, User, World};
 use crate::deploy::state::{Goal, Status, Step};
 
@@ -91,6 +91,12 @@ fn bundle(content: &[u8]) -> Bundle {
     }
 }
 
+/// Deletes the stack when it is at rest.
+async fn destroy(machine: &Machine<'_>) -> Result<Destroyed, DeployError> {
+    let settled = machine.settle(STACK, Goal::Destroy).await?;
+    machine.destroy(STACK, settled, Vec::new()).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::too_many_lines, reason = "one account lives through all of it")]
 async fn a_stack_comes_and_goes_with_its_bucket() {
@@ -131,6 +137,7 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
             conditions: Vec::new(),
             replaces: false,
             waits: true,
+            kept: BTreeMap::new(),
         };
         machine.deploy(&job).await
     };
@@ -200,14 +207,14 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
     assert_eq!(deploy(&template(""), b"six").await.unwrap().status, Happened::Updated);
 
     // All goes, the bucket too; once more there is nothing.
-    let destroyed = machine.destroy(STACK).await.unwrap();
+    let destroyed = destroy(&machine).await.unwrap();
     assert_eq!(
         (destroyed.status, destroyed.bucket_removed.as_ref()),
         (DESTROYED, Some(&bucket))
     );
     assert_eq!(stacks.stack(STACK).await.unwrap(), None);
     assert_eq!(artifacts.buckets("k2m-").await.unwrap(), [""; 0]);
-    assert_eq!(machine.destroy(STACK).await.unwrap().status, ABSENT);
+    assert_eq!(destroy(&machine).await.unwrap().status, ABSENT);
 
     // A first creation that fails is replaced.
     let error = deploy(&template(bad), b"one").await.unwrap_err();
@@ -236,7 +243,7 @@ async fn a_stack_comes_and_goes_with_its_bucket() {
     };
     stacks.create_change_set(&left).await.unwrap();
     assert_eq!(deploy(&template(""), b"one").await.unwrap().status, Happened::Created);
-    assert_eq!(machine.destroy(STACK).await.unwrap().status, DESTROYED);
+    assert_eq!(destroy(&machine).await.unwrap().status, DESTROYED);
     let told = hurried.told.lock().unwrap().join("\n");
     assert!(
         told.contains("made: failure queue Queue") && told.contains("removed: failure queue Queue"),

@@ -197,6 +197,6 @@ pub(super) async fn secret(client: &aws_sdk_secretsmanager::Client, arn: &Secret
 }
 
 /// A time of AWS's, RFC 3339.
-fn at(time: &DateTime) -> Option<String> {
+pub(super) fn at(time: &DateTime) -> Option<String> {
     Some(Timestamp::from_second(time.secs()).ok()?.to_string())
 }

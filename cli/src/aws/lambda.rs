@@ -47,6 +47,7 @@ pub(super) async fn mapping(client: &Client, uuid: &str) -> Answer<(Mapping, Rea
         last_result: found.last_processing_result,
         batch_size: number(found.batch_size.unwrap_or_default()),
         starting_position: found.starting_position.map(|position| position.as_str().to_owned()),
+        starting_timestamp: found.starting_position_timestamp.as_ref().and_then(super::history::at),
         batching_window: found.maximum_batching_window_in_seconds.map(number),
         parallelization_factor: found.parallelization_factor.map(number),
         retries: found.maximum_retry_attempts,

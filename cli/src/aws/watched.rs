@@ -7,7 +7,7 @@ use super::history::waiting::{Asked, Left, depth};
 use super::history::{Ran, metrics};
 use super::pace::{LAMBDA, Paced};
 use super::{Aws, Looking, cloudformation, lambda};
-use crate::facts::{Fact, Function, Stack, StackPipeline, Watched, WatchedPipeline};
+use crate::facts::{Fact, Function, Mapping, Reading, Stack, StackPipeline, Watched, WatchedPipeline};
 
 impl Aws {
     /// A stack with its resources and outputs, without its template.
@@ -40,6 +40,32 @@ impl Aws {
         Box::pin(self.watch_all(region, stack, pipelines, now, minutes))
     }
 
+    /// How far these pipelines have come in their streams, as far as the last `minutes` tell. `now` is the time.
+    pub fn readings<'a>(
+        &'a self,
+        region: &'a str,
+        pipelines: &'a [StackPipeline],
+        now: Timestamp,
+        minutes: u32,
+    ) -> Looking<'a, Vec<Reading>> {
+        Box::pin(async move {
+            let here = self.in_region(region);
+            let seen = look_at(&aws_sdk_lambda::Client::new(&here), pipelines).await;
+            let named = named(pipelines);
+            let ran = ran(pipelines, &seen, &named);
+            let cloudwatch = aws_sdk_cloudwatch::Client::new(&here);
+            let counted = metrics::by_minute(&cloudwatch, &ran, now, minutes).await;
+            let each = pipelines.iter().zip(&seen).zip(counted);
+            let each = each.map(|((pipeline, (function, mapping)), minutes)| Reading {
+                stream: pipeline.stream.to_string(),
+                function: fact(function.clone()),
+                mapping: fact(mapping.clone()),
+                minutes: fact(minutes),
+            });
+            each.collect()
+        })
+    }
+
     async fn watch_all(
         &self,
         region: &str,
@@ -49,44 +75,9 @@ impl Aws {
         minutes: u32,
     ) -> Watched {
         let here = self.in_region(region);
-        let lambda = aws_sdk_lambda::Client::new(&here);
-        let paced = Paced::new(LAMBDA);
-        let asked: Vec<Named<'_>> = pipelines.iter().flat_map(Named::of).collect();
-        let mut answers = paced.all(&asked, |named| named.ask(&lambda)).await.into_iter();
-        let seen: Vec<(Answer<Function>, Answer<_>)> = pipelines
-            .iter()
-            .map(|pipeline| {
-                let mut seen = (Err(Trouble::Absent), Err(Trouble::Absent));
-                // In the order in which they were asked for.
-                for _ in Named::of(pipeline) {
-                    match answers.next() {
-                        Some(Told::Function(function)) => seen.0 = function,
-                        Some(Told::Mapping(mapping)) => seen.1 = mapping,
-                        None => {}
-                    }
-                }
-                seen
-            })
-            .collect();
-        // Figures have the function's name, which the stack knows without it.
-        let named: Vec<Function> = pipelines
-            .iter()
-            .map(|pipeline| Function {
-                arn: pipeline.function.clone().unwrap_or_default(),
-                ..Function::default()
-            })
-            .collect();
-        let ran: Vec<Ran<'_>> = pipelines
-            .iter()
-            .zip(&seen)
-            .zip(&named)
-            .map(|((pipeline, (function, mapping)), named)| Ran {
-                stream: &pipeline.stream,
-                seen: None,
-                function: function.as_ref().unwrap_or(named),
-                mapping: mapping.as_ref().ok(),
-            })
-            .collect();
+        let seen = look_at(&aws_sdk_lambda::Client::new(&here), pipelines).await;
+        let named = named(pipelines);
+        let ran = ran(pipelines, &seen, &named);
         let cloudwatch = aws_sdk_cloudwatch::Client::new(&here);
         let known = Fact::Found { value: stack.clone() };
         let config = |region: &str| self.in_region(region);
@@ -119,6 +110,49 @@ impl Aws {
     }
 }
 
+/// The function and the mapping of a pipeline.
+type Pair = (Answer<Function>, Answer<Mapping>);
+
+/// Looks at the functions and mappings of pipelines, in their order.
+async fn look_at(lambda: &aws_sdk_lambda::Client, pipelines: &[StackPipeline]) -> Vec<Pair> {
+    let paced = Paced::new(LAMBDA);
+    let asked: Vec<Named<'_>> = pipelines.iter().flat_map(Named::of).collect();
+    let mut answers = paced.all(&asked, |named| named.ask(lambda)).await.into_iter();
+    let seen = pipelines.iter().map(|pipeline| {
+        let mut seen = (Err(Trouble::Absent), Err(Trouble::Absent));
+        // In the order in which they were asked for.
+        for _ in Named::of(pipeline) {
+            match answers.next() {
+                Some(Told::Function(function)) => seen.0 = function,
+                Some(Told::Mapping(mapping)) => seen.1 = mapping,
+                None => {}
+            }
+        }
+        seen
+    });
+    seen.collect()
+}
+
+/// The functions by their names alone: figures have those, and the stack knows them where a function can't be seen.
+fn named(pipelines: &[StackPipeline]) -> Vec<Function> {
+    let named = pipelines.iter().map(|pipeline| Function {
+        arn: pipeline.function.clone().unwrap_or_default(),
+        ..Function::default()
+    });
+    named.collect()
+}
+
+fn ran<'a>(pipelines: &'a [StackPipeline], seen: &'a [Pair], named: &'a [Function]) -> Vec<Ran<'a>> {
+    let each = pipelines.iter().zip(seen).zip(named);
+    let ran = each.map(|((pipeline, (function, mapping)), named)| Ran {
+        stream: &pipeline.stream,
+        seen: None,
+        function: function.as_ref().unwrap_or(named),
+        mapping: mapping.as_ref().ok(),
+    });
+    ran.collect()
+}
+
 /// What of a pipeline is looked at in Lambda: what the stack has.
 enum Named<'a> {
     Function(&'a str),
@@ -128,7 +162,7 @@ enum Named<'a> {
 /// What came of it.
 enum Told {
     Function(Answer<Function>),
-    Mapping(Answer<crate::facts::Mapping>),
+    Mapping(Answer<Mapping>),
 }
 
 impl<'a> Named<'a> {

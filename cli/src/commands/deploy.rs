@@ -1,6 +1,7 @@
 //! `k2m deploy`: what was chosen becomes a stack, or the change of one.
 
 mod looked;
+pub(super) mod positions;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -133,7 +134,11 @@ async fn look_only(args: &DeployArgs, attended: &Attended<'_>) -> Result<Looked,
     let mut start = Start::of(args, attended).await?;
     let facts = look(&start.aws, &start.settings, Depth::Plan);
     let facts = attended.unless_stopped(&start.settings.stack.value, facts).await?;
-    let mut plan = crate::plan::plan(&start.settings, &facts)?;
+    let planned = positions::planned(&start.aws, &start.settings, &facts, args);
+    let planned = attended.unless_stopped(&start.settings.stack.value, planned).await?;
+    let mut conditions = conditions(&planned.plan);
+    conditions.extend(planned.conditions());
+    let positions::Planned { mut plan, kept, .. } = planned;
     plan.warnings.extend(health::warnings(&start.settings, &facts));
     let template = rendered(&plan)?;
     let handler = start.handler(attended).await?;
@@ -158,9 +163,10 @@ async fn look_only(args: &DeployArgs, attended: &Attended<'_>) -> Result<Looked,
         bundle: Some(&handler),
         parameters: BTreeMap::new(),
         agreed: false,
-        conditions: conditions(&plan),
+        conditions,
         replaces: false,
         waits: true,
+        kept,
     };
     let planned = machine.look(&job).await?;
     Ok(Looked {
@@ -211,17 +217,21 @@ async fn deploy_on(
     let facts = attended
         .unless_stopped(name, look(&start.aws, &start.settings, Depth::Plan))
         .await?;
-    let mut plan = crate::plan::plan(&start.settings, &facts)?;
-    agree_to_remove(attended, &plan, &args.remove, args.yes).await?;
-    let template = rendered(&plan)?;
-    tell_decisions(attended, &plan);
-    plan.warnings.extend(health::warnings(&start.settings, &facts));
+    let planned = positions::planned(&start.aws, &start.settings, &facts, args);
+    let mut planned = attended.unless_stopped(name, planned).await?;
+    agree_to_remove(attended, &planned.plan, &args.remove, args.yes).await?;
+    let template = rendered(&planned.plan)?;
+    tell_decisions(attended, &planned.plan);
+    planned.plan.warnings.extend(health::warnings(&start.settings, &facts));
     // Before the question: afterwards they come too late.
-    for warning in &plan.warnings {
+    for warning in &planned.plan.warnings {
         attended.tell(&format!("warning: {warning}"));
     }
+    let resume = async { Ok::<_, CommandError>(planned.resumes(&start.aws, &facts).await) };
+    let resume = attended.unless_stopped(name, resume).await?;
+    positions::tell(attended, &resume);
     let handler = start.handler(attended).await?;
-    let drift = health::by_hand(&start.settings, &facts, &plan, Some(&handler))?;
+    let drift = health::by_hand(&start.settings, &facts, &planned.plan, Some(&handler))?;
     for line in by_hand::lines(&drift) {
         attended.tell(&line);
     }
@@ -242,7 +252,8 @@ async fn deploy_on(
         board,
         place: &place,
         facts: &facts,
-        plan: &plan,
+        plan: &planned.plan,
+        planned: &planned,
         template: template.text(),
         former,
         options: &options,
@@ -251,19 +262,21 @@ async fn deploy_on(
     };
     let mut deployed = work.deploy(&machine, &handler, replaces).await?;
     deployed.drift = drift;
+    deployed.resume = resume;
+    let plan = &planned.plan;
     if deployed.status == Happened::Begun {
         "the same command without --no-wait follows it to its end, and `k2m doctor` looks whether records can flow"
             .clone_into(&mut deployed.next_step);
         return Ok((deployed, Exit::Fine));
     }
     let waited = attended.unless_stopped(name, async {
-        Ok::<_, LookError>(mapping_trouble(&aws, attended, &plan).await)
+        Ok::<_, LookError>(mapping_trouble(&aws, attended, plan).await)
     });
     let exit = match waited.await {
         Ok(troubles) => {
             deployed.warnings.extend(troubles);
             if args.verify {
-                verify::verify(&aws, attended, &settings, (&facts, &plan), &mut deployed).await
+                verify::verify(&aws, attended, &settings, (&facts, plan), &mut deployed).await
             } else {
                 Exit::Fine
             }
@@ -370,6 +383,8 @@ struct Work<'a> {
     place: &'a Place,
     facts: &'a Facts,
     plan: &'a Plan,
+    /// The same with what becomes of positions in streams.
+    planned: &'a positions::Planned,
     template: &'a str,
     /// The network stacks that the deployed stack needs, as `(region, stack)`.
     former: Vec<(String, String)>,
@@ -507,7 +522,7 @@ impl Work<'_> {
         let names: Vec<String> = changed.iter().map(|stack| stack.place()).collect();
         let now = machine.stacks.stack(&self.plan.stack).await;
         let now = now.map(|stack| stack.map(|stack| stack.status));
-        let two_steps = self.plan.before_topics().is_some();
+        let two_steps = self.plan.before_topics().is_some() || !self.planned.apart.is_empty();
         let nothing = now.is_ok_and(|now| error.comes_to_nothing(before.as_ref(), now.as_ref(), two_steps));
         if !nothing {
             self.attended.tell(&format!(
@@ -551,13 +566,63 @@ impl Work<'_> {
         }
     }
 
-    /// Deploys the stack itself: in two steps where functions are to make topics between them.
+    /// Deploys the stack itself: first without the mappings that have to go before others of the same stream can come.
     async fn deploy_stack(
         &self,
         machine: &Machine<'_>,
         handler: &Bundle,
         replaces: bool,
         agreed: bool,
+    ) -> Result<Deployed, CommandError> {
+        let apart = &self.planned.apart;
+        if apart.is_empty() {
+            return self
+                .deploy_with_topics(machine, handler, replaces, (agreed, conditions(self.plan)))
+                .await;
+        }
+        if !self.waits {
+            self.attended
+                .tell("an old mapping goes before a new one comes, and the first of these changes of the stack is followed to its end for that");
+        }
+        let before = self.plan.before_topics();
+        let before = before.as_ref().unwrap_or(self.plan).without_mappings(apart);
+        let template = rendered(&before)?;
+        let mut conditions = conditions(self.plan);
+        conditions.extend(self.planned.conditions());
+        let job = Job {
+            stack: &self.plan.stack,
+            template: template.text(),
+            bundle: Some(handler),
+            parameters: BTreeMap::new(),
+            agreed,
+            conditions,
+            replaces,
+            waits: true,
+            kept: self.planned.kept.clone(),
+        };
+        let first = machine.deploy(&job).await?;
+        self.attended
+            .tell("the old mapping is gone: the stack becomes as planned, with the new one");
+        let last = self
+            .deploy_with_topics(machine, handler, replaces, (true, Vec::new()))
+            .await;
+        if last.is_err() {
+            let streams: Vec<&str> = apart.iter().map(|stream| stream_name(stream)).collect();
+            self.attended.tell(&format!(
+                "the stack has no mapping for {} now, and its records wait in the stream: the same command makes the new one",
+                streams.join(", ")
+            ));
+        }
+        Ok(first.and(last?))
+    }
+
+    /// Deploys the stack: in two steps where functions are to make topics between them.
+    async fn deploy_with_topics(
+        &self,
+        machine: &Machine<'_>,
+        handler: &Bundle,
+        replaces: bool,
+        (agreed, conditions): (bool, Vec<String>),
     ) -> Result<Deployed, CommandError> {
         let plan = self.plan;
         let before = plan.before_topics().map(|before| rendered(&before)).transpose()?;
@@ -571,9 +636,10 @@ impl Work<'_> {
             bundle: Some(handler),
             parameters: BTreeMap::new(),
             agreed,
-            conditions: conditions(plan),
+            conditions,
             replaces,
             waits: self.waits || before.is_some(),
+            kept: self.planned.kept.clone(),
         };
         if before.is_none() {
             return Ok(machine.deploy(&job).await?);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::attended::Attended;
 use super::chosen::chosen_stack;
+use super::deploy::positions;
 use super::networks::Regions;
 use super::{CommandError, output};
 use crate::args::DestroyArgs;
@@ -12,12 +13,15 @@ use crate::aws::{Aws, default_region};
 use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
 use crate::deploy::board::Board;
-use crate::deploy::machine::Machine;
+use crate::deploy::machine::{Machine, Settled};
 use crate::deploy::network::{Networks, named, users_networks};
 use crate::deploy::options::Options;
 use crate::deploy::outcome::Destroyed;
 use crate::deploy::port::{Stacks as _, User as _, World as _};
+use crate::deploy::resume::Resume;
+use crate::deploy::state::{Goal, Step};
 use crate::exit::Exit;
+use crate::facts::Fact;
 use crate::plan::shared::{NETWORK_STACKS, user};
 use crate::report::Reporter;
 use crate::settings::ChosenStack;
@@ -32,6 +36,18 @@ pub async fn run(args: DestroyArgs, reporter: &mut Reporter) -> Result<Exit, Com
     let destroyed = destroyed?;
     output(reporter.sentences(&destroyed))?;
     Ok(Exit::Fine)
+}
+
+/// Where its pipelines can be gone on with.
+async fn resumes(aws: &Aws, region: &str, name: &str, settled: &Settled) -> Vec<Resume> {
+    if settled.step != Step::Delete {
+        return Vec::new();
+    }
+    match aws.stack(region, name).await {
+        Fact::Found { value } => positions::resumes(aws, region, &value, |_| true).await,
+        // It was seen just now; who may not list its resources may not delete it either.
+        Fact::Absent | Fact::Unreadable(_) => Vec::new(),
+    }
 }
 
 async fn destroy(args: &DestroyArgs, attended: &Attended<'_>, board: &Board) -> Result<Destroyed, CommandError> {
@@ -120,7 +136,13 @@ async fn destroy(args: &DestroyArgs, attended: &Attended<'_>, board: &Board) -> 
         board.expect([machine.title(&name)]);
     }
     board.expect(needed.iter().map(|(region, stack)| format!("{stack} in {region}")));
-    let mut destroyed = machine.destroy(&name).await?;
+    let settled = machine.settle(&name, Goal::Destroy).await?;
+    let resume = attended
+        .unless_stopped(&name, async {
+            Ok::<_, CommandError>(resumes(&aws, &place.region, &name, &settled).await)
+        })
+        .await?;
+    let mut destroyed = machine.destroy(&name, settled, resume).await?;
     destroyed.network_stacks = networks.release(&needed, &me).await?;
     Ok(destroyed)
 }

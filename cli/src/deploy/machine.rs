@@ -19,6 +19,7 @@ use super::options::Options;
 use super::outcome::{ABSENT, DESTROYED, Deployed, Destroyed, Happened, going};
 use super::port::{Artifacts, Doing, Fault, FaultKind, NewChangeSet, Stack, StackEvent, Stacks, Template, User, World};
 use super::reasons::{held, root_cause};
+use super::resume::{self, Resume};
 use super::state::{Goal, Refusal, Status, Step, next};
 use crate::facts::deployed::STACK_TAG;
 
@@ -87,6 +88,8 @@ pub struct Job<'a> {
     pub replaces: bool,
     /// Whether CloudFormation is followed to its end.
     pub waits: bool,
+    /// Logical ids of mappings whose positions must not be lost, with the ARNs of their streams.
+    pub kept: BTreeMap<String, String>,
 }
 
 /// A stack at rest.
@@ -296,6 +299,7 @@ impl Machine<'_> {
                 drift: Vec::new(),
                 topics: Vec::new(),
                 network_stacks: Vec::new(),
+                resume: Vec::new(),
                 verified: Vec::new(),
                 next_step: String::new(),
             };
@@ -348,10 +352,9 @@ impl Machine<'_> {
         })
     }
 
-    /// Deletes the stack, then what was uploaded for it.
-    pub fn destroy<'a>(&'a self, name: &'a str) -> Running<'a, Destroyed> {
+    /// Deletes the stack, which is at rest, then what was uploaded for it. Where its pipelines can be gone on with is told before that is asked for.
+    pub fn destroy<'a>(&'a self, name: &'a str, settled: Settled, resume: Vec<Resume>) -> Running<'a, Destroyed> {
         Box::pin(async move {
-            let settled = self.settle(name, Goal::Destroy).await?;
             let mut kept = settled.kept;
             if let Some(stack) = settled.stack.as_ref().filter(|_| settled.step == Step::Delete) {
                 self.deletable(name, stack)?;
@@ -383,7 +386,8 @@ impl Machine<'_> {
                 }
                 let (stays, goes): (Vec<_>, Vec<_>) =
                     resources.iter().partition(|resource| resource.resource_type == TOPIC);
-                for line in going(&goes, &stays, &names, self.columns()) {
+                let told = going(&goes, &stays, &names, self.columns()).into_iter();
+                for line in told.chain(resume::lines(&resume, self.columns())) {
                     self.user.tell_line(&line);
                 }
                 self.unless_stopped(name, self.agreed(&format!("Delete the stack {name}?")))
@@ -411,6 +415,7 @@ impl Machine<'_> {
                 artifacts_removed: cleared.artifacts,
                 bucket_removed: cleared.bucket,
                 network_stacks: Vec::new(),
+                resume,
             })
         })
     }

@@ -14,9 +14,11 @@ pub mod network;
 pub mod options;
 pub mod outcome;
 pub mod port;
+pub mod position;
 pub mod progress;
 pub mod properties;
 pub mod reasons;
+pub mod resume;
 pub mod state;
 pub mod topics;
 pub mod verify;
@@ -99,6 +101,19 @@ pub enum DeployError {
         stack: String,
         /// Names of the streams whose pipelines would go; never empty.
         streams: Vec<String>,
+    },
+    /// A position in a stream that would be lost.
+    #[error("{0}")]
+    Position(Box<position::Refused>),
+    /// A position that is said to go and is not there.
+    #[error("{}", not_deployed(stack, stream, deployed))]
+    NotDeployed {
+        /// The stack's name.
+        stack: String,
+        /// What is named.
+        stream: String,
+        /// Names of the streams whose pipelines it has.
+        deployed: Vec<String>,
     },
     /// A pipeline that is said to go and to stay.
     #[error("--remove names {stream}, whose pipeline the settings have: leave one of them out")]
@@ -248,6 +263,7 @@ impl DeployError {
             | Self::NoBucket { .. }
             | Self::Architecture { .. }
             | Self::Removes { .. }
+            | Self::NotDeployed { .. }
             | Self::RemovesKept { .. } => Exit::Usage,
             Self::Stopped { .. } | Self::LeftOver { .. } | Self::Left { .. } | Self::Cancelled { .. } => {
                 Exit::Interrupted
@@ -260,6 +276,7 @@ impl DeployError {
             | Self::ChangeSet { .. }
             | Self::Failed(_)
             | Self::Topics(_)
+            | Self::Position(_)
             | Self::Declined
             | Self::Terminal(_)
             | Self::Template(_)
@@ -289,6 +306,7 @@ impl DeployError {
                     Self::Call { .. }
                         | Self::ChangeSet { .. }
                         | Self::Declined
+                        | Self::Position(_)
                         | Self::NobodyToAsk
                         | Self::Terminal(_)
                         | Self::Peering { .. }
@@ -336,6 +354,17 @@ fn removes(stack: &str, streams: &[String]) -> String {
          to keep them, name their streams too, with --stream or in k2m.yaml; to have them go, run the same command with {}",
         streams.join(", "),
         said.join(" ")
+    )
+}
+
+fn not_deployed(stack: &str, stream: &str, deployed: &[String]) -> String {
+    let flag = position::FLAG;
+    if deployed.is_empty() {
+        return format!("{flag} names {stream}, and the stack {stack} has no pipelines\n  leave {flag} out");
+    }
+    format!(
+        "{flag} names {stream}, which is no stream of the stack {stack}\n  name one of its streams: {}; or leave {flag} out",
+        deployed.join(", ")
     )
 }
 

@@ -220,6 +220,7 @@ impl Networks<'_> {
             conditions: Vec::new(),
             replaces,
             waits: true,
+            kept: BTreeMap::new(),
         };
         let links: Vec<Link> = resources
             .peerings

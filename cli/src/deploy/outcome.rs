@@ -12,6 +12,7 @@ use super::machine::Job;
 use super::names::Names;
 use super::network::NetworkOutcome;
 use super::port::{Action, Change, Line, Look, PropertyChange, Resource};
+use super::resume::Resume;
 use super::verify::Verified;
 use crate::doctor::by_hand::ByHand;
 use crate::plan::topic::shape;
@@ -62,8 +63,39 @@ pub struct Deployed {
     /// Whether its pipelines deliver, where that was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub verified: Vec<Verified>,
+    /// Where pipelines whose mappings went by it could be gone on with: people were told before they were asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resume: Vec<Resume>,
     /// What to do next.
     pub next_step: String,
+}
+
+impl Deployed {
+    /// What came of two deployments of a stack, one after the other: what went by the first and came by the second is replaced.
+    #[must_use]
+    pub fn and(mut self, last: Self) -> Self {
+        for change in last.changes {
+            let known = self
+                .changes
+                .iter_mut()
+                .find(|known| known.logical_id == change.logical_id);
+            match known {
+                Some(known) if (known.action, change.action) == (Action::Remove, Action::Add) => {
+                    known.action = Action::Replace;
+                }
+                // What was made first is told once.
+                Some(_) => {}
+                None => self.changes.push(change),
+            }
+        }
+        if self.status == Happened::Unchanged || last.status == Happened::Begun {
+            self.status = last.status;
+        }
+        self.outputs = last.outputs;
+        self.warnings.extend(last.warnings);
+        self.topics.extend(last.topics);
+        self
+    }
 }
 
 impl fmt::Display for Deployed {
@@ -269,6 +301,9 @@ pub struct Destroyed {
     /// Network stacks that it needed something in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub network_stacks: Vec<NetworkOutcome>,
+    /// Where its pipelines can be gone on with: people were told before they were asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resume: Vec<Resume>,
 }
 
 /// A line for each network stack.

@@ -189,7 +189,7 @@ impl Topics<'_> {
         then: &Then<'_>,
     ) -> Result<Deployed, DeployError> {
         let stack = first.stack;
-        let mut deployed = machine.deploy(first).await?;
+        let deployed = machine.deploy(first).await?;
         // An earlier run had come so far, and nobody was asked anything yet.
         let resumed = deployed.status == Happened::Unchanged;
         if resumed && !first.agreed {
@@ -219,23 +219,9 @@ impl Topics<'_> {
             conditions: Vec::new(),
             replaces: false,
             waits: true,
+            kept: first.kept.clone(),
         };
-        let last = machine.deploy(&second).await?;
-        if resumed {
-            deployed.status = last.status;
-        }
-        for change in last.changes {
-            // What was made first is told once.
-            if deployed
-                .changes
-                .iter()
-                .all(|known| known.logical_id != change.logical_id)
-            {
-                deployed.changes.push(change);
-            }
-        }
-        deployed.outputs = last.outputs;
-        deployed.warnings.extend(last.warnings);
+        let mut deployed = deployed.and(machine.deploy(&second).await?);
         deployed.topics = became.iter().map(TopicOutcome::from).collect();
         Ok(deployed)
     }

@@ -175,6 +175,9 @@ pub struct Mapping {
     /// `TRIM_HORIZON`, `LATEST` or `AT_TIMESTAMP`; absent where AWS doesn't say, as of what follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starting_position: Option<String>,
+    /// The time to begin at with `AT_TIMESTAMP`, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starting_timestamp: Option<String>,
     /// Longest wait for a batch to fill, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batching_window: Option<u32>,

@@ -1,5 +1,7 @@
 //! What has happened to a pipeline: its metrics, what its log says, what its role may do, what is waiting where it was given up. Only doctor needs it.
 
+use std::collections::BTreeMap;
+
 use k2m_handler::config::Region;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,31 @@ pub struct Point {
     pub at: String,
     /// The figure.
     pub value: u64,
+}
+
+/// What CloudWatch counted of a pipeline, minute by minute.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Minutes {
+    /// How many were looked at, until now.
+    pub looked_back: u32,
+    /// By their beginnings, in seconds since 1970; those of which there is nothing are left out.
+    pub counted: BTreeMap<i64, Minute>,
+}
+
+/// What happened to invocations that began in a minute.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Minute {
+    /// Invocations of the function (`AWS/Lambda` `Invocations`).
+    pub invocations: u64,
+    /// Invocations that failed or were refused, and records that an invocation could not deliver (`Errors`, `Throttles`, `k2m` `Failures`).
+    pub failures: u64,
+    /// Whether the handler itself counted.
+    pub told: bool,
+    /// How far behind the stream it was read, in milliseconds, at most: as the function got it (`AWS/Lambda` `IteratorAge`) and as any reader did (`AWS/Kinesis`
+    /// `GetRecords.IteratorAgeMilliseconds`).
+    pub behind_ms: u64,
+    /// Records put into the stream (`AWS/Kinesis` `IncomingRecords`).
+    pub incoming: u64,
 }
 
 /// How often a log says something that is known to mean trouble, see [`super::log::SIGNATURES`]. The line itself is left where it is: it may hold anything.

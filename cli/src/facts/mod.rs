@@ -22,12 +22,12 @@ pub use cluster::{Broker, Cluster, Topic};
 pub use deployed::{Function, Mapping, Owner, Stack};
 pub use foreign::{Foreign, Origin, Said};
 pub use given::{Consumer, GivenDestination};
-pub use history::{Denier, GivenUp, Metrics, Point, Right, Secret, Sighting, Waiting};
+pub use history::{Denier, GivenUp, Metrics, Minute, Minutes, Point, Right, Secret, Sighting, Waiting};
 pub use network::Network;
 pub use probe::Probe;
 pub use server::Server;
 pub use stream::Stream;
-pub use watched::{StackPipeline, Watched, WatchedPipeline};
+pub use watched::{Reading, StackPipeline, Watched, WatchedPipeline};
 
 /// The version of the document's shape: raised when an older k2m could misread a newer document.
 pub const SCHEMA: u32 = 2;

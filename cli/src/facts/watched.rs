@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Fact, Function, Mapping, Metrics, Stack, Waiting, stream_name};
+use super::{Fact, Function, Mapping, Metrics, Minutes, Stack, Waiting, stream_name};
 use crate::arn::{Arn, Kind};
 
 /// A pipeline, as its stack's outputs and resources tell of it.
@@ -79,6 +79,19 @@ pub struct WatchedPipeline {
     pub metrics: Fact<Metrics>,
     /// What waits where it was given up; left out where no queue is known.
     pub waiting: Option<Fact<Waiting>>,
+}
+
+/// What tells how far a pipeline has come in its stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The stream's ARN.
+    pub stream: String,
+    /// The stack's function for it.
+    pub function: Fact<Function>,
+    /// The stack's event source mapping.
+    pub mapping: Fact<Mapping>,
+    /// What CloudWatch counted.
+    pub minutes: Fact<Minutes>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,4 @@
-//! How a pipeline takes over from the mapping that was there, at the right position and without a loss. Pure.
-
-use std::fmt::Write as _;
+//! How a pipeline takes over from the mapping that was there, at the right position and without a loss: by the rule of [`crate::deploy::resume`], for people. Pure.
 
 use serde::Serialize;
 
@@ -8,6 +6,7 @@ use super::carry::{Part, Reads, kept};
 use super::document::shown;
 use super::{Carried, Project};
 use crate::arn::{Arn, Kind};
+use crate::deploy::resume::{CALM_MINUTES, KEEPS_UP_MS, MARGIN_MINUTES, meanwhile};
 use crate::shell::Command;
 
 /// A step, in order.
@@ -19,9 +18,6 @@ pub struct Step {
     /// Commands that do it, or show what is needed for it.
     pub commands: Vec<String>,
 }
-
-/// A mapping that gives records up which are younger than this may do so while nothing reads: seconds.
-const DAY: u32 = 86_400;
 
 /// The steps. `all` has the settings of the stack and of its pipelines.
 pub(super) fn steps(project: &Project, parts: &[Part<'_>], all: &[&Carried]) -> Vec<Step> {
@@ -70,9 +66,9 @@ pub(super) fn steps(project: &Project, parts: &[Part<'_>], all: &[&Carried]) -> 
         ),
         step(
             &format!(
-                "Choose the TIME to begin at, such as 2026-01-31T12:00:00Z. Where the old function kept up in the last hour (no IteratorAge above 60000 milliseconds, no Errors, \
-                 no Throttles): ten minutes before it was stopped. Where it did not: ten minutes before it last did, or TRIM_HORIZON with \
-                 `maximum_record_age: -1` until it has caught up, which is all that the stream still has. Earlier costs duplicates; later loses records.{where_to_begin}"
+                "Choose the TIME to begin at, such as 2026-01-31T12:00:00Z. Where the old function kept up in the last {CALM_MINUTES} minutes (no IteratorAge above {KEEPS_UP_MS} \
+                 milliseconds, no Errors, no Throttles): {MARGIN_MINUTES} minutes, and the function's time-out, before it was stopped. Where it did not: as much before it last did, or \
+                 TRIM_HORIZON with `maximum_record_age: -1` until it has caught up, which is all that the stream still has. Earlier costs duplicates; later loses records.{where_to_begin}"
             ),
             commands.look(),
         ),
@@ -97,15 +93,9 @@ pub(super) fn steps(project: &Project, parts: &[Part<'_>], all: &[&Carried]) -> 
 /// What of the old mapping's settings would be in the way of it.
 fn settings_of_before(all: &[&Carried]) -> String {
     let mut text = String::new();
-    let young = |carried: &&&Carried| {
-        carried.setting == "maximum_record_age" && carried.value.parse().is_ok_and(|age: u32| age < DAY)
-    };
-    if let Some(age) = all.iter().find(young) {
-        let _ = write!(
-            text,
-            " Until it has caught up, `maximum_record_age: -1`: with {} s, what waited longer would be given up.",
-            age.value
-        );
+    let ages = all.iter().filter(|carried| carried.setting == "maximum_record_age");
+    if let Some(words) = ages.filter_map(|age| meanwhile(age.value.parse().ok()?)).next() {
+        text.extend([" ", &words]);
     }
     if all
         .iter()

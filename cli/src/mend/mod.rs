@@ -131,6 +131,7 @@ impl Mender<'_> {
                     conditions: Vec::new(),
                     replaces: false,
                     waits: true,
+                    kept: BTreeMap::new(),
                 };
                 machine.deploy(&job).await?;
             }

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k2m_handler::probe::creation::{Became, CreateTopics, Wanted};
 
-use super::{FunctionTopics, Maker, NewTopic, Pipeline, Plan, TopicShape};
+use super::{Dimension, FunctionTopics, Maker, NewTopic, Pipeline, Plan, TopicShape};
 
 /// What one function is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,19 @@ impl Plan {
             }
         }
         Some(before)
+    }
+
+    /// The plan without the mappings of these streams, named by their ARNs: Lambda takes no second mapping of a stream to a function, and `CloudFormation` makes the
+    /// new one first, so that the old one has to go before.
+    #[must_use]
+    pub fn without_mappings(&self, streams: &BTreeSet<String>) -> Self {
+        let mut without = self.clone();
+        let gone = |pipeline: &&mut Pipeline| streams.contains(&pipeline.stream);
+        for pipeline in without.pipelines.iter_mut().filter(gone) {
+            pipeline.without_mapping = true;
+            pipeline.alarms.retain(|alarm| alarm.of != Dimension::Mapping);
+        }
+        without
     }
 
     /// The topics that functions are still to make.

@@ -136,8 +136,8 @@ pub enum PlanError {
     },
     /// A stack of this name has the pipeline of another stream.
     #[error(
-        "the stack {name} moves another stream, {stream}, and an update would take that pipeline away: choose another name with --stack, or destroy it first: \
-         `k2m destroy --stack {name} --region {region}`"
+        "the stack {name} moves another stream, {stream}, and an update would take that pipeline away, with its position: choose another name with --stack, so that both work, and destroy the \
+         old one when it is drained, with an iterator age of 0 s in `k2m status`: `k2m destroy --stack {name} --region {region}`"
     )]
     OtherStream {
         /// Its name.

@@ -8,7 +8,7 @@ use super::error::PlanError;
 use super::notes::{Notes, why};
 use super::seen::{One, Seen};
 use super::topic::least_message_bytes;
-use super::{PlannedCluster, PlannedFunction, PlannedMapping};
+use super::{CONSUMER, Loss, PlannedCluster, PlannedFunction, PlannedMapping, STARTING_POSITION};
 use crate::facts::Fact;
 use crate::settings::{Authentication, PipelineSettings, Setting, Source, StartingPosition};
 
@@ -100,8 +100,20 @@ fn source(one: &One, seen: &Seen, notes: &mut Notes) -> Result<String, PlanError
     {
         notes.warn(format!(
             "the deployed mapping reads {former}: CloudFormation makes a new one that reads {source} before it takes that away, and the new one begins at the starting position \
-             of its own, so records come twice, or with LATEST are missed"
+             of its own, so records come twice, or with LATEST are missed; `k2m deploy` refuses that, unless it is told --allow-position-loss {}",
+            settings.stream.value.name()
         ));
+        let by = settings
+            .consumer
+            .as_ref()
+            .map_or(&settings.stream.source, |consumer| &consumer.source);
+        notes.losses.push(Loss {
+            stream: stream.to_owned(),
+            setting: CONSUMER,
+            asked: source.to_owned(),
+            by: by.to_string(),
+            deployed: former.to_owned(),
+        });
     }
     Ok(source.to_owned())
 }
@@ -164,8 +176,8 @@ fn ready(one: &One, consumer: &Setting<String>, notes: &mut Notes) -> Result<(),
     })
 }
 
-/// Where the mapping begins: AWS's word, and seconds since 1970 with `AT_TIMESTAMP`. One that is deployed has begun, and can't begin anew
-/// elsewhere: `CloudFormation` would make a second one before it takes the first away, and Lambda refuses two of one stream to one function.
+/// Where the mapping begins: AWS's word, and seconds since 1970 with `AT_TIMESTAMP`. One that is deployed has begun, and stays: only another begins
+/// elsewhere, which is chosen with [`super::plan_anew`].
 fn starting_position(one: &One, seen: &Seen, notes: &mut Notes) -> Result<(&'static str, Option<i64>), PlanError> {
     let position = &one.settings.starting_position;
     let timestamp = match &position.value {
@@ -196,12 +208,32 @@ fn starting_position(one: &One, seen: &Seen, notes: &mut Notes) -> Result<(&'sta
     let (word, seconds) = kept;
     let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     let began = time.map_or_else(|| word.to_owned(), |time| format!("{word} {time}"));
+    let stream = &one.settings.stream.value;
+    if seen.anew.contains(stream.as_str()) {
+        notes.decide(
+            "starting position",
+            shown,
+            format!(
+                "chosen by {}; a new mapping begins there, in place of one that began at {began}",
+                position.source
+            ),
+        );
+        return Ok(chosen);
+    }
     if position.source != Source::Default {
         notes.warn(format!(
-            "starting_position {shown} ({}) has no effect: the deployed mapping began at {began} and goes on from where it has come to; `k2m destroy`, then \
-             `k2m deploy`, begins anew",
-            position.source
+            "starting_position {shown} ({}) is not taken: the deployed mapping began at {began} and goes on from where it has come to, which only a new mapping would not; \
+             `k2m deploy` refuses it, unless it is told --allow-position-loss {}",
+            position.source,
+            stream.name()
         ));
+        notes.losses.push(Loss {
+            stream: stream.to_string(),
+            setting: STARTING_POSITION,
+            asked: shown,
+            by: position.source.to_string(),
+            deployed: began.clone(),
+        });
     }
     notes.decide(
         "starting position",

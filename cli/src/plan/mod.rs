@@ -43,9 +43,9 @@ pub use error::{Attempt, Obstacle, PlanError};
 pub(crate) use error::{doubtful, listed_ports, none_leads, which};
 pub(crate) use function::fitting_memory;
 pub use model::{
-    Alarm, DeadLetterTopic, Decision, Destination, Dimension, FunctionTopics, Maker, MappedTopic, NewTopic, Pipeline,
-    Plan, PlannedCluster, PlannedConnection, PlannedEndpoint, PlannedFunction, PlannedMapping, PlannedNetwork,
-    PlannedPeer, PlannedSecrets, Removed, Statement, TopicShape,
+    Alarm, CONSUMER, DeadLetterTopic, Decision, Destination, Dimension, FunctionTopics, Loss, Maker, MappedTopic,
+    NewTopic, Pipeline, Plan, PlannedCluster, PlannedConnection, PlannedEndpoint, PlannedFunction, PlannedMapping,
+    PlannedNetwork, PlannedPeer, PlannedSecrets, Removed, STARTING_POSITION, Statement, TopicShape,
 };
 pub(crate) use rights::is_managed as is_managed_key;
 pub(crate) use seen::{same_pipelines, stands, streams as streams_of};
@@ -61,8 +61,14 @@ use shared::NeededTopic;
 /// Decides what the pipelines of a stack need, and proves that their functions will reach every broker. The same settings and facts give the same
 /// plan.
 pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
+    plan_anew(settings, facts, &BTreeSet::new())
+}
+
+/// The same where the mappings of some streams, named by their ARNs, begin anew at the starting position of the settings, whatever is deployed.
+pub fn plan_anew(settings: &Settings, facts: &Facts, anew: &BTreeSet<String>) -> Result<Plan, PlanError> {
     let mut notes = Notes::default();
-    let seen = Seen::check(settings, facts, &mut notes)?;
+    let mut seen = Seen::check(settings, facts, &mut notes)?;
+    seen.anew.clone_from(anew);
 
     let mappings = each(&seen, &mut notes, |one, notes| {
         notes.decide(
@@ -116,6 +122,7 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
     }
 
     shared::name_each_other(&mut network_stacks, &seen.user());
+    let warnings = notes.warnings();
     Ok(Plan {
         permissions_boundary: settings
             .permissions_boundary
@@ -131,10 +138,11 @@ pub fn plan(settings: &Settings, facts: &Facts) -> Result<Plan, PlanError> {
         network: place.network,
         network_stacks,
         removed: removed(&seen),
+        losses: notes.losses,
         brief_outputs: outputs(&pipelines) > limits::OUTPUTS,
         pipelines,
         proofs: place.proofs,
-        warnings: notes.warnings(),
+        warnings,
         decisions: notes.decisions,
     })
 }
@@ -219,6 +227,7 @@ fn pipeline(
         failure_email,
         statements,
         alarms,
+        without_mapping: false,
     })
 }
 

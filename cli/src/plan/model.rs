@@ -45,6 +45,9 @@ pub struct Plan {
     /// Pipelines that the stack has and that this takes away.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Removed>,
+    /// What was asked for and would lose a position in a stream. A starting position among it is not taken: the deployed one stays.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Loss>,
     /// Whether the stack tells of each pipeline only what can't be told otherwise: CloudFormation has no room for more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub brief_outputs: bool,
@@ -79,6 +82,27 @@ impl fmt::Display for Removed {
         )
     }
 }
+
+/// A setting with which a deployed event source mapping would lose its position in the stream: only another mapping can have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Loss {
+    /// The stream's ARN.
+    pub stream: String,
+    /// `starting_position`, or `consumer`.
+    pub setting: &'static str,
+    /// What it was to be: the starting position, or the ARN of what the mapping was to read.
+    pub asked: String,
+    /// Who asked for it.
+    pub by: String,
+    /// What is deployed.
+    pub deployed: String,
+}
+
+/// [`Loss::setting`] of another starting position.
+pub const STARTING_POSITION: &str = "starting_position";
+/// [`Loss::setting`] of another consumer, or none.
+pub const CONSUMER: &str = "consumer";
 
 /// A decision, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -269,6 +293,9 @@ pub struct Pipeline {
     pub statements: Vec<Statement>,
     /// Its alarms.
     pub alarms: Vec<Alarm>,
+    /// Whether the mapping is left out, since an old one has to go before a new one can come.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_mapping: bool,
 }
 
 impl Pipeline {

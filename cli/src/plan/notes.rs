@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use super::{Decision, Pipeline};
+use super::{Decision, Loss, Pipeline};
 use crate::settings::{Setting, Source};
 
 /// Decisions and warnings, in the order in which they are made.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Notes {
     pub(super) decisions: Vec<Decision>,
+    /// What was asked for and would lose the position of a deployed mapping.
+    pub(super) losses: Vec<Loss>,
     warnings: Vec<Warning>,
     /// The stream of the pipeline that is decided about, where a plan has several.
     pub(super) of: Option<String>,

@@ -157,6 +157,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
                     0,
                 ),
             ],
+            without_mapping: false,
         }],
         decisions: vec![Decision {
             pipeline: None,
@@ -165,6 +166,7 @@ pub(crate) fn in_partition(partition: &str, region: &str) -> Plan {
             why: "the cluster's port for SASL/IAM".to_owned(),
         }],
         removed: Vec::new(),
+        losses: Vec::new(),
         brief_outputs: false,
         proofs: Vec::new(),
         warnings: Vec::new(),

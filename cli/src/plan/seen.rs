@@ -51,6 +51,8 @@ pub(super) struct Seen<'a> {
     pub(super) functions: Vec<&'a Function>,
     /// Each pipeline, in the user's order; never empty.
     pub(super) pipelines: Vec<One<'a>>,
+    /// ARNs of streams whose mappings begin anew, whatever is deployed.
+    pub(super) anew: BTreeSet<String>,
 }
 
 /// What is of one pipeline alone.
@@ -163,6 +165,7 @@ impl<'a> Seen<'a> {
             functions: facts.functions().filter(|_| stack.is_some()).collect(),
             stack,
             pipelines,
+            anew: BTreeSet::new(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! The plan from the facts of examples/same-vpc, spoilt in one thing a row; and what must hold for every plan.
 
+mod anew;
 mod creation;
 mod needs;
 mod outside;

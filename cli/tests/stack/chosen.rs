@@ -84,7 +84,7 @@ fn what_mends_one_pipeline_carries_the_others() {
     let why = fixed["left"][0]["why"].as_str().unwrap();
     assert!(why.contains("would take other pipelines of the stack away"), "{why}");
     // Nor does a deployment itself take it away because all is answered with yes.
-    let refused = seen(&account.run(&["deploy", "--yes"], 2));
+    let refused = seen(&account.run(&["deploy", "--yes"], 1));
     assert!(
         refused.contains("removes the pipeline of the stream other") && refused.contains("--remove other"),
         "{refused}"
@@ -125,7 +125,7 @@ fn what_mends_one_pipeline_carries_the_others() {
 
 fn what_is_named_to_go_goes(account: &Account, there: &[String]) {
     let alone = account.on("deploy", "orders", &["--stack", STACK, "--yes"]);
-    account.run(&alone, 2);
+    account.run(&alone, 1);
     let kept = seen(&account.run(&[&alone[..], &["--remove", "orders", "--remove", "other"]].concat(), 2));
     assert!(
         kept.contains("--remove names orders, whose pipeline the settings have"),

@@ -17,6 +17,7 @@ mod given_to_the_stack;
 mod hanging;
 mod imported;
 mod json;
+mod kept;
 mod matrix;
 mod mended;
 mod networks;

@@ -61,17 +61,21 @@ fn from_an_empty_account_and_back() {
     // Nothing has changed, so nothing would.
     let again = account.json(&deploy, 0);
     assert_eq!(again["status"], "unchanged", "{again:#}");
-    // A mapping can't begin anew: another starting position changes nothing, and is said to.
+    // Another starting position would make the mapping anew: that is refused.
     let elsewhere = [&deploy[..], &["--starting-position", "LATEST", "--topic", "orders"]].concat();
-    let elsewhere = account.json(&elsewhere, 0);
-    assert_eq!(elsewhere["status"], "unchanged", "{elsewhere:#}");
-    let said = elsewhere["planWarnings"].as_array().unwrap().iter();
+    let refused = account.json(&elsewhere, 1);
     assert!(
-        said.filter_map(Value::as_str)
-            .any(|warning| warning.contains("has no effect")),
-        "{elsewhere:#}"
+        refused["error"].as_str().unwrap().contains("would lose a position"),
+        "{refused:#}"
     );
-    let next = elsewhere["nextStep"].as_str().unwrap();
+    let same = [
+        &deploy[..],
+        &["--starting-position", "TRIM_HORIZON", "--topic", "orders"],
+    ]
+    .concat();
+    let same = account.json(&same, 0);
+    assert_eq!(same["status"], "unchanged", "{same:#}");
+    let next = same["nextStep"].as_str().unwrap();
     assert!(next.contains("--topic orders") && !next.contains("--stack"), "{next}");
     let facts = account.run(&account.on("inspect", "orders", &["-o", "json"]), 0).stdout;
     let file = account.file("facts.json");
@@ -234,11 +238,15 @@ fn pipelines_of_one_stack_come_and_go_by_themselves() {
     write(&["clicks"]);
     let plan = account.json(&["plan"], 3);
     assert_eq!(plan["removed"][0]["stream"], account.stream("orders"), "{plan:#}");
-    // It is named, and asked for.
-    let asked = account.run(&["deploy"], 2);
-    let said = String::from_utf8_lossy(&asked.stderr).into_owned();
-    assert!(said.contains("removes the pipeline of the stream orders"), "{said}");
-    account.run(&["deploy", "--yes"], 2);
+    // It has a position, so it is named, and no question is enough.
+    for arguments in [&["deploy"][..], &["deploy", "--yes"], &["deploy", "--plan"]] {
+        let refused = account.json(arguments, 1);
+        let said = refused["error"].as_str().unwrap();
+        assert!(
+            said.contains("orders: the settings don't name it") && said.contains("--remove orders"),
+            "{said}"
+        );
+    }
     let updated = account.json(&["deploy", "--yes", "--remove", "orders"], 0);
     assert_eq!(updated["status"], "updated", "{updated:#}");
     account.ask(&["put", "clicks", "1000", "1000"]);

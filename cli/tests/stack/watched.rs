@@ -13,7 +13,7 @@ use crate::proxy::{Proxy, Verdict, denied};
 const STACK: &str = "k2m-orders";
 
 /// An account whose CloudWatch counts what happens.
-fn counting(streams: &[&str]) -> Account {
+pub(crate) fn counting(streams: &[&str]) -> Account {
     let kafka = KafkaCluster::builder().start().unwrap();
     let emulator = AwsEmulator::start_with(&[
         ("MINISTACK_MSK_BOOTSTRAP", kafka.bootstrap_servers().as_str()),

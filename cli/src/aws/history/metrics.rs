@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::Ran;
 use crate::aws::answer::{Answer, Trouble, trouble};
 use crate::aws::pace::{METRICS, Paced};
-use crate::facts::{Metrics, Point};
+use crate::facts::{Metrics, Minute, Minutes, Point};
 
 /// AWS's most in one question.
 const MOST: usize = 500;
@@ -51,6 +51,27 @@ const FIGURES: [Figure; 15] = [
     (Of::Handler, "Failures", IN_ALL),
 ];
 
+/// Those that tell how far a stream was read, with their places.
+const OF_READING: [Figure; 7] = [
+    (Of::Function, "Invocations", IN_ALL),
+    (Of::Function, "Errors", IN_ALL),
+    (Of::Function, "Throttles", IN_ALL),
+    (Of::Handler, "Failures", IN_ALL),
+    (Of::Function, "IteratorAge", THE_MOST),
+    (Of::Stream, "GetRecords.IteratorAgeMilliseconds", THE_MOST),
+    (Of::Stream, "IncomingRecords", IN_ALL),
+];
+const MINUTE: i32 = 60;
+
+/// What is asked for: figures, of so many seconds each, of the last `minutes`.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    figures: &'static [Figure],
+    period: i32,
+    now: Timestamp,
+    minutes: u32,
+}
+
 /// The figures of each of the last `minutes`, in their order.
 pub(in crate::aws) async fn metrics(
     client: &Client,
@@ -58,11 +79,46 @@ pub(in crate::aws) async fn metrics(
     now: Timestamp,
     minutes: u32,
 ) -> Vec<Answer<Metrics>> {
-    let some: Vec<&[Ran<'_>]> = ran.chunks(MOST / FIGURES.len()).collect();
+    let wanted = Wanted {
+        figures: &FIGURES,
+        period: PERIOD,
+        now,
+        minutes,
+    };
+    let answers = all(client, ran, wanted).await.into_iter();
+    let told = answers.map(|answer| answer.map(|series| told(minutes, &series)));
+    told.collect()
+}
+
+/// The last `minutes` of each, one by one.
+pub(in crate::aws) async fn by_minute(
+    client: &Client,
+    ran: &[Ran<'_>],
+    now: Timestamp,
+    minutes: u32,
+) -> Vec<Answer<Minutes>> {
+    let wanted = Wanted {
+        figures: &OF_READING,
+        period: MINUTE,
+        now,
+        minutes,
+    };
+    let answers = all(client, ran, wanted).await.into_iter();
+    let counted = answers.map(|answer| {
+        answer.map(|series| Minutes {
+            looked_back: minutes,
+            counted: counted(&series),
+        })
+    });
+    counted.collect()
+}
+
+async fn all(client: &Client, ran: &[Ran<'_>], wanted: Wanted) -> Vec<Answer<Vec<Series>>> {
+    let some: Vec<&[Ran<'_>]> = ran.chunks(MOST / wanted.figures.len()).collect();
     let paced = Paced::new(METRICS);
-    let answers = paced.all(&some, |some| of_some(client, some, now, minutes)).await;
+    let answers = paced.all(&some, |some| of_some(client, some, wanted)).await;
     let each = some.iter().zip(answers).flat_map(|(some, answer)| match answer {
-        Ok(metrics) => metrics,
+        Ok(series) => series,
         Err(trouble) => some.iter().map(|_| Err(trouble.clone())).collect(),
     });
     each.collect()
@@ -71,16 +127,23 @@ pub(in crate::aws) async fn metrics(
 /// Values by their time, in seconds since 1970.
 type Series = BTreeMap<i64, f64>;
 
-async fn of_some(client: &Client, ran: &[Ran<'_>], now: Timestamp, minutes: u32) -> Answer<Vec<Answer<Metrics>>> {
+/// The series of each, in the order of the figures.
+async fn of_some(client: &Client, ran: &[Ran<'_>], wanted: Wanted) -> Answer<Vec<Answer<Vec<Series>>>> {
+    let Wanted {
+        figures: wanted,
+        period: seconds,
+        now,
+        minutes,
+    } = wanted;
     let end = now.as_second();
     let start = (now - Duration::from_secs(u64::from(minutes) * 60)).as_second();
-    let period = i64::from(PERIOD);
+    let period = i64::from(seconds);
     let queries: Vec<MetricDataQuery> = ran
         .iter()
         .enumerate()
         .flat_map(|(number, one)| {
-            let figures = FIGURES.iter().enumerate();
-            figures.filter_map(move |(figure, kind)| query(one, *kind, &id(number, figure)))
+            let figures = wanted.iter().enumerate();
+            figures.filter_map(move |(figure, kind)| query(one, *kind, seconds, &id(number, figure)))
         })
         .collect();
     let mut pages = client
@@ -107,14 +170,12 @@ async fn of_some(client: &Client, ran: &[Ran<'_>], now: Timestamp, minutes: u32)
             found.entry(id).or_default().extend(points);
         }
     }
-    let none = Series::new();
-    let of = |number: usize, figure: usize| found.get(&id(number, figure)).unwrap_or(&none);
     Ok((0..ran.len())
         .map(|number| {
-            let mut ids = (0..FIGURES.len()).map(|figure| id(number, figure));
-            match ids.find_map(|id| withheld.remove(&id)) {
+            let ids = || (0..wanted.len()).map(|figure| id(number, figure));
+            match ids().find_map(|id| withheld.remove(&id)) {
                 Some(trouble) => Err(trouble),
-                None => Ok(told(minutes, |figure| of(number, figure))),
+                None => Ok(ids().map(|id| found.remove(&id).unwrap_or_default()).collect()),
             }
         })
         .collect())
@@ -140,7 +201,7 @@ fn id(number: usize, figure: usize) -> String {
     format!("m{number}_{figure}")
 }
 
-fn query(ran: &Ran<'_>, (of, name, statistic): Figure, id: &str) -> Option<MetricDataQuery> {
+fn query(ran: &Ran<'_>, (of, name, statistic): Figure, seconds: i32, id: &str) -> Option<MetricDataQuery> {
     let (namespace, dimension, value) = match of {
         Of::Stream => ("AWS/Kinesis", "StreamName", ran.stream.name()),
         Of::Function => ("AWS/Lambda", "FunctionName", ran.function.name()),
@@ -154,14 +215,38 @@ fn query(ran: &Ran<'_>, (of, name, statistic): Figure, id: &str) -> Option<Metri
         .build();
     let statistic = MetricStat::builder()
         .metric(metric)
-        .period(PERIOD)
+        .period(seconds)
         .stat(statistic)
         .build();
     Some(MetricDataQuery::builder().id(id).metric_stat(statistic).build())
 }
 
+/// What the figures of [`OF_READING`] tell together, minute by minute.
+fn counted(series: &[Series]) -> BTreeMap<i64, Minute> {
+    let mut counted: BTreeMap<i64, Minute> = BTreeMap::new();
+    for (figure, series) in series.iter().enumerate() {
+        for (at, value) in series {
+            let minute = counted.entry(*at).or_default();
+            let value = whole(*value);
+            match figure {
+                0 => minute.invocations = value,
+                1 | 2 => minute.failures += value,
+                3 => {
+                    minute.failures += value;
+                    minute.told = true;
+                }
+                4 | 5 => minute.behind_ms = minute.behind_ms.max(value),
+                _ => minute.incoming = value,
+            }
+        }
+    }
+    counted
+}
+
 /// The figures by their places in [`FIGURES`].
-fn told<'a>(minutes: u32, series: impl Fn(usize) -> &'a Series) -> Metrics {
+fn told(minutes: u32, each: &[Series]) -> Metrics {
+    let none = Series::new();
+    let series = |figure: usize| each.get(figure).unwrap_or(&none);
     let sum = |figure| {
         let series = series(figure);
         (!series.is_empty()).then(|| whole(series.values().sum()))

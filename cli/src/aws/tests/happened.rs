@@ -41,7 +41,7 @@ fn denied(action: &str) -> Script {
 async fn all_that_lambda_says_of_a_mapping_is_heard() {
     let script = Script::always(
         200,
-        r#"{"UUID":"u","EventSourceArn":"s","FunctionArn":"f","State":"Enabled","BatchSize":100,"StartingPosition":"LATEST",
+        r#"{"UUID":"u","EventSourceArn":"s","FunctionArn":"f","State":"Enabled","BatchSize":100,"StartingPosition":"AT_TIMESTAMP","StartingPositionTimestamp":1767322800.5,
            "MaximumBatchingWindowInSeconds":5,"ParallelizationFactor":2,"MaximumRetryAttempts":-1,"MaximumRecordAgeInSeconds":-1,
            "BisectBatchOnFunctionError":true,"TumblingWindowInSeconds":0,"FilterCriteria":{"Filters":[{"Pattern":"{\"a\":[1]}"},{"Pattern":"{}"}]},
            "MetricsConfig":{"Metrics":["EventCount"]},"FunctionResponseTypes":["ReportBatchItemFailures"]}"#,
@@ -51,7 +51,8 @@ async fn all_that_lambda_says_of_a_mapping_is_heard() {
         uuid: "u".to_owned(),
         state: "Enabled".to_owned(),
         batch_size: 100,
-        starting_position: Some("LATEST".to_owned()),
+        starting_position: Some("AT_TIMESTAMP".to_owned()),
+        starting_timestamp: Some("2026-01-02T03:00:00Z".to_owned()),
         batching_window: Some(5),
         parallelization_factor: Some(2),
         retries: Some(-1),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::happened::cbor;
 use super::*;
 use crate::aws::lines::LogGroups;
-use crate::facts::{StackPipeline, Waiting};
+use crate::facts::{Minute, StackPipeline, Waiting};
 use crate::logs::port::{Event, Groups as _, Page, Question};
 
 fn aws(script: &Script) -> Aws {
@@ -78,6 +78,16 @@ fn account(denied: &'static [&'static str], gone: &'static [&'static str]) -> Sc
         }
         if is_figures {
             let result = |id: &str, value: f64| json!({"Id": id, "Label": id, "StatusCode": "Complete", "Timestamps": [{"at": 1_767_322_800}], "Values": [value]});
+            if request.contains("GetRecords.IteratorAgeMilliseconds") {
+                // Invocations, errors, throttles, the handler's failures, both ages, what came in: of the first pipeline.
+                let values = [9.0, 1.0, 2.0, 4.0, 1500.0, 2500.0, 6.0];
+                let of_first = values
+                    .iter()
+                    .enumerate()
+                    .map(|(figure, value)| result(&format!("m0_{figure}"), *value));
+                let results: Vec<Value> = of_first.chain([result("m1_0", 3.0)]).collect();
+                return (200, cbor(&json!({"MetricDataResults": results, "Messages": []})));
+            }
             // The second pipeline's records, by what its handler logs.
             let results = [result("m0_1", 7.0), result("m1_12", 5.0), result("m1_14", 2.0)];
             return (200, cbor(&json!({"MetricDataResults": results, "Messages": []})));
@@ -139,6 +149,42 @@ async fn each_pipeline_gets_what_is_its_own() {
     };
     assert_eq!(figures(0), (Some(7), None, None));
     assert_eq!(figures(1), (None, Some(5), Some(2)));
+}
+
+#[tokio::test]
+async fn how_far_a_pipeline_has_come_is_told_by_the_minute() {
+    let pipelines = [pipeline("clicks"), pipeline("orders")];
+    let read = async |script: &Script| aws(script).readings("eu-west-1", &pipelines, now(), 60).await;
+    let seen = read(&account(&[], &[])).await;
+    let minute = |at: usize| {
+        let minutes = seen[at].minutes.found().unwrap();
+        assert_eq!((minutes.looked_back, minutes.counted.len()), (60, 1), "{minutes:?}");
+        minutes.counted[&1_767_322_800].clone()
+    };
+    let first = Minute {
+        invocations: 9,
+        failures: 7,
+        told: true,
+        behind_ms: 2500,
+        incoming: 6,
+    };
+    assert_eq!(minute(0), first);
+    let second = Minute {
+        invocations: 3,
+        ..Minute::default()
+    };
+    assert_eq!(minute(1), second);
+    assert_eq!(seen[1].mapping.found().unwrap().uuid, "orders-u");
+    // Neither is known by the other.
+    let seen = read(&account(&["GetMetricData"], &["/event-source-mappings/clicks-u"])).await;
+    assert!(
+        seen.iter()
+            .all(|one| one.minutes.unreadable().is_some() && one.function.found().is_some())
+    );
+    assert!(
+        seen[0].mapping.is_absent() && seen[1].mapping.found().is_some(),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]

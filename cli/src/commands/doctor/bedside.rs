@@ -148,6 +148,7 @@ impl Bedside for Room<'_> {
                 }
                 .into());
             }
+            deploy::positions::check(&plan, facts)?;
             let change = Change::between(&facts.stack, rendered(&plan)?.text())?
                 .with_options(&facts.stack, &Options::of(self.settings));
             self.spares_others(&plan, &change)?;
@@ -241,6 +242,7 @@ fn deploy_args(args: &DoctorArgs, deployment: &Deployment) -> Result<DeployArgs,
         },
         yes: true,
         remove: Vec::new(),
+        allow_position_loss: Vec::new(),
         handler: args.handler.clone(),
         plan: false,
         no_wait: false,

@@ -8,6 +8,7 @@ use crate::deploy::backoff::Waits;
 use crate::deploy::names::Names;
 use crate::deploy::outcome::{lines, lost};
 use crate::deploy::port::{Change, ChangeSet, Doing, Fault, FaultKind, MadeChangeSet, NewChangeSet, Stack};
+use crate::deploy::position;
 use crate::deploy::properties::{Resources, Source, complete, lacks_values};
 use crate::deploy::reasons::known;
 use crate::deploy::state::Status;
@@ -39,7 +40,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Makes the change set, and says what it changes. Nothing where there is nothing to change.
+    /// Makes the change set, and says what it changes. Nothing where there is nothing to change. An error where it would lose a position that is to be kept.
     pub(super) async fn changed(
         &self,
         job: &Job<'_>,
@@ -70,6 +71,7 @@ impl Machine<'_> {
                     Ok(())
                 })
                 .await?;
+                position::spared(name, &changes, &job.kept)?;
                 Ok(Some((made, changes)))
             }
             ChangeSet::Failed(reason) if !change_set.create && nothing_to_change(&reason) => Ok(None),

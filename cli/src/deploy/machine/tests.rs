@@ -1,5 +1,6 @@
 //! The machine over a scripted AWS: what is called in which order, what is told, and what is left behind.
 
+mod kept;
 mod looks;
 mod signals;
 mod statuses;
@@ -73,6 +74,8 @@ struct Fake {
     /// The deployed template.
     template: &'static str,
     options: Options,
+    /// Mappings that no change set may take away.
+    kept: BTreeMap<String, String>,
     /// The last change set that was asked for.
     asked: Mutex<Option<NewChangeSet>>,
 }
@@ -200,6 +203,7 @@ impl Default for Fake {
             slept: Mutex::default(),
             random: AtomicU64::new(1),
             options: Options::default(),
+            kept: BTreeMap::new(),
             asked: Mutex::default(),
             board: Board::default(),
             waits: true,
@@ -295,13 +299,16 @@ impl Fake {
             conditions: vec!["creates the topic orders with 3 partitions".to_owned()],
             replaces,
             waits: self.waits,
+            kept: self.kept.clone(),
         };
         machine.deploy(&job).await
     }
 
     async fn destroy(&self) -> Result<Destroyed, DeployError> {
         let place = place();
-        self.machine(&place).destroy(STACK).await
+        let machine = self.machine(&place);
+        let settled = machine.settle(STACK, Goal::Destroy).await?;
+        machine.destroy(STACK, settled, Vec::new()).await
     }
 
     /// Everything that happened, and what is left.
@@ -700,6 +707,7 @@ async fn deploys_topics(name: &str, fake: Fake, outcome: Outcome) -> String {
         conditions: vec!["has the function create the topic orders".to_owned()],
         replaces: false,
         waits: true,
+        kept: BTreeMap::new(),
     };
     let asked = [Asked {
         pipeline: "Orders".to_owned(),
@@ -1151,6 +1159,7 @@ async fn a_large_template_goes_through_the_bucket() {
         conditions: Vec::new(),
         replaces: false,
         waits: true,
+        kept: BTreeMap::new(),
     };
     fake.machine(&place).deploy(&job).await.unwrap();
     let url = format!(
@@ -1195,8 +1204,7 @@ async fn tags_a_role_a_bucket_and_protection_are_as_they_were_chosen() {
     assert_eq!(asked.tags, tags);
     assert!(fake.stack.lock().unwrap().as_ref().unwrap().protected);
     // What is protected is not deleted, and nothing of it is lost.
-    let place = place();
-    let error = fake.machine(&place).destroy(STACK).await.unwrap_err();
+    let error = fake.destroy().await.unwrap_err();
     assert!(matches!(error, DeployError::Protected { .. }), "{error}");
     assert!(!fake.log.lock().unwrap().iter().any(|line| line.contains("DeleteStack")));
     fake.stack.lock().unwrap().as_mut().unwrap().protected = false;
@@ -1204,7 +1212,7 @@ async fn tags_a_role_a_bucket_and_protection_are_as_they_were_chosen() {
         .lock()
         .unwrap()
         .insert(("ours".to_owned(), "k2m-orders/readme.txt".to_owned()));
-    let destroyed = fake.machine(&place).destroy(STACK).await.unwrap();
+    let destroyed = fake.destroy().await.unwrap();
     assert_eq!(destroyed.bucket_removed, None);
     let log = fake.log.lock().unwrap().join("\n");
     assert!(

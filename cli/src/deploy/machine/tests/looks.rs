@@ -28,7 +28,7 @@ fn named() -> ChangeSet {
     ChangeSet::Ready(all)
 }
 
-async fn looks(name: &str, fake: &Fake, template: &str) -> String {
+pub(super) async fn looks(name: &str, fake: &Fake, template: &str) -> String {
     let (place, bundle) = (place(), bundle());
     let machine = fake.machine(&place);
     let job = Job {
@@ -40,6 +40,7 @@ async fn looks(name: &str, fake: &Fake, template: &str) -> String {
         conditions: vec!["creates the topic orders with 3 partitions".to_owned()],
         replaces: false,
         waits: true,
+        kept: fake.kept.clone(),
     };
     let buckets = fake.buckets.lock().unwrap().len();
     let result = machine.look(&job).await.map(|planned| {
