@@ -142,7 +142,7 @@ impl Good {
         };
         let first = invoked().next()?;
         let (calm, margin) = (i64::from(CALM_MINUTES) * MINUTE, i64::from(MARGIN_MINUTES) * MINUTE);
-        let good = invoked()
+        invoked()
             .rev()
             .filter(|at| *at <= known && *at >= first + BEGINS)
             .find_map(|minute| {
@@ -165,8 +165,7 @@ impl Good {
                     behind: i64::try_from(behind.div_ceil(1000)).unwrap_or(i64::MAX),
                     timeout,
                 })
-            });
-        good
+            })
     }
 
     /// What is put from then on may not have been delivered; all before is.

@@ -93,8 +93,8 @@ pub(super) fn steps(project: &Project, parts: &[Part<'_>], all: &[&Carried]) -> 
 /// What of the old mapping's settings would be in the way of it.
 fn settings_of_before(all: &[&Carried]) -> String {
     let mut text = String::new();
-    let ages = all.iter().filter(|carried| carried.setting == "maximum_record_age");
-    if let Some(words) = ages.filter_map(|age| meanwhile(age.value.parse().ok()?)).next() {
+    let mut ages = all.iter().filter(|carried| carried.setting == "maximum_record_age");
+    if let Some(words) = ages.find_map(|age| meanwhile(age.value.parse().ok()?)) {
         text.extend([" ", &words]);
     }
     if all

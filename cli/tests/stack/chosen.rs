@@ -86,7 +86,7 @@ fn what_mends_one_pipeline_carries_the_others() {
     // Nor does a deployment itself take it away because all is answered with yes.
     let refused = seen(&account.run(&["deploy", "--yes"], 1));
     assert!(
-        refused.contains("removes the pipeline of the stream other") && refused.contains("--remove other"),
+        refused.contains("other: the settings don't name it any more") && refused.contains("--remove other"),
         "{refused}"
     );
     write(&whole, text).unwrap();

@@ -50,6 +50,7 @@ fn well(account: &Account, function: &str) -> i64 {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one pipeline lives through all of it")]
 fn what_would_lose_the_position_is_refused_and_what_is_gone_on_with_loses_no_record() {
     let account = counting(&["orders"]);
     let deploy = |more: &[&'static str]| {
@@ -154,10 +155,10 @@ fn what_would_lose_the_position_is_refused_and_what_is_gone_on_with_loses_no_rec
         "{asked}"
     );
     let outputs = unchanged["outputs"].as_object().unwrap().iter();
-    let function = outputs
+    let mut function = outputs
         .filter(|(name, _)| name.ends_with("Function"))
         .map(|(_, name)| name);
-    let last = well(&account, function.last().unwrap().as_str().unwrap());
+    let last = well(&account, function.next_back().unwrap().as_str().unwrap());
     // A second behind, a minute that an invocation may take, ten to be certain; and whole minutes.
     let resume = time(last - 12 * 60);
     let destroyed = account.json(&account.on("destroy", "orders", &["--yes"]), 0);

@@ -64,23 +64,26 @@ fn plan(losses: Vec<Loss>, removed: &[&str]) -> Plan {
     }
 }
 
+/// Its name; what the plan loses and removes, whether mappings are live, `--allow-position-loss`, `--remove`; whether it passes, who begins anew, who of them in two
+/// steps, whose position goes.
+type Row<'a> = (
+    &'a str,
+    Vec<Loss>,
+    &'a [&'a str],
+    bool,
+    Vec<&'a str>,
+    &'a [&'a str],
+    bool,
+    &'a [&'a str],
+    &'a [&'a str],
+    &'a [&'a str],
+);
+
 #[test]
+#[expect(clippy::too_many_lines, reason = "a row a case")]
 fn a_position_goes_only_where_there_is_none_or_where_it_was_named() {
     let arn = stream("orders");
     let nothing: &[&str] = &[];
-    // What the plan loses and removes, whether mappings are live, --allow-position-loss, --remove, who refuses, who begins anew, for whom in two steps, who goes.
-    type Row<'a> = (
-        &'a str,
-        Vec<Loss>,
-        &'a [&'a str],
-        bool,
-        Vec<&'a str>,
-        &'a [&'a str],
-        bool,
-        &'a [&'a str],
-        &'a [&'a str],
-        &'a [&'a str],
-    );
     let rows: Vec<Row<'_>> = vec![
         (
             "nothing is asked for",

@@ -45,7 +45,7 @@ async fn a_change_set_that_would_lose_it_is_never_executed_and_goes_again() {
         assert!(fake.objects.lock().unwrap().is_superset(&before), "{action:?}");
         let log = fake.log.lock().unwrap().clone();
         assert!(!log.iter().any(|line| line.starts_with('?')), "{action:?}: {log:?}");
-        text += &format!("== {action:?}\n{}\n", fake.story(Err(result.unwrap_err())));
+        writeln!(text, "== {action:?}\n{}", fake.story(Err(result.unwrap_err()))).unwrap();
         text += &looks(
             &format!("{action:?} with --plan"),
             &with(action, "OrdersMapping"),
@@ -66,7 +66,7 @@ async fn a_change_set_that_would_lose_it_is_never_executed_and_goes_again() {
     };
     let result = stays.deploy().await.map(|deployed| deployed.to_string());
     assert!(!begun(&stays));
-    text += &format!("== a change set that can't be deleted\n{}\n", stays.story(result));
+    writeln!(text, "== a change set that can't be deleted\n{}", stays.story(result)).unwrap();
     insta::assert_snapshot!(text);
 }
 
