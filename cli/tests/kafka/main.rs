@@ -1,6 +1,7 @@
 //! `k2m` and the `bootstrap` binary, as built, against real Apache Kafka; read back by a client that isn't k2m.
 
 mod authentication;
+mod canary;
 mod deadline;
 mod delivery;
 mod demo;

@@ -134,9 +134,10 @@ impl KafkaProducer {
         let told = self.round(&live, &round, deadline).await;
         if let [Some(Ok(stored))] = told.reports[..] {
             if let Some(id) = segment.canary(poison.place) {
-                let at = (dead_letter_topic.as_str(), stored.partition, stored.offset);
-                let line = Line::stored(record, id, at, self.surroundings.now());
-                line.dead_lettered(&poison.failure.reason).write();
+                let offset = stored.certain_offset(told.troubled, told.sent);
+                let at = (dead_letter_topic.as_str(), stored.partition, offset);
+                let stored = Line::stored(record, id, at, self.surroundings.now());
+                stored.dead_lettered(&poison.failure.reason).write();
             }
             tracing::warn!(
                 reason = poison.failure.reason,
