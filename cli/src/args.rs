@@ -774,6 +774,7 @@ pub struct SchemaArgs {
 
 /// `k2m deploy`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
 pub struct DeployArgs {
     /// The settings.
     #[command(flatten)]
@@ -793,6 +794,9 @@ pub struct DeployArgs {
     /// End as soon as CloudFormation has begun with the stack; the same command without it follows it to its end
     #[arg(long, conflicts_with = "plan")]
     pub no_wait: bool,
+    /// Show then that records arrive: by the function's own probe from inside the VPC, and by a record that is put into each stream and followed into its topic
+    #[arg(long, conflicts_with_all = ["plan", "no_wait"])]
+    pub verify: bool,
     /// How the result is shown
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,

@@ -87,7 +87,7 @@ impl Exit {
         (Self::Fine, "the stack is as it should be"),
         (
             Self::Failed,
-            "AWS refused or failed, there is no plan, or the change was not confirmed",
+            "AWS refused or failed, there is no plan, or the change was not confirmed; `--verify`: a pipeline does not deliver, and the stack stays",
         ),
         (
             Self::Usage,
@@ -96,7 +96,7 @@ impl Exit {
         (Self::ChangesPending, "`--plan`: there are changes"),
         (
             Self::CouldNotTell,
-            "AWS can't be reached or looked at; `--plan`: what would change can't be told",
+            "AWS can't be reached or looked at; `--plan`: what would change can't be told; `--verify`: whether records arrive can't be told",
         ),
         (Self::NoFile, "the file of `--handler` can't be read"),
         (Self::Interrupted, "stopped by Ctrl-C or SIGTERM"),

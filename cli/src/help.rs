@@ -213,6 +213,10 @@ const EXAMPLES: [(&str, Examples); 16] = [
             ("k2m deploy", "what k2m.yaml says, after a question"),
             ("k2m deploy --stream ARN --cluster ARN", "without a file of settings"),
             (
+                "k2m deploy --verify",
+                "and show then that a record arrives in each topic",
+            ),
+            (
                 "k2m deploy --yes --quiet -o json",
                 "in a script: ask nothing, say only the result",
             ),

@@ -5,6 +5,7 @@
 mod answer;
 pub mod artifacts;
 mod calls;
+pub mod canary;
 mod cloudformation;
 mod ec2;
 mod foreign;

@@ -30,11 +30,13 @@ impl CloudFormation {
 }
 
 /// Codes of failures that pass: too many calls, or trouble on AWS's side.
-const PASSING: [&str; 12] = [
+const PASSING: [&str; 14] = [
     "InternalError",
     "InternalFailure",
     "InternalServiceError",
+    "KMSThrottlingException",
     "OperationAborted",
+    "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "RequestTimeout",
     "ServiceUnavailable",

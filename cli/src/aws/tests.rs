@@ -123,6 +123,7 @@ macro_rules! client {
 }
 
 // Below the macro that they use.
+mod canary;
 mod foreign;
 mod gifts;
 mod happened;

@@ -1,6 +1,7 @@
 //! `k2m deploy`: what was chosen becomes a stack, or the change of one.
 
 mod looked;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -254,7 +255,11 @@ async fn deploy_on(
     let exit = match waited.await {
         Ok(troubles) => {
             deployed.warnings.extend(troubles);
-            Exit::Fine
+            if args.verify {
+                verify::verify(&aws, attended, &settings, (&facts, &plan), &mut deployed).await
+            } else {
+                Exit::Fine
+            }
         }
         Err(stopped) => {
             let mappings = match plan.pipelines.as_slice() {

@@ -295,6 +295,7 @@ impl Machine<'_> {
                 plan_warnings: Vec::new(),
                 topics: Vec::new(),
                 network_stacks: Vec::new(),
+                verified: Vec::new(),
                 next_step: String::new(),
             };
             let agreed = match self.agree(job, &change_set, &left, &names, stack.as_ref()).await {

@@ -19,6 +19,7 @@ pub mod properties;
 pub mod reasons;
 pub mod state;
 pub mod topics;
+pub mod verify;
 
 use thiserror::Error;
 

@@ -12,6 +12,7 @@ use super::machine::Job;
 use super::names::Names;
 use super::network::NetworkOutcome;
 use super::port::{Action, Change, Line, Look, PropertyChange, Resource};
+use super::verify::Verified;
 use crate::plan::topic::shape;
 
 /// What happened to the stack.
@@ -54,6 +55,9 @@ pub struct Deployed {
     /// Network stacks that were deployed before it, or given back after it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub network_stacks: Vec<NetworkOutcome>,
+    /// Whether its pipelines deliver, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub verified: Vec<Verified>,
     /// What to do next.
     pub next_step: String,
 }
@@ -74,6 +78,7 @@ impl fmt::Display for Deployed {
         for (key, value) in &self.outputs {
             writeln!(f, "  {key:width$}  {value}")?;
         }
+        self.verified.iter().try_for_each(|verified| write!(f, "{verified}"))?;
         for warning in &self.warnings {
             writeln!(f, "Warning: {warning}")?;
         }

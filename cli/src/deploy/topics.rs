@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_mins(2);
 const WAIT: Duration = Duration::from_secs(3);
 
 /// What Lambda says of a function that can't be invoked yet.
-const NOT_READY: [&str; 3] = [
+pub(super) const NOT_READY: [&str; 3] = [
     "ResourceConflictException",
     "ResourceNotReadyException",
     "currently in the following state: Pending",

@@ -51,7 +51,7 @@ pub(super) fn way(case: &Case<'_>) -> Outcome {
         Probe::Answered(report) => report,
         Probe::Failed { kind, message } => {
             return Outcome::fail(
-                format!("the function fails before it can look: {kind}: {message}"),
+                fails_before(kind, message),
                 ["mend what it names, then deploy again:".to_owned(), case.deploy(&[])],
             );
         }
@@ -60,12 +60,20 @@ pub(super) fn way(case: &Case<'_>) -> Outcome {
     if report.failures.iter().any(|failure| failure.step == Step::Secret) {
         return Outcome::skip("its secret can't be read, see K2M-P02: the way is judged once it can");
     }
-    judge(report, of_the_way, || {
-        let names: Vec<&str> = report.brokers.iter().map(|broker| broker.address.as_str()).collect();
-        let tls = report.brokers.iter().find_map(|broker| broker.tls.as_ref());
-        let over = tls.and_then(|tls| tls.protocol.as_deref()).unwrap_or("plaintext");
-        Outcome::pass(format!("it reaches {} over {over}", names.join(", ")))
-    })
+    judge(report, of_the_way, || Outcome::pass(reached(report)))
+}
+
+/// That it fails, and with what.
+pub(crate) fn fails_before(kind: &str, message: &str) -> String {
+    format!("the function fails before it can look: {kind}: {message}")
+}
+
+/// What it reaches, and over what.
+pub(crate) fn reached(report: &Report) -> String {
+    let names: Vec<&str> = report.brokers.iter().map(|broker| broker.address.as_str()).collect();
+    let tls = report.brokers.iter().find_map(|broker| broker.tls.as_ref());
+    let over = tls.and_then(|tls| tls.protocol.as_deref()).unwrap_or("plaintext");
+    format!("it reaches {} over {over}", names.join(", "))
 }
 
 /// Steps of the way.
@@ -264,6 +272,12 @@ fn judge(report: &Report, step: impl Fn(Step) -> bool, seen: impl FnOnce() -> Ou
     if failures.is_empty() {
         return seen();
     }
+    let (evidence, fix) = said_of(failures.into_iter());
+    Outcome::Fail { evidence, fix }
+}
+
+/// Failures in the function's words, and the step that mends each.
+pub(crate) fn said_of<'a>(failures: impl Iterator<Item = &'a Failure>) -> (Vec<String>, Vec<String>) {
     let mut evidence = Vec::new();
     let mut fix: Vec<String> = Vec::new();
     for failure in failures {
@@ -275,5 +289,5 @@ fn judge(report: &Report, step: impl Fn(Step) -> bool, seen: impl FnOnce() -> Ou
             fix.push(failure.next.clone());
         }
     }
-    Outcome::Fail { evidence, fix }
+    (evidence, fix)
 }

@@ -4,12 +4,12 @@ use super::authentication::servers;
 use super::rights::told;
 use super::{Case, NOT_MSK, Outcome, given, lost};
 use crate::facts::deployed::pipeline_id;
-use crate::facts::{Fact, Probe, Topic, Unreadable};
+use crate::facts::{Fact, Facts, Probe, Topic, Unreadable};
 use crate::plan::topic::{
     Shape, busy, configs_of, create_command, dead_letter_bytes, dead_letter_shape, is_serverless, lacking, limit_of,
     new_shape, raise_command, too_small,
 };
-use crate::settings::{Authentication, Preset, Source, parse};
+use crate::settings::{Authentication, Preset, Settings, Source, parse};
 use crate::shell::Command;
 
 /// MSK's default where a cluster has no configuration of its own.
@@ -267,8 +267,8 @@ pub(super) fn from_a_machine(or: &str, file: Option<&str>) -> String {
 const SETTING: &str = "auto.create.topics.enable";
 
 /// What the brokers' configuration says of [`SETTING`]; none where it could not be read.
-fn auto_create<'a>(case: &Case<'a>) -> Option<&'a str> {
-    match &case.facts.configuration {
+fn auto_create(facts: &Facts) -> Option<&str> {
+    match &facts.configuration {
         Fact::Found { value } => Some(value.get(SETTING).map_or(AUTO_CREATE_DEFAULT, String::as_str)),
         Fact::Absent => Some(AUTO_CREATE_DEFAULT),
         Fact::Unreadable(_) => None,
@@ -283,12 +283,17 @@ fn over_iam(case: &Case<'_>) -> bool {
 
 /// Whether a topic that is missing is there with the first record for it.
 pub(super) fn made_by_brokers(case: &Case<'_>) -> bool {
-    case.settings.cluster().is_some() && auto_create(case) == Some("true") && !over_iam(case)
+    brokers_make_topics(case.settings, case.facts) && !over_iam(case)
+}
+
+/// The same, of a function whose role may create topics as far as that goes.
+pub(crate) fn brokers_make_topics(settings: &Settings, facts: &Facts) -> bool {
+    settings.cluster().is_some() && auto_create(facts) == Some("true")
 }
 
 fn absent(case: &Case<'_>, wanted: &Wanted<'_>) -> Outcome {
     let name = wanted.name;
-    let configured = auto_create(case);
+    let configured = auto_create(case.facts);
     let iam = over_iam(case);
     let (deploys, create) = creation(case, wanted);
     let steps = |evidence: String| Outcome::Fail {

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use k2m_handler::canary;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -162,6 +163,7 @@ fn of_the_handler(line: &str) -> Option<Said> {
         "invocation" => invocation(&fields),
         "probe" => probe(&fields),
         "topic" => topic(&fields),
+        canary::MESSAGE => canary(&fields),
         "a record went to the dead-letter topic" => fields.of_shard(&format!(
             "a record went to the dead-letter topic{}: {}",
             fields.after(" ", "topic"),
@@ -267,6 +269,29 @@ fn topic(fields: &Fields) -> String {
     )
 }
 
+/// The record that a deployment is verified with.
+fn canary(fields: &Fields) -> String {
+    let at = |name: &str| fields.0.get(name).map(plain);
+    let place = match (at("topic"), at("partition"), at("offset")) {
+        (Some(topic), Some(partition), Some(offset)) => format!("{topic}[{partition}]@{offset}"),
+        (Some(topic), Some(partition), None) => format!("{topic}[{partition}]"),
+        _ => "the topic".to_owned(),
+    };
+    let took = fields.0.get("milliseconds").and_then(Value::as_f64);
+    let took = took.map(|took| format!(" after {}", lasting(took))).unwrap_or_default();
+    let what = match fields.text("outcome").as_str() {
+        "delivered" => format!("was delivered to {place}{took}"),
+        "deadLettered" => format!("went to the dead-letter topic, {place}{took}"),
+        "refused" => "can never be delivered".to_owned(),
+        _ => "could not be delivered".to_owned(),
+    };
+    fields.of_shard(&format!(
+        "the canary {} {what}{}",
+        fields.text("canary"),
+        fields.after(": ", "reason")
+    ))
+}
+
 /// What a line has beside its message.
 struct Fields(Map<String, Value>);
 
@@ -354,7 +379,7 @@ mod tests {
     use super::*;
 
     /// Lines as the handler, Lambda and others write them.
-    const LINES: [&str; 31] = [
+    const LINES: [&str; 35] = [
         r#"{"timestamp":"2026-01-02T03:04:05.1Z","level":"INFO","requestId":"r","records":500,"messages":500,"controlMessages":0,"acknowledged":500,"deadLettered":0,"failures":0,"resent":0,"bytes":9,"milliseconds":35.12,"decodeMilliseconds":1.0,"deliveryMilliseconds":34.1,"message":"invocation"}"#,
         r#"{"timestamp":"t","level":"INFO","records":1,"messages":1,"acknowledged":1,"failures":0,"milliseconds":0.4,"message":"invocation"}"#,
         r#"{"timestamp":"t","level":"INFO","records":2,"messages":60,"acknowledged":2,"failures":0,"milliseconds":1234.0,"resent":3,"message":"invocation"}"#,
@@ -366,6 +391,10 @@ mod tests {
         r#"{"timestamp":"t","level":"INFO","topic":"orders","outcome":"created","differs":"","message":"topic"}"#,
         r#"{"timestamp":"t","level":"INFO","topic":"orders","outcome":"exists","differs":"it has 3 partitions, not 6","message":"topic"}"#,
         r#"{"timestamp":"t","level":"WARN","topic":"orders","outcome":"refused","step":"creation","reason":"not allowed","next":"allow it","message":"topic"}"#,
+        r#"{"timestamp":"t","level":"INFO","message":"canary","canary":"00ff","outcome":"delivered","topic":"orders","partition":3,"offset":1234,"milliseconds":2100,"shard":"shardId-1","sequenceNumber":"4959"}"#,
+        r#"{"timestamp":"t","level":"WARN","message":"canary","canary":"00ff","outcome":"deadLettered","topic":"dead","partition":0,"reason":"too large","shard":"shardId-1","sequenceNumber":"4959"}"#,
+        r#"{"timestamp":"t","level":"WARN","message":"canary","canary":"00ff","outcome":"refused","reason":"too old","shard":"shardId-1","sequenceNumber":"4959"}"#,
+        r#"{"timestamp":"t","level":"WARN","message":"canary","canary":"00ff","outcome":"failed","reason":"no topic","shard":"shardId-1","sequenceNumber":"4959"}"#,
         r#"{"timestamp":"t","level":"WARN","reason":"too large","sequenceNumber":"4959","shard":"shardId-1","topic":"dead","message":"a record went to the dead-letter topic"}"#,
         r#"{"timestamp":"t","level":"WARN","messages":12,"reason":"not JSON","topic":"dead","message":"messages went to the dead-letter topic"}"#,
         r#"{"timestamp":"t","level":"WARN","error":"timed out","assumed":524288,"message":"the topic's max.message.bytes can't be asked for"}"#,

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 
 use super::port::{Event, Groups, Page, Question};
 use super::seam::Seam;
+use crate::deploy::backoff::Waits;
 use crate::deploy::port::{Fault, World};
 
 /// How long is waited between two looks: CloudWatch shows a line some seconds after it was written anyway.
@@ -59,7 +60,7 @@ pub struct Failed {
 }
 
 /// Who reads.
-pub struct Reader<'a, G, W> {
+pub struct Reader<'a, G: ?Sized, W: ?Sized> {
     /// CloudWatch Logs.
     pub groups: &'a G,
     /// The clock.
@@ -70,7 +71,7 @@ pub struct Reader<'a, G, W> {
     pub tell: &'a (dyn Fn(&str) + Sync),
 }
 
-impl<G, W> std::fmt::Debug for Reader<'_, G, W> {
+impl<G: ?Sized, W: ?Sized> std::fmt::Debug for Reader<'_, G, W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reader")
             .field("pattern", &self.pattern)
@@ -78,7 +79,7 @@ impl<G, W> std::fmt::Debug for Reader<'_, G, W> {
     }
 }
 
-impl<G: Groups, W: World> Reader<'_, G, W> {
+impl<G: Groups + ?Sized, W: World + ?Sized> Reader<'_, G, W> {
     /// Reads what is there up to `until`, in milliseconds since 1970. `line` gets the number of the source and the line, and says whether it wants more.
     pub async fn once(
         &self,
@@ -101,6 +102,26 @@ impl<G: Groups, W: World> Reader<'_, G, W> {
                 return Ok(Ended::Enough);
             }
             self.world.sleep(PAUSE).await;
+        }
+    }
+
+    /// Reads what is there and what comes, until `line` wants no more, a call fails for good, or so much time is over; ever more seldom.
+    pub async fn follow_for(
+        &self,
+        sources: &mut [Source],
+        time: Duration,
+        line: &mut impl FnMut(usize, Event) -> bool,
+    ) -> Result<Ended, Failed> {
+        let (start, mut waits) = (self.world.elapsed(), Waits::default());
+        loop {
+            if self.look(sources, None, Some(TRIES), line).await? == Ended::Enough {
+                return Ok(Ended::Enough);
+            }
+            let left = time.saturating_sub(self.world.elapsed().saturating_sub(start));
+            if left.is_zero() {
+                return Ok(Ended::Read);
+            }
+            self.world.sleep(waits.answered().min(left)).await;
         }
     }
 

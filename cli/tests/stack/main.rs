@@ -25,4 +25,5 @@ mod secrets;
 mod story;
 mod terminal;
 mod topics;
+mod verified;
 mod watched;

@@ -244,6 +244,7 @@ fn deploy_args(args: &DoctorArgs, deployment: &Deployment) -> Result<DeployArgs,
         handler: args.handler.clone(),
         plan: false,
         no_wait: false,
+        verify: false,
         output: args.plan.output,
     };
     let mut cli = Cli {
