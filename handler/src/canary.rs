@@ -76,7 +76,7 @@ pub struct Line {
     /// The partition that has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<i32>,
-    /// Its offset there; left out where the brokers did not say it, as of what they had stored at an earlier try.
+    /// Its offset there; left out where it is not certain: after a connection was lost the brokers may have stored it at an earlier try, and not say where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,
     /// From its arrival in the stream to the brokers' word, by the function's clock.
@@ -110,7 +110,7 @@ impl Line {
     pub(crate) fn stored(
         record: &Record<'_>,
         id: &str,
-        (topic, partition, offset): (&str, i32, i64),
+        (topic, partition, offset): (&str, i32, Option<i64>),
         now: SystemTime,
     ) -> Self {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -119,8 +119,7 @@ impl Line {
         Self {
             topic: Some(topic.to_owned()),
             partition: Some(partition),
-            // librdkafka has negative ones for what it doesn't know.
-            offset: Some(offset).filter(|offset| *offset >= 0),
+            offset,
             milliseconds: took.map(|(arrival, now)| now.saturating_sub(arrival)),
             ..Self::of(record, id, Fate::Delivered)
         }
@@ -264,14 +263,14 @@ mod tests {
         let event = event(&[(&partition_key(ID), &data(ID))]);
         let records = decode(event.as_bytes()).expect("an event");
         let now = UNIX_EPOCH + std::time::Duration::from_millis(3_600);
-        let line = Line::stored(&records[0], ID, ("orders", 3, 1234), now);
+        let line = Line::stored(&records[0], ID, ("orders", 3, Some(1234)), now);
         assert_eq!(
             told(&line),
             serde_json::json!({"timestamp": null, "level": "INFO", "message": "canary", "canary": ID, "outcome": "delivered", "topic": "orders", "partition": 3,
                 "offset": 1234, "milliseconds": 2100, "shard": "shardId-000000000001", "sequenceNumber": "0"})
         );
         // A clock that is behind the stream's took no time.
-        let line = Line::stored(&records[0], ID, ("orders", 3, -1), UNIX_EPOCH);
+        let line = Line::stored(&records[0], ID, ("orders", 3, None), UNIX_EPOCH);
         assert_eq!((line.offset, line.milliseconds), (None, Some(0)));
         let line = line.dead_lettered("too large");
         let told = told(&line);

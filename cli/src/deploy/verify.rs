@@ -357,7 +357,7 @@ fn landed(mut flight: Flight, line: canary::Line) -> (Checked, Flight) {
     } = line;
     let at = match (&topic, partition, offset) {
         (Some(topic), Some(partition), Some(offset)) => format!("{topic}[{partition}]@{offset}"),
-        (Some(topic), Some(partition), None) => format!("{topic}[{partition}] (the brokers did not say its offset)"),
+        (Some(topic), Some(partition), None) => format!("{topic}[{partition}] (its offset is not certain)"),
         _ => "its topic".to_owned(),
     };
     let after = milliseconds.map(|took| format!(" after {}", took_text(took)));

@@ -512,7 +512,8 @@ impl KafkaProducer {
                 Some(Ok(stored)) => {
                     progressed = true;
                     if let Some(id) = round.segment.canary(*place) {
-                        let at = (round.segment.topic(*place), stored.partition, stored.offset);
+                        let offset = stored.certain_offset(told.put_back > 0, told.sent);
+                        let at = (round.segment.topic(*place), stored.partition, offset);
                         Line::stored(round.segment.record(*place), id, at, self.surroundings.now()).write();
                     }
                     let parcel = &round.segment.parcels[*place];

@@ -16,8 +16,19 @@ pub(super) type Report = Result<Stored, Code>;
 pub(super) struct Stored {
     /// The partition.
     pub(super) partition: i32,
-    /// The offset there; negative where it is not known.
+    /// The offset there, as librdkafka has it: see [`Stored::certain_offset`].
     pub(super) offset: i64,
+}
+
+impl Stored {
+    /// The offset, where it is certain, of one of so many messages that were sent together.
+    ///
+    /// That a broker has a request already, since an earlier try of it was stored, librdkafka takes for an acknowledgement. Where the broker then says no
+    /// offset it counts the request's messages from -1 on: where any were put back, an offset below their number may be such a one.
+    pub(super) fn certain_offset(self, put_back: bool, sent: usize) -> Option<i64> {
+        let offset = usize::try_from(self.offset).ok()?;
+        (!put_back || offset >= sent).then_some(self.offset)
+    }
 }
 
 /// An error of the client as a whole, with librdkafka's text.
@@ -233,5 +244,27 @@ mod tests {
         assert_eq!(tracker.finish(), (vec![None, None], 3));
         tracker.begin(1);
         assert_eq!(tracker.finish(), (vec![None], 0));
+    }
+
+    #[test]
+    fn an_offset_that_may_be_counted_from_nowhere_is_not_told() {
+        for (offset, put_back, sent, certain) in [
+            (0, false, 500, Some(0)),
+            (1234, false, 500, Some(1234)),
+            (-1, false, 1, None),
+            (-1001, false, 1, None),
+            (-1, true, 1, None),
+            (0, true, 1, None),
+            (498, true, 500, None),
+            (500, true, 500, Some(500)),
+            (1234, true, 500, Some(1234)),
+        ] {
+            let stored = Stored { partition: 3, offset };
+            assert_eq!(
+                stored.certain_offset(put_back, sent),
+                certain,
+                "{offset} of {sent}, {put_back}"
+            );
+        }
     }
 }

@@ -184,7 +184,7 @@ fn fault(kind: FaultKind, message: &str) -> Fault {
 }
 
 /// A line of the handler's about the canary.
-fn line(outcome: &str, more: serde_json::Value) -> String {
+fn line(outcome: &str, more: &serde_json::Value) -> String {
     let mut line = json!({"timestamp": "2026-01-02T03:04:05Z", "level": "INFO", "message": "canary", "canary": ID, "outcome": outcome,
         "shard": "shardId-000000000000", "sequenceNumber": "4959"});
     for (name, value) in more.as_object().expect("an object") {
@@ -196,7 +196,7 @@ fn line(outcome: &str, more: serde_json::Value) -> String {
 fn delivered() -> String {
     line(
         "delivered",
-        json!({"topic": "orders", "partition": 3, "offset": 1234, "milliseconds": 2149}),
+        &json!({"topic": "orders", "partition": 3, "offset": 1234, "milliseconds": 2149}),
     )
 }
 
@@ -315,7 +315,7 @@ fn stack() -> Stack {
 }
 
 fn failed_line() -> String {
-    line("failed", json!({"reason": "the topic orders does not exist"}))
+    line("failed", &json!({"reason": "the topic orders does not exist"}))
 }
 
 #[expect(clippy::too_many_lines, reason = "a row for each way")]
@@ -323,11 +323,11 @@ fn rows() -> Vec<(&'static str, Row)> {
     vec![
         ("it arrives", Row::default()),
         (
-            "its offset was not said",
+            "its offset is not certain",
             Row::of(|row| {
                 let line = line(
                     "delivered",
-                    json!({"topic": "orders", "partition": 3, "milliseconds": 12}),
+                    &json!({"topic": "orders", "partition": 3, "milliseconds": 12}),
                 );
                 row.pages = vec![Ok(vec!["{}".to_owned(), "no JSON".to_owned(), line])];
             }),
@@ -437,7 +437,10 @@ fn rows() -> Vec<(&'static str, Row)> {
         (
             "it can never be delivered",
             Row::of(|row| {
-                let refused = line("refused", json!({"reason": "orders takes no record of this timestamp"}));
+                let refused = line(
+                    "refused",
+                    &json!({"reason": "orders takes no record of this timestamp"}),
+                );
                 row.pages = vec![Ok(vec![refused])];
             }),
         ),
@@ -445,7 +448,7 @@ fn rows() -> Vec<(&'static str, Row)> {
             "it is a dead letter",
             Row::of(|row| {
                 let letter = json!({"topic": "orders-dead-letter", "partition": 0, "offset": 7, "milliseconds": 300_000, "reason": "too large"});
-                row.pages = vec![Ok(vec![line("deadLettered", letter)])];
+                row.pages = vec![Ok(vec![line("deadLettered", &letter)])];
             }),
         ),
         (

@@ -134,7 +134,8 @@ impl KafkaProducer {
         let told = self.round(&live, &round, deadline).await;
         if let [Some(Ok(stored))] = told.reports[..] {
             if let Some(id) = segment.canary(poison.place) {
-                let at = (dead_letter_topic.as_str(), stored.partition, stored.offset);
+                let offset = stored.certain_offset(told.put_back > 0, told.sent);
+                let at = (dead_letter_topic.as_str(), stored.partition, offset);
                 let stored = Line::stored(record, id, at, self.surroundings.now());
                 stored.dead_lettered(&poison.failure.reason).write();
             }
