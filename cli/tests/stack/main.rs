@@ -20,6 +20,7 @@ mod mended;
 mod networks;
 mod outside;
 mod proxy;
+mod released;
 mod sample;
 mod secrets;
 mod story;
