@@ -16,6 +16,7 @@ const POM: &str = include_str!("../kafka/pom.xml");
 const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
 const CFN_LINT: &str = include_str!("../python/cfn-lint.txt");
 const CHECKOV: &str = include_str!("../python/checkov.txt");
+const UNPACK_DEBIAN: &str = include_str!("../../scripts/unpack-debian");
 const INSTALL_JAVA: &str = "a Java runtime, 17 or later (Debian: default-jre-headless)";
 const INSTALL_JAVAC: &str = "a Java compiler, 17 or later (Debian: openjdk-17-jdk-headless)";
 const INSTALL_MAVEN: &str =
@@ -118,6 +119,23 @@ fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
         run(Command::new(python)
             .args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r"])
             .arg(&list))
+        .map(drop)
+    })
+}
+
+/// The folder that these packages of Debian are unpacked in, fetched on first use; names as scripts/unpack-debian takes them.
+pub fn debian(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let recipe = format!("{UNPACK_DEBIAN}\n{}", packages.join("\n"));
+    once(name, &recipe, |folder| {
+        // Where whoever enters it puts what the kernel gives, and what no package brings.
+        for mount in ["dev", "mnt", "proc", "root", "tmp"] {
+            let path = folder.join(mount);
+            std::fs::create_dir_all(&path).map_err(Error::io(format!("create {}", path.display())))?;
+        }
+        run(Command::new("bash")
+            .args(["-c", UNPACK_DEBIAN, "unpack-debian"])
+            .arg(folder)
+            .args(packages))
         .map(drop)
     })
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask dist`: executables that are built, with handlers for both processors inside, as archives with checksums. The same files give the same
-//! bytes.
+//! `cargo xtask dist`: executables with handlers for both processors inside, compiled here or elsewhere, as archives with checksums. The same files give the
+//! same bytes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use k2m_bundle::carried::attach;
 use k2m_bundle::{Architecture, BOOTSTRAP, check, pack, read, sha256};
 
 use crate::archive::{Entry, archive};
-use crate::error::{Error, Result, text};
+use crate::error::{Error, Result, text, watched};
 use crate::licences::{licences, metadata, shipped};
 use crate::say;
 use crate::sbom::sbom;
@@ -20,38 +20,83 @@ use crate::sbom::sbom;
 /// `cargo xtask dist`.
 #[derive(Debug, Args)]
 pub(crate) struct DistArgs {
-    /// Folder with a `bootstrap` and, where that processor is to have an archive, a `k2m` (repeatable: one for each processor)
-    #[arg(long, value_name = "FOLDER", required = true)]
+    /// Processor that is to have an archive (repeatable); each archive carries the handlers for both
+    #[arg(long = "for", value_name = "ARCHITECTURE", default_values = ["x86_64", "arm64"], value_parser = ["x86_64", "arm64"])]
+    archives: Vec<String>,
+    /// Where scripts/dist-build compiles, and keeps what it needs for that
+    #[arg(long, value_name = "FOLDER", default_value = "target/dist-build")]
+    work: PathBuf,
+    /// Compile nothing, and pack what is in this folder: a `bootstrap` and, where that processor is to have an archive, a `k2m` (repeatable: one for each processor)
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["archives", "work"])]
     built: Vec<PathBuf>,
     /// Where the archives go
-    #[arg(long, value_name = "FOLDER", default_value = "target/dist")]
+    #[arg(long, value_name = "FOLDER", default_value = "target/released")]
     out: PathBuf,
+}
+
+/// What there is for one processor.
+struct Built {
+    bootstrap: PathBuf,
+    /// Absent where that processor is to have no archive.
+    k2m: Option<PathBuf>,
 }
 
 /// Runs the task.
 pub(crate) fn run(args: &DistArgs) -> Result<()> {
-    let mut executables: Vec<(Architecture, PathBuf, Vec<u8>)> = Vec::new();
+    let built = if args.built.is_empty() {
+        compiled(&args.archives, &args.work)?
+    } else {
+        let found = args.built.iter().map(|folder| Built {
+            bootstrap: folder.join(BOOTSTRAP),
+            k2m: Some(folder.join("k2m")).filter(|path| path.is_file()),
+        });
+        found.collect()
+    };
+    packed(&built, &args.out)
+}
+
+/// Compiles the handlers for both processors, which are a fraction of the work and may already show what is wrong, then `k2m` for those that get an archive.
+fn compiled(archives: &[String], work: &Path) -> Result<Vec<Built>> {
+    let compile = |what: &str, architecture: Architecture| {
+        say(&format!("compiling {what} for {}", architecture.name()));
+        let mut script = Command::new("scripts/dist-build");
+        script.args([what, architecture.name()]).arg(work);
+        Ok(PathBuf::from(watched(&mut script)?.trim()))
+    };
+    let mut built = Vec::new();
+    for architecture in [Architecture::X86_64, Architecture::Arm64] {
+        let bootstrap = compile(BOOTSTRAP, architecture)?;
+        built.push((architecture, Built { bootstrap, k2m: None }));
+    }
+    for (architecture, built) in &mut built {
+        if archives.iter().any(|name| name == architecture.name()) {
+            built.k2m = Some(compile("k2m", *architecture)?);
+        }
+    }
+    Ok(built.into_iter().map(|(_, built)| built).collect())
+}
+
+/// Packs what is compiled.
+fn packed(built: &[Built], out: &Path) -> Result<()> {
+    let mut executables: Vec<(Architecture, &Path, Vec<u8>)> = Vec::new();
     let mut bundles: BTreeMap<Architecture, Vec<u8>> = BTreeMap::new();
-    for folder in &args.built {
-        let path = folder.join(BOOTSTRAP);
-        let binary = bytes(&path)?;
+    for Built { bootstrap, k2m } in built {
+        let binary = bytes(bootstrap)?;
         let architecture = check(&binary).map_err(|unfit| {
             Error::Unfit(format!(
                 "Lambda can't run {}: {}\n  {}",
-                path.display(),
+                bootstrap.display(),
                 unfit.reason,
                 unfit.next
             ))
         })?;
-        let zip = pack(&binary).map_err(|error| Error::Unfit(format!("failed to pack {}: {error}", path.display())))?;
+        let zip =
+            pack(&binary).map_err(|error| Error::Unfit(format!("failed to pack {}: {error}", bootstrap.display())))?;
         if bundles.insert(architecture, zip).is_some() {
             return Err(twice(BOOTSTRAP, architecture));
         }
-        let path = folder.join("k2m");
-        if !path.is_file() {
-            continue;
-        }
-        let binary = bytes(&path)?;
+        let Some(path) = k2m else { continue };
+        let binary = bytes(path)?;
         let (architecture, _) = read(&binary)
             .map_err(|reason| Error::Unfit(format!("{} is not to be packed: {reason}", path.display())))?;
         if executables.iter().any(|(other, ..)| *other == architecture) {
@@ -64,8 +109,8 @@ pub(crate) fn run(args: &DistArgs) -> Result<()> {
         .find(|(architecture, ..)| architecture.name().replace("arm64", "aarch64") == std::env::consts::ARCH)
         .ok_or_else(|| {
             Error::Unfit(format!(
-                "no k2m for this machine ({}) is in a folder of --built, and its completions are printed by itself\n  \
-                 build it with `cargo build --profile dist --locked -p k2m`",
+                "there is no k2m for this machine ({}), and its completions are printed by itself\n  \
+                 add it by --for, or into a folder of --built: `cargo build --profile dist --locked -p k2m`",
                 std::env::consts::ARCH
             ))
         })?;
@@ -90,7 +135,7 @@ pub(crate) fn run(args: &DistArgs) -> Result<()> {
     for (architecture, zip) in &bundles {
         files.push((format!("bootstrap-{version}-{}.zip", architecture.name()), zip.clone()));
     }
-    write(&args.out, &files)
+    write(out, &files)
 }
 
 fn twice(what: &str, architecture: Architecture) -> Error {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use thiserror::Error;
 
@@ -56,6 +56,16 @@ pub(crate) fn output(command: &mut Command) -> Result<Output> {
 /// The same for its standard output as text.
 pub(crate) fn text(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output(command)?.stdout).into_owned())
+}
+
+/// The same of a program that tells whoever watches how it gets on.
+pub(crate) fn watched(command: &mut Command) -> Result<String> {
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| failed(command, &error.to_string()))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(failed(command, &output.status.to_string()))
 }
 
 fn failed(command: &Command, reason: &str) -> Error {

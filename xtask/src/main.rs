@@ -1,4 +1,4 @@
-//! What is done to k2m beside building it: `cargo xtask dist` packs a release.
+//! What is done to k2m beside building it: `cargo xtask dist` makes a release.
 
 mod archive;
 mod dist;
@@ -15,7 +15,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "What is done to k2m beside building it")]
 enum Task {
-    /// Pack built executables as archives, with the handlers inside, completions, licences, a bill of materials and checksums
+    /// Compile k2m and its handlers, and pack them as archives with completions, licences, a bill of materials and checksums
     Dist(dist::DistArgs),
 }
 

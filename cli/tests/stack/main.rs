@@ -25,6 +25,7 @@ mod office;
 mod outside;
 mod pictures;
 mod proxy;
+mod released;
 mod sample;
 mod secrets;
 mod story;
