@@ -282,17 +282,21 @@ async fn deploy_on(
             }
         }
         Err(stopped) => {
-            let mappings = match plan.pipelines.as_slice() {
-                [_] => "mapping was",
-                _ => "mappings were",
-            };
-            let words = format!("stopped while the event source {mappings} waited for; the stack is deployed");
-            deployed.warnings.push(words);
+            deployed.warnings.push(stopped_waiting(plan));
             stopped.exit()
         }
     };
     deployed.next_step = format!("`{}` looks whether records can flow", doctor(&settings));
     Ok((deployed, exit))
+}
+
+/// What is said where nobody waited any longer for the mappings of a stack that is deployed.
+fn stopped_waiting(plan: &Plan) -> String {
+    let mappings = match plan.pipelines.as_slice() {
+        [_] => "mapping was",
+        _ => "mappings were",
+    };
+    format!("stopped while the event source {mappings} waited for; the stack is deployed")
 }
 
 fn architecture(settings: &Settings) -> Option<Architecture> {
