@@ -76,7 +76,7 @@ pub struct Line {
     /// The partition that has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<i32>,
-    /// Its offset there; left out where it is not certain: after a connection was lost the brokers may have stored it at an earlier try, and not say where.
+    /// Its offset there; left out where it is not certain: where something was sent again the brokers may have stored it at an earlier try, and not say where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,
     /// From its arrival in the stream to the brokers' word, by the function's clock.
