@@ -1,10 +1,12 @@
 //! What a template of SAM or CloudFormation says of a function that reads Kinesis and writes to Kafka, as settings of k2m: what is carried over, what becomes
 //! different and why, what has no place in k2m, what nobody can tell, and how to take over without a loss. Pure.
 //!
-//!     bytes -> document   a tree with lines                         resolve   what its functions come to
-//!           -> found      mappings of Kinesis, with their functions
-//!           -> carry      settings of each, with notes              kafka     where a function writes to, and how
-//!           -> Imported   settings, notes, takeover                 (the command writes k2m.yaml out of it)
+//! ```text
+//! bytes -> document   a tree with lines                         resolve   what its functions come to
+//!       -> found      mappings of Kinesis, with their functions
+//!       -> carry      settings of each, with notes              kafka     where a function writes to, and how
+//!       -> Imported   settings, notes, takeover                 (the command writes k2m.yaml out of it)
+//! ```
 
 mod carry;
 pub mod document;
