@@ -4,13 +4,17 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 
-use k2m_handler::probe::report::{Broker, ClusterRights, Millis, Purpose, Right, Topic, TopicRights};
+use k2m_handler::probe::report::{
+    Broker, ClusterRights, Failure, Millis, Purpose, Report, Right, Step, Topic, TopicRights,
+};
 use serde_json::json;
 
+use super::judged::took_text;
 use super::*;
 use crate::arn::Kind;
 use crate::deploy::DeployError;
-use crate::facts::{Function, Mapping, Metrics, Point};
+use crate::exit::Exit;
+use crate::facts::{Function, Mapping, Metrics, Point, Unreadable, WatchedPipeline};
 use crate::logs::port::{Page, Question};
 use crate::plan::sample::sample;
 
