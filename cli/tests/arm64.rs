@@ -1,6 +1,6 @@
 //! The handler for arm64, on a machine that is none: qemu runs it, `k2m run` is its Lambda, real Apache Kafka takes what it sends.
 //!
-//! Compiling it takes minutes and compilers of its own, so this is no part of `cargo test`: `scripts/check-arm64` does both, and so does each release.
+//! Compiling it takes minutes and compilers of its own, so this is no part of `cargo test`: `scripts/check-arm64` does both, in the gate and for each release.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
