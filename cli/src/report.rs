@@ -212,10 +212,13 @@ impl Reporter {
 
     /// The same in the line's colour, where stderr has some.
     pub fn note_line(&self, line: &Line) {
-        // Who will be asked has to know what about.
-        if self.manner.quiet && !self.can_ask() {
-            return;
+        if !self.manner.quiet {
+            self.insist_line(line);
         }
+    }
+
+    /// The same also where only results and errors were asked for.
+    pub fn insist_line(&self, line: &Line) {
         let text = painted(line, self.colours());
         let _ = self.suspended(|| writeln!(io::stderr(), "{text}"));
     }
@@ -225,19 +228,21 @@ impl Reporter {
         colour::coloured(self.manner.color, said, io::stderr().is_terminal())
     }
 
-    /// Columns and rows of stderr, where it is a terminal that can be drawn on.
+    /// Columns and rows of stderr, where it is a terminal that can be drawn on, and nobody else writes there.
     pub fn drawing_board(&self) -> Option<(usize, usize)> {
-        let stderr = io::stderr();
-        if self.manner.quiet {
-            return None;
-        }
         let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        if dumb || !stderr.is_terminal() {
+        if dumb || !self.shows_waiting() {
             return None;
         }
-        let size = rustix::termios::tcgetwinsize(&stderr).ok()?;
-        let (columns, rows) = (usize::from(size.ws_col), usize::from(size.ws_row));
+        let (columns, rows) = terminal_size()?;
         (columns >= 30 && rows >= 8).then_some((columns, rows))
+    }
+
+    /// Columns of stderr, where it is a terminal.
+    pub fn columns(&self) -> Option<usize> {
+        terminal_size()
+            .map(|(columns, _)| columns)
+            .filter(|columns| *columns > 0)
     }
 
     /// Draws these lines below what was told, in place of those that were drawn before; none take them away.
@@ -247,7 +252,7 @@ impl Reporter {
             return;
         }
         let colour = self.colours();
-        let above = erased(drawn.len());
+        let above = erased(rows(&drawn));
         *drawn = lines.iter().map(|line| painted(line, colour)).collect();
         // All at once, so that nothing flickers.
         let text = ended(&drawn);
@@ -256,13 +261,15 @@ impl Reporter {
 
     /// The same, laid out for what stderr is; without colours.
     pub fn note_laid_out(&self, text: &str, layout: impl FnOnce(&str, Screen) -> String) {
-        if self.manner.quiet && !self.can_ask() {
-            return;
+        if !self.manner.quiet {
+            self.insist_laid_out(text, layout);
         }
-        let stderr = io::stderr();
-        let columns = rustix::termios::tcgetwinsize(&stderr).map_or(0, |size| usize::from(size.ws_col));
+    }
+
+    /// The same also where only results and errors were asked for.
+    pub fn insist_laid_out(&self, text: &str, layout: impl FnOnce(&str, Screen) -> String) {
         let screen = Screen {
-            columns: Some(columns).filter(|columns| *columns > 0 && stderr.is_terminal()),
+            columns: self.columns(),
             colour: false,
         };
         let text = layout(&printable(text), screen);
@@ -285,11 +292,7 @@ impl Reporter {
     /// What ended a command, to stderr; on a terminal it is broken between words.
     pub fn error(&self, text: &str) {
         let text = format!("error: {text}");
-        let stderr = io::stderr();
-        let size = rustix::termios::tcgetwinsize(&stderr)
-            .ok()
-            .filter(|_| stderr.is_terminal());
-        let columns = size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
+        let columns = self.columns();
         self.insist(&columns.map_or_else(|| text.clone(), |columns| told(&text, columns - 1)));
     }
 
@@ -403,7 +406,7 @@ impl Reporter {
         if drawn.is_empty() {
             return write();
         }
-        let _ = write!(io::stderr(), "{}", erased(drawn.len()));
+        let _ = write!(io::stderr(), "{}", erased(rows(&drawn)));
         let written = write();
         let text = ended(&drawn);
         let _ = write!(io::stderr(), "{text}");
@@ -416,12 +419,27 @@ fn ended(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
-/// What takes so many lines above the cursor away, and what stands in its own.
-fn erased(lines: usize) -> String {
-    if lines == 0 {
+/// Columns and rows of stderr, where it is a terminal.
+fn terminal_size() -> Option<(usize, usize)> {
+    let stderr = io::stderr();
+    let size = rustix::termios::tcgetwinsize(&stderr)
+        .ok()
+        .filter(|_| stderr.is_terminal())?;
+    Some((usize::from(size.ws_col), usize::from(size.ws_row)))
+}
+
+/// Rows that drawn lines take now: a terminal that has become narrower has broken them.
+fn rows(drawn: &[String]) -> usize {
+    let bare: Vec<String> = drawn.iter().map(|line| live::bare(line)).collect();
+    live::rows_of(&bare, terminal_size().map_or(0, |(columns, _)| columns))
+}
+
+/// What takes so many rows above the cursor away, and what stands in its own.
+fn erased(rows: usize) -> String {
+    if rows == 0 {
         return String::new();
     }
-    format!("\r\u{1b}[{lines}A\u{1b}[J")
+    format!("\r\u{1b}[{rows}A\u{1b}[J")
 }
 
 /// Columns of lists where nobody looks on.

@@ -46,7 +46,16 @@ impl<'a> Attended<'a> {
 
     /// Tells something laid out for what stderr is.
     pub(super) fn tell_laid_out(&self, text: &str, layout: impl FnOnce(&str, Screen) -> String) {
-        self.reporter.note_laid_out(text, layout);
+        if self.asks() {
+            self.reporter.insist_laid_out(text, layout);
+        } else {
+            self.reporter.note_laid_out(text, layout);
+        }
+    }
+
+    /// Whether somebody is asked, who has to know what about.
+    fn asks(&self) -> bool {
+        !self.yes && self.reporter.can_ask()
     }
 
     /// Whether somebody can be asked.
@@ -108,18 +117,25 @@ impl World for Attended<'_> {
 
 impl User for Attended<'_> {
     fn tell(&self, text: &str) {
-        let broken = self.canvas().map(|(columns, _)| told(text, columns.saturating_sub(1)));
+        let broken = self.columns().map(|columns| told(text, columns.saturating_sub(1)));
         let text = broken.as_deref().unwrap_or(text);
-        // Who will be asked has to know what about.
-        if self.yes || !self.reporter.can_ask() {
-            self.reporter.note(text);
-        } else {
+        if self.asks() {
             self.reporter.insist(text);
+        } else {
+            self.reporter.note(text);
         }
     }
 
     fn tell_line(&self, line: &port::Line) {
-        self.reporter.note_line(line);
+        if self.asks() {
+            self.reporter.insist_line(line);
+        } else {
+            self.reporter.note_line(line);
+        }
+    }
+
+    fn columns(&self) -> Option<usize> {
+        self.reporter.columns()
     }
 
     fn canvas(&self) -> Option<(usize, usize)> {

@@ -19,16 +19,15 @@ use crate::args::DeployArgs;
 use crate::aws::{Aws, LookError};
 use crate::deploy::board::Board;
 use crate::deploy::machine::{Job, Machine};
-use crate::deploy::network::named;
 use crate::deploy::options::Options;
 use crate::deploy::outcome::{Deployed, Happened};
-use crate::deploy::port::{Stack, User as _, World as _};
+use crate::deploy::port::{User as _, World as _};
 use crate::deploy::state::{Goal, Step};
 use crate::doctor::by_hand;
 use crate::exit::Exit;
 use crate::facts::Facts;
 use crate::plan::Plan;
-use crate::plan::shared::{NETWORK_STACKS, needed_before, user};
+use crate::plan::shared::given_back;
 use crate::report::Reporter;
 use crate::settings::Settings;
 pub(super) use agree::conditions;
@@ -93,6 +92,7 @@ async fn look_only(args: &DeployArgs, attended: &Attended<'_>) -> Result<Looked,
     Ok(Looked {
         planned,
         network_changes: networks::changes(&plan, &facts, &options.tags)?,
+        given_back: given_back(&plan, &facts),
         drift: health::by_hand(&start.settings, &facts, &plan, Some(&handler))?,
         warnings: plan.warnings,
     })
@@ -158,11 +158,6 @@ async fn deploy_on(
     }
     let Start { settings, aws, .. } = start;
 
-    let former = former(
-        settled.stack.as_ref().filter(|_| !replaces),
-        &facts,
-        &user(&place.region, name),
-    );
     let work = Work {
         aws: &aws,
         attended,
@@ -172,29 +167,17 @@ async fn deploy_on(
         plan: &planned.plan,
         planned: &planned,
         template: template.text(),
-        former,
+        over: given_back(&planned.plan, &facts),
+        resume: &resume,
         options: &options,
         waits: !args.no_wait,
         stands: AtomicBool::new(false),
     };
     let mut deployed = work.deploy(&machine, &handler, replaces).await?;
     deployed.drift = drift;
-    deployed.resume = resume;
+    deployed.resume.clone_from(&resume);
     let exit = follow(&aws, attended, args, (&settings, &facts, &planned.plan), &mut deployed).await;
     Ok((deployed, exit))
-}
-
-/// The network stacks that the stack needed before, as `(region, stack)`: those that it names, and what an earlier run that was stopped half
-/// way had no time to give back.
-fn former(stack: Option<&Stack>, facts: &Facts, me: &str) -> Vec<(String, String)> {
-    let output = stack.and_then(|stack| stack.outputs.get(NETWORK_STACKS));
-    let mut former: Vec<(String, String)> = output.map(|output| named(output)).unwrap_or_default();
-    for stack in needed_before(facts, me) {
-        if !former.contains(&stack) {
-            former.push(stack);
-        }
-    }
-    former
 }
 
 /// Waits for the mappings of what is deployed, sends a canary where that is wanted, and says what comes next.

@@ -14,7 +14,7 @@ use crate::deploy::DeployError;
 use crate::deploy::artifacts::Place;
 use crate::deploy::board::Board;
 use crate::deploy::machine::{Machine, Settled};
-use crate::deploy::network::{Networks, named, users_networks};
+use crate::deploy::network::{Networks, users_networks};
 use crate::deploy::options::Options;
 use crate::deploy::outcome::Destroyed;
 use crate::deploy::port::{Stacks as _, User as _, World as _};
@@ -22,7 +22,7 @@ use crate::deploy::resume::Resume;
 use crate::deploy::state::{Goal, Step};
 use crate::exit::Exit;
 use crate::facts::Fact;
-use crate::plan::shared::{NETWORK_STACKS, user};
+use crate::plan::shared::{NETWORK_STACKS, named, user};
 use crate::report::Reporter;
 use crate::settings::ChosenStack;
 

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::picture::{Scene, svg};
 use crate::plan;
 use crate::plan::change::Change;
+use crate::plan::shared::{GivenBack, given_back};
 use crate::report::Reporter;
 use digest::Digest;
 
@@ -36,14 +37,9 @@ pub async fn run(args: DrawnPlanArgs, reporter: &mut Reporter) -> Result<Exit, C
     let options = Options::of(&settings);
     let change = Change::between(&facts.stack, template.text())?.with_options(&facts.stack, &options);
     let network_changes = networks::changes(&plan, &facts, &options.tags)?;
-    let exit = exit(
-        network_changes
-            .iter()
-            .map(|network| &network.change)
-            .chain([&change])
-            .collect::<Vec<_>>()
-            .as_slice(),
-    );
+    let given_back = given_back(&plan, &facts);
+    let changes = network_changes.iter().map(|network| &network.change);
+    let exit = exit(&changes.chain([&change]).collect::<Vec<_>>(), &given_back);
     plan.warnings.extend(health::warnings(&settings, &facts));
     // The handler is not looked at here.
     let drift = health::by_hand(&settings, &facts, &plan, None)?;
@@ -51,6 +47,7 @@ pub async fn run(args: DrawnPlanArgs, reporter: &mut Reporter) -> Result<Exit, C
     output(reporter.result(&Digest {
         plan,
         network_changes,
+        given_back,
         drift,
         change,
     }))?;
@@ -70,8 +67,8 @@ fn drawn(scene: &Scene, path: Option<&Path>, reporter: &Reporter) -> Result<(), 
 }
 
 /// What is pending anywhere is certain; what nobody knows is not.
-fn exit(changes: &[&Change]) -> Exit {
-    if changes.iter().any(|change| change.pending() == Some(true)) {
+fn exit(changes: &[&Change], given_back: &[GivenBack]) -> Exit {
+    if !given_back.is_empty() || changes.iter().any(|change| change.pending() == Some(true)) {
         Exit::ChangesPending
     } else if changes.iter().any(|change| change.pending().is_none()) {
         Exit::CouldNotTell

@@ -112,7 +112,7 @@ pub enum DeployError {
         stack: String,
         /// What is named.
         stream: String,
-        /// Names of the streams whose pipelines it has.
+        /// Names of the streams whose pipelines it has; never empty.
         deployed: Vec<String>,
     },
     /// A pipeline that is said to go and to stay.
@@ -359,9 +359,6 @@ fn removes(stack: &str, streams: &[String]) -> String {
 
 fn not_deployed(stack: &str, stream: &str, deployed: &[String]) -> String {
     let flag = position::FLAG;
-    if deployed.is_empty() {
-        return format!("{flag} names {stream}, and the stack {stack} has no pipelines\n  leave {flag} out");
-    }
     format!(
         "{flag} names {stream}, which is no stream of the stack {stack}\n  name one of its streams: {}; or leave {flag} out",
         deployed.join(", ")

@@ -15,7 +15,7 @@ use super::port::{Doing, Fault, FaultKind, Line, User};
 use super::state::{Goal, Step};
 use crate::facts::{Fact, Stack};
 use crate::plan::PlanError;
-use crate::plan::shared::{NETWORK_STACK_PREFIX, NetworkStack, named_in, peering_id};
+use crate::plan::shared::{NETWORK_STACK_PREFIX, NetworkStack, named, named_in, peering_id};
 use crate::template::render_network;
 
 /// How long a peering connection may take to become active.
@@ -372,6 +372,10 @@ impl User for Persistent<'_> {
         self.user.tell_line(line);
     }
 
+    fn columns(&self) -> Option<usize> {
+        self.user.columns()
+    }
+
     fn canvas(&self) -> Option<(usize, usize)> {
         self.user.canvas()
     }
@@ -397,14 +401,6 @@ fn makes_peerings(stack: &Fact<Stack>, user: &str) -> bool {
 
 /// AWS's word for a connection that nobody has accepted.
 const PENDING: &str = "pending-acceptance";
-
-/// The network stacks that a stack says it needs, `(region, stack)`, in the order in which they were deployed.
-pub fn named(output: &str) -> Vec<(String, String)> {
-    let pairs = output.split(',').filter_map(|pair| pair.split_once('/'));
-    pairs
-        .map(|(region, stack)| (region.to_owned(), stack.to_owned()))
-        .collect()
-}
 
 fn network(error: PlanError) -> DeployError {
     DeployError::Network(Box::new(error))

@@ -365,6 +365,10 @@ pub trait User: Sync {
     fn tell_line(&self, line: &Line) {
         self.tell(&line.text);
     }
+    /// Columns of the terminal that is told, where there is one.
+    fn columns(&self) -> Option<usize> {
+        self.canvas().map(|(columns, _)| columns)
+    }
     /// Columns and rows of the terminal, where there is one that can be drawn on.
     fn canvas(&self) -> Option<(usize, usize)> {
         None

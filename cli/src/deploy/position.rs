@@ -8,6 +8,7 @@ use std::fmt;
 use super::DeployError;
 use super::outcome::MAPPING;
 use super::port::{Action, Change};
+use super::resume::Resume;
 use crate::facts::{Fact, Mapping, stream_name};
 use crate::plan::{Loss, Plan, STARTING_POSITION};
 
@@ -45,7 +46,8 @@ pub struct Positions {
 }
 
 impl Positions {
-    /// Those of a stack. Streams are named by name or ARN: those whose positions may go, of which there has to be one each, and those whose pipelines may.
+    /// Those of a stack. Streams are named by name or ARN: those whose positions may go, of which there has to be one each where there are any, and
+    /// those whose pipelines may.
     pub fn new(stack: &str, deployed: Vec<Deployed>, allow: &[String], remove: &[String]) -> Result<Self, DeployError> {
         let named = |name: &String| {
             let is = |one: &&Deployed| one.stream == *name || stream_name(&one.stream) == name;
@@ -55,7 +57,9 @@ impl Positions {
                 .map(|one| one.stream.clone())
                 .collect::<Vec<_>>()
         };
-        if let Some(stream) = allow.iter().find(|name| named(name).is_empty()) {
+        // Of a stack that is still to be made nothing can be lost.
+        let unknown = allow.iter().find(|name| named(name).is_empty());
+        if let Some(stream) = unknown.filter(|_| !deployed.is_empty()) {
             return Err(DeployError::NotDeployed {
                 stack: stack.to_owned(),
                 stream: stream.clone(),
@@ -96,6 +100,20 @@ impl Positions {
         anew
     }
 
+    /// What is said to go and is not there. That may have gone by the same command before.
+    pub fn gone(&self, stack: &str, remove: &[String]) -> Vec<String> {
+        let known = |name: &str| {
+            let mut deployed = self.deployed.iter();
+            deployed.any(|one| one.stream == name || stream_name(&one.stream) == name)
+        };
+        let unknown = remove.iter().filter(|name| !known(name));
+        unknown
+            .map(|name| {
+                format!("--remove names {name}, of which the stack {stack} has no pipeline: nothing goes for it")
+            })
+            .collect()
+    }
+
     /// Refuses a plan that loses a position which may not go. The plan is that of the settings alone, without [`Positions::anew`].
     pub fn check(&self, plan: &Plan) -> Result<(), DeployError> {
         let asked = plan.losses.iter().filter(|loss| !self.may_go(&loss.stream));
@@ -128,6 +146,59 @@ impl Positions {
         kept.map(|one| (format!("{}Mapping", one.id), one.stream.clone()))
             .collect()
     }
+}
+
+/// A mapping that is made anew in two steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anew {
+    /// The stream's ARN.
+    pub stream: String,
+    /// Whether the new one begins with what comes after it is made.
+    pub at_latest: bool,
+}
+
+impl fmt::Display for Anew {
+    /// What is confirmed with it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meanwhile = if self.at_latest {
+            "is passed over, since the new one begins at LATEST"
+        } else {
+            "waits in the stream"
+        };
+        write!(
+            f,
+            "makes the event source mapping for {} anew in two steps: first it goes, then a new one begins at the new starting position, since Lambda takes no second one of a stream \
+             to a function; what is put meanwhile {meanwhile}",
+            stream_name(&self.stream)
+        )
+    }
+}
+
+/// What is to be known where the old mappings are gone and the new ones have not come; `resumes` is where those could be gone on with.
+pub fn between(anew: &[Anew], resumes: &[Resume]) -> String {
+    let each = anew.iter().map(|Anew { stream, at_latest }| {
+        let name = stream_name(stream);
+        if !at_latest {
+            return format!(
+                "the stack has no mapping for {name} now, and what is put meanwhile waits in the stream: the same command makes the new one"
+            );
+        }
+        let resume = resumes.iter().find(|resume| resume.stream == *stream);
+        let instead = resume.map(|resume| {
+            let time = resume.starting_timestamp.as_ref();
+            let time = time.map(|time| format!(" --starting-timestamp {time}"));
+            format!(
+                "; with --starting-position {}{} in its place nothing is",
+                resume.starting_position,
+                time.unwrap_or_default()
+            )
+        });
+        format!(
+            "the stack has no mapping for {name} now, and what is put until there is one is passed over, with LATEST: the same command makes it{}",
+            instead.unwrap_or_default()
+        )
+    });
+    each.collect::<Vec<_>>().join("\n")
 }
 
 /// Refuses changes that take away one of these mappings, see [`Positions::kept`].

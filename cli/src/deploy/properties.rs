@@ -8,6 +8,8 @@ use super::port::{Action, Change, Context, PropertyChange};
 
 /// What stands in place of what nobody should read on a screen or in a log.
 pub(crate) const HIDDEN: &str = "(not shown)";
+/// What the names of a function's variables follow.
+const VARIABLES: &str = "Environment.Variables.";
 /// Ends of names of properties that hold a secret, in lower case.
 const SECRETS: [&str; 5] = ["password", "secretstring", "secretkey", "token", "privatekey"];
 
@@ -262,17 +264,63 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Hides what a property holds whose name says that it is a secret. Templates of k2m have none; another hand may have given a stack one.
+/// Hides what may be a secret, also within a document. Templates of k2m have none; another hand may have given a stack one.
 fn hide(property: &mut PropertyChange) {
-    let last = property.path.rsplit('.').next().unwrap_or_default();
+    for value in [&mut property.before, &mut property.after].into_iter().flatten() {
+        if is_secret(&property.path) {
+            HIDDEN.clone_into(value);
+        } else if value.starts_with('{') {
+            // Several stand in a row.
+            match serde_json::from_str::<Vec<Value>>(&format!("[{value}]")) {
+                Ok(mut documents) => {
+                    let hidden = documents.iter_mut().map(|document| hide_in(document, &property.path));
+                    if hidden.fold(false, |any, one| any | one) {
+                        let documents: Vec<String> = documents.iter().map(Value::to_string).collect();
+                        *value = documents.join(", ");
+                    }
+                }
+                // A part of one.
+                Err(_) => HIDDEN.clone_into(value),
+            }
+        }
+    }
+}
+
+/// Hides what may be a secret in a document that stands there. Whether anything was hidden.
+fn hide_in(document: &mut Value, path: &str) -> bool {
+    let mut hidden = false;
+    match document {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let path = joint(path, key);
+                if is_secret(&path) {
+                    *value = Value::String(HIDDEN.to_owned());
+                    hidden = true;
+                } else {
+                    hidden |= hide_in(value, &path);
+                }
+            }
+        }
+        Value::Array(list) => {
+            for value in list {
+                hidden |= hide_in(value, path);
+            }
+        }
+        _ => {}
+    }
+    hidden
+}
+
+/// Whether nobody should read what stands there: its name says that it is a secret, or it is a variable of a function that k2m knows nothing of.
+fn is_secret(path: &str) -> bool {
+    let foreign = |name: &str| !name.starts_with("K2M_");
+    if path.strip_prefix(VARIABLES).is_some_and(foreign) {
+        return true;
+    }
+    let last = path.rsplit('.').next().unwrap_or_default();
     let last: String = last.chars().filter(char::is_ascii_alphanumeric).collect();
     let last = last.to_ascii_lowercase();
-    if !SECRETS.iter().any(|end| last.ends_with(end)) {
-        return;
-    }
-    for value in [&mut property.before, &mut property.after].into_iter().flatten() {
-        HIDDEN.clone_into(value);
-    }
+    SECRETS.iter().any(|end| last.ends_with(end))
 }
 
 #[cfg(test)]
@@ -409,6 +457,45 @@ Resources:
             shown(&changes),
             "Function\n  MemorySize: Some(\"128\") -> Some(\"1024\")\n"
         );
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_hidden_and_nothing_else() {
+        let rows = [
+            ("MemorySize", "256", "256"),
+            ("Environment.Variables.K2M_TOPIC", "orders", "orders"),
+            ("Environment.Variables.K2M_PASSWORD", "hunter2", HIDDEN),
+            ("Environment.Variables.API_KEY", "hunter2", HIDDEN),
+            ("Properties.Environment.Variables", r#"{"a":1}"#, r#"{"a":1}"#),
+            (
+                "Environment",
+                r#"{"Variables":{"K2M_TOPIC":"orders","DB_PASS":"hunter2"}}"#,
+                r#"{"Variables":{"DB_PASS":"(not shown)","K2M_TOPIC":"orders"}}"#,
+            ),
+            (
+                "Environment.Variables",
+                r#"{"CLIENT_SECRET":"hunter2"}"#,
+                r#"{"CLIENT_SECRET":"(not shown)"}"#,
+            ),
+            (
+                "Targets",
+                r#"{"Id":"a","Token":"hunter2"}, {"Id":"b"}"#,
+                r#"{"Id":"a","Token":"(not shown)"}, {"Id":"b"}"#,
+            ),
+            ("Environment", r#"{"Variables":{"DB_PASS":"hunt"#, HIDDEN),
+            ("Policies", "Allow kinesis:GetRecords", "Allow kinesis:GetRecords"),
+        ];
+        for (path, value, shown) in rows {
+            let mut property = PropertyChange {
+                path: path.to_owned(),
+                before: Some(value.to_owned()),
+                after: None,
+                replaces: false,
+            };
+            hide(&mut property);
+            assert_eq!(property.before.as_deref(), Some(shown), "{path}");
+            assert_eq!(property.after, None, "{path}");
+        }
     }
 
     #[test]

@@ -6,10 +6,9 @@ use serde_yaml::Value;
 use super::Case;
 use super::drift::{ids_of, text};
 use super::mend::{Lost, Mend, Remaking};
-use crate::deploy::network::named;
 use crate::facts::network::{Rule, RulePeer, SecurityGroup};
 use crate::facts::{Fact, Owner, Stack};
-use crate::plan::shared::NETWORK_STACKS;
+use crate::plan::shared::{NETWORK_STACKS, named};
 
 /// The types of a security group's rules.
 const INGRESS: &str = "AWS::EC2::SecurityGroupIngress";

@@ -39,13 +39,22 @@ impl Seam {
     pub fn is_new(&mut self, event: &Event) -> bool {
         // A line that says of itself that it is of the future says nothing of how far the others are.
         self.newest = self.newest.max(event.at.min(event.ingested));
-        event.at >= self.since && self.seen.insert((event.at, event.id.clone()))
+        let is_new = event.at >= self.since && self.seen.insert((event.at, event.id.clone()));
+        // The next look does not go back to there, and a look that goes over days may be larger than memory is.
+        while self.seen.first().is_some_and(|(at, _)| *at < self.forgotten_before()) {
+            self.seen.pop_first();
+        }
+        is_new
+    }
+
+    /// Up to when nothing will be seen again, in milliseconds since 1970.
+    fn forgotten_before(&self) -> i64 {
+        self.since.max(self.newest.saturating_sub(LATE))
     }
 
     /// A look is over, and has seen all there was.
     pub fn end(&mut self) {
-        self.since = self.since.max(self.newest.saturating_sub(LATE));
-        self.seen = self.seen.split_off(&(self.since, String::new()));
+        self.since = self.forgotten_before();
     }
 }
 
@@ -116,6 +125,19 @@ mod tests {
         seam.end();
         assert_eq!(seam.since(), 100_000 - LATE);
         assert!(seam.is_new(&event(100_000, "now")) && !seam.is_new(&future));
+    }
+
+    #[test]
+    fn one_long_look_holds_no_more_than_could_come_again() {
+        let mut seam = Seam::new(0);
+        for second in 0..100_000 {
+            assert!(seam.is_new(&event(second * 1000, "line")));
+            assert!(seam.seen.len() <= 61, "{}", seam.seen.len());
+        }
+        // What comes late is seen all the same.
+        assert!(seam.is_new(&event(5, "late")));
+        seam.end();
+        assert!(!seam.is_new(&event(99_999_000, "line")));
     }
 
     #[test]

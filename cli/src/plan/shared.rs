@@ -6,10 +6,12 @@
 //! stack has to be follows from its users alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
+use super::Plan;
 use super::error::PlanError;
 
 use crate::facts::deployed::short_hash;
@@ -157,8 +159,53 @@ pub struct NeededConnection {
     pub cidrs: BTreeSet<String>,
 }
 
+/// The network stacks that a stack says it needs, `(region, stack)`, in the order in which they were deployed.
+pub fn named(output: &str) -> Vec<(String, String)> {
+    let pairs = output.split(',').filter_map(|pair| pair.split_once('/'));
+    pairs
+        .map(|(region, stack)| (region.to_owned(), stack.to_owned()))
+        .collect()
+}
+
+/// A network stack that a deployed stack needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GivenBack {
+    /// Its region.
+    pub region: String,
+    /// Its name.
+    pub stack: String,
+}
+
+impl fmt::Display for GivenBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { region, stack } = self;
+        write!(
+            f,
+            "then {stack} in {region} is given back: it goes with the last that needs it"
+        )
+    }
+}
+
+/// The network stacks that the deployed stack needs no more by this plan, the last deployed first: of those that it names, and of what an earlier run that was
+/// stopped half way had no time to give back.
+pub fn given_back(plan: &Plan, facts: &Facts) -> Vec<GivenBack> {
+    let output = facts.stack.found().and_then(|stack| stack.outputs.get(NETWORK_STACKS));
+    let mut before: Vec<(String, String)> = output.map(|output| named(output)).unwrap_or_default();
+    for stack in needed_before(facts, &user(&plan.region, &plan.stack)) {
+        if !before.contains(&stack) {
+            before.push(stack);
+        }
+    }
+    let needed = |region: &str, name: &str| {
+        let mut stacks = plan.network_stacks.iter();
+        stacks.any(|stack| stack.stack == name && stack.region == region)
+    };
+    let over = before.into_iter().rev().filter(|(region, name)| !needed(region, name));
+    over.map(|(region, stack)| GivenBack { region, stack }).collect()
+}
+
 /// The network stacks among the facts that this user needs something in, as `(region, stack)`.
-pub fn needed_before(facts: &Facts, user: &str) -> Vec<(String, String)> {
+fn needed_before(facts: &Facts, user: &str) -> Vec<(String, String)> {
     let region_of = |vpc: &str| {
         let networks = facts.networks.iter();
         let mut here =

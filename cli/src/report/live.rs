@@ -85,7 +85,7 @@ fn cut(text: &str, rows: usize) -> Vec<String> {
 }
 
 /// Rows that lines take on a terminal of this width.
-fn rows_of(lines: &[String], width: usize) -> usize {
+pub(super) fn rows_of(lines: &[String], width: usize) -> usize {
     lines
         .iter()
         .map(|line| {
@@ -99,7 +99,7 @@ fn rows_of(lines: &[String], width: usize) -> usize {
 }
 
 /// A line without its colours.
-fn bare(line: &str) -> String {
+pub(super) fn bare(line: &str) -> String {
     let mut parts = line.split('\u{1b}');
     let mut bare = parts.next().unwrap_or_default().to_owned();
     bare.extend(parts.map(|part| part.split_once('m').map_or(part, |(_, rest)| rest)));

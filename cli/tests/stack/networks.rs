@@ -294,7 +294,23 @@ fn functions_move_to_another_vpc_and_back() {
     ask(&account, THERE, &["put", "orders", "0", "100"]);
     assert_eq!(account.arrived("orders", 100).len(), 100);
     // What was made for them is given back when they are gone from there.
+    let begun = account.on("deploy", "orders", &["--yes", "--no-wait", "--vpc", own]);
+    assert_eq!(statuses(&account.json(&begun, 0)), [""; 0]);
+    let stack = |of: &Value| {
+        let name = |one: &Value| one["stack"].as_str().unwrap().to_owned();
+        of.as_array().unwrap().iter().map(name).collect::<Vec<_>>()
+    };
+    let looked = account.json(&account.on("deploy", "orders", &["--plan", "--vpc", own]), 3);
+    assert_eq!(
+        (&looked["change"], stack(&looked["givenBack"]).len()),
+        (&json!("none"), 2),
+        "{looked:#}"
+    );
+    let planned = account.json(&account.on("plan", "orders", &["--vpc", own]), 3);
+    assert_eq!(planned["given_back"], looked["givenBack"], "{planned:#}");
     assert_eq!(statuses(&deploy(own)), ["destroyed", "destroyed"]);
+    let looked = account.json(&account.on("deploy", "orders", &["--plan", "--vpc", own]), 0);
+    assert_eq!(looked["givenBack"], json!([]), "{looked:#}");
     assert_eq!(ask(&account, THERE, &["stacks"]).as_object().unwrap().len(), 1);
     ask(&account, THERE, &["put", "orders", "100", "100"]);
     assert_eq!(account.arrived("orders", 200).len(), 200);

@@ -43,6 +43,13 @@ fn answered(command: &Command, columns: u16, answers: &[(&str, &str)], code: i32
     terminal.all()
 }
 
+/// Whether a line is an output of the stack: a name of letters and digits, and a value without blanks.
+fn is_output(key: &str, value: &str) -> bool {
+    key.starts_with(|first: char| first.is_ascii_uppercase())
+        && key.chars().all(|letter| letter.is_ascii_alphanumeric())
+        && !value.contains(' ')
+}
+
 /// Compares a screen with what it was before; times are as wide as ever.
 fn check(name: &str, screen: &str, columns: usize) {
     let mut settings = settings();
@@ -50,10 +57,32 @@ fn check(name: &str, screen: &str, columns: usize) {
     // The rest of the zones, in the order of the subnets' ids.
     settings.add_filter(r"\nsubnets: \[subnets\](\n  .*)*", "\nsubnets: [subnets]");
     // The terminal breaks only what is to be copied whole: commands, and the stack's outputs.
-    let whole = |line: &str| line.contains('`') || line.trim_start().contains("  ");
+    let whole = |line: &str| {
+        line.contains('`')
+            || line
+                .trim_start()
+                .split_once("  ")
+                .is_some_and(|(key, value)| is_output(key, value.trim_start()))
+    };
     let fits = |line: &str| line.chars().count() <= columns || whole(line);
     assert!(screen.lines().all(fits), "{screen}");
     settings.bind(|| insta::assert_snapshot!(name, screen));
+}
+
+#[test]
+fn who_sees_each_call_or_nothing_sees_no_tree() {
+    let office = Office::new();
+    let seen = answered(&office.deploy(&["--yes", "--verbose"]), 80, &[], 0, "records can flow");
+    let lines = |of: &str| seen.lines().filter(|line| line.contains(of)).count();
+    assert!(lines("aws: ") > 10, "{seen}");
+    // Each transition has a line of its own, and none is drawn again.
+    assert_eq!(lines("made: event source mapping"), 1, "{seen}");
+    let changed = ["--yes", "--quiet", "--batch-size", "500"];
+    let seen = answered(&office.deploy(&changed), 80, &[], 0, "records can flow");
+    assert!(
+        seen.starts_with("The stack k2m-orders in eu-west-1 is updated."),
+        "{seen}"
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::deploy::options::Options;
 use crate::deploy::port::User as _;
 use crate::facts::{Facts, stream_name};
 use crate::plan::change::{Change, NetworkChange};
+use crate::plan::shared::GivenBack;
 use crate::plan::topic::shape;
 use crate::plan::{Maker, Pipeline, Plan, Removed};
 
@@ -31,10 +32,6 @@ pub(super) async fn agree_to_remove(
     yes: bool,
 ) -> Result<(), CommandError> {
     let is = |stream: &str, named: &str| stream == named || stream_name(stream) == named;
-    let kept = |named: &&String| plan.pipelines.iter().any(|one| is(&one.stream, named));
-    if let Some(stream) = named.iter().find(kept) {
-        return Err(DeployError::RemovesKept { stream: stream.clone() }.into());
-    }
     let open: Vec<&Removed> = plan
         .removed
         .iter()
@@ -72,7 +69,7 @@ pub(super) async fn agree_to_networks(
     facts: &Facts,
     (template, options): (&str, &Options),
     pending: &[&NetworkChange],
-    over: &[(String, String)],
+    over: &[GivenBack],
 ) -> Result<bool, CommandError> {
     if pending.is_empty() && over.is_empty() {
         return Ok(false);
@@ -85,10 +82,8 @@ pub(super) async fn agree_to_networks(
     for condition in conditions(plan) {
         attended.tell(&format!("  ! {condition}"));
     }
-    for (region, stack) in over {
-        attended.tell(&format!(
-            "then {stack} in {region} is given back: it goes with the last that needs it"
-        ));
+    for given_back in over {
+        attended.tell(&given_back.to_string());
     }
     let names: Vec<&str> = pending.iter().map(|change| change.stack.as_str()).collect();
     let question = if names.is_empty() {

@@ -9,6 +9,7 @@ use crate::deploy::port::{Line, Look};
 use crate::doctor::by_hand::{self, ByHand};
 use crate::exit::Exit;
 use crate::plan::change::NetworkChange;
+use crate::plan::shared::GivenBack;
 
 /// What a deployment would change.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Looked {
     pub(super) planned: Planned,
     /// The network stacks that it needs.
     pub(super) network_changes: Vec<NetworkChange>,
+    /// The network stacks that it needs no more.
+    pub(super) given_back: Vec<GivenBack>,
     /// What was changed by hand since, and what becomes of it.
     pub(super) drift: Vec<ByHand>,
     /// What the plan warns of.
@@ -30,7 +33,7 @@ impl Looked {
             let mut changes = self.network_changes.iter();
             changes.any(|change| change.change.pending() == wanted)
         };
-        if self.planned.pending() || pending(Some(true)) {
+        if self.planned.pending() || pending(Some(true)) || !self.given_back.is_empty() {
             Exit::ChangesPending
         } else if pending(None) {
             Exit::CouldNotTell
@@ -51,6 +54,10 @@ impl Looked {
             lines.extend(text.lines().map(|line| Line::new(Look::Plain, line)));
         }
         lines.extend(self.planned.lines(columns));
+        for given_back in &self.given_back {
+            let text = told(&given_back.to_string(), columns);
+            lines.extend(text.lines().map(|line| Line::new(Look::Plain, line)));
+        }
         for line in by_hand::lines(&self.drift) {
             let text = told(&line, columns);
             lines.extend(text.lines().map(|line| Line::new(Look::Plain, line)));
@@ -71,7 +78,7 @@ impl Looked {
 
 impl Serialize for Looked {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut document = serializer.serialize_struct("Looked", 9)?;
+        let mut document = serializer.serialize_struct("Looked", 10)?;
         document.serialize_field("stack", &self.planned.stack)?;
         document.serialize_field("region", &self.planned.region)?;
         document.serialize_field("change", self.planned.word())?;
@@ -79,6 +86,7 @@ impl Serialize for Looked {
         document.serialize_field("unchanged", &self.planned.unchanged())?;
         document.serialize_field("conditions", &self.planned.conditions)?;
         document.serialize_field("networkChanges", &self.network_changes)?;
+        document.serialize_field("givenBack", &self.given_back)?;
         document.serialize_field("drift", &self.drift)?;
         document.serialize_field("planWarnings", &self.warnings)?;
         document.end()

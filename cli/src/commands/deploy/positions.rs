@@ -7,9 +7,9 @@ use super::super::attended::Attended;
 use crate::args::DeployArgs;
 use crate::aws::Aws;
 use crate::deploy::port::User as _;
-use crate::deploy::position::{Deployed, Positions, is_live};
+use crate::deploy::position::{self, Anew, Deployed, Positions, is_live};
 use crate::deploy::resume::{self, Resume};
-use crate::facts::{Fact, Facts, Mapping, Stack, StackPipeline, stream_name};
+use crate::facts::{Fact, Facts, Mapping, Stack, StackPipeline};
 use crate::plan::{Plan, plan, plan_anew, stands, streams_of};
 use crate::settings::Settings;
 
@@ -40,7 +40,8 @@ pub(super) async fn planned(
     let positions = Positions::new(&first.stack, deployed, &args.allow_position_loss, &args.remove)?;
     positions.check(&first)?;
     let anew = positions.anew(&first);
-    Ok(Planned {
+    let gone = positions.gone(&first.stack, &args.remove);
+    let mut planned = Planned {
         kept: positions.kept(),
         apart: positions.one_after_the_other(&first),
         going: positions.going(&first),
@@ -49,7 +50,9 @@ pub(super) async fn planned(
         } else {
             plan_anew(settings, facts, &anew)?
         },
-    })
+    };
+    planned.plan.warnings.extend(gone);
+    Ok(planned)
 }
 
 /// The pipelines of the stack that stands, each with what is known of its mapping.
@@ -109,14 +112,24 @@ async fn looked_at(aws: &Aws, facts: &Facts, region: &str) -> Vec<Deployed> {
 impl Planned {
     /// What the confirmation is asked for because of positions.
     pub(super) fn conditions(&self) -> Vec<String> {
-        let each = self.apart.iter().map(|stream| {
-            format!(
-                "makes the event source mapping for {} anew in two steps: first it goes, then a new one begins at the new starting position, since Lambda takes no second one of \
-                 a stream to a function; what is put meanwhile waits in the stream",
-                stream_name(stream)
-            )
+        self.anew().iter().map(Anew::to_string).collect()
+    }
+
+    /// What is said where the old mappings are gone and the new ones have not come.
+    pub(super) fn between(&self, resumes: &[Resume]) -> String {
+        position::between(&self.anew(), resumes)
+    }
+
+    fn anew(&self) -> Vec<Anew> {
+        let latest = |stream: &String| {
+            let mut pipelines = self.plan.pipelines.iter();
+            pipelines.any(|one| one.stream == *stream && one.mapping.starting_position == "LATEST")
+        };
+        let anew = self.apart.iter().map(|stream| Anew {
+            stream: stream.clone(),
+            at_latest: latest(stream),
         });
-        each.collect()
+        anew.collect()
     }
 
     /// Where those can be gone on with whose positions go.
@@ -153,8 +166,8 @@ pub(in crate::commands) async fn resumes(
 /// Says it to the person who is asked then.
 pub(super) fn tell(attended: &Attended<'_>, resumes: &[Resume]) {
     let columns = attended
-        .canvas()
-        .map_or(ELSEWHERE, |(columns, _)| columns.saturating_sub(1));
+        .columns()
+        .map_or(ELSEWHERE, |columns| columns.saturating_sub(1));
     for line in resume::lines(resumes, columns) {
         attended.tell_line(&line);
     }

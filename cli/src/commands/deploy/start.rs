@@ -31,6 +31,7 @@ impl Start {
         let (settings, access) = chosen(&args.settings)?;
         let name = settings.stack.value.as_str();
         // First what needs no AWS.
+        removes_what_goes(&args.remove, &settings)?;
         let origin = origin(args.handler.as_deref(), &settings)?;
         let handler = match &origin {
             Origin::Carried(architecture) => {
@@ -86,6 +87,17 @@ impl Start {
 
 fn architecture(settings: &Settings) -> Option<Architecture> {
     settings.architecture.as_ref().map(|chosen| chosen.value)
+}
+
+/// Refuses to have a pipeline go that the settings have.
+fn removes_what_goes(named: &[String], settings: &Settings) -> Result<(), DeployError> {
+    let kept = |named: &&String| {
+        let mut pipelines = settings.pipelines.iter();
+        pipelines.any(|one| one.stream.value.as_str() == *named || one.stream.value.name() == *named)
+    };
+    named.iter().find(kept).map_or(Ok(()), |stream| {
+        Err(DeployError::RemovesKept { stream: stream.clone() })
+    })
 }
 
 /// The handler, where it is for the processor that was chosen.

@@ -20,13 +20,14 @@ use crate::deploy::network::{Networks, Persistent};
 use crate::deploy::options::Options;
 use crate::deploy::outcome::{Deployed, Happened};
 use crate::deploy::port::User as _;
+use crate::deploy::resume::Resume;
 use crate::deploy::state::Status;
 use crate::deploy::topics::Topics;
 use crate::exit::Exit;
-use crate::facts::{Fact, Facts, stream_name};
+use crate::facts::{Fact, Facts};
 use crate::plan::Plan;
 use crate::plan::change::NetworkChange;
-use crate::plan::shared::{NetworkStack, user};
+use crate::plan::shared::{GivenBack, NetworkStack, user};
 use crate::template::render;
 
 /// What is to be deployed, and what for.
@@ -40,8 +41,10 @@ pub(super) struct Work<'a> {
     /// The same with what becomes of positions in streams.
     pub(super) planned: &'a Planned,
     pub(super) template: &'a str,
-    /// The network stacks that the deployed stack needs, as `(region, stack)`.
-    pub(super) former: Vec<(String, String)>,
+    /// The network stacks that the deployed stack needs no more.
+    pub(super) over: Vec<GivenBack>,
+    /// Where pipelines could be gone on with whose mappings go.
+    pub(super) resume: &'a [Resume],
     pub(super) options: &'a Options,
     /// Whether the stack is followed to its end.
     pub(super) waits: bool,
@@ -57,13 +60,7 @@ impl Work<'_> {
         handler: &Bundle,
         replaces: bool,
     ) -> Result<Deployed, CommandError> {
-        let Self { plan, former, .. } = self;
-        // What the stack needed before, and needs no more.
-        let needed = |(region, name): &(String, String)| {
-            let mut stacks = plan.network_stacks.iter();
-            stacks.any(|stack| stack.stack == *name && stack.region == *region)
-        };
-        let over: Vec<(String, String)> = former.iter().rev().filter(|stack| !needed(stack)).cloned().collect();
+        let Self { plan, over, .. } = self;
         let changes = networks::changes(plan, self.facts, &self.options.tags)?;
         let pending: Vec<&NetworkChange> = changes
             .iter()
@@ -75,7 +72,7 @@ impl Work<'_> {
             self.facts,
             (self.template, self.options),
             &pending,
-            &over,
+            over,
         )
         .await?;
         let titles = pending
@@ -84,13 +81,11 @@ impl Work<'_> {
         self.board.expect(titles.chain([machine.title(&plan.stack)]));
 
         let regions = plan.network_stacks.iter().map(|stack| stack.region.as_str());
-        let regions = regions.chain(former.iter().map(|(region, _)| region.as_str()));
+        let regions = regions.chain(over.iter().map(|stack| stack.region.as_str()));
         let regions = Regions::new(self.aws, self.place, regions);
         let before = async { machine.stacks.stack(&plan.stack).await.ok().flatten() };
         let before = before.await.map(|stack| stack.status);
-        let done = self
-            .deploy_in_order(machine, &regions, handler, replaces, agreed, &over)
-            .await;
+        let done = self.deploy_in_order(machine, &regions, handler, replaces, agreed).await;
         match done {
             Err(CommandError::Deploy(error)) => {
                 let touched: Vec<&NetworkStack> = plan
@@ -114,7 +109,6 @@ impl Work<'_> {
         handler: &Bundle,
         replaces: bool,
         agreed: bool,
-        over: &[(String, String)],
     ) -> Result<Deployed, CommandError> {
         let Self {
             aws,
@@ -124,6 +118,7 @@ impl Work<'_> {
             facts,
             plan,
             options,
+            over,
             ..
         } = self;
         let machines = regions.machines(*attended, *attended, options, board);
@@ -164,7 +159,11 @@ impl Work<'_> {
             }
         }
         deployed.network_stacks = network_stacks;
-        let released = networks.release(over, &me).await?;
+        let over: Vec<_> = over
+            .iter()
+            .map(|GivenBack { region, stack }| (region.clone(), stack.clone()))
+            .collect();
+        let released = networks.release(&over, &me).await?;
         deployed.network_stacks.extend(released);
         Ok(deployed)
     }
@@ -266,11 +265,7 @@ impl Work<'_> {
             .deploy_with_topics(machine, handler, replaces, (true, Vec::new()))
             .await;
         if last.is_err() {
-            let streams: Vec<&str> = apart.iter().map(|stream| stream_name(stream)).collect();
-            self.attended.tell(&format!(
-                "the stack has no mapping for {} now, and its records wait in the stream: the same command makes the new one",
-                streams.join(", ")
-            ));
+            self.attended.tell(&self.planned.between(self.resume));
         }
         Ok(first.and(last?))
     }

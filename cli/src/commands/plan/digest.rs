@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::doctor::by_hand::{self, ByHand};
 use crate::network::{Proof, Verdict};
 use crate::plan::change::{Change, NetworkChange};
+use crate::plan::shared::GivenBack;
 use crate::plan::{Pipeline, Plan};
 
 /// Wide enough for what decisions are about.
@@ -20,6 +21,8 @@ pub(super) struct Digest {
     pub(super) plan: Plan,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) network_changes: Vec<NetworkChange>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) given_back: Vec<GivenBack>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) drift: Vec<ByHand>,
     pub(super) change: Change,
@@ -44,7 +47,8 @@ impl fmt::Display for Digest {
         for network in &self.network_changes {
             write!(f, "\n{network}")?;
         }
-        write!(f, "\n{}", self.change)
+        write!(f, "\n{}", self.change)?;
+        self.given_back.iter().try_for_each(|stack| writeln!(f, "\n{stack}"))
     }
 }
 

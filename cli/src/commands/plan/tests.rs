@@ -34,6 +34,7 @@ fn digest(deployed: Option<&str>) -> Digest {
     Digest {
         plan,
         network_changes: Vec::new(),
+        given_back: Vec::new(),
         drift: Vec::new(),
         change,
     }
@@ -58,6 +59,7 @@ fn what_people_see_of_several_pipelines() {
     let digest = Digest {
         plan,
         network_changes: Vec::new(),
+        given_back: Vec::new(),
         drift: Vec::new(),
         change,
     };
@@ -73,7 +75,12 @@ fn the_exit_code_tells_whether_anything_would_change() {
         (Some("{".to_owned()), Exit::CouldNotTell),
     ] {
         let change = digest(deployed.as_deref()).change;
-        assert_eq!(exit(&[&change]), code, "{deployed:?}");
+        assert_eq!(exit(&[&change], &[]), code, "{deployed:?}");
+        let over = GivenBack {
+            region: "eu-west-1".to_owned(),
+            stack: "k2m-network-vpc-0a1b2c3d".to_owned(),
+        };
+        assert_eq!(exit(&[&change], &[over]), Exit::ChangesPending);
     }
 }
 

@@ -156,7 +156,7 @@ impl Machine<'_> {
     /// Columns that lists are laid out for.
     pub(super) fn columns(&self) -> usize {
         // The last is left free: some terminals break the line there.
-        let seen = self.user.canvas().map(|(columns, _)| columns.saturating_sub(1));
+        let seen = self.user.columns().map(|columns| columns.saturating_sub(1));
         seen.map_or(ELSEWHERE, |columns| columns.min(WIDEST))
     }
 

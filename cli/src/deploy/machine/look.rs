@@ -33,12 +33,19 @@ impl Machine<'_> {
                 (Some(stack), Step::Update) => {
                     let given = self.options.bucket(&self.place.region);
                     let bucket = given.or_else(|| stack.parameters.get(ARTIFACT_BUCKET).map(String::as_str));
-                    let (template, uploaded) = self.unless_stopped(name, self.given(job, bucket)).await?;
+                    // Not given up half way: what is uploaded has to be removed again.
+                    let (template, uploaded) = self.given(job, bucket).await?;
                     let change_set = self.new_change_set(job, (step, Some(stack)), code.as_ref(), bucket, template);
                     let changed = self.changed_and_taken_away(job, &change_set, stack).await;
                     if let (Some(bucket), true) = (bucket, uploaded) {
                         let key = template_key(job);
-                        artifacts::prune(self.artifacts, self.place, bucket, name, |other| other != key).await?;
+                        let pruned = artifacts::prune(self.artifacts, self.place, bucket, name, |other| other != key);
+                        // What would change, or why that is refused, counts more.
+                        if let Err(error) = pruned.await {
+                            self.user.tell(&format!(
+                                "warning: the template that was uploaded to be looked at is left in the bucket {bucket} as {key}: {error}"
+                            ));
+                        }
                     }
                     planned.changes = changed?;
                     planned.resources = self.unless_stopped(name, async { Ok(self.count(name).await) }).await?;

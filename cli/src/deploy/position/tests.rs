@@ -294,10 +294,51 @@ fn a_stream_that_is_not_deployed_is_an_error_that_lists_those_that_are() {
         error(both(true), "order"),
         "--allow-position-loss names order, which is no stream of the stack shop\n  name one of its streams: clicks, orders; or leave --allow-position-loss out"
     );
+    // Whoever always says it can also make the stack.
+    let nothing = Positions::new(STACK, Vec::new(), &strings(&["orders"]), &[]);
+    assert_eq!(nothing.unwrap(), Positions::default());
+}
+
+#[test]
+fn what_is_to_go_and_is_not_there_is_told() {
+    let gone = |deployed, remove: &[&str]| {
+        let positions = Positions::new(STACK, deployed, &[], &strings(remove)).unwrap();
+        positions.gone(STACK, &strings(remove))
+    };
+    assert_eq!(gone(both(true), &["clicks"]), [""; 0]);
     assert_eq!(
-        error(Vec::new(), "orders"),
-        "--allow-position-loss names orders, and the stack shop has no pipelines\n  leave --allow-position-loss out"
+        gone(both(false), &["orders", "click"]),
+        ["--remove names click, of which the stack shop has no pipeline: nothing goes for it"]
     );
+    assert_eq!(gone(Vec::new(), &["clicks"]).len(), 1);
+}
+
+#[test]
+fn between_two_steps_records_wait_unless_the_new_mapping_passes_them_over() {
+    let anew = |name: &str, at_latest| Anew {
+        stream: format!("arn:aws:kinesis:eu-west-1:123456789012:stream/{name}"),
+        at_latest,
+    };
+    let resume = |name: &str, time: Option<&str>| Resume {
+        stream: anew(name, true).stream,
+        starting_position: if time.is_some() { "AT_TIMESTAMP" } else { "TRIM_HORIZON" },
+        starting_timestamp: time.map(str::to_owned),
+        why: String::new(),
+        meanwhile: None,
+    };
+    let all = [
+        anew("orders", false),
+        anew("clicks", true),
+        anew("views", true),
+        anew("visits", true),
+    ];
+    let resumes = [
+        resume("orders", Some("2026-11-27T08:00:00Z")),
+        resume("clicks", Some("2026-11-27T09:00:00Z")),
+        resume("views", None),
+    ];
+    let said: Vec<String> = all.iter().map(Anew::to_string).collect();
+    insta::assert_snapshot!(format!("{}\n\n{}", said.join("\n"), between(&all, &resumes)));
 }
 
 #[test]
