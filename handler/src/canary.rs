@@ -1,4 +1,4 @@
-//! The canary: a record that `k2m deploy --verify` puts into the stream, to follow it into the topic. Pure but for the line that tells of it.
+//! The canary: a record that `k2m deploy --verify` puts into the stream, to follow it into the topic. Pure.
 //!
 //! It is known by its partition key and its data together, so no other record is ever taken for one. It is delivered as any record is, in the batch's order, but
 //! whole: whatever the payload is taken for, it is one message. A batch is looked through for it at the price of one comparison of lengths a record.
@@ -6,13 +6,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::FormatTime as _;
 
 use crate::batch::{Delivery, Outcome};
 use crate::event::{Record, encode};
 use crate::failure::Class;
-use crate::note;
 
 /// The header by which a consumer knows a canary, to pass it over. Its value is the canary's id.
 pub const HEADER: &str = "k2m-canary";
@@ -152,8 +149,8 @@ impl Line {
         })
     }
 
-    /// The line as it is in the log.
-    fn text(&self) -> Option<String> {
+    /// The line as it is in the log, at this time in RFC 3339.
+    pub(crate) fn text(&self, timestamp: &str) -> serde_json::Result<String> {
         #[derive(Serialize)]
         struct Logged<'a> {
             timestamp: &'a str,
@@ -162,27 +159,16 @@ impl Line {
             #[serde(flatten)]
             line: &'a Line,
         }
-        let mut timestamp = String::new();
-        let time = tracing_subscriber::fmt::time::SystemTime;
-        time.format_time(&mut Writer::new(&mut timestamp)).ok()?;
         let level = match self.outcome {
             Fate::Delivered => "INFO",
             Fate::DeadLettered | Fate::Refused | Fate::Failed => "WARN",
         };
-        let logged = Logged {
-            timestamp: &timestamp,
+        serde_json::to_string(&Logged {
+            timestamp,
             level,
             message: MESSAGE,
             line: self,
-        };
-        serde_json::to_string(&logged).ok()
-    }
-
-    /// Writes the line, whatever `K2M_LOG` says: somebody waits for it.
-    pub(crate) fn write(&self) {
-        if let Some(text) = self.text() {
-            note::line(&text);
-        }
+        })
     }
 }
 
@@ -248,9 +234,9 @@ mod tests {
     }
 
     fn told(line: &Line) -> serde_json::Value {
-        let mut told: serde_json::Value = serde_json::from_str(&line.text().expect("a line")).expect("JSON");
-        let timestamp = told["timestamp"].take();
-        assert!(timestamp.as_str().is_some_and(|it| it.ends_with('Z')), "{timestamp}");
+        let mut told: serde_json::Value =
+            serde_json::from_str(&line.text("2026-11-27T08:00:00Z").expect("a line")).expect("JSON");
+        assert_eq!(told["timestamp"].take(), "2026-11-27T08:00:00Z");
         assert_eq!(
             serde_json::from_value::<Line>(told.clone()).expect("it is read back"),
             *line

@@ -10,7 +10,7 @@ use crate::batch::{Answer, Delivery, Response, answer};
 use crate::canary::Line;
 use crate::event::{EventError, Record, decode};
 use crate::failure::Failure;
-use crate::note::Summary;
+use crate::note::{self, Summary};
 use crate::probe::AskedWrongly;
 
 /// Delivers a batch: all in order, acknowledged or told why not, before the deadline.
@@ -94,7 +94,7 @@ pub async fn handle(
         delivering: decoded.elapsed(),
     };
     summary.write();
-    Line::failed(&records, &delivery).for_each(|line| line.write());
+    Line::failed(&records, &delivery).for_each(|line| note::canary(&line));
     match answer(&records, &delivery, flaw) {
         Answer::Response(response) => Ok(response),
         Answer::Halve(failure) => Err(InvocationError::Poison(failure)),

@@ -5,8 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime as _;
 
 use crate::batch::{Delivery, Outcome};
+use crate::canary;
 use crate::config::LogLevel;
 use crate::event::Record;
 use crate::failure::Failure;
@@ -106,6 +109,18 @@ impl Summary<'_> {
     }
 }
 
+/// What became of a canary, whatever the level is: somebody waits for it.
+pub(crate) fn canary(about: &canary::Line) {
+    let mut timestamp = String::new();
+    let time = tracing_subscriber::fmt::time::SystemTime;
+    if time.format_time(&mut Writer::new(&mut timestamp)).is_err() {
+        return;
+    }
+    if let Ok(text) = about.text(&timestamp) {
+        line(&text);
+    }
+}
+
 /// A failure that is no invocation's.
 pub(crate) fn warn(what: &str, failure: &Failure) {
     tracing::warn!(reason = failure.reason, librdkafka = failure.librdkafka, "{what}");
@@ -135,7 +150,7 @@ fn metrics<const N: usize>(metrics: [(&str, &str, Value); N]) {
 }
 
 /// Writes a line of JSON, whatever the level is.
-pub(crate) fn line(text: &str) {
+fn line(text: &str) {
     // A log that can't be written must not fail the batch.
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }

@@ -6,6 +6,7 @@ pub mod artifacts;
 pub mod backoff;
 pub mod board;
 pub mod bundle;
+mod changes;
 pub mod columns;
 pub mod events;
 pub mod machine;

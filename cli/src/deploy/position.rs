@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::DeployError;
-use super::outcome::MAPPING;
+use super::changes::MAPPING;
 use super::port::{Action, Change};
 use super::resume::Resume;
 use crate::facts::{Fact, Mapping, stream_name};

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::changes::gathered;
 use super::columns::{fitted, wrapped};
 use super::names::Names;
-use super::outcome::gathered;
 use super::port::{Line, Look, StackEvent};
 use super::reasons::is_cascade;
 

@@ -514,7 +514,12 @@ impl KafkaProducer {
                     if let Some(id) = round.segment.canary(*place) {
                         let offset = stored.certain_offset(told.put_back > 0, told.sent);
                         let at = (round.segment.topic(*place), stored.partition, offset);
-                        Line::stored(round.segment.record(*place), id, at, self.surroundings.now()).write();
+                        note::canary(&Line::stored(
+                            round.segment.record(*place),
+                            id,
+                            at,
+                            self.surroundings.now(),
+                        ));
                     }
                     let parcel = &round.segment.parcels[*place];
                     rounds.settle(*place);

@@ -19,7 +19,7 @@ impl Machine<'_> {
             let code = job
                 .bundle
                 .map(|bundle| (code_key(name, bundle), bundle.architecture.name()));
-            let mut planned = Planned::new(name, &self.place.region, job);
+            let mut planned = Planned::new((name, &self.place.region), job.template, &job.conditions);
             match (&stack, step) {
                 (Some(stack), Step::Wait) => {
                     return Err(DeployError::UnderWay {

@@ -14,6 +14,7 @@ use crate::kafka::live::Broken;
 use crate::kafka::round::{Letter, Round, Segment};
 use crate::kafka::tracker::is_consequence;
 use crate::ledger::Ledger;
+use crate::note;
 use crate::rounds::{Refusal, Rounds};
 
 impl KafkaProducer {
@@ -137,7 +138,7 @@ impl KafkaProducer {
                 let offset = stored.certain_offset(told.put_back > 0, told.sent);
                 let at = (dead_letter_topic.as_str(), stored.partition, offset);
                 let stored = Line::stored(record, id, at, self.surroundings.now());
-                stored.dead_lettered(&poison.failure.reason).write();
+                note::canary(&stored.dead_lettered(&poison.failure.reason));
             }
             tracing::warn!(
                 reason = poison.failure.reason,
