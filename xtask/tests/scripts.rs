@@ -6,8 +6,15 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
+
+/// One test after the other: a script that one is writing can't be run while another's new process still has it open, as any has between its fork and its program.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Stands for each program that takes long, under its name. Compiling (`unshare`) takes what it makes of C from what is kept, as cargo does: it can't know that
 /// another zig or other flags compiled that. The file `stop` ends the one that it names half way.
@@ -112,6 +119,7 @@ type Case = (
 
 #[test]
 fn a_release_is_compiled_with_what_is_kept_only_where_that_would_be_made_the_same_again() {
+    let _alone = alone();
     let cases: [Case; 5] = [
         ("nothing", &[], &[]),
         ("a pin", &[("scripts/dist-tools.txt", "zig 2")], &["pip"]),
@@ -143,6 +151,7 @@ fn a_release_is_compiled_with_what_is_kept_only_where_that_would_be_made_the_sam
 
 #[test]
 fn other_flags_compile_all_anew() {
+    let _alone = alone();
     let ground = Ground::new();
     let (before, _) = ground.built("kept", "x86_64");
     let script = fs::read_to_string(ground.path("scripts/dist-build")).unwrap();
@@ -155,6 +164,7 @@ fn other_flags_compile_all_anew() {
 
 #[test]
 fn what_a_stopped_run_left_is_never_taken_for_whole() {
+    let _alone = alone();
     for (stopped, name, before, meanwhile) in [
         ("pip", "scripts/dist-tools.txt", "zig 1", "zig 2"),
         ("cargo", "Cargo.lock", "lock A", "lock B"),
@@ -180,6 +190,7 @@ fn script(name: &str) -> Command {
 
 #[test]
 fn the_notes_of_a_release_are_its_section_of_the_changelog() {
+    let _alone = alone();
     let ground = tempfile::tempdir().unwrap();
     fs::create_dir(ground.path().join("scripts")).unwrap();
     let copy = ground.path().join("scripts/changelog");
@@ -212,6 +223,7 @@ fn the_notes_of_a_release_are_its_section_of_the_changelog() {
 
 #[test]
 fn a_command_that_starts_too_slowly_fails() {
+    let _alone = alone();
     for (most, code) in [("0", 1), ("60000", 0)] {
         let measured = script("startup")
             .args(["--runs", "3", "--most", most, "/bin/true"])
