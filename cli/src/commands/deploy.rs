@@ -58,6 +58,8 @@ async fn look_only(args: &DeployArgs, attended: &Attended<'_>) -> Result<Looked,
     let planned = attended.unless_stopped(&start.settings.stack.value, planned).await?;
     let mut conditions = conditions(&planned.plan);
     conditions.extend(planned.conditions());
+    let resume = async { Ok::<_, CommandError>(planned.resumes(&start.aws, &facts).await) };
+    let resume = attended.unless_stopped(&start.settings.stack.value, resume).await?;
     let positions::Planned { mut plan, kept, .. } = planned;
     plan.warnings.extend(health::warnings(&start.settings, &facts));
     let template = rendered(&plan)?;
@@ -94,6 +96,7 @@ async fn look_only(args: &DeployArgs, attended: &Attended<'_>) -> Result<Looked,
         network_changes: networks::changes(&plan, &facts, &options.tags)?,
         given_back: given_back(&plan, &facts),
         drift: health::by_hand(&start.settings, &facts, &plan, Some(&handler))?,
+        resume,
         warnings: plan.warnings,
     })
 }

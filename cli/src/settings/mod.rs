@@ -15,6 +15,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 use ipnet::Ipv4Net;
+use jiff::Timestamp;
 use serde::Serialize;
 
 pub use file::{Entry, File, FileError, FilePipeline, Overlay, SIZE_LIMIT};
@@ -172,6 +173,23 @@ pub enum StartingPosition {
     Latest,
     /// What arrived at this time or later; RFC 3339.
     AtTimestamp(String),
+}
+
+impl Settings {
+    /// Refuses times that have not come: no mapping begins there.
+    pub fn check_times(&self, now: Timestamp) -> Result<(), SettingsError> {
+        for pipeline in &self.pipelines {
+            if let StartingPosition::AtTimestamp(time) = &pipeline.starting_position.value
+                && time.parse::<Timestamp>().is_ok_and(|time| time > now)
+            {
+                return Err(SettingsError::FutureTimestamp {
+                    time: time.clone(),
+                    stream: pipeline.stream.value.name().to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Everything that a user can choose for a stack, resolved. What is `None` is decided by the plan, from facts.

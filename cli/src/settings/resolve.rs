@@ -331,6 +331,17 @@ pub enum SettingsError {
         /// Who says so.
         setting: String,
     },
+    /// A time that has not come.
+    #[error(
+        "the starting timestamp {time} of the stream {stream} is in the future, and no event source mapping begins there: give a time that has come, or --starting-position LATEST for what is put \
+         from now on"
+    )]
+    FutureTimestamp {
+        /// The time as it was given.
+        time: String,
+        /// The stream's name.
+        stream: String,
+    },
     /// A time without `AT_TIMESTAMP`.
     #[error(
         "{setting} is given, but the starting position is {position}: give --starting-position AT_TIMESTAMP with it, or leave it out"

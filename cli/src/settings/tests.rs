@@ -583,6 +583,23 @@ fn an_error_names_where_the_value_comes_from() {
 }
 
 #[test]
+fn a_time_that_has_not_come_is_no_beginning() {
+    let yaml = format!(
+        "stream: {STREAM}\ncluster: {CLUSTER}\nstarting_position: AT_TIMESTAMP\nstarting_timestamp: 2026-01-02T03:04:05Z\n"
+    );
+    let (settings, _) = resolved(&[], &[], Some(&yaml)).unwrap();
+    let at = |now: &str| settings.check_times(now.parse().unwrap());
+    assert!(at("2026-01-02T03:04:05Z").is_ok());
+    let error = at("2026-01-02T03:04:04Z").unwrap_err();
+    assert_eq!(error.exit(), Exit::Usage);
+    assert_eq!(
+        error.to_string(),
+        "the starting timestamp 2026-01-02T03:04:05Z of the stream orders is in the future, and no event source mapping begins there: give a time that has come, or \
+         --starting-position LATEST for what is put from now on"
+    );
+}
+
+#[test]
 fn a_stronger_starting_position_takes_the_time_of_a_weaker_one_away() {
     let yaml = format!(
         "stream: {STREAM}\ncluster: {CLUSTER}\nstarting_position: AT_TIMESTAMP\nstarting_timestamp: 2026-01-02T03:04:05Z\n"
