@@ -9,7 +9,7 @@ use super::part::Part;
 use super::resolve::Gap;
 use super::{Carried, From, ImportError, Project};
 use crate::arn::{Arn, Kind};
-use crate::settings::{Authentication, Servers, check};
+use crate::settings::{Servers, check};
 use crate::shell::{Command, quoted};
 
 /// Settings that all pipelines have in common.
@@ -170,16 +170,8 @@ fn destination(
         let by_port = servers
             .as_ref()
             .filter(|_| is_msk && kafka.authentication.is_none())
-            .and_then(|servers| {
-                let all: Vec<u16> = servers.ports().into_iter().collect();
-                match all.as_slice() {
-                    [9092] => Some((Authentication::Plaintext, "port 9092".to_owned())),
-                    [9094] => Some((Authentication::Tls, "port 9094".to_owned())),
-                    [9096] => Some((Authentication::Scram, "port 9096".to_owned())),
-                    [9098] => Some((Authentication::Iam, "port 9098".to_owned())),
-                    _ => None,
-                }
-            });
+            .and_then(kafka::by_port)
+            .map(|(way, port)| (way, format!("port {port}")));
         match kafka.authentication.clone().or(by_port) {
             Some((way, by)) => settings.push(Carried {
                 setting: "authentication",
