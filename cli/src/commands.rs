@@ -40,7 +40,7 @@ use self::import::ImportError;
 use self::init::InitError;
 use crate::arn::PlaceError;
 use crate::aws::LookError;
-use crate::deploy::DeployError;
+use crate::deploy::{DeployError, columns};
 use crate::doctor::Contradiction;
 use crate::doctor::html::PageError;
 use crate::exit::Exit;
@@ -52,7 +52,7 @@ use crate::local::engine::EngineError;
 use crate::local::input::InputError;
 use crate::local::session::Signals;
 use crate::plan::{Plan, PlanError, limits};
-use crate::report::Failure;
+use crate::report::{Failure, Screen};
 use crate::settings::SettingsError;
 use crate::template::{Template, TemplateError};
 
@@ -307,6 +307,13 @@ fn output(written: io::Result<()>) -> Result<(), CommandError> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
         _ => Ok(()),
     }
+}
+
+/// A text for people, laid out for where it is read: on a terminal long lines are broken between words, elsewhere it stays as it is.
+fn folded(text: &str, screen: Screen) -> String {
+    const NARROWEST: usize = 40;
+    let columns = screen.columns.map(|columns| columns.max(NARROWEST));
+    columns.map_or_else(|| text.to_owned(), |columns| columns::folded(text, columns))
 }
 
 /// Begins to listen for signals.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use serde_yaml::Mapping;
 use thiserror::Error;
 
-use super::{CommandError, chosen, file, output, signals, unless_stopped};
+use super::{CommandError, chosen, file, folded, output, signals, unless_stopped};
 use crate::args::{InitArgs, SettingsArgs};
 use crate::arn::{Arn, Kind};
 use crate::aws::Candidate;
@@ -30,7 +30,7 @@ use crate::settings::{
 };
 use ask::{Ask, Terminal};
 use world::{Reality, World};
-use write::{Answers, Checked, FoundOut, NotWritten, Written, capitalized, entry, folded, text};
+use write::{Answers, Checked, FoundOut, NotWritten, Written, capitalized, entry, text};
 
 /// Why no file was written.
 #[derive(Debug, Error)]

@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::commands::plan::digest;
 use crate::init::rewrite::{Edit, RewriteError, rewrite};
 use crate::plan::{Decision, Plan};
-use crate::report::{Screen, printable};
+use crate::report::printable;
 use crate::settings::{Row, Shape, TABLE};
 
 const HEADER: &str = "\
@@ -204,38 +204,6 @@ pub(super) fn capitalized(word: &str) -> String {
         .flat_map(char::to_uppercase)
         .chain(letters)
         .collect()
-}
-
-/// A text for people, its long lines in several: what goes on stands below its beginning.
-pub(super) fn folded(text: &str, screen: Screen) -> String {
-    /// Behind the label of a decision.
-    const LABELLED: usize = 21;
-    const NARROWEST: usize = 40;
-    let Some(columns) = screen.columns.map(|columns| columns.max(NARROWEST)) else {
-        return text.to_owned();
-    };
-    let mut out = String::new();
-    for line in text.split_inclusive('\n') {
-        let indent = line.chars().take_while(|c| *c == ' ').count();
-        let hang = if indent == 0 && line.contains("  ") {
-            LABELLED
-        } else {
-            indent
-        };
-        let mut width = 0;
-        for word in line.split_inclusive(' ') {
-            let long = word.trim_end().chars().count();
-            if width + long > columns && width > hang {
-                out.truncate(out.trim_end_matches(' ').len());
-                out.push('\n');
-                out.push_str(&" ".repeat(hang));
-                width = hang;
-            }
-            out.push_str(word);
-            width += word.trim_end_matches('\n').chars().count();
-        }
-    }
-    out
 }
 
 /// Whether an answer says that records go to another kind of Kafka than this setting is of.
