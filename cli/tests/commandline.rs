@@ -178,6 +178,50 @@ fn shells_take_the_completions() {
     };
     assert_eq!(offered("k2m d", 1), "deploy doctor destroy demo");
     assert_eq!(offered("k2m plan --dia", 2), "--diagram");
+    // What only k2m itself calls is no command for people.
+    assert_eq!(offered("k2m b", 1), "");
+    assert_eq!(offered("k2m h", 1), "");
+    for (words, expected) in [
+        ("k2m plan --authentication ''", "iam tls plaintext scram mutual_tls"),
+        ("k2m init --starting-position ''", "TRIM_HORIZON LATEST AT_TIMESTAMP"),
+        ("k2m deploy --compression z", "zstd"),
+        ("k2m import --on-poison ''", "block divert"),
+        ("k2m doctor --architecture ''", "x86_64 arm64"),
+        ("k2m render --value ''", "bytes json"),
+        ("k2m run --value ''", "bytes json"),
+        ("k2m plan --bisect ''", "true false"),
+        ("k2m plan --create-topic t", "true"),
+        ("k2m run --create-topic t", ""),
+    ] {
+        assert_eq!(offered(words, 3), expected, "{words}");
+    }
+    assert_eq!(offered("k2m explain K2M-N0", 2).split(' ').next(), Some("K2M-N01"));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = fs::read_to_string(folder.path().join(shell)).unwrap();
+        for hidden in [
+            "bootstrap'",
+            "k2m,bootstrap",
+            "_k2m__bootstrap",
+            "'bootstrap",
+            "\"bootstrap\"",
+            "broker)",
+            "'broker",
+            "\"broker\"",
+            "\"help\"",
+        ] {
+            assert!(!script.contains(hidden), "{shell} knows {hidden}");
+        }
+        for known in ["mutual_tls", "AT_TIMESTAMP", "K2M-N02"] {
+            assert!(script.contains(known), "{shell} does not know {known}");
+        }
+    }
+    // They are offered, not demanded: what a setting can be is the settings' to judge.
+    let taken = k2m(folder.path(), &["plan", "--authentication", "magic"]);
+    assert!(
+        text(&taken.stderr).contains("invalid value `magic` for --authentication: give iam, tls"),
+        "{}",
+        text(&taken.stderr)
+    );
     let refused = k2m(folder.path(), &["completions", "tcsh"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(

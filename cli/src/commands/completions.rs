@@ -1,4 +1,4 @@
-//! `k2m completions`: the script that completes k2m's commands and flags in a shell.
+//! `k2m completions`: the script that completes k2m's commands, flags and their values in a shell.
 
 use clap_complete::Shell as Generated;
 
@@ -16,7 +16,7 @@ pub fn run(args: &CompletionsArgs, reporter: &Reporter) -> Result<Exit, CommandE
         Shell::Fish => Generated::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut help::command(), "k2m", &mut script);
+    clap_complete::generate(shell, &mut help::completed(), "k2m", &mut script);
     output(reporter.raw(&script))?;
     Ok(Exit::Fine)
 }
