@@ -231,6 +231,98 @@ fn shells_take_the_completions() {
     );
 }
 
+const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
+const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0-3";
+
+#[test]
+fn a_file_with_a_byte_order_mark_is_changed_in_place_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = format!("\u{feff}stream: {STREAM}\ncluster: {CLUSTER}\ntopic: orders\n");
+    fs::write(folder.path().join("b.yaml"), &old).unwrap();
+    let written = k2m(
+        folder.path(),
+        &[
+            "init",
+            "--yes",
+            "--config",
+            "b.yaml",
+            "--batch-size",
+            "5",
+            "--tags",
+            "team=payments,cost-center=42",
+        ],
+    );
+    assert_eq!(written.status.code(), Some(0), "{}", text(&written.stderr));
+    let new = fs::read_to_string(folder.path().join("b.yaml")).unwrap();
+    assert!(new.starts_with(&old) && new.contains("batch_size: 5\n"), "{new}");
+    // A mapping, as a hand would write it.
+    assert!(
+        new.contains("tags:\n  cost-center: '42'\n  team: payments\n") || new.contains("cost-center: \"42\""),
+        "{new}"
+    );
+    let read = k2m(folder.path(), &["plan", "--config", "b.yaml", "--facts", "none.json"]);
+    assert!(text(&read.stderr).contains("none.json"), "{}", text(&read.stderr));
+    assert_eq!(read.status.code(), Some(66), "{}", text(&read.stderr));
+}
+
+#[test]
+fn an_error_shows_what_was_written_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let arns = format!("stream: {STREAM}\ncluster: {CLUSTER}\n");
+    for (file, wanted) in [
+        (
+            "tags: {aws:x: y}\n",
+            "`{\"aws:x\":\"y\"}` for k2m.yaml:3: tags: the tag `aws:x` is AWS's own to set",
+        ),
+        (
+            "subnets: []\n",
+            "for k2m.yaml:3: subnets: the list is empty; give ids such as",
+        ),
+    ] {
+        fs::write(folder.path().join("k2m.yaml"), format!("{arns}{file}")).unwrap();
+        let refused = k2m(folder.path(), &["plan"]);
+        assert!(text(&refused.stderr).contains(wanted), "{}", text(&refused.stderr));
+        assert_eq!(refused.status.code(), Some(2));
+    }
+    fs::write(folder.path().join("k2m.yaml"), arns).unwrap();
+    for (document, is) in [
+        ("[]", "an array"),
+        ("3", "a number"),
+        ("{}", "an object without one"),
+        ("{\"schema\": \"2\"}", "an object without one"),
+    ] {
+        fs::write(folder.path().join("facts.json"), document).unwrap();
+        let refused = k2m(folder.path(), &["plan", "--facts", "facts.json"]);
+        let wanted =
+            format!("facts.json holds no facts: they are a JSON object with a number as `schema`, and this is {is}; ");
+        assert!(text(&refused.stderr).contains(&wanted), "{}", text(&refused.stderr));
+        assert_eq!(refused.status.code(), Some(2));
+    }
+    let place = k2m(
+        folder.path(),
+        &[
+            "init",
+            "--yes",
+            "--config",
+            "no/such.yaml",
+            "--stream",
+            STREAM,
+            "--cluster",
+            CLUSTER,
+            "-o",
+            "json",
+        ],
+    );
+    let failure: serde_json::Value = serde_json::from_slice(&place.stdout).unwrap();
+    assert!(
+        failure["next"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("name a place with --config"),
+        "{failure}"
+    );
+}
+
 /// The number of the call that writes: where a process waits for its reader.
 #[cfg(target_arch = "x86_64")]
 const WRITE: &str = "1 0x1 ";

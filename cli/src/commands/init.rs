@@ -143,8 +143,16 @@ pub enum InitError {
     /// Ctrl-C or SIGTERM.
     #[error("stopped: nothing was written")]
     Interrupted,
+    /// The file is not what was read.
+    #[error("{path} was changed by somebody else meanwhile, and nothing was written; run `k2m init` again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file can't be written.
-    #[error("failed to write {path}: {source}; nothing was changed")]
+    #[error(
+        "failed to write {path}: {source}, and nothing was changed; name a place with --config that is there and can be written to, with room"
+    )]
     Write {
         /// The file.
         path: PathBuf,
@@ -166,7 +174,7 @@ impl InitError {
             | Self::Exists { .. } => Exit::Usage,
             Self::Nothing { .. } | Self::Declined { .. } | Self::InPlace { .. } => Exit::Failed,
             Self::Blind { .. } => Exit::CouldNotTell,
-            Self::Ask(_) | Self::Write { .. } => Exit::Io,
+            Self::Ask(_) | Self::Write { .. } | Self::Changed { .. } => Exit::Io,
             Self::Interrupted => Exit::Interrupted,
         }
     }
@@ -309,8 +317,8 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
             }
         }
         self.is_unchanged()?;
-        let settings: Option<Mapping> =
-            serde_yaml::from_str(&text).map_err(|error| self.not_written(io::Error::other(error)))?;
+        let settings: Option<Mapping> = serde_yaml::from_str(text.trim_start_matches('\u{feff}'))
+            .map_err(|error| self.not_written(io::Error::other(error)))?;
         file::replace(&self.path, &text).map_err(|error| self.not_written(error))?;
         Ok(Written::new(
             &self.path,
@@ -338,8 +346,8 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
         if now.as_deref() == self.old.as_ref().map(|old| old.text.as_str()) {
             return Ok(());
         }
-        let why = "it was changed by somebody else meanwhile; run `k2m init` again";
-        Err(self.not_written(io::Error::other(why)))
+        let path = self.path.clone();
+        Err(InitError::Changed { path })
     }
 
     /// Takes over what flags say, as far as it can be.

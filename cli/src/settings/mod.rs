@@ -437,11 +437,19 @@ fn closest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a s
 fn shown(text: &str) -> String {
     const MOST: usize = 120;
     let mut characters = text.chars();
-    let mut shown: String = characters.by_ref().take(MOST).flat_map(char::escape_debug).collect();
+    let mut shown: String = characters.by_ref().take(MOST).flat_map(escaped).collect();
     if characters.next().is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// Quotes and backslashes are what a user wrote: only what no line can have is written out.
+fn escaped(c: char) -> impl Iterator<Item = char> {
+    let plain = matches!(c, '"' | '\'' | '\\');
+    let bare = plain.then_some(c);
+    let escape = (!plain).then(|| c.escape_debug());
+    bare.into_iter().chain(escape.into_iter().flatten())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::commands::plan::digest;
 use crate::init::rewrite::{Edit, RewriteError, rewrite};
 use crate::plan::{Decision, Plan};
 use crate::report::printable;
+use crate::settings::parse::mapping;
 use crate::settings::{Row, Shape, TABLE};
 
 const HEADER: &str = "\
@@ -229,7 +230,7 @@ pub(in crate::commands) fn value(row: &Row, text: &str) -> Result<Value, serde_y
         Shape::TextOrList if !text.contains(',') => text.into(),
         Shape::List | Shape::TextOrList => Value::Sequence(text.split(',').map(|item| item.trim().into()).collect()),
         // Not as YAML, which takes some characters within quotes for line ends.
-        Shape::Map => match serde_json::from_str::<BTreeMap<String, String>>(text) {
+        Shape::Map => match mapping(text) {
             Ok(map) => serde_yaml::to_value(map)?,
             Err(_) => text.into(),
         },
