@@ -373,7 +373,7 @@ fn destination(error: &DestinationError) -> Exit {
 }
 
 /// Passes over a reader that has gone away, such as `head`: it has seen what it wanted.
-fn output(written: io::Result<()>) -> Result<(), CommandError> {
+pub fn output(written: io::Result<()>) -> Result<(), CommandError> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
         _ => Ok(()),

@@ -306,6 +306,12 @@ pub fn command() -> clap::Command {
             } else {
                 arg
             };
+            // It is refused there, with what to do instead.
+            let arg = if name == "init" && arg.get_id() == "env" {
+                arg.hide(true)
+            } else {
+                arg
+            };
             let hidden = arg.get_help_heading().is_some() && !MAIN.contains(&arg.get_id().as_str());
             arg.hide_short_help(hidden)
         });

@@ -195,7 +195,11 @@ fn shells_take_the_completions() {
     ] {
         assert_eq!(offered(words, 3), expected, "{words}");
     }
-    assert_eq!(offered("k2m explain K2M-N0", 2).split(' ').next(), Some("K2M-N01"));
+    let codes = offered("k2m explain K2M-N0", 2);
+    assert!(
+        codes.split(' ').any(|code| code == "K2M-N02") && codes.split(' ').all(|code| code.starts_with("K2M-N0")),
+        "{codes}"
+    );
     for shell in ["bash", "zsh", "fish"] {
         let script = fs::read_to_string(folder.path().join(shell)).unwrap();
         for hidden in [
@@ -214,6 +218,26 @@ fn shells_take_the_completions() {
         for known in ["mutual_tls", "AT_TIMESTAMP", "K2M-N02"] {
             assert!(script.contains(known), "{shell} does not know {known}");
         }
+    }
+    // What fish offers, in its own words.
+    for (typed, wanted) in [
+        ("k2m explain K2M-N0", "K2M-N02"),
+        ("k2m schema ", "doctor"),
+        ("k2m plan --authentication ", "iam"),
+    ] {
+        let script = format!("source ./fish; complete -C '{typed}'");
+        let output = Command::new("fish")
+            .args(["--no-config", "-c", &script])
+            .current_dir(folder.path())
+            .env("HOME", folder.path())
+            .output()
+            .unwrap();
+        let offered = text(&output.stdout);
+        assert!(
+            offered.lines().any(|line| line.split('\t').next() == Some(wanted)),
+            "{typed}: {offered}{}",
+            text(&output.stderr)
+        );
     }
     // They are offered, not demanded: what a setting can be is the settings' to judge.
     let taken = k2m(folder.path(), &["plan", "--authentication", "magic"]);
@@ -266,18 +290,62 @@ fn a_file_with_a_byte_order_mark_is_changed_in_place_and_read() {
 }
 
 #[test]
+fn init_has_no_environment_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = k2m(folder.path(), &["init", "--help"]);
+    assert!(!text(&help.stdout).contains("--env"), "{}", text(&help.stdout));
+    let refused = k2m(folder.path(), &["init", "--env", "prod"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused.stderr).contains("--env names an environment"),
+        "{}",
+        text(&refused.stderr)
+    );
+    let ignored = bare()
+        .current_dir(folder.path())
+        .env("K2M_ENV", "prod")
+        .args(["init", "--yes", "--stream", STREAM, "--cluster", CLUSTER])
+        .output()
+        .unwrap();
+    assert!(
+        text(&ignored.stderr).contains("warning: K2M_ENV names the environment prod, which counts nothing here"),
+        "{}",
+        text(&ignored.stderr)
+    );
+}
+
+#[test]
+fn help_that_cannot_be_written_is_an_error_unless_nobody_reads_it() {
+    for arguments in [&["--help"][..], &["--version"], &["plan", "-h"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = bare().args(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(74), "{arguments:?}");
+        assert!(
+            text(&output.stderr).starts_with("error: failed to write to standard output: "),
+            "{}",
+            text(&output.stderr)
+        );
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let output = bare().args(arguments).stdout(writer).output().unwrap();
+        assert_eq!(
+            (output.status.code(), text(&output.stderr)),
+            (Some(0), String::new()),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
 fn an_error_shows_what_was_written_and_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let arns = format!("stream: {STREAM}\ncluster: {CLUSTER}\n");
     for (file, wanted) in [
         (
             "tags: {aws:x: y}\n",
-            "`{\"aws:x\":\"y\"}` for k2m.yaml:3: tags: the tag `aws:x` is AWS's own to set",
+            "`{\"aws:x\":\"y\"}` for tags: the tag `aws:x` is AWS's own to set",
         ),
-        (
-            "subnets: []\n",
-            "for k2m.yaml:3: subnets: the list is empty; give ids such as",
-        ),
+        ("subnets: []\n", "for subnets: the list is empty; give ids such as"),
     ] {
         fs::write(folder.path().join("k2m.yaml"), format!("{arns}{file}")).unwrap();
         let refused = k2m(folder.path(), &["plan"]);

@@ -26,7 +26,8 @@ use crate::plan::{self, Plan, PlanError};
 use crate::report::{Reporter, printable};
 use crate::settings::parse::topic as parse_topic;
 use crate::settings::{
-    Access, Environment, File, Kafka, PipelineSettings, Settings, SettingsError, Source, Sources, TABLE, resolve,
+    Access, ENVIRONMENT_VARIABLE, Environment, File, Kafka, PipelineSettings, Settings, SettingsError, Source, Sources,
+    TABLE, resolve,
 };
 use ask::{Ask, Terminal};
 use world::{Reality, World};
@@ -274,6 +275,13 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
     async fn work(&mut self, reporter: &Reporter) -> Result<Written, CommandError> {
         if self.args.settings.env.is_some() {
             return Err(InitError::Environment.into());
+        }
+        let chosen = self.environment.get(ENVIRONMENT_VARIABLE);
+        if let Some(name) = chosen.filter(|name| !name.is_empty()) {
+            reporter.note(&format!(
+                "warning: {ENVIRONMENT_VARIABLE} names the environment {name}, which counts nothing here: what is written counts in each; write `environments` into \
+                 the file by hand (docs/settings.md)"
+            ));
         }
         self.old = self.read()?;
         if self.old.is_some() && !self.args.yes && self.asker.is_none() {
