@@ -305,7 +305,7 @@ fn next(error: &str) -> Vec<String> {
     let mut steps: Vec<String> = Vec::new();
     for part in parts.get(first..).unwrap_or_default() {
         match steps.last_mut().filter(|_| part.after == ':') {
-            Some(step) => *step += &format!(": {}", part.text),
+            Some(step) => step.extend([": ", part.text]),
             None => steps.push(part.text.to_owned()),
         }
     }
@@ -493,7 +493,8 @@ mod tests {
             });
             let failure = CommandError::from(error.unwrap_err()).failure();
             assert!(!failure.next.is_empty(), "{}", failure.error);
-            text += &format!("error: {}\nnext: {}\n\n", failure.error, failure.next.join("\nnext: "));
+            let next = failure.next.join("\nnext: ");
+            text.extend(["error: ", &failure.error, "\nnext: ", &next, "\n\n"]);
         }
         insta::assert_snapshot!(text);
     }

@@ -240,7 +240,16 @@ fn shells_take_the_completions() {
         );
     }
     // They are offered, not demanded: what a setting can be is the settings' to judge.
-    let taken = k2m(folder.path(), &["plan", "--authentication", "magic"]);
+    let arguments = [
+        "plan",
+        "--stream",
+        STREAM,
+        "--cluster",
+        CLUSTER,
+        "--authentication",
+        "magic",
+    ];
+    let taken = k2m(folder.path(), &arguments);
     assert!(
         text(&taken.stderr).contains("invalid value `magic` for --authentication: give iam, tls"),
         "{}",

@@ -34,8 +34,13 @@ fn words(command: &clap::Command) -> String {
             let values = argument.get_possible_values();
             let names: Vec<&str> = values.iter().map(PossibleValue::get_name).collect();
             if !names.is_empty() {
-                let (of, names) = (command.get_name(), names.join(" "));
-                lines += &format!("complete -c k2m -n \"__fish_k2m_using_subcommand {of}\" -f -a \"{names}\"\n");
+                let when = [
+                    "complete -c k2m -n \"__fish_k2m_using_subcommand ",
+                    command.get_name(),
+                    "\"",
+                ];
+                lines.extend(when);
+                lines.extend([" -f -a \"", &names.join(" "), "\"\n"]);
             }
         }
     }
