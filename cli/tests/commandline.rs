@@ -219,7 +219,20 @@ fn shells_take_the_completions() {
             assert!(script.contains(known), "{shell} does not know {known}");
         }
     }
-    // What fish offers, in its own words.
+    let refused = k2m(folder.path(), &["completions", "tcsh"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused.stderr).contains("possible values: bash, zsh, fish"),
+        "{}",
+        text(&refused.stderr)
+    );
+}
+
+#[test]
+fn fish_offers_words_and_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = k2m(folder.path(), &["completions", "fish"]);
+    fs::write(folder.path().join("fish"), script.stdout).unwrap();
     for (typed, wanted) in [
         ("k2m explain K2M-N0", "K2M-N02"),
         ("k2m schema ", "doctor"),
@@ -239,7 +252,12 @@ fn shells_take_the_completions() {
             text(&output.stderr)
         );
     }
-    // They are offered, not demanded: what a setting can be is the settings' to judge.
+}
+
+#[test]
+fn values_that_are_offered_are_not_demanded() {
+    let folder = tempfile::tempdir().unwrap();
+    // What a setting can be is the settings' to judge.
     let arguments = [
         "plan",
         "--stream",
@@ -254,13 +272,6 @@ fn shells_take_the_completions() {
         text(&taken.stderr).contains("invalid value `magic` for --authentication: give iam, tls"),
         "{}",
         text(&taken.stderr)
-    );
-    let refused = k2m(folder.path(), &["completions", "tcsh"]);
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(
-        text(&refused.stderr).contains("possible values: bash, zsh, fish"),
-        "{}",
-        text(&refused.stderr)
     );
 }
 
