@@ -40,7 +40,7 @@ use self::import::ImportError;
 use self::init::InitError;
 use crate::arn::PlaceError;
 use crate::aws::LookError;
-use crate::deploy::DeployError;
+use crate::deploy::{DeployError, columns};
 use crate::doctor::Contradiction;
 use crate::doctor::html::PageError;
 use crate::exit::Exit;
@@ -52,7 +52,7 @@ use crate::local::engine::EngineError;
 use crate::local::input::InputError;
 use crate::local::session::Signals;
 use crate::plan::{Plan, PlanError, limits};
-use crate::report::Failure;
+use crate::report::{Failure, Screen};
 use crate::settings::SettingsError;
 use crate::template::{Template, TemplateError};
 
@@ -212,9 +212,20 @@ impl CommandError {
         Failure {
             kind: self.kind(),
             causes,
-            next: next(&error),
+            next: self.next(&error),
             exit_code: self.exit().code(),
             error,
+        }
+    }
+
+    /// What to do next, which mostly its text says.
+    fn next(&self, error: &str) -> Vec<String> {
+        let steps = next(error);
+        match self {
+            Self::Settings(SettingsError::Invalid { setting, .. }) if steps.is_empty() => {
+                vec![format!("docs/settings.md says what {setting} can be")]
+            }
+            _ => steps,
         }
     }
 
@@ -269,8 +280,8 @@ impl CommandError {
     }
 }
 
-/// The next steps that an error names: its indented lines without evidence, which is a list or has a name before it, else what comes after its last
-/// semicolon.
+/// The next steps that an error names: its indented lines without evidence, which is a list or has a name before it, else what its first line says to do, and all that
+/// comes after that; where it says so in other words, what comes after its last semicolon.
 fn next(error: &str) -> Vec<String> {
     let named = |line: &str| {
         let name = line.split_once(": ").map(|(name, _)| name);
@@ -279,12 +290,72 @@ fn next(error: &str) -> Vec<String> {
     let hints = error.lines().filter_map(|line| line.strip_prefix("  "));
     let hints = hints.filter(|line| !line.starts_with(['-', ' ']) && !named(line));
     let hints: Vec<String> = hints.map(str::to_owned).collect();
-    let after = || error.lines().next().and_then(|line| line.rsplit_once("; "));
-    if hints.is_empty() {
-        after().map(|(_, step)| step.to_owned()).into_iter().collect()
-    } else {
-        hints
+    if !hints.is_empty() {
+        return hints;
     }
+    let line = error.lines().next().unwrap_or_default();
+    let parts = parts(line);
+    let told = parts
+        .iter()
+        .position(|part| STEPS.iter().any(|step| part.text.starts_with(step)));
+    let last = || parts.iter().rposition(|part| part.after == ';');
+    let Some(first) = told.or_else(last) else {
+        return Vec::new();
+    };
+    let mut steps: Vec<String> = Vec::new();
+    for part in parts.get(first..).unwrap_or_default() {
+        match steps.last_mut().filter(|_| part.after == ':') {
+            Some(step) => step.extend([": ", part.text]),
+            None => steps.push(part.text.to_owned()),
+        }
+    }
+    steps
+}
+
+/// What a step begins with that stands behind a colon, or has another behind it.
+const STEPS: [&str; 17] = [
+    "add ",
+    "choose ",
+    "did you mean ",
+    "give ",
+    "leave ",
+    "look again",
+    "name a ",
+    "name an ",
+    "name another",
+    "name each ",
+    "name it",
+    "name one ",
+    "name the ",
+    "run ",
+    "set it ",
+    "take ",
+    "use ",
+];
+
+/// A part of a sentence.
+struct Part<'a> {
+    /// The sign that it comes after.
+    after: char,
+    text: &'a str,
+}
+
+/// A line at its semicolons and colons, but for those of what stands in backticks.
+fn parts(line: &str) -> Vec<Part<'_>> {
+    let (mut parts, mut from, mut after) = (Vec::new(), 0, ' ');
+    let (mut code, mut before) = (false, ' ');
+    for (at, c) in line.char_indices() {
+        code ^= c == '`';
+        if c == ' ' && !code && matches!(before, ';' | ':') {
+            let text = line.get(from..at - 1).unwrap_or_default();
+            parts.push(Part { after, text });
+            (from, after) = (at + 1, before);
+        }
+        before = c;
+    }
+    let text = line.get(from..).unwrap_or_default();
+    parts.push(Part { after, text });
+    parts
 }
 
 /// The template of a plan, unless it is more than CloudFormation takes.
@@ -302,11 +373,18 @@ fn destination(error: &DestinationError) -> Exit {
 }
 
 /// Passes over a reader that has gone away, such as `head`: it has seen what it wanted.
-fn output(written: io::Result<()>) -> Result<(), CommandError> {
+pub fn output(written: io::Result<()>) -> Result<(), CommandError> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
         _ => Ok(()),
     }
+}
+
+/// A text for people, laid out for where it is read: on a terminal long lines are broken between words, elsewhere it stays as it is.
+fn folded(text: &str, screen: Screen) -> String {
+    const NARROWEST: usize = 40;
+    let columns = screen.columns.map(|columns| columns.max(NARROWEST));
+    columns.map_or_else(|| text.to_owned(), |columns| columns::folded(text, columns))
 }
 
 /// Begins to listen for signals.
@@ -351,4 +429,73 @@ fn not_a_folder(path: &Path, option: &'static str, metadata: &std::fs::Metadata)
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::SettingsArgs;
+    use crate::settings::{Environment, Sources, resolve};
+
+    #[test]
+    fn next_steps_are_what_an_error_says_to_do() {
+        for (error, steps) in [
+            (
+                "no topic: give --topic NAME, or --config FILE",
+                &["give --topic NAME, or --config FILE"][..],
+            ),
+            ("it is gone; `k2m deploy` makes it", &["`k2m deploy` makes it"]),
+            (
+                "no cluster: give `cluster: ARN`; `k2m init` asks",
+                &["give `cluster: ARN`", "`k2m init` asks"],
+            ),
+            (
+                "invalid value `a; b: give c` for --region: give a region",
+                &["give a region"],
+            ),
+            ("x says a: give one: such as b; or c", &["give one: such as b", "or c"]),
+            ("it is broken\n  - evidence\n  mend it\n  Error: said", &["mend it"]),
+            ("it is named env: prod", &[]),
+            ("stopped", &[]),
+        ] {
+            assert_eq!(next(error), steps, "{error}");
+        }
+    }
+
+    #[test]
+    fn settings_that_cannot_be_used_say_what_to_give() {
+        let mut text = String::new();
+        let whole = || SettingsArgs {
+            stream: vec!["arn:aws:kinesis:eu-west-1:123456789012:stream/orders".to_owned()],
+            cluster: Some("arn:aws:kafka:eu-west-1:123456789012:cluster/events/u-1".to_owned()),
+            ..SettingsArgs::default()
+        };
+        let all = [
+            SettingsArgs::default(),
+            SettingsArgs {
+                region: Some("x".to_owned()),
+                ..whole()
+            },
+            SettingsArgs {
+                topic: Some("..".to_owned()),
+                ..whole()
+            },
+            SettingsArgs {
+                region: Some("us-east-1".to_owned()),
+                ..whole()
+            },
+        ];
+        for flags in all {
+            let error = resolve(Sources {
+                flags: &flags,
+                environment: &Environment::new(),
+                file: None,
+            });
+            let failure = CommandError::from(error.unwrap_err()).failure();
+            assert!(!failure.next.is_empty(), "{}", failure.error);
+            let next = failure.next.join("\nnext: ");
+            text.extend(["error: ", &failure.error, "\nnext: ", &next, "\n\n"]);
+        }
+        insta::assert_snapshot!(text);
+    }
 }

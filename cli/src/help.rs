@@ -1,13 +1,16 @@
 //! The help of the command line: which commands belong together, which flags are the main ones, and examples that work. Pure.
 
+use std::any::TypeId;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
-use clap::builder::Styles;
+use clap::builder::{PossibleValue, PossibleValuesParser, Styles};
 use clap::error::ErrorKind;
-use clap::{Args as _, ColorChoice, CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, Args as _, ColorChoice, CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Cli, Color, PayloadArgs};
+use crate::doctor::{Contents, Entry};
+use crate::settings::TABLE;
 
 /// As wide as help gets, however wide the terminal is.
 const COLUMNS: usize = 80;
@@ -303,6 +306,12 @@ pub fn command() -> clap::Command {
             } else {
                 arg
             };
+            // It is refused there, with what to do instead.
+            let arg = if name == "init" && arg.get_id() == "env" {
+                arg.hide(true)
+            } else {
+                arg
+            };
             let hidden = arg.get_help_heading().is_some() && !MAIN.contains(&arg.get_id().as_str());
             arg.hide_short_help(hidden)
         });
@@ -327,6 +336,42 @@ pub fn command() -> clap::Command {
     );
     command.help_template(template)
 }
+
+/// The command line as shells complete it: without what only k2m itself calls, and with the values of settings, which the command line takes as text.
+pub fn completed() -> clap::Command {
+    let whole = command();
+    let shown = whole.get_subcommands().filter(|command| !command.is_hide_set());
+    let shown = shown.map(|command| command.clone().mut_args(with_values));
+    clap::Command::new("k2m")
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_subcommand(true)
+        .args(whole.get_arguments().cloned().collect::<Vec<_>>())
+        .subcommands(shown)
+}
+
+/// An argument with the values that it can have, as far as these are few words.
+fn with_values(arg: Arg) -> Arg {
+    // What has another type is no setting, or knows its values.
+    if arg.get_value_parser().type_id() != TypeId::of::<String>() {
+        return arg;
+    }
+    let values: Vec<PossibleValue> = if arg.get_id() == CODE {
+        let all = Contents::all().checks.into_iter();
+        all.map(|Entry { code, title }| PossibleValue::new(code).help(title))
+            .collect()
+    } else {
+        let setting = TABLE.iter().find(|row| arg.get_id() == row.name);
+        let words = setting.map(|row| row.form.words()).unwrap_or_default();
+        words.into_iter().map(PossibleValue::new).collect()
+    };
+    if values.is_empty() {
+        return arg;
+    }
+    arg.value_parser(PossibleValuesParser::new(values))
+}
+
+/// The argument of `k2m explain`.
+const CODE: &str = "code";
 
 fn heading(text: &str) -> String {
     let style = Styles::default();

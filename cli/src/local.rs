@@ -8,6 +8,7 @@ pub mod engine;
 pub mod event;
 pub mod input;
 pub mod mapping;
+pub mod retries;
 pub mod runtime_api;
 pub mod sandbox;
 pub mod session;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use k2m::args::{Cli, Command, MannerArgs, Output};
 use k2m::commands::{
     CommandError, bootstrap, broker, completions, demo, deploy, destroy, doctor, explain, import, init, inspect, logs,
-    plan, render, run, schema, signals, status, unless_stopped,
+    output, plan, render, run, schema, signals, status, unless_stopped,
 };
 use k2m::exit::Exit;
 use k2m::help;
@@ -103,11 +103,13 @@ fn main() -> ExitCode {
 
 /// Help or the version, or what is wrong with what was typed.
 fn no_command(error: &clap::Error, typed: &[OsString]) -> ExitCode {
+    if help::asked_for(error) {
+        let mut reporter = Reporter::new(Output::Human, MannerArgs::default());
+        let shown = error.print().and_then(|()| reporter.raw(&[]));
+        return finish(output(shown).map(|()| Exit::Fine), &mut reporter);
+    }
     // There is no place left to say that it can't be written.
     let _ = error.print();
-    if help::asked_for(error) {
-        return Exit::Fine.into();
-    }
     if help::wants_json(typed) {
         let (error, next) = help::told(error);
         Reporter::new(Output::Json, MannerArgs::default()).failed(&Failure {

@@ -178,12 +178,236 @@ fn shells_take_the_completions() {
     };
     assert_eq!(offered("k2m d", 1), "deploy doctor destroy demo");
     assert_eq!(offered("k2m plan --dia", 2), "--diagram");
+    // What only k2m itself calls is no command for people.
+    assert_eq!(offered("k2m b", 1), "");
+    assert_eq!(offered("k2m h", 1), "");
+    for (words, expected) in [
+        ("k2m plan --authentication ''", "iam tls plaintext scram mutual_tls"),
+        ("k2m init --starting-position ''", "TRIM_HORIZON LATEST AT_TIMESTAMP"),
+        ("k2m deploy --compression z", "zstd"),
+        ("k2m import --on-poison ''", "block divert"),
+        ("k2m doctor --architecture ''", "x86_64 arm64"),
+        ("k2m render --value ''", "bytes json"),
+        ("k2m run --value ''", "bytes json"),
+        ("k2m plan --bisect ''", "true false"),
+        ("k2m plan --create-topic t", "true"),
+        ("k2m run --create-topic t", ""),
+    ] {
+        assert_eq!(offered(words, 3), expected, "{words}");
+    }
+    let codes = offered("k2m explain K2M-N0", 2);
+    assert!(
+        codes.split(' ').any(|code| code == "K2M-N02") && codes.split(' ').all(|code| code.starts_with("K2M-N0")),
+        "{codes}"
+    );
+    for shell in ["bash", "zsh", "fish"] {
+        let script = fs::read_to_string(folder.path().join(shell)).unwrap();
+        for hidden in [
+            "bootstrap'",
+            "k2m,bootstrap",
+            "_k2m__bootstrap",
+            "'bootstrap",
+            "\"bootstrap\"",
+            "broker)",
+            "'broker",
+            "\"broker\"",
+            "\"help\"",
+        ] {
+            assert!(!script.contains(hidden), "{shell} knows {hidden}");
+        }
+        for known in ["mutual_tls", "AT_TIMESTAMP", "K2M-N02"] {
+            assert!(script.contains(known), "{shell} does not know {known}");
+        }
+    }
     let refused = k2m(folder.path(), &["completions", "tcsh"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(
         text(&refused.stderr).contains("possible values: bash, zsh, fish"),
         "{}",
         text(&refused.stderr)
+    );
+}
+
+#[test]
+fn fish_offers_words_and_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = k2m(folder.path(), &["completions", "fish"]);
+    fs::write(folder.path().join("fish"), script.stdout).unwrap();
+    for (typed, wanted) in [
+        ("k2m explain K2M-N0", "K2M-N02"),
+        ("k2m schema ", "doctor"),
+        ("k2m plan --authentication ", "iam"),
+    ] {
+        let script = format!("source ./fish; complete -C '{typed}'");
+        let output = Command::new("fish")
+            .args(["--no-config", "-c", &script])
+            .current_dir(folder.path())
+            .env("HOME", folder.path())
+            .output()
+            .unwrap();
+        let offered = text(&output.stdout);
+        assert!(
+            offered.lines().any(|line| line.split('\t').next() == Some(wanted)),
+            "{typed}: {offered}{}",
+            text(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn values_that_are_offered_are_not_demanded() {
+    let folder = tempfile::tempdir().unwrap();
+    // What a setting can be is the settings' to judge.
+    let arguments = [
+        "plan",
+        "--stream",
+        STREAM,
+        "--cluster",
+        CLUSTER,
+        "--authentication",
+        "magic",
+    ];
+    let taken = k2m(folder.path(), &arguments);
+    assert!(
+        text(&taken.stderr).contains("invalid value `magic` for --authentication: give iam, tls"),
+        "{}",
+        text(&taken.stderr)
+    );
+}
+
+const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
+const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0-3";
+
+#[test]
+fn a_file_with_a_byte_order_mark_is_changed_in_place_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = format!("\u{feff}stream: {STREAM}\ncluster: {CLUSTER}\ntopic: orders\n");
+    fs::write(folder.path().join("b.yaml"), &old).unwrap();
+    let written = k2m(
+        folder.path(),
+        &[
+            "init",
+            "--yes",
+            "--config",
+            "b.yaml",
+            "--batch-size",
+            "5",
+            "--tags",
+            "team=payments,cost-center=42",
+        ],
+    );
+    assert_eq!(written.status.code(), Some(0), "{}", text(&written.stderr));
+    let new = fs::read_to_string(folder.path().join("b.yaml")).unwrap();
+    assert!(new.starts_with(&old) && new.contains("batch_size: 5\n"), "{new}");
+    // A mapping, as a hand would write it.
+    assert!(
+        new.contains("tags:\n  cost-center: '42'\n  team: payments\n") || new.contains("cost-center: \"42\""),
+        "{new}"
+    );
+    let read = k2m(folder.path(), &["plan", "--config", "b.yaml", "--facts", "none.json"]);
+    assert!(text(&read.stderr).contains("none.json"), "{}", text(&read.stderr));
+    assert_eq!(read.status.code(), Some(66), "{}", text(&read.stderr));
+}
+
+#[test]
+fn init_has_no_environment_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = k2m(folder.path(), &["init", "--help"]);
+    assert!(!text(&help.stdout).contains("--env"), "{}", text(&help.stdout));
+    let refused = k2m(folder.path(), &["init", "--env", "prod"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused.stderr).contains("--env names an environment"),
+        "{}",
+        text(&refused.stderr)
+    );
+    let ignored = bare()
+        .current_dir(folder.path())
+        .env("K2M_ENV", "prod")
+        .args(["init", "--yes", "--stream", STREAM, "--cluster", CLUSTER])
+        .output()
+        .unwrap();
+    assert!(
+        text(&ignored.stderr).contains("warning: K2M_ENV names the environment prod, which counts nothing here"),
+        "{}",
+        text(&ignored.stderr)
+    );
+}
+
+#[test]
+fn help_that_cannot_be_written_is_an_error_unless_nobody_reads_it() {
+    for arguments in [&["--help"][..], &["--version"], &["plan", "-h"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = bare().args(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(74), "{arguments:?}");
+        assert!(
+            text(&output.stderr).starts_with("error: failed to write to standard output: "),
+            "{}",
+            text(&output.stderr)
+        );
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let output = bare().args(arguments).stdout(writer).output().unwrap();
+        assert_eq!(
+            (output.status.code(), text(&output.stderr)),
+            (Some(0), String::new()),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn an_error_shows_what_was_written_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let arns = format!("stream: {STREAM}\ncluster: {CLUSTER}\n");
+    for (file, wanted) in [
+        (
+            "tags: {aws:x: y}\n",
+            "`{\"aws:x\":\"y\"}` for tags: the tag `aws:x` is AWS's own to set",
+        ),
+        ("subnets: []\n", "for subnets: the list is empty; give ids such as"),
+    ] {
+        fs::write(folder.path().join("k2m.yaml"), format!("{arns}{file}")).unwrap();
+        let refused = k2m(folder.path(), &["plan"]);
+        assert!(text(&refused.stderr).contains(wanted), "{}", text(&refused.stderr));
+        assert_eq!(refused.status.code(), Some(2));
+    }
+    fs::write(folder.path().join("k2m.yaml"), arns).unwrap();
+    for (document, is) in [
+        ("[]", "an array"),
+        ("3", "a number"),
+        ("{}", "an object without one"),
+        ("{\"schema\": \"2\"}", "an object without one"),
+    ] {
+        fs::write(folder.path().join("facts.json"), document).unwrap();
+        let refused = k2m(folder.path(), &["plan", "--facts", "facts.json"]);
+        let wanted =
+            format!("facts.json holds no facts: they are a JSON object with a number as `schema`, and this is {is}; ");
+        assert!(text(&refused.stderr).contains(&wanted), "{}", text(&refused.stderr));
+        assert_eq!(refused.status.code(), Some(2));
+    }
+    let place = k2m(
+        folder.path(),
+        &[
+            "init",
+            "--yes",
+            "--config",
+            "no/such.yaml",
+            "--stream",
+            STREAM,
+            "--cluster",
+            CLUSTER,
+            "-o",
+            "json",
+        ],
+    );
+    let failure: serde_json::Value = serde_json::from_slice(&place.stdout).unwrap();
+    assert!(
+        failure["next"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("name a place with --config"),
+        "{failure}"
     );
 }
 

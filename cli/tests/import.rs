@@ -321,7 +321,8 @@ fn a_file_that_is_there_is_overwritten_only_when_that_is_said() {
     let taken = k2m(folder.path(), &["import", "--cluster", CLUSTER, "--config", "folder"]);
     assert_eq!(taken.status.code(), Some(74), "{}", seen(&taken));
     assert!(
-        seen(&taken).contains("failed to write folder: it is not a regular file; nothing was changed"),
+        seen(&taken)
+            .contains("failed to write folder: it is not a regular file, and nothing was changed; name a place"),
         "{}",
         seen(&taken)
     );

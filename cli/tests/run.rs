@@ -572,7 +572,13 @@ fn a_record_that_the_topic_refuses_is_diverted_and_named() {
     let output = run(folder.path(), &arguments);
     assert_eq!(output.status.code(), Some(1), "without a destination it is lost");
     assert_eq!(summary(&output)["failed"].as_u64(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("run again with --on-failure FILE"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("run again with --on-failure FILE"), "{said}");
+    // Why, and what helps, without the summary.
+    assert!(
+        said.contains("for its size") && said.contains("--compression zstd"),
+        "{said}"
+    );
 }
 
 #[test]

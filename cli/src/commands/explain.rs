@@ -1,6 +1,6 @@
 //! `k2m explain`: what a code of doctor means.
 
-use super::{CommandError, output};
+use super::{CommandError, folded, output};
 use crate::args::ExplainArgs;
 use crate::doctor::{Contents, Page};
 use crate::exit::Exit;
@@ -9,7 +9,7 @@ use crate::report::Reporter;
 /// Runs the command.
 pub fn run(args: &ExplainArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
     let Some(code) = &args.code else {
-        output(reporter.result(&Contents::all()))?;
+        output(reporter.laid_out(&Contents::all(), folded))?;
         return Ok(Exit::Fine);
     };
     let page = Page::of(code).ok_or_else(|| {

@@ -96,7 +96,9 @@ pub enum ImportError {
         path: PathBuf,
     },
     /// The file can't be written.
-    #[error("failed to write {path}: {source}; nothing was changed")]
+    #[error(
+        "failed to write {path}: {source}, and nothing was changed; name a place with --config that is there and can be written to, with room"
+    )]
     Write {
         /// The file.
         path: PathBuf,

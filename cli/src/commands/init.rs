@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use serde_yaml::Mapping;
 use thiserror::Error;
 
-use super::{CommandError, chosen, file, output, signals, unless_stopped};
+use super::{CommandError, chosen, file, folded, output, signals, unless_stopped};
 use crate::args::{InitArgs, SettingsArgs};
 use crate::arn::{Arn, Kind};
 use crate::aws::Candidate;
@@ -26,11 +26,12 @@ use crate::plan::{self, Plan, PlanError};
 use crate::report::{Reporter, printable};
 use crate::settings::parse::topic as parse_topic;
 use crate::settings::{
-    Access, Environment, File, Kafka, PipelineSettings, Settings, SettingsError, Source, Sources, TABLE, resolve,
+    Access, ENVIRONMENT_VARIABLE, Environment, File, Kafka, PipelineSettings, Settings, SettingsError, Source, Sources,
+    TABLE, resolve,
 };
 use ask::{Ask, Terminal};
 use world::{Reality, World};
-use write::{Answers, Checked, FoundOut, NotWritten, Written, capitalized, entry, folded, text};
+use write::{Answers, Checked, FoundOut, NotWritten, Written, capitalized, entry, text};
 
 /// Why no file was written.
 #[derive(Debug, Error)]
@@ -143,8 +144,16 @@ pub enum InitError {
     /// Ctrl-C or SIGTERM.
     #[error("stopped: nothing was written")]
     Interrupted,
+    /// The file is not what was read.
+    #[error("{path} was changed by somebody else meanwhile, and nothing was written; run `k2m init` again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file can't be written.
-    #[error("failed to write {path}: {source}; nothing was changed")]
+    #[error(
+        "failed to write {path}: {source}, and nothing was changed; name a place with --config that is there and can be written to, with room"
+    )]
     Write {
         /// The file.
         path: PathBuf,
@@ -166,7 +175,7 @@ impl InitError {
             | Self::Exists { .. } => Exit::Usage,
             Self::Nothing { .. } | Self::Declined { .. } | Self::InPlace { .. } => Exit::Failed,
             Self::Blind { .. } => Exit::CouldNotTell,
-            Self::Ask(_) | Self::Write { .. } => Exit::Io,
+            Self::Ask(_) | Self::Write { .. } | Self::Changed { .. } => Exit::Io,
             Self::Interrupted => Exit::Interrupted,
         }
     }
@@ -267,6 +276,13 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
         if self.args.settings.env.is_some() {
             return Err(InitError::Environment.into());
         }
+        let chosen = self.environment.get(ENVIRONMENT_VARIABLE);
+        if let Some(name) = chosen.filter(|name| !name.is_empty()) {
+            reporter.note(&format!(
+                "warning: {ENVIRONMENT_VARIABLE} names the environment {name}, which counts nothing here: what is written counts in each; write `environments` into \
+                 the file by hand (docs/settings.md)"
+            ));
+        }
         self.old = self.read()?;
         if self.old.is_some() && !self.args.yes && self.asker.is_none() {
             let path = self.path.clone();
@@ -309,8 +325,8 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
             }
         }
         self.is_unchanged()?;
-        let settings: Option<Mapping> =
-            serde_yaml::from_str(&text).map_err(|error| self.not_written(io::Error::other(error)))?;
+        let settings: Option<Mapping> = serde_yaml::from_str(text.trim_start_matches('\u{feff}'))
+            .map_err(|error| self.not_written(io::Error::other(error)))?;
         file::replace(&self.path, &text).map_err(|error| self.not_written(error))?;
         Ok(Written::new(&self.path, settings.unwrap_or_default(), checked))
     }
@@ -333,8 +349,8 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
         if now.as_deref() == self.old.as_ref().map(|old| old.text.as_str()) {
             return Ok(());
         }
-        let why = "it was changed by somebody else meanwhile; run `k2m init` again";
-        Err(self.not_written(io::Error::other(why)))
+        let path = self.path.clone();
+        Err(InitError::Changed { path })
     }
 
     /// Takes over what flags say, as far as it can be.

@@ -4,7 +4,7 @@ pub(super) mod digest;
 
 use std::path::Path;
 
-use super::{CommandError, chosen, file, health, look, networks, output, rendered};
+use super::{CommandError, chosen, file, folded, health, look, networks, output, rendered};
 use crate::args::DrawnPlanArgs;
 use crate::deploy::options::Options;
 use crate::exit::Exit;
@@ -44,13 +44,14 @@ pub async fn run(args: DrawnPlanArgs, reporter: &mut Reporter) -> Result<Exit, C
     // The handler is not looked at here.
     let drift = health::by_hand(&settings, &facts, &plan, None)?;
     drawn(&Scene::of_plan(&plan, &facts), diagram, reporter)?;
-    output(reporter.result(&Digest {
+    let digest = Digest {
         plan,
         network_changes,
         given_back,
         drift,
         change,
-    }))?;
+    };
+    output(reporter.laid_out(&digest, folded))?;
     Ok(exit)
 }
 

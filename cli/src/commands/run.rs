@@ -12,12 +12,14 @@ use serde::Serialize;
 use super::chosen::load;
 use super::{CommandError, not_a_folder, output, own_handler, probe, signals, unless_stopped};
 use crate::args::{FunctionArgs, RunArgs, SettingsArgs};
+use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::local::broker::{BrokerError, Connection};
 use crate::local::destination::Destination;
 use crate::local::embedded::{Embedded, Plan};
 use crate::local::engine::Event;
 use crate::local::mapping::{LONGEST_BACKOFF, Settings};
+use crate::local::retries::{Retries, with_step};
 use crate::local::sandbox::Program;
 use crate::local::session::{Notice, Session};
 use crate::local::stream::Reshard;
@@ -66,6 +68,7 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
         reporter.note(&format!("warning: {warning}"));
     }
     reporter.start(total);
+    let (clock, mut retries) = (Clock::start(), Retries::default());
     let ended = session
         .run(source, signals, |notice, tally| match notice {
             Notice::Event(Event::Discarded {
@@ -78,7 +81,11 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
                 ));
             }
             Notice::Event(Event::Warning(text)) => reporter.note(&format!("warning: {text}")),
-            Notice::Event(_) => {}
+            Notice::Event(event) => {
+                if let Some(text) = retries.hear(event, tally.last_failure(), clock.elapsed()) {
+                    reporter.note(&text);
+                }
+            }
             Notice::Tick => reporter.progress(tally),
             Notice::Interrupted => {
                 reporter.note("interrupted: running invocations end, nothing new begins; once more to kill them");
@@ -112,9 +119,10 @@ pub async fn run(args: RunArgs, reporter: &mut Reporter) -> Result<Exit, Command
     } else if ended.interrupted {
         reporter.error(&format!("stopped by a signal\n  how far it came: {}", report.how_far()));
     } else if failed {
-        let advice = "run again with --on-failure FILE to keep such records";
+        let cause = report.summary.last_failure.as_deref();
+        let cause = cause.map_or_else(String::new, |reason| format!(": {}", with_step(reason)));
         reporter.error(&format!(
-            "{} record(s) were given up and are lost; {advice}",
+            "{} record(s) were given up and are lost{cause}; run again with --on-failure FILE to keep such records",
             report.summary.failed
         ));
     }

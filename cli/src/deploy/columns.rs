@@ -135,6 +135,89 @@ fn is_command(line: &str) -> bool {
     program == "aws" || of_kafka
 }
 
+/// What a command found, in lines of at most so many columns, whose parts are indented or behind labels: each is broken between words and goes on where what it says begins,
+/// so that two lines are told apart. What is there to be copied stays whole.
+pub fn folded(text: &str, columns: usize) -> String {
+    let mut out = String::new();
+    let mut lines = text.split_inclusive('\n').peekable();
+    while let Some(line) = lines.next() {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        if line.width() <= columns {
+            out.extend([line, end]);
+            continue;
+        }
+        let (begins, hang) = begins(line, lines.peek());
+        let (begin, words) = line.split_at(begins);
+        out.push_str(begin);
+        let (mut width, mut empty) = (begin.width(), true);
+        for (space, unit) in atoms(words).into_iter().flat_map(units) {
+            let space = if empty { "" } else { space };
+            if !empty && width + space.len() + unit.width() > columns {
+                out.push('\n');
+                out.push_str(&" ".repeat(hang));
+                width = hang;
+            } else {
+                out.push_str(space);
+                width += space.len();
+            }
+            out.push_str(unit);
+            width += unit.width();
+            empty = false;
+        }
+        out.push_str(end);
+    }
+    out
+}
+
+/// How many bytes of a line stand for themselves, and how far in it goes on.
+fn begins(line: &str, next: Option<&&str>) -> (usize, usize) {
+    let rest = line.trim_start_matches(' ');
+    let indent = line.len() - rest.len();
+    let label = || {
+        let at = line.find("  ")?;
+        let words = line[at..].trim_start_matches(' ');
+        Some(line.len() - words.len())
+    };
+    if indent == 0 {
+        // A label as long as its column has one space behind it: there the reason below tells where its words begin.
+        let reason = || {
+            let next = next?;
+            let deep = next.len() - next.trim_start_matches(' ').len();
+            let begins = deep.checked_sub(2).filter(|_| deep > DEEP)?;
+            (line.is_char_boundary(begins) && line[..begins].ends_with(' ')).then_some(begins)
+        };
+        let begins = label().or_else(reason).unwrap_or(0);
+        return (begins, line[..begins].width());
+    }
+    if let Some(mark) = MARKS.iter().find(|mark| rest.starts_with(**mark)) {
+        return (indent + mark.len(), indent + mark.len());
+    }
+    // A reason is far in already, and the only one of its line.
+    (indent, if indent > DEEP { indent } else { indent + 2 })
+}
+
+/// What an item of a list begins with.
+const MARKS: [&str; 4] = ["* ", "+ ", "- ", "~ "];
+/// What is indented less is one of several.
+const DEEP: usize = 8;
+
+/// What no line end comes between, with what is before it: a word, or a part of a JSON document, which may end behind its signs.
+fn units(word: &str) -> Vec<(&'static str, &str)> {
+    if !word.starts_with("{\"") {
+        return vec![(" ", word)];
+    }
+    let mut units = Vec::new();
+    for part in word.split_inclusive(',') {
+        let (key, value) = part
+            .split_once("\":")
+            .map_or((part, ""), |(key, _)| part.split_at(key.len() + 2));
+        for unit in [key, value].into_iter().filter(|unit| !unit.is_empty()) {
+            units.push((if units.is_empty() { " " } else { "" }, unit));
+        }
+    }
+    units
+}
+
 /// What introduces a line that goes on below its words.
 const LABELS: [&str; 3] = ["error: ", "warning: ", "Warning: "];
 
@@ -206,6 +289,29 @@ mod tests {
             ("  - ", "  - "),
         ] {
             assert_eq!(told(text, 14), shown);
+        }
+    }
+
+    #[test]
+    fn what_was_found_goes_on_where_it_begins() {
+        for (text, shown) in [
+            ("label  one two three", "label  one two\n       three"),
+            ("K2M-N02  `a b c d e f` g", "K2M-N02  `a b c d e f`\n         g"),
+            ("  one two three four\n  five", "  one two three\n    four\n  five"),
+            ("  + one two three four", "  + one two\n    three four"),
+            ("          why it is so", "          why\n          it is\n          so"),
+            (
+                "    if {\"A\":{\"kms:B\":\"c\",\"d\":\"e\"}}",
+                "    if {\"A\":\n      {\"kms:B\":\"c\",\n      \"d\":\"e\"}}",
+            ),
+            ("one two three four", "one two three\nfour"),
+            (
+                "boundary one two\n           why",
+                "boundary one\n         two\n           why",
+            ),
+            ("fits\n\n", "fits\n\n"),
+        ] {
+            assert_eq!(folded(text, 15), shown);
         }
     }
 

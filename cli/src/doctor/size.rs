@@ -1,5 +1,8 @@
 //! T: whether the topic takes the stream's largest record.
 
+use k2m_handler::message::{Message, Origin};
+use k2m_handler::payload::ValueForm;
+
 use super::topic::{from_a_machine, reached_at, serverless, way};
 use super::{Case, NOT_MSK, Outcome};
 use crate::facts::{Fact, Probe, Sighting};
@@ -92,8 +95,53 @@ pub(super) fn fits(case: &Case<'_>) -> Outcome {
             ),
             case.deploy(&[]),
         ),
-        _ => Outcome::pass(sizes),
+        _ => Outcome::pass(format!("{sizes}{}", short_of_room(case, limit, record))),
     }
+}
+
+/// From which size on a record is refused although its own bytes would fit: Kinesis counts data and partition key, Kafka counts headers and the batch around them too. Every
+/// topic with Kafka's default limit is so, hence it is no warning.
+fn short_of_room(case: &Case<'_>, limit: u64, record: u64) -> String {
+    let payload = &case.pipeline.payload;
+    if payload.value.value.choice != ValueForm::Bytes {
+        return String::new();
+    }
+    let around = around(case.pipeline.stream.value.name(), payload.headers.value, record);
+    if limit >= record + around {
+        return String::new();
+    }
+    let most = limit.saturating_sub(around);
+    format!(
+        "; a message has headers and a batch around it, up to {around} bytes: a record with over {most} bytes of data and key is refused, unless it is \
+         compressed (`compression`)"
+    )
+}
+
+/// Bytes that Kafka counts beside data and key of the stream's largest record.
+fn around(stream: &str, identified: bool, record: u64) -> u64 {
+    /// The longest key of Kinesis: its length takes the most bytes.
+    const KEY: [u8; 256] = [0; 256];
+    /// As long as Kinesis makes them.
+    const SHARD: &str = "shardId-000000000000";
+    const SEQUENCE: &str = "49590338271490256608559692538361571095921575989136588898";
+    let message = Message {
+        key: Some(&KEY),
+        value: &[],
+        timestamp_millis: 0,
+        origin: Origin {
+            stream,
+            shard: SHARD,
+            sequence_number: SEQUENCE,
+            subsequence: None,
+            log: None,
+        },
+        canary: None,
+        identified,
+        grounds: None,
+    };
+    let data = usize::try_from(record).unwrap_or(usize::MAX).saturating_sub(KEY.len());
+    let whole = message.batch_bytes(data).saturating_sub(data + KEY.len());
+    u64::try_from(whole).unwrap_or(u64::MAX)
 }
 
 /// The topic's limit: what MSK says, else what the function saw of it.

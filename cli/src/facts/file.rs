@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde_json::Value;
 use thiserror::Error;
 
 use super::{Facts, SCHEMA};
@@ -29,6 +29,17 @@ pub enum FactsError {
         /// Where, and what is wrong.
         source: serde_json::Error,
     },
+    /// It is JSON, and no document of facts.
+    #[error(
+        "{path} holds no facts: they are a JSON object with a number as `schema`, and this is {found}; `k2m inspect -o json` prints them, and docs/facts.md \
+         describes them"
+    )]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
     /// It does not say when they were taken.
     #[error(
         "{path} holds no facts: takenAt is {found:?}, and should be a time such as 2026-01-02T03:04:05Z; `k2m inspect -o json` prints them, and \
@@ -48,7 +59,7 @@ pub enum FactsError {
         /// The file.
         path: PathBuf,
         /// What it says.
-        found: u32,
+        found: u64,
     },
 }
 
@@ -57,18 +68,13 @@ impl FactsError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Read { .. } => Exit::NoFile,
-            Self::Shape { .. } | Self::TakenAt { .. } | Self::Schema { .. } => Exit::Usage,
+            Self::Shape { .. } | Self::Other { .. } | Self::TakenAt { .. } | Self::Schema { .. } => Exit::Usage,
         }
     }
 }
 
 /// Reads facts from a file.
 pub fn read(path: &Path) -> Result<Facts, FactsError> {
-    /// What every version has.
-    #[derive(Deserialize)]
-    struct Versioned {
-        schema: u32,
-    }
     let text = std::fs::read(path).map_err(|source| FactsError::Read {
         path: path.to_owned(),
         source,
@@ -78,8 +84,15 @@ pub fn read(path: &Path) -> Result<Facts, FactsError> {
         source,
     };
     // Asked first: the fields of another version would be called unknown, which misleads.
-    let Versioned { schema } = serde_json::from_slice(&text).map_err(shape)?;
-    if schema != SCHEMA {
+    let document: Value = serde_json::from_slice(&text).map_err(shape)?;
+    let schema = document
+        .get("schema")
+        .and_then(Value::as_u64)
+        .ok_or_else(|| FactsError::Other {
+            path: path.to_owned(),
+            found: kind(&document),
+        })?;
+    if schema != u64::from(SCHEMA) {
         return Err(FactsError::Schema {
             path: path.to_owned(),
             found: schema,
@@ -92,6 +105,17 @@ pub fn read(path: &Path) -> Result<Facts, FactsError> {
             path: path.to_owned(),
             found: facts.taken_at,
         }),
+    }
+}
+
+/// What a document is, in JSON's own words.
+fn kind(document: &Value) -> &'static str {
+    match document {
+        Value::Object(_) => "an object without one",
+        Value::Array(_) => "an array",
+        Value::String(_) => "a string",
+        Value::Number(_) => "a number",
+        Value::Bool(_) | Value::Null => "a bare word",
     }
 }
 

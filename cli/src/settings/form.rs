@@ -25,6 +25,15 @@ pub enum Form {
 }
 
 impl Form {
+    /// The words that it can be, where they are few: of a list those that an item can be.
+    pub(crate) fn words(self) -> Vec<&'static str> {
+        match self {
+            Self::Words(words) => words.to_vec(),
+            Self::Booleans(values) => values.iter().map(|is| if *is { "true" } else { "false" }).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// An entry of a mapping of such, for an error's words.
     pub(super) const fn sample(self) -> &'static str {
         match self {

@@ -22,11 +22,11 @@ pub use file::{Entry, File, FileError, FilePipeline, Overlay, SIZE_LIMIT};
 pub use form::Form;
 pub use k2m_bundle::Architecture;
 pub use payload::{Payload, Told};
-pub(crate) use resolve::ENVIRONMENT_FLAG;
 pub use resolve::{
     ChosenStack, Environment, FunctionEnds, LocalSettings, SettingsError, Sources, StackOutputs, in_environment,
     resolve, resolve_deployed, resolve_function, resolve_local, resolve_stack,
 };
+pub(crate) use resolve::{ENVIRONMENT_FLAG, ENVIRONMENT_VARIABLE};
 pub use servers::{ServerName, Servers};
 pub use table::{Preset, Row, Shape, TABLE, check};
 

@@ -156,6 +156,9 @@ pub(super) fn security_group(text: &str) -> Result<String, String> {
 
 pub(super) fn subnets(text: &str) -> Result<Vec<String>, String> {
     let mut ids: Vec<String> = Vec::new();
+    if text.trim().is_empty() {
+        return Err("the list is empty; give ids such as subnet-0123456789abcdef0, or leave it out".to_owned());
+    }
     for id in text.split(',').map(str::trim) {
         let fits = id
             .strip_prefix("subnet-")
@@ -450,29 +453,33 @@ const MOST_TAGS: usize = 49;
 const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 256;
 
-/// Tags: a JSON object, or `KEY=VALUE` with commas between them, neither of which a tag of AWS can have.
-pub(super) fn tags(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut tags = BTreeMap::new();
+/// A mapping: a JSON object, or `KEY=VALUE` with commas between them, neither of which a tag of AWS can have.
+pub(crate) fn mapping(text: &str) -> Result<BTreeMap<String, String>, String> {
     if text.trim_start().starts_with('{') {
-        tags = serde_json::from_str(text).map_err(|_| {
-            "give a JSON object of texts, such as {\"team\": \"payments\"}, or team=payments".to_owned()
+        return serde_json::from_str(text)
+            .map_err(|_| "give a JSON object of texts, such as {\"team\": \"payments\"}, or team=payments".to_owned());
+    }
+    let mut all = BTreeMap::new();
+    for pair in text.split(',') {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            format!(
+                "`{}` is not KEY=VALUE: give tags such as team=payments,cost-center=42",
+                shown(pair)
+            )
         })?;
-    } else {
-        for pair in text.split(',') {
-            let (key, value) = pair.split_once('=').ok_or_else(|| {
-                format!(
-                    "`{}` is not KEY=VALUE: give tags such as team=payments,cost-center=42",
-                    shown(pair)
-                )
-            })?;
-            if tags.insert(key.trim().to_owned(), value.trim().to_owned()).is_some() {
-                return Err(format!(
-                    "the tag `{}` is there twice: name each once",
-                    shown(key.trim())
-                ));
-            }
+        if all.insert(key.trim().to_owned(), value.trim().to_owned()).is_some() {
+            return Err(format!(
+                "the tag `{}` is there twice: name each once",
+                shown(key.trim())
+            ));
         }
     }
+    Ok(all)
+}
+
+/// Tags, as AWS takes them.
+pub(super) fn tags(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let tags = mapping(text)?;
     for (key, value) in &tags {
         tag(key, value)?;
     }

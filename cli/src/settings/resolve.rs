@@ -1042,7 +1042,7 @@ pub fn in_environment(
 
 /// What chooses an environment of k2m.yaml.
 pub(crate) const ENVIRONMENT_FLAG: &str = "--env";
-const ENVIRONMENT_VARIABLE: &str = "K2M_ENV";
+pub(crate) const ENVIRONMENT_VARIABLE: &str = "K2M_ENV";
 
 fn default<T>(value: T) -> Setting<T> {
     Setting {

@@ -11,7 +11,8 @@ use thiserror::Error;
 use crate::commands::plan::digest;
 use crate::init::rewrite::{Edit, RewriteError, rewrite};
 use crate::plan::{Decision, Plan};
-use crate::report::{Screen, printable};
+use crate::report::printable;
+use crate::settings::parse::mapping;
 use crate::settings::{Row, Shape, TABLE};
 use crate::shell::{Command, quoted};
 
@@ -197,38 +198,6 @@ pub(super) fn capitalized(word: &str) -> String {
         .collect()
 }
 
-/// A text for people, its long lines in several: what goes on stands below its beginning.
-pub(super) fn folded(text: &str, screen: Screen) -> String {
-    /// Behind the label of a decision.
-    const LABELLED: usize = 21;
-    const NARROWEST: usize = 40;
-    let Some(columns) = screen.columns.map(|columns| columns.max(NARROWEST)) else {
-        return text.to_owned();
-    };
-    let mut out = String::new();
-    for line in text.split_inclusive('\n') {
-        let indent = line.chars().take_while(|c| *c == ' ').count();
-        let hang = if indent == 0 && line.contains("  ") {
-            LABELLED
-        } else {
-            indent
-        };
-        let mut width = 0;
-        for word in line.split_inclusive(' ') {
-            let long = word.trim_end().chars().count();
-            if width + long > columns && width > hang {
-                out.truncate(out.trim_end_matches(' ').len());
-                out.push('\n');
-                out.push_str(&" ".repeat(hang));
-                width = hang;
-            }
-            out.push_str(word);
-            width += word.trim_end_matches('\n').chars().count();
-        }
-    }
-    out
-}
-
 /// Whether an answer says that records go to another kind of Kafka than this setting is of.
 fn elsewhere(said: &Answers, setting: &str) -> bool {
     let is_said = |name: &str| said.get(name).is_some_and(Option::is_some);
@@ -252,7 +221,7 @@ pub(in crate::commands) fn value(row: &Row, text: &str) -> Result<Value, serde_y
         Shape::TextOrList if !text.contains(',') => text.into(),
         Shape::List | Shape::TextOrList => Value::Sequence(text.split(',').map(|item| item.trim().into()).collect()),
         // Not as YAML, which takes some characters within quotes for line ends.
-        Shape::Map => match serde_json::from_str::<BTreeMap<String, String>>(text) {
+        Shape::Map => match mapping(text) {
             Ok(map) => serde_yaml::to_value(map)?,
             Err(_) => text.into(),
         },

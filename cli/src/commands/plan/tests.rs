@@ -46,6 +46,27 @@ fn what_people_see() {
 }
 
 #[test]
+fn a_terminal_breaks_no_word_of_it() {
+    let mut digest = digest(None);
+    let warning = "what should be known before takes more than a line here, and `k2m plan --config k2m.yaml --env prod` stays in one piece";
+    digest.plan.warnings.push(warning.to_owned());
+    let text = digest.to_string();
+    let shown = |columns| folded(&text, crate::report::Screen { columns, colour: false });
+    insta::assert_snapshot!(shown(Some(80)));
+    assert_eq!(shown(None), text);
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&shown(Some(80))), words(&text));
+    for line in shown(Some(80)).lines().filter(|line| line.chars().count() > 80) {
+        // Only a name or a command that no line has room for.
+        assert_eq!(
+            line.split_whitespace().filter(|word| !word.starts_with('`')).count(),
+            1,
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn what_people_see_of_several_pipelines() {
     let (mut settings, facts) = crate::plan::tests::several::example();
     // What is shown of two is shown of three.

@@ -576,6 +576,8 @@ pub(super) const ROWS: &[Row] = &[
     ("K2M-T05", no_topic, "skip", "see K2M-T01"),
     ("K2M-T05", |_, f| serverless(f), "skip", "serverless"),
     ("K2M-T06", |_, _| {}, "pass", "orders takes messages of up to 1048588 bytes (max.message.bytes), the stream records of up to 1048576"),
+    ("K2M-T06", |_, _| {}, "pass", "a record with over 1048395 bytes of data and key is refused"),
+    ("K2M-T06", |s, _| s.pipelines[0].payload.headers.value = false, "pass", "up to 74 bytes: a record with over 1048514 bytes"),
     ("K2M-T06", |_, f| large_records(f), "warn", "a larger record goes to the failure destination when its retries are used up"),
     ("K2M-T06", |_, f| large_records(f), "warn", "--entity-name orders --add-config 'max.message.bytes=11534336'"),
     ("K2M-T06", |s, f| { divert(s, f); large_records(f); }, "warn", "goes to the dead-letter topic orders-dead-letter"),
