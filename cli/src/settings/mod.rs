@@ -124,6 +124,17 @@ impl Authentication {
         matches!(self, Self::Scram | Self::MutualTls)
     }
 
+    /// What speaks to a port of MSK's brokers: inside their VPC (90xx), by public access (91xx), or by IPv6 (200xx). Mutual TLS has the ports of TLS.
+    pub const fn of_port(port: u16) -> Option<Self> {
+        match port {
+            9092 | 20092 => Some(Self::Plaintext),
+            9094 | 9194 | 20094 => Some(Self::Tls),
+            9096 | 9196 | 20096 => Some(Self::Scram),
+            9098 | 9198 | 20098 => Some(Self::Iam),
+            _ => None,
+        }
+    }
+
     /// As it is written in k2m.yaml, on the command line and in `K2M_AUTHENTICATION`.
     pub const fn name(self) -> &'static str {
         match self {
