@@ -440,7 +440,7 @@ fn every_bad_input_has_its_error_and_its_exit_code() {
             b"Resources:\n  A: {Type: AWS::Kinesis::Stream, Properties: {Name: !Ref B}}\n  B: {Type: AWS::Kinesis::Stream, Properties: {Name: !Ref A}}\n  M: {Type: \
               AWS::Lambda::EventSourceMapping, Properties: {EventSourceArn: !GetAtt A.Arn, StartingPosition: LATEST}}\n",
             4,
-            "stream: functions within functions that have no end; give --stream",
+            "and functions within functions that have no end; give --stream\n",
         ),
         (
             "elsewhere.yaml",

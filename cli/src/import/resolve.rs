@@ -37,6 +37,11 @@ impl Gap {
         const MOST: usize = 600;
         if !self.what.contains(&other.what) && self.what.len() + other.what.len() < MOST {
             self.what.extend([", and ", &other.what]);
+        }
+        // Where no value closes one of them, values for the others don't help.
+        if self.give.is_empty() || other.give.is_empty() {
+            self.give.clear();
+        } else {
             for name in other.give {
                 if !self.give.contains(&name) {
                     self.give.push(name);
@@ -528,8 +533,15 @@ impl Scope {
         let arn = |service: &str, kind: &str, named: &str| -> Result<String, Gap> {
             let [partition, region, account] =
                 ["AWS::Partition", "AWS::Region", "AWS::AccountId"].map(|part| self.pseudo(line, part));
-            let ((partition, region), (account, name)) = both(both(partition, region), both(account, property(named)))?;
-            Ok(format!("arn:{partition}:{service}:{region}:{account}:{kind}{name}"))
+            let own = property(named);
+            // One value for the whole ARN closes it.
+            if let Err(gap) = &own
+                && gap.give.contains(&name)
+            {
+                return Err(gap.clone());
+            }
+            let ((partition, region), (account, own)) = both(both(partition, region), both(account, own))?;
+            Ok(format!("arn:{partition}:{service}:{region}:{account}:{kind}{own}"))
         };
         match (kind, attribute) {
             ("AWS::Kinesis::Stream", "") => property("Name"),
@@ -886,6 +898,10 @@ X:
             (
                 "!Join [!Ref Open, [!Ref Shut, x, !GetAtt Nameless.Arn]]",
                 "? the parameter Open has no value, and the parameter Shut has no value, and the resource Nameless has no Name in the template: CloudFormation names it -> Open -> Shut -> Nameless.Arn",
+            ),
+            (
+                "!Sub '${Open}-${Hidden}'",
+                "? the parameter Open has no value, and the parameter Hidden is NoEcho, and k2m takes no secret over",
             ),
             (
                 "!If [Both, a, b]",
