@@ -20,6 +20,7 @@ use crate::import::samconfig::{self, SamConfig, SamConfigError};
 use crate::import::{self, Given, Project};
 use crate::report::{Reporter, printable};
 use crate::settings::{self, Environment, Row, SettingsError, Sources, TABLE, check, resolve};
+use crate::shown::shown;
 use write::{Document, rendered};
 
 /// Names that a template has in a folder, in the order in which they count.
@@ -86,7 +87,7 @@ pub enum ImportError {
     )]
     Environment,
     /// A flag or a variable has no value that its setting takes.
-    #[error("invalid value `{}` for {name}: {reason}", import::document::shown(value))]
+    #[error("invalid value `{}` for {name}: {reason}", shown(value))]
     Setting {
         /// Such as `--batch-size` or `K2M_BATCH_SIZE`.
         name: String,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::document::shown;
 use super::found::Mapping;
 use super::kafka::{self, Kafka};
 use super::notes::Notes;
@@ -12,12 +11,9 @@ use super::takeover;
 use super::{Carried, ImportError, Imported, Pipeline, Project, order};
 use crate::settings::TABLE;
 use crate::shell::quoted;
+use crate::shown::shown;
 
 /// All mappings of a project.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one step after another, each on what those before found"
-)]
 pub(super) fn all(project: &Project, files: &BTreeMap<String, String>) -> Result<Imported, ImportError> {
     let looked: Vec<(&Mapping, Kafka)> = project
         .mappings

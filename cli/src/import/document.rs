@@ -9,6 +9,8 @@ use std::rc::Rc;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use thiserror::Error;
 
+use crate::shown::shown;
+
 /// More than CloudFormation takes of a template, in bytes: 1,000,000.
 pub const SIZE_LIMIT: usize = 1_000_000;
 /// Deeper than any template that CloudFormation takes.
@@ -576,25 +578,6 @@ impl Json<'_> {
     }
 }
 
-/// A text of the file, fit for an error: on one line, and not longer than one.
-pub fn shown(text: &str) -> String {
-    const MOST: usize = 120;
-    let mut characters = text.chars();
-    let mut shown = String::new();
-    for c in characters.by_ref().take(MOST) {
-        // What has no width, or turns the direction of what follows, is written out.
-        if c.is_alphanumeric() || c.is_ascii_graphic() || c == ' ' {
-            shown.push(c);
-        } else {
-            shown.extend(c.escape_debug());
-        }
-    }
-    if characters.next().is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -660,7 +643,7 @@ mod tests {
             laughs + &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))
         });
         // Each is small, and shares nothing with the others.
-        let wide: String = (0..2000).map(|n| format!("  k{n}: 1\n")).collect();
+        let wide = (0..2000).fold(String::new(), |text, n| text + &format!("  k{n}: 1\n"));
         let merging = format!("A: &a\n{wide}B:\n{}", "- {<<: *a}\n".repeat(3000));
         let again = format!("A: &a\n{wide}B:\n  <<: [{}]\n", vec!["*a"; 3000].join(", "));
         let large = "#".repeat(SIZE_LIMIT + 1);

@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
-use super::document::{Content, Node, shown};
+use super::document::{Content, Node};
 use super::resolve::{Gap, Scope};
+use crate::shown::shown;
 
 /// A mapping as the template has it.
 #[derive(Debug, Clone)]

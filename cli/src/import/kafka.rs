@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::From;
-use super::document::shown;
 use super::found::{Function, Mapping};
 use super::resolve::{Gap, Scope};
 use crate::arn::{Arn, Kind, SecretArn};
@@ -12,6 +11,7 @@ use crate::sample::config::constants;
 use crate::sample::hints::{self, Found};
 use crate::sample::package;
 use crate::settings::{Authentication, Servers};
+use crate::shown::shown;
 
 /// What is known of it.
 #[derive(Debug, Default)]

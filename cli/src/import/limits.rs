@@ -2,7 +2,8 @@
 
 use regex_lite::RegexBuilder;
 
-use super::document::{Node, shown};
+use super::document::Node;
+use crate::shown::shown;
 
 /// As many allowed values are named.
 const MOST_NAMED: usize = 20;

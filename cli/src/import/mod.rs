@@ -29,12 +29,13 @@ use std::fmt;
 use serde::Serialize;
 use thiserror::Error;
 
-use self::document::{DocumentError, Node, parse, shown};
+use self::document::{DocumentError, Node, parse};
 use self::found::{Aside, Mapping};
 use self::resolve::Scope;
 use self::samconfig::SamConfig;
 use crate::exit::Exit;
 use crate::settings::{Row, TABLE};
+use crate::shown::shown;
 
 pub use self::document::SIZE_LIMIT;
 pub use self::takeover::Step;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::document::shown;
 use super::found::Mapping;
 use super::resolve::Gap;
 use super::{Changed, Left, Project, Unknown};
 use crate::shell::Command;
+use crate::shown::shown;
 
 /// Notes as they come.
 pub(super) struct Notes<'p> {

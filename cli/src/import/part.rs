@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::document::{Node, shown};
+use super::document::Node;
 use super::found::{Function, Mapping};
 use super::kafka::{Kafka, Said};
 use super::notes::{Notes, by_value};
@@ -12,6 +12,7 @@ use super::resolve::{Gap, Scope};
 use super::{Carried, From, ImportError, Project};
 use crate::settings::{TABLE, check};
 use crate::shell::Command;
+use crate::shown::shown;
 
 /// Shorter than this the function has no time to connect, to be told of the topics and to try again (doctor's K2M-L03 says the same of others' functions).
 const LEAST_SECONDS: u32 = 30;

@@ -6,7 +6,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::document::{Content, Node, shown};
+use super::document::{Content, Node};
+use crate::shown::shown;
 
 /// Steps that are taken at most for one question: more than any template of people's needs.
 const MOST_STEPS: usize = 20_000;

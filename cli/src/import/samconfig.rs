@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 use toml::{Table, Value};
 
-use super::document::shown;
+use crate::shown::shown;
 
 /// What it says that matters here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::document::shown;
 use super::kafka::{self, Said};
 use super::notes::Notes;
 use super::part::Part;
@@ -11,6 +10,7 @@ use super::{Carried, From, ImportError, Project};
 use crate::arn::{Arn, Kind};
 use crate::settings::{Servers, check};
 use crate::shell::{Command, quoted};
+use crate::shown::shown;
 
 /// Settings that all pipelines have in common.
 pub(super) fn of_stack(

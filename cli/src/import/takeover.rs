@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::document::{Node, shown};
+use super::document::Node;
 use super::part::{Part, Reads};
 use super::{Carried, Project};
 use crate::arn::{Arn, Kind};
 use crate::deploy::resume::{CALM_MINUTES, KEEPS_UP_MS, MARGIN_MINUTES, meanwhile};
 use crate::shell::Command;
+use crate::shown::shown;
 
 /// A step, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

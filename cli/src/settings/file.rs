@@ -1,6 +1,6 @@
 //! k2m.yaml: its text becomes the texts of settings, each with its line and column. Pure.
 //!
-//! Two readers go over the text, each of them a fixed number of times however much is in it: serde_yaml says what is no YAML, in words that help, and
+//! Two readers go over the text, each of them a fixed number of times however much is in it: `serde_yaml` says what is no YAML, in words that help, and
 //! what a value says; and saphyr's parser says where it is, which the other tells in its errors alone.
 
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use serde_yaml::{Deserializer, Error};
 use thiserror::Error as ThisError;
 
 use super::table::{Row, Shape, TABLE};
+use crate::shown::shown;
 
 /// What lists pipelines in a file: beside the settings, since a pipeline has some of them itself.
 pub(super) const PIPELINES: &str = "pipelines";
@@ -311,7 +312,7 @@ fn tree(text: &str) -> Result<Option<Node>, Wrong> {
     let mut open: Vec<(Node, Option<Node>)> = Vec::new();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            let reason = format!("this is not YAML: {}", super::shown(error.info()));
+            let reason = format!("this is not YAML: {}", shown(error.info()));
             (Place::at(*error.marker()), reason)
         })?;
         let node = |place, holds, anchor: usize, tag: bool| Node {
@@ -555,7 +556,7 @@ fn environments(value: &Node) -> Result<Vec<Overlay>, Wrong> {
     let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
     for (name, (key, value)) in names.into_iter().zip(entries) {
         key.plain()?;
-        let shown = super::shown(name);
+        let shown = shown(name);
         is_environment(name).map_err(|reason| {
             (
                 key.place,
@@ -634,7 +635,7 @@ fn map(row: &Row, start: Place, entries: &[Pair]) -> Result<String, Wrong> {
     let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
     for (text, (key, value)) in keys.into_iter().zip(entries) {
         key.plain()?;
-        let shown = super::shown(text);
+        let shown = shown(text);
         if let Some(line) = first_lines.insert(text, key.place.line) {
             let reason = format!("`{shown}` is in line {line} of `{name}` already: leave one of them");
             return Err((key.place, reason));
@@ -699,7 +700,7 @@ fn unknown(name: &str, room: Room) -> String {
         let row = TABLE.iter().find(|row| row.name == *name);
         known(name, row, room).is_ok()
     });
-    let shown = super::shown(name);
+    let shown = shown(name);
     match super::closest(&like, fitting) {
         Some(known) => format!("there is no setting `{shown}`; did you mean `{known}`?"),
         None => format!("there is no setting `{shown}`; docs/settings.md has all that there are"),

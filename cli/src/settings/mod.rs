@@ -444,16 +444,5 @@ fn closest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a s
         .map(|(_, name)| name)
 }
 
-/// A text that a user gave, fit for an error: on one line, and not longer than one.
-fn shown(text: &str) -> String {
-    const MOST: usize = 120;
-    let mut characters = text.chars();
-    let mut shown: String = characters.by_ref().take(MOST).flat_map(char::escape_debug).collect();
-    if characters.next().is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests;

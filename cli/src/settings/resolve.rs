@@ -14,13 +14,13 @@ use super::table::{self, Declared, Preset, Row};
 use super::{
     Access, Authentication, ChosenEnvironment, Entry, File, FileError, FilePipeline, Home, Kafka, Listed, OnPoison,
     Payload, PipelineSettings, Setting, Settings, Source, StartingPosition, closest, default_dead_letter_topic, parse,
-    shown,
 };
 use crate::args::SettingsArgs;
 use crate::arn::{Arn, PlaceError, SecretArn, fit};
 use crate::exit::Exit;
 use crate::facts::deployed::default_stack_name;
 use crate::facts::stream_name;
+use crate::shown::shown;
 
 /// Variables of the environment that begin with `K2M_`.
 pub type Environment = BTreeMap<String, String>;

@@ -1273,7 +1273,7 @@ fn a_file_that_is_full_to_the_brim_is_read() {
     }
 }
 
-/// Settings as serde_yaml reads them by itself.
+/// Settings as `serde_yaml` reads them by itself.
 #[derive(Debug, Default, serde::Deserialize)]
 struct Texts {
     topic: Option<String>,
