@@ -92,27 +92,8 @@ pub enum ImportError {
         known: Vec<String>,
     },
     /// A value that the template's own limits don't allow.
-    #[error(
-        "{from}the parameter {} {} ({template}:{line}); give it {takes}",
-        shown(name),
-        refused(value.as_deref())
-    )]
-    Parameter {
-        /// `samconfig.toml: ` where that says it; nothing where a flag does.
-        from: String,
-        /// The template.
-        template: String,
-        /// Where the parameter is declared, from 1.
-        line: usize,
-        /// Its name.
-        name: String,
-        /// The value; none of a parameter with `NoEcho`.
-        value: Option<String>,
-        /// What it takes.
-        takes: String,
-        /// Whether the command line says it.
-        by_flag: bool,
-    },
+    #[error("{0}")]
+    Parameter(Box<Refused>),
     /// `--parameter` names something that nothing asks for.
     #[error(
         "--parameter {}: nothing that is imported from {path} asks for it{}",
@@ -172,8 +153,8 @@ impl ImportError {
         match self {
             Self::Document(_) | Self::NoResources { .. } | Self::TooMany { .. } | Self::Value { .. } => Exit::BadInput,
             Self::NoMapping { .. } | Self::TwoKafkas { .. } => Exit::Failed,
-            Self::Parameter { by_flag, .. } => {
-                if *by_flag {
+            Self::Parameter(refused) => {
+                if refused.by_flag {
                     Exit::Usage
                 } else {
                     Exit::BadInput
@@ -185,11 +166,41 @@ impl ImportError {
     }
 }
 
-fn refused(value: Option<&str>) -> String {
-    value.map_or_else(
-        || "does not take its value".to_owned(),
-        |value| format!("does not take `{}`", shown(value)),
-    )
+/// A parameter's value that CloudFormation would refuse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Whether the command line says it, and not samconfig.toml.
+    pub by_flag: bool,
+    /// The template.
+    pub template: String,
+    /// Where the parameter is declared, from 1.
+    pub line: usize,
+    /// Its name.
+    pub name: String,
+    /// The value; none of a parameter with `NoEcho`.
+    pub value: Option<String>,
+    /// What it takes.
+    pub takes: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            template, line, takes, ..
+        } = self;
+        let from = if self.by_flag {
+            "--parameter"
+        } else {
+            "parameter_overrides in samconfig.toml"
+        };
+        let value = self.value.as_ref();
+        let value = value.map_or_else(|| "its value".to_owned(), |value| format!("`{}`", shown(value)));
+        write!(
+            f,
+            "{from}: the parameter {} does not take {value} ({template}:{line}); give it {takes}",
+            shown(&self.name)
+        )
+    }
 }
 
 fn besides(asides: &[(String, String)]) -> String {
@@ -571,19 +582,14 @@ fn allowed(path: &str, root: &Node, given: &Given) -> Result<(), ImportError> {
             (None, None) => continue,
         };
         if let Some(takes) = limits::broken(parameter, value) {
-            return Err(ImportError::Parameter {
-                from: if by_flag {
-                    "--parameter: ".to_owned()
-                } else {
-                    "parameter_overrides in samconfig.toml: ".to_owned()
-                },
+            return Err(ImportError::Parameter(Box::new(Refused {
+                by_flag,
                 template: path.to_owned(),
                 line: parameter.line,
                 name: name.clone(),
                 value: Some(value.clone()).filter(|_| !limits::is_secret(parameter)),
                 takes,
-                by_flag,
-            });
+            })));
         }
     }
     Ok(())

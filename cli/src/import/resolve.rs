@@ -664,13 +664,15 @@ impl Scope {
         self.conditions.borrow_mut().pop();
         // What asked for it is open for the same reason, and said once.
         let outermost = self.conditions.borrow().is_empty();
-        held.map_err(|inner| match outermost {
-            true => Gap {
+        held.map_err(|inner| {
+            if !outermost {
+                return inner;
+            }
+            Gap {
                 line,
                 what: format!("the condition {} is open: {}", shown(name), inner.what),
                 ..inner
-            },
-            false => inner,
+            }
         })
     }
 
@@ -835,13 +837,14 @@ X:
         match scope.texts(&node) {
             Ok(texts) => texts.join("|"),
             Err(gap) => {
-                let give: String = gap.give.iter().map(|name| format!(" -> {name}")).collect();
+                let give: String = gap.give.iter().flat_map(|name| [" -> ", name]).collect();
                 format!("? {}{give}", gap.what)
             }
         }
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn functions_come_to_what_cloudformation_makes_of_them() {
         for (value, wanted) in [
             ("plain", "plain"),

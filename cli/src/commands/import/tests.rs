@@ -175,7 +175,7 @@ fn commands_stay_whole_however_narrow_the_terminal_is() {
         commands.iter().any(|command| command.contains("$(date ")),
         "{commands:?}"
     );
-    let text: String = commands.iter().map(|command| format!("       {command}\n")).collect();
+    let text: String = commands.iter().flat_map(|command| ["       ", command, "\n"]).collect();
     for columns in [40, 80, 120] {
         let screen = crate::report::Screen {
             columns: Some(columns),
