@@ -540,15 +540,15 @@ pub struct PayloadArgs {
 }
 
 /// `k2m import`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-A flag of a setting counts more than the template, and is written. --parameter also takes what only a deployment knows: \
+A flag or variable (K2M_…) of a setting counts more than the template, and is written. --parameter also takes what only a deployment knows: \
 AWS::AccountId=…, RESOURCE.ATTRIBUTE=…, the name of an export, or a whole '{{resolve:ssm:…}}'.
 
 Exit codes: 0 all that the mapping says is settled, 1 no Kinesis mapping or settings that don't fit together, 2 usage, \
 4 something could not be told, 65 no template, 66 no file, 74 not written.")]
 pub struct ImportArgs {
-    /// Template of SAM or CloudFormation, YAML or JSON, or the folder that it is in [default: template.yaml or the like in this folder]
+    /// Template of SAM or CloudFormation, YAML or JSON, or the folder that it is in; - is standard input [default: template.yaml or the like in this folder]
     #[arg(value_name = "TEMPLATE")]
     pub template: Option<PathBuf>,
     /// Value of a parameter of the template, or of what only a deployment knows (repeatable)

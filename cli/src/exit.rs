@@ -114,13 +114,16 @@ impl Exit {
         ),
         (
             Self::Usage,
-            "the command line is wrong, or a file is there and there is nobody to ask and no `--yes`",
+            "the command line is wrong, such as a value that the template's parameter does not take, or a file is there and there is nobody to ask and no `--yes`",
         ),
         (
             Self::CouldNotTell,
             "something could not be told: of stream, cluster or authentication, and nothing is written; of something else, and k2m's default holds",
         ),
-        (Self::BadInput, "the file is no template, or a value in it can't be"),
+        (
+            Self::BadInput,
+            "the file is no template, or a value in it or in samconfig.toml can't be",
+        ),
         (Self::NoFile, "there is no template, or it can't be read"),
         (Self::Io, "the file of settings could not be written"),
         (Self::Interrupted, "stopped by Ctrl-C or SIGTERM"),

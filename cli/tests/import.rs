@@ -144,6 +144,10 @@ fn project(folder: &str) -> TempDir {
 }
 
 fn k2m(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_k2m"));
     // Nothing of this machine's own settings may shine through.
     for (name, _) in std::env::vars_os() {
@@ -151,13 +155,8 @@ fn k2m(folder: &Path, arguments: &[&str]) -> Output {
             command.env_remove(name);
         }
     }
+    command.current_dir(folder).env("COLUMNS", "120").args(arguments);
     command
-        .current_dir(folder)
-        .env("COLUMNS", "120")
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
 }
 
 fn seen(output: &Output) -> String {
@@ -442,7 +441,7 @@ fn every_bad_input_has_its_error_and_its_exit_code() {
             b"Resources:\n  A: {Type: AWS::Kinesis::Stream, Properties: {Name: !Ref B}}\n  B: {Type: AWS::Kinesis::Stream, Properties: {Name: !Ref A}}\n  M: {Type: \
               AWS::Lambda::EventSourceMapping, Properties: {EventSourceArn: !GetAtt A.Arn, StartingPosition: LATEST}}\n",
             4,
-            "stream: functions within functions that have no end; give --stream",
+            "and functions within functions that have no end; give --stream\n",
         ),
         (
             "elsewhere.yaml",
@@ -491,19 +490,19 @@ fn every_bad_input_has_its_error_and_its_exit_code() {
             sample.path(),
             &["import", "--samconfig", "no.toml"],
             66,
-            "failed to read no.toml",
+            "failed to read no.toml: No such file or directory (os error 2); name a samconfig.toml with --samconfig FILE, or leave it out",
         ),
         (
             sample.path(),
             &["import", "--samconfig", "wrong.toml"],
             65,
-            "this is no samconfig.toml: line 1",
+            "wrong.toml:1: this is no samconfig.toml: ",
         ),
         (
             sample.path(),
             &["import", "--config-env", "prod"],
             65,
-            "it has no environment `prod`, but: default",
+            "it has no environment `prod`; give one of its own as --config-env: default",
         ),
         (
             sample.path(),
@@ -533,7 +532,13 @@ fn every_bad_input_has_its_error_and_its_exit_code() {
             sample.path(),
             &["import", "--cluster", CLUSTER, "--parameter", "Nope=1"],
             2,
-            "--parameter Nope: nothing that is imported from template.yaml asks for it; its parameters: LogLevel",
+            "--parameter Nope: nothing that is imported from template.yaml asks for it; leave it out, or give one of its parameters: LogLevel",
+        ),
+        (
+            sample.path(),
+            &["import", "--cluster", CLUSTER, "--env", "prod"],
+            2,
+            "--env names an environment, and `k2m import` writes what counts in each; leave it out",
         ),
         (
             sample.path(),
@@ -560,4 +565,130 @@ fn every_bad_input_has_its_error_and_its_exit_code() {
         assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {}", seen(&output));
         assert!(seen(&output).contains(words), "{arguments:?}: {}", seen(&output));
     }
+}
+
+/// A template that is no file: standard input and a pipe are read, and a device or a folder is not.
+#[test]
+fn a_template_comes_from_standard_input_or_a_pipe_too() {
+    let folder = project("sample");
+    let template = fs::read(folder.path().join("template.yaml")).unwrap();
+    let wanted = k2m(folder.path(), &["import", "--cluster", CLUSTER, "--stdout"]);
+    let wanted = String::from_utf8(wanted.stdout).unwrap();
+
+    let through = |named: &str, bytes: &[u8]| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), bytes).unwrap();
+        // A pipe, as a shell makes one.
+        let mut cat = Command::new("cat")
+            .arg(file.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let arguments = ["import", named, "--cluster", CLUSTER, "--stdout"];
+        let read = command(folder.path(), &arguments)
+            .stdin(cat.stdout.take().unwrap())
+            .output()
+            .unwrap();
+        cat.wait().unwrap();
+        read
+    };
+    for (named, shown) in [("-", "standard input"), ("/dev/stdin", "/dev/stdin")] {
+        let read = through(named, &template);
+        assert_eq!(read.status.code(), Some(0), "{}", seen(&read));
+        let text = String::from_utf8(read.stdout).unwrap();
+        assert_eq!(unbroken(&text.replace(shown, "template.yaml")), unbroken(&wanted));
+        let large = through(named, &vec![b'#'; 3 << 20]);
+        assert_eq!(large.status.code(), Some(65), "{}", seen(&large));
+        assert!(seen(&large).contains(&format!("{shown}:1: the file has more than 1,000,000 bytes")));
+    }
+    for (named, exit, words) in [
+        (
+            "-",
+            65,
+            "standard input:1: there is nothing in this file; mend it, or name a template",
+        ),
+        ("/dev/zero", 66, "failed to read /dev/zero: it is not a regular file"),
+        ("/dev", 66, "no template in /dev"),
+    ] {
+        let refused = k2m(folder.path(), &["import", named, "--cluster", CLUSTER]);
+        assert_eq!(refused.status.code(), Some(exit), "{named}: {}", seen(&refused));
+        assert!(seen(&refused).contains(words), "{named}: {}", seen(&refused));
+    }
+}
+
+/// A text whose comments are broken in other places, as one line.
+fn unbroken(text: &str) -> String {
+    text.replace("\n#  ", "")
+        .replace("\n#", "")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// What a function's variable says that nobody can tell is said, and no constant of its code takes its place.
+#[test]
+fn an_open_variable_is_no_constant() {
+    let folder = tempfile::tempdir().unwrap();
+    let template = format!(
+        "Transform: AWS::Serverless-2016-10-31\nParameters:\n  TopicName: {{Type: String, AllowedPattern: '[a-z-]+'}}\nResources:\n  F:\n    Type: AWS::Serverless::Function\n    \
+         Properties:\n      Handler: app.main\n      CodeUri: src\n      Environment: {{Variables: {{TOPIC: !Ref TopicName}}}}\n      Events:\n        E: {{Type: Kinesis, Properties: \
+         {{Stream: '{STREAM}', StartingPosition: TRIM_HORIZON}}}}\n"
+    );
+    fs::write(folder.path().join("template.yaml"), template).unwrap();
+    fs::create_dir(folder.path().join("src")).unwrap();
+    fs::write(folder.path().join("src/app.py"), "TOPIC = 'fallback'\n").unwrap();
+    let arguments = ["import", "--cluster", CLUSTER, "--stdout"];
+    let open = k2m(folder.path(), &arguments);
+    assert_eq!(open.status.code(), Some(4), "{}", seen(&open));
+    assert!(!seen(&open).contains("fallback"), "{}", seen(&open));
+    assert!(
+        seen(&open)
+            .contains("template.yaml:10: topic: the variable TOPIC is open: the parameter TopicName has no value"),
+        "{}",
+        seen(&open)
+    );
+    for (value, exit, words) in [
+        (
+            "TopicName=orders",
+            0,
+            "topic: orders  # the variable TOPIC in template.yaml",
+        ),
+        (
+            "TopicName=Orders",
+            2,
+            "the parameter TopicName does not take `Orders` (template.yaml:3); give it a text of the form `[a-z-]+`",
+        ),
+    ] {
+        let told = k2m(folder.path(), &[&arguments[..], &["--parameter", value]].concat());
+        assert_eq!(told.status.code(), Some(exit), "{}", seen(&told));
+        assert!(seen(&told).contains(words), "{}", seen(&told));
+    }
+}
+
+/// A variable of the environment counts as a flag does.
+#[test]
+fn variables_of_the_environment_count() {
+    let folder = project("sample");
+    let read = command(folder.path(), &["import", "--stdout"])
+        .env("K2M_CLUSTER", CLUSTER)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(read.status.code(), Some(0), "{}", seen(&read));
+    assert!(
+        seen(&read).contains(&format!("cluster: {CLUSTER}  # K2M_CLUSTER")),
+        "{}",
+        seen(&read)
+    );
+    let wrong = command(folder.path(), &["import", "--stdout"])
+        .env("K2M_CLUSTER", "events")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(wrong.status.code(), Some(2), "{}", seen(&wrong));
+    assert!(
+        seen(&wrong).contains("invalid value `events` for K2M_CLUSTER"),
+        "{}",
+        seen(&wrong)
+    );
 }

@@ -196,11 +196,7 @@ fn command(text: &str) -> Option<usize> {
         let Some((word, after)) = ahead.next() else {
             return Some(end);
         };
-        let bare = if word.ends_with(['\'', '"']) {
-            word
-        } else {
-            word.trim_end_matches(PUNCTUATION)
-        };
+        let bare = bare(word);
         let is_option = word.starts_with("--") && word.len() > 2;
         // A value, or a word of the sentence that the command stands in.
         let is_value = option
@@ -216,6 +212,19 @@ fn command(text: &str) -> Option<usize> {
         option = is_option && !word.contains('=');
         words.at = after;
     }
+}
+
+/// A word without what the sentence puts behind it.
+fn bare(word: &str) -> &str {
+    let mut bare = word;
+    while let Some(rest) = bare.strip_suffix(PUNCTUATION) {
+        // What closes something of the word is part of it.
+        if bare.ends_with(')') && bare.matches('(').count() >= bare.matches(')').count() {
+            break;
+        }
+        bare = rest;
+    }
+    bare
 }
 
 /// What may stand behind a command in a sentence.
@@ -238,17 +247,21 @@ impl<'a> Iterator for Words<'a> {
         let mut quote = None;
         let mut before = ' ';
         let mut escaped = false;
+        // How many `$(` are open: what stands in one is part of the word.
+        let mut within = 0_u32;
         let mut end = self.text.len();
         for (at, c) in self.text[begin..].char_indices() {
             match quote {
                 _ if escaped => escaped = false,
                 None | Some('$') if c == '\\' => escaped = true,
-                None if c == ' ' => {
+                None if c == ' ' && within == 0 => {
                     end = begin + at;
                     break;
                 }
                 None if c == '\'' => quote = Some(if before == '$' { '$' } else { '\'' }),
                 Some('\'' | '$') if c == '\'' => quote = None,
+                None if c == '(' && (before == '$' || within > 0) => within += 1,
+                None if c == ')' && within > 0 => within -= 1,
                 _ => {}
             }
             before = c;
@@ -361,6 +374,7 @@ mod tests {
             "aws lambda update-function-configuration --subnet-ids subnet-1 subnet-2 --region eu-west-1",
             "k2m destroy --stack $'a\\033[2J \\' b' --region eu-west-1",
             "kafka-topics.sh --bootstrap-server b-1:9098,b-2:9098 --create --topic orders --partitions 7",
+            "aws cloudwatch get-metric-statistics --start-time $(date -u -d '1 hour ago' +%FT%TZ) --end-time $(date -u +%FT%TZ) --query 'sort_by(Datapoints,&Timestamp)[].[Timestamp,Sum]' --output text",
         ] {
             assert!(is_command(command), "{command}");
             assert_eq!(pieces(command), [Piece::Code(command)]);
@@ -408,6 +422,14 @@ mod tests {
                     Words("put it back ("),
                     Code("k2m deploy --timeout 60"),
                     Words("), and wait"),
+                ],
+            ),
+            (
+                "ask (aws logs tail g --since $(date -d '1 hour ago' +%s)), then wait",
+                &[
+                    Words("ask ("),
+                    Code("aws logs tail g --since $(date -d '1 hour ago' +%s)"),
+                    Words("), then wait"),
                 ],
             ),
             (

@@ -8,7 +8,7 @@ use super::notes::Notes;
 use super::part::Part;
 use super::stack::of_stack;
 use super::takeover;
-use super::{Carried, From, ImportError, Imported, Pipeline, Project, order};
+use super::{Carried, ImportError, Imported, Pipeline, Project, order};
 use crate::settings::TABLE;
 use crate::shell::quoted;
 use crate::shown::shown;
@@ -51,7 +51,7 @@ pub(super) fn all(project: &Project, files: &BTreeMap<String, String>) -> Result
     }
     let several = parts.len() > 1;
     if several && project.given.flags.contains_key("topic") {
-        return Err(ImportError::TopicOfAll { count: parts.len() });
+        return Err(project.of_one("topic", parts.len()));
     }
     let mut pipelines = Vec::new();
     let mut shared = Vec::new();
@@ -71,7 +71,7 @@ pub(super) fn all(project: &Project, files: &BTreeMap<String, String>) -> Result
             shared.push(Carried {
                 setting: row.name,
                 value: value.clone(),
-                from: From::Flag(row.flag()),
+                from: project.given.says(row),
             });
         }
     }

@@ -169,16 +169,13 @@ type Wrong = (usize, String);
 
 fn decode(bytes: &[u8]) -> Result<&str, Wrong> {
     if bytes.len() > SIZE_LIMIT {
-        let reason = "the file has more than 1,000,000 bytes, and CloudFormation takes no such template: name the template itself";
+        let reason = "the file has more than 1,000,000 bytes, and CloudFormation takes no such template";
         return Err((1, reason.to_owned()));
     }
     let text = str::from_utf8(bytes).map_err(|error| {
         let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = good.split(|&byte| byte == b'\n').count();
-        (
-            line,
-            "this is not UTF-8, and so no template: name a YAML or JSON file".to_owned(),
-        )
+        (line, "this is not UTF-8, and so no template".to_owned())
     })?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
@@ -403,7 +400,7 @@ fn yaml(text: &str) -> Result<Rc<Node>, Wrong> {
     }
     growing
         .root
-        .ok_or_else(|| (1, "there is nothing in this file: name a template".to_owned()))
+        .ok_or_else(|| (1, "there is nothing in this file".to_owned()))
 }
 
 fn not_yaml(error: &ScanError) -> Wrong {

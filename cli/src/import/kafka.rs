@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::From;
 use super::found::{Function, Mapping};
-use super::resolve::Scope;
+use super::resolve::{Gap, Scope};
 use crate::arn::{Arn, Kind, SecretArn};
 use crate::sample::config::constants;
 use crate::sample::hints::{self, Found};
@@ -41,9 +41,57 @@ pub(super) enum Said {
     One(String, From),
     /// Several different things, by these names.
     Several(String),
+    /// Something that nobody can tell.
+    Open(Open),
     /// Nothing.
     #[default]
     Nothing,
+}
+
+/// A variable of the function that nobody can tell. It counts more than a constant of the code, as it does for the function.
+#[derive(Debug, Clone)]
+pub(super) struct Open {
+    /// Its name; none where not even that is known.
+    name: Option<String>,
+    /// Why it is not known, and what to give.
+    gap: Gap,
+}
+
+impl Open {
+    /// What is open, as a sentence has it.
+    pub(super) fn gap(&self) -> Gap {
+        let what = self.name.as_ref().map_or_else(
+            || "the function's variables are".to_owned(),
+            |name| format!("the variable {} is", shown(name)),
+        );
+        Gap {
+            what: format!("{what} open: {}", self.gap.what),
+            ..self.gap.clone()
+        }
+    }
+
+    /// Whether it may be what `fits` by its name.
+    fn is(&self, fits: fn(&str) -> bool) -> bool {
+        self.name.as_deref().is_none_or(fits)
+    }
+}
+
+impl Kafka {
+    /// Why nobody can tell where it writes to, where a variable says it that is open.
+    pub(super) fn open(&self) -> Option<Gap> {
+        let by_variable = |from: &From| matches!(from, From::Variable { .. });
+        match (&self.cluster, &self.servers) {
+            (Said::One(..), _) => None,
+            // A Kafka of its own needs no cluster's ARN.
+            (_, Said::One(servers, from))
+                if by_variable(from) && !Servers::parse(servers).is_ok_and(|all| is_msk(&all)) =>
+            {
+                None
+            }
+            (Said::Open(open), _) | (_, Said::Open(open)) => Some(open.gap()),
+            _ => None,
+        }
+    }
 }
 
 impl Said {
@@ -105,11 +153,12 @@ fn inline(scope: &Scope, function: &Function) -> Option<String> {
 
 /// Looks at a mapping's function; `template` is the file's name, `texts` the files that are there.
 pub(super) fn look(scope: &Scope, mapping: &Mapping, template: &str, texts: &BTreeMap<String, String>) -> Kafka {
-    let variables = mapping
+    let Variables { known: variables, open } = mapping
         .function
         .as_ref()
         .map(|function| variables(scope, function))
         .unwrap_or_default();
+    let may_say = |fits: fn(&str) -> bool| open.iter().find(|open| open.is(fits)).cloned();
     let mut modules: Vec<Module> = mapping
         .function
         .as_ref()
@@ -125,12 +174,17 @@ pub(super) fn look(scope: &Scope, mapping: &Mapping, template: &str, texts: &BTr
         Some(Module { file, text })
     }));
     let mut used = Vec::new();
-    let mut find = |of: fn(&BTreeMap<String, String>) -> Found| -> Said {
+    let mut find = |of: fn(&BTreeMap<String, String>) -> Found, fits: fn(&str) -> bool| -> Said {
         let (in_variables, names) = said(of(&variables), |name| From::Variable {
             file: template.to_owned(),
             name,
         });
         used.extend(names);
+        // Another one may say something else.
+        if let Some(open) = may_say(fits) {
+            used.extend(open.name.clone());
+            return Said::Open(open);
+        }
         if !in_variables.is_nothing() {
             return in_variables;
         }
@@ -146,8 +200,11 @@ pub(super) fn look(scope: &Scope, mapping: &Mapping, template: &str, texts: &BTr
             .find(|said| !said.is_nothing())
             .unwrap_or_default()
     };
-    let (servers, topic) = (find(hints::servers), find(hints::topic));
-    let by_arn = |fits: &dyn Fn(&str) -> bool| {
+    let (servers, topic) = (
+        find(hints::servers, hints::names_servers),
+        find(hints::topic, hints::names_topic),
+    );
+    let by_arn = |fits: &dyn Fn(&str) -> bool, named: fn(&str) -> bool| {
         let mut found = variables.iter().filter(|(_, text)| fits(text));
         match (found.next(), found.next()) {
             (Some((name, text)), Some((other, second))) if text != second => {
@@ -160,14 +217,19 @@ pub(super) fn look(scope: &Scope, mapping: &Mapping, template: &str, texts: &BTr
                     name: name.clone(),
                 },
             ),
-            (None, _) => Said::Nothing,
+            // Where not even its name is known, it's said of the servers.
+            (None, _) => may_say(named)
+                .filter(|open| open.name.is_some())
+                .map_or(Said::Nothing, Said::Open),
         }
     };
-    let cluster = by_arn(&|text| Arn::parse(Kind::Cluster, text).is_ok());
-    let secret = by_arn(&|text| SecretArn::parse(text).is_ok());
+    let cluster = by_arn(&|text| Arn::parse(Kind::Cluster, text).is_ok(), names_cluster);
+    let secret = by_arn(&|text| SecretArn::parse(text).is_ok(), names_secret);
     for said in [&cluster, &secret] {
-        if let Said::One(_, From::Variable { name, .. }) = said {
-            used.push(name.clone());
+        match said {
+            Said::One(_, From::Variable { name, .. }) => used.push(name.clone()),
+            Said::Open(open) => used.extend(open.name.clone()),
+            _ => {}
         }
     }
     let code: Vec<&Module> = modules
@@ -199,16 +261,48 @@ fn said(found: Found, from: impl Fn(String) -> From) -> (Said, Vec<String>) {
     }
 }
 
-/// The function's variables, as far as they are known.
-fn variables(scope: &Scope, function: &Function) -> BTreeMap<String, String> {
+/// The function's variables.
+#[derive(Debug, Default)]
+struct Variables {
+    known: BTreeMap<String, String>,
+    open: Vec<Open>,
+}
+
+fn variables(scope: &Scope, function: &Function) -> Variables {
+    let mut all = Variables::default();
     let Some(environment) = function.properties.get("Environment") else {
-        return BTreeMap::new();
+        return all;
     };
-    let variables = scope.within(environment, &["Variables"]).ok().flatten();
-    let entries = variables.iter().flat_map(|variables| variables.entries());
-    entries
-        .filter_map(|(name, value)| Some((name.clone(), scope.text(value).ok()??)))
-        .collect()
+    let variables = match scope.within(environment, &["Variables"]) {
+        Ok(variables) => variables,
+        Err(gap) => {
+            all.open.push(Open { name: None, gap });
+            None
+        }
+    };
+    for (name, value) in variables.iter().flat_map(|variables| variables.entries()) {
+        match scope.text(value) {
+            Ok(Some(text)) => drop(all.known.insert(name.clone(), text)),
+            Ok(None) => {}
+            Err(gap) => all.open.push(Open {
+                name: Some(name.clone()),
+                gap,
+            }),
+        }
+    }
+    all
+}
+
+/// Whether what is named so is a cluster's ARN, whatever it says.
+fn names_cluster(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    upper.contains("ARN") && ["CLUSTER", "MSK", "KAFKA"].iter().any(|word| upper.contains(word)) && !names_secret(name)
+}
+
+/// Whether what is named so is a secret's ARN, whatever it says.
+fn names_secret(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    upper.contains("ARN") && upper.contains("SECRET")
 }
 
 /// Whether code of kafka-python or confluent-kafka sends and ends without waiting: what is on its way then is lost when the sandbox is frozen.

@@ -14,6 +14,7 @@ mod carry;
 pub mod document;
 mod found;
 mod kafka;
+mod limits;
 mod notes;
 mod part;
 mod referring;
@@ -28,12 +29,12 @@ use std::fmt;
 use serde::Serialize;
 use thiserror::Error;
 
-use self::document::{DocumentError, parse};
+use self::document::{DocumentError, Node, parse};
 use self::found::{Aside, Mapping};
 use self::resolve::Scope;
 use self::samconfig::SamConfig;
 use crate::exit::Exit;
-use crate::settings::TABLE;
+use crate::settings::{Row, TABLE};
 use crate::shown::shown;
 
 pub use self::document::SIZE_LIMIT;
@@ -46,17 +47,22 @@ const MOST_RESOURCES: usize = 500;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ImportError {
     /// The text is no template.
-    #[error(transparent)]
+    #[error("{0}; mend it, or name a template of SAM or CloudFormation")]
     Document(#[from] DocumentError),
     /// A template without `Resources`.
-    #[error("{path}: this is no template of SAM or CloudFormation: it has no `Resources`")]
+    #[error(
+        "{path}: this is no template of SAM or CloudFormation: {}; name the template that has the function",
+        if *empty { "its `Resources` are empty" } else { "it has no `Resources`" }
+    )]
     NoResources {
         /// The file.
         path: String,
+        /// Whether they are there, and empty.
+        empty: bool,
     },
     /// A template that CloudFormation doesn't take.
     #[error(
-        "{path}: it has {count} resources, and CloudFormation takes no template with more than {MOST_RESOURCES}: name a template that is deployed"
+        "{path}: it has {count} resources, and CloudFormation takes no template with more than {MOST_RESOURCES}; name a template that is deployed"
     )]
     TooMany {
         /// The file.
@@ -66,7 +72,7 @@ pub enum ImportError {
     },
     /// Nothing to import.
     #[error(
-        "{path}: no function in it reads a Kinesis data stream: there is neither an event of type Kinesis nor an AWS::Lambda::EventSourceMapping of a stream{}",
+        "{path}: no function in it reads a Kinesis data stream: there is neither an event of type Kinesis nor an AWS::Lambda::EventSourceMapping of a stream{}; name the template that has the function that reads the stream",
         besides(asides)
     )]
     NoMapping {
@@ -76,7 +82,7 @@ pub enum ImportError {
         asides: Vec<(String, String)>,
     },
     /// `--mapping` names something else.
-    #[error("there is no mapping `{}` of Kinesis in {path}: give --mapping one of {}", shown(name), known.join(", "))]
+    #[error("there is no mapping `{}` of Kinesis in {path}; give --mapping one of {}", shown(name), known.join(", "))]
     UnknownMapping {
         /// The file.
         path: String,
@@ -85,6 +91,9 @@ pub enum ImportError {
         /// Ids of what is there.
         known: Vec<String>,
     },
+    /// A value that the template's own limits don't allow.
+    #[error("{0}")]
+    Parameter(Box<Refused>),
     /// `--parameter` names something that nothing asks for.
     #[error(
         "--parameter {}: nothing that is imported from {path} asks for it{}",
@@ -119,15 +128,17 @@ pub enum ImportError {
         /// What is missing.
         missing: Vec<Unknown>,
     },
-    /// One topic for several.
-    #[error("--topic is of one pipeline, and {count} are imported: choose one with --mapping ID, or leave it out")]
-    TopicOfAll {
+    /// One stream or one topic for several.
+    #[error("{flag} is of one pipeline, and {count} are imported; choose one with --mapping ID, or leave it out")]
+    OfOne {
+        /// The flag, or the variable.
+        flag: String,
         /// How many.
         count: usize,
     },
     /// Several into different Kafkas.
     #[error(
-        "{} write to different brokers, and a stack has one Kafka: import each with --mapping ID, into a file of its own with --config FILE",
+        "{} write to different brokers, and a stack has one Kafka; import each with --mapping ID, into a file of its own with --config FILE",
         mappings.join(" and ")
     )]
     TwoKafkas {
@@ -142,9 +153,53 @@ impl ImportError {
         match self {
             Self::Document(_) | Self::NoResources { .. } | Self::TooMany { .. } | Self::Value { .. } => Exit::BadInput,
             Self::NoMapping { .. } | Self::TwoKafkas { .. } => Exit::Failed,
-            Self::UnknownMapping { .. } | Self::UnknownParameter { .. } | Self::TopicOfAll { .. } => Exit::Usage,
+            Self::Parameter(refused) => {
+                if refused.by_flag {
+                    Exit::Usage
+                } else {
+                    Exit::BadInput
+                }
+            }
+            Self::UnknownMapping { .. } | Self::UnknownParameter { .. } | Self::OfOne { .. } => Exit::Usage,
             Self::Unknown { .. } => Exit::CouldNotTell,
         }
+    }
+}
+
+/// A parameter's value that CloudFormation would refuse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Whether the command line says it, and not samconfig.toml.
+    pub by_flag: bool,
+    /// The template.
+    pub template: String,
+    /// Where the parameter is declared, from 1.
+    pub line: usize,
+    /// Its name.
+    pub name: String,
+    /// The value; none of a parameter with `NoEcho`.
+    pub value: Option<String>,
+    /// What it takes.
+    pub takes: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            template, line, takes, ..
+        } = self;
+        let from = if self.by_flag {
+            "--parameter"
+        } else {
+            "parameter_overrides in samconfig.toml"
+        };
+        let value = self.value.as_ref();
+        let value = value.map_or_else(|| "its value".to_owned(), |value| format!("`{}`", shown(value)));
+        write!(
+            f,
+            "{from}: the parameter {} does not take {value} ({template}:{line}); give it {takes}",
+            shown(&self.name)
+        )
     }
 }
 
@@ -155,9 +210,12 @@ fn besides(asides: &[(String, String)]) -> String {
 
 fn parameters(known: &[String]) -> String {
     if known.is_empty() {
-        return "; the template has no parameters".to_owned();
+        return ", and the template has no parameters; leave it out".to_owned();
     }
-    format!("; its parameters: {}", shown(&known.join(", ")))
+    format!(
+        "; leave it out, or give one of its parameters: {}",
+        shown(&known.join(", "))
+    )
 }
 
 fn lines(missing: &[Unknown]) -> String {
@@ -193,6 +251,8 @@ pub enum From {
     },
     /// A flag of this command.
     Flag(String),
+    /// A variable of the environment that this command runs in.
+    Environment(String),
     /// Something else that is known, in words.
     Follows(String),
 }
@@ -203,7 +263,7 @@ impl fmt::Display for From {
             Self::Template { file, line } => write!(f, "{file}:{line}"),
             Self::Constant { file, name } => write!(f, "{name} in {file}"),
             Self::Variable { file, name } => write!(f, "the variable {name} in {file}"),
-            Self::Flag(flag) => f.write_str(flag),
+            Self::Flag(name) | Self::Environment(name) => f.write_str(name),
             Self::Follows(words) => f.write_str(words),
         }
     }
@@ -388,8 +448,21 @@ pub struct Given {
     pub region: Option<String>,
     /// `--mapping`, ids of what is imported; all where none is named.
     pub mappings: Vec<String>,
-    /// Settings that flags say, by name.
+    /// Settings that flags or variables of the environment say, by name.
     pub flags: BTreeMap<&'static str, String>,
+    /// Those of them that variables say.
+    pub variables: BTreeSet<&'static str>,
+}
+
+impl Given {
+    /// The flag that says a setting, or the variable.
+    fn says(&self, row: &Row) -> From {
+        if self.variables.contains(row.name) {
+            From::Environment(row.variable())
+        } else {
+            From::Flag(row.flag())
+        }
+    }
 }
 
 /// A template that was read, and what in it is imported.
@@ -406,19 +479,21 @@ impl Project {
     /// Reads the bytes of a template; `path` is as it was named.
     pub fn read(path: &str, bytes: &[u8], given: Given) -> Result<Self, ImportError> {
         let root = parse(path, bytes)?;
-        if root
-            .get("Resources")
-            .is_none_or(|resources| resources.entries().is_empty())
-        {
-            return Err(ImportError::NoResources { path: path.to_owned() });
+        let resources = root.get("Resources");
+        let count = resources.map_or(0, |resources| resources.entries().len());
+        if count == 0 {
+            return Err(ImportError::NoResources {
+                path: path.to_owned(),
+                empty: resources.is_some(),
+            });
         }
-        let count = root.get("Resources").map_or(0, |resources| resources.entries().len());
         if count > MOST_RESOURCES {
             return Err(ImportError::TooMany {
                 path: path.to_owned(),
                 count,
             });
         }
+        allowed(path, &root, &given)?;
         let region = given.region.as_deref().or(given.sam.region.as_deref());
         let stack = given.sam.stack.as_deref();
         let scope = Scope::new(
@@ -471,8 +546,20 @@ impl Project {
         each.collect()
     }
 
+    /// A setting of one pipeline, said for several.
+    fn of_one(&self, setting: &str, count: usize) -> ImportError {
+        let row = TABLE.iter().find(|row| row.name == setting);
+        ImportError::OfOne {
+            flag: row.map_or(String::new(), |row| self.given.says(row).to_string()),
+            count,
+        }
+    }
+
     /// What comes of it; `files` are the texts of those of [`Self::files`] that are there.
     pub fn import(&self, files: &BTreeMap<String, String>) -> Result<Imported, ImportError> {
+        if self.mappings.len() > 1 && self.given.flags.contains_key("stream") {
+            return Err(self.of_one("stream", self.mappings.len()));
+        }
         let imported = carry::all(self, files)?;
         if let Some(name) = self.scope.useless().first() {
             return Err(ImportError::UnknownParameter {
@@ -483,6 +570,29 @@ impl Project {
         }
         Ok(imported)
     }
+}
+
+/// Refuses values of parameters that CloudFormation would refuse, by what the template itself says of them.
+fn allowed(path: &str, root: &Node, given: &Given) -> Result<(), ImportError> {
+    let declared = root.get("Parameters").map_or(&[][..], |all| all.entries());
+    for (name, parameter) in declared {
+        let (value, by_flag) = match (given.parameters.get(name), given.sam.parameters.get(name)) {
+            (Some(value), _) => (value, true),
+            (None, Some(value)) => (value, false),
+            (None, None) => continue,
+        };
+        if let Some(takes) = limits::broken(parameter, value) {
+            return Err(ImportError::Parameter(Box::new(Refused {
+                by_flag,
+                template: path.to_owned(),
+                line: parameter.line,
+                name: name.clone(),
+                value: Some(value.clone()).filter(|_| !limits::is_secret(parameter)),
+                takes,
+            })));
+        }
+    }
+    Ok(())
 }
 
 /// The place of a setting in the documentation's order.

@@ -73,12 +73,23 @@ impl<'p> Notes<'p> {
 
     /// What nobody can tell; `needed`: k2m has no default for it.
     pub(super) fn gap(&mut self, mapping: &Mapping, setting: &'static str, gap: &Gap, needed: bool) {
-        let flag = format!("--{}", setting.replace('_', "-"));
-        let by_value = gap
-            .give
-            .as_ref()
-            .map(|name| format!(", or {}", Command::new("--parameter").word(&format!("{name}=VALUE"))));
-        let give = format!("give {flag}{}", by_value.unwrap_or_default());
+        let flag = format!("give --{}", setting.replace('_', "-"));
+        self.gap_or(mapping, setting, (gap, &flag), needed);
+    }
+
+    /// The same with what helps beside a value for what is missing.
+    pub(super) fn gap_or(
+        &mut self,
+        mapping: &Mapping,
+        setting: &'static str,
+        (gap, other): (&Gap, &str),
+        needed: bool,
+    ) {
+        let give = match (by_value(gap), other.starts_with("give ")) {
+            (Some(values), true) => format!("{other}, or {values}"),
+            (Some(values), false) => format!("{other}, or give {values}"),
+            (None, _) => other.to_owned(),
+        };
         self.open(mapping, setting, (gap.what.clone(), give), gap.line, needed);
     }
 
@@ -107,4 +118,12 @@ impl<'p> Notes<'p> {
             list.push(note);
         }
     }
+}
+
+/// The values that would close a gap, as flags; none where no value does.
+pub(super) fn by_value(gap: &Gap) -> Option<String> {
+    let each = gap.give.iter();
+    let each = each.map(|name| Command::new("--parameter").word(&format!("{name}=VALUE")).to_string());
+    let each: Vec<String> = each.collect();
+    (!each.is_empty()).then(|| each.join(" "))
 }

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use super::document::Node;
 use super::found::{Function, Mapping};
 use super::kafka::{Kafka, Said};
-use super::notes::Notes;
+use super::notes::{Notes, by_value};
 use super::referring;
 use super::resolve::{Gap, Scope};
 use super::{Carried, From, ImportError, Project};
-use crate::settings::check;
+use crate::settings::{TABLE, check};
 use crate::shell::Command;
 use crate::shown::shown;
 
@@ -178,24 +178,34 @@ impl<'p> Part<'p> {
     /// The stream; nothing where it isn't known.
     pub(super) fn stream(&self, notes: &mut Notes<'_>) -> Result<Option<Reads>, ImportError> {
         let source = &self.mapping.source;
-        if let Some(flag) = self.known.project.given.flags.get("stream")
-            && self.known.project.mappings.len() == 1
+        let given = &self.known.project.given;
+        if let Some((flag, row)) = given
+            .flags
+            .get("stream")
+            .zip(TABLE.iter().find(|row| row.name == "stream"))
         {
             return Ok(Some(Reads {
                 text: flag.clone(),
                 consumer: None,
-                from: From::Flag("--stream".to_owned()),
+                from: given.says(row),
             }));
         }
+        // Of several, a flag would not say which.
+        let give = if self.known.project.mappings.len() > 1 {
+            let one = Command::new("--mapping").word(&self.mapping.id);
+            format!("import it by itself with {one} and --stream ARN")
+        } else {
+            "give --stream".to_owned()
+        };
         let text = match self.known.scope.text(source) {
             Ok(Some(text)) => text,
             Ok(None) => {
-                let why = ("the mapping names no stream".to_owned(), "give --stream".to_owned());
+                let why = ("the mapping names no stream".to_owned(), give);
                 notes.open(self.mapping, "stream", why, source.line, true);
                 return Ok(None);
             }
             Err(gap) => {
-                notes.gap(self.mapping, "stream", &gap, true);
+                notes.gap_or(self.mapping, "stream", (&gap, &give), true);
                 return Ok(None);
             }
         };
@@ -242,9 +252,9 @@ impl<'p> Part<'p> {
         if let Some(gap) = &self.mapping.open {
             let why = (
                 format!("whether this mapping is there: {}", gap.what),
-                gap.give.as_ref().map_or_else(
+                by_value(gap).map_or_else(
                     || "leave it out with --mapping".to_owned(),
-                    |name| format!("give {}", Command::new("--parameter").word(&format!("{name}=VALUE"))),
+                    |values| format!("give {values}"),
                 ),
             );
             notes.open(self.mapping, "enabled", why, gap.line, false);
@@ -272,6 +282,7 @@ impl<'p> Part<'p> {
             return Ok(());
         }
         let line = self.mapping.line;
+        let several = self.known.project.mappings.len() > 1;
         let why = match &self.kafka.topic {
             Said::One(topic, from) => {
                 self.fits("topic", topic, line)?;
@@ -283,11 +294,21 @@ impl<'p> Part<'p> {
                 return Ok(());
             }
             Said::Several(names) => format!("{names} say different things"),
+            Said::Open(open) => {
+                let gap = open.gap();
+                let gap = Gap {
+                    what: format!("{}, and k2m takes the stream's name", gap.what),
+                    ..gap
+                };
+                let give = if several { "write `topic` into the pipeline" } else { "give --topic" };
+                notes.gap_or(self.mapping, "topic", (&gap, give), false);
+                return Ok(());
+            }
             Said::Nothing => {
                 "neither a variable of the function nor a constant in config.py or its code names it, and k2m takes the stream's name".to_owned()
             }
         };
-        let give = if self.known.project.mappings.len() > 1 {
+        let give = if several {
             "write `topic` into the pipeline where that is not right"
         } else {
             "give --topic where that is not right"

@@ -15,6 +15,8 @@ const MOST_STEPS: usize = 20_000;
 const MOST_DEPTH: usize = 150;
 /// No text that a setting has is longer, nor a list of them altogether.
 const LONGEST: usize = 64 << 10;
+/// As many conditions of a circle are named.
+const MOST_NAMED: usize = 9;
 /// So many bytes of a text are a step: it is copied for it.
 const STEP_BYTES: usize = 64;
 
@@ -25,8 +27,47 @@ pub(super) struct Gap {
     pub(super) line: usize,
     /// What is missing, as part of a sentence.
     pub(super) what: String,
-    /// The name that `--parameter NAME=VALUE` takes for it, where a value helps.
-    pub(super) give: Option<String>,
+    /// The names that `--parameter NAME=VALUE` takes for it, where values help.
+    pub(super) give: Vec<String>,
+}
+
+impl Gap {
+    /// With what else is missing of the same value, so that it is told at once.
+    fn and(mut self, other: Self) -> Self {
+        /// What nobody reads to its end is not told to its end.
+        const MOST: usize = 600;
+        if !self.what.contains(&other.what) && self.what.len() + other.what.len() < MOST {
+            self.what.extend([", and ", &other.what]);
+        }
+        // Where no value closes one of them, values for the others don't help.
+        if self.give.is_empty() || other.give.is_empty() {
+            self.give.clear();
+        } else {
+            for name in other.give {
+                if !self.give.contains(&name) {
+                    self.give.push(name);
+                }
+            }
+        }
+        self
+    }
+}
+
+/// Puts what is missing to what was missing before.
+fn missing(all: &mut Option<Gap>, one: Gap) {
+    *all = Some(match all.take() {
+        Some(before) => before.and(one),
+        None => one,
+    });
+}
+
+/// Both, or all that is missing of them.
+fn both<A, B>(one: Result<A, Gap>, other: Result<B, Gap>) -> Result<(A, B), Gap> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(one), Err(other)) => Err(one.and(other)),
+        (Err(gap), _) | (_, Err(gap)) => Err(gap),
+    }
 }
 
 /// What a template's functions are answered from.
@@ -41,6 +82,8 @@ pub(super) struct Scope {
     pseudo: BTreeMap<&'static str, String>,
     steps: Cell<usize>,
     depth: Cell<usize>,
+    /// Conditions that are asked for, each by the one before it.
+    conditions: RefCell<Vec<String>>,
     used: RefCell<BTreeSet<String>>,
     /// By part of the template and name: which entries ask for it.
     asking: RefCell<BTreeMap<&'static str, BTreeMap<String, BTreeSet<usize>>>>,
@@ -80,6 +123,7 @@ impl Scope {
             pseudo,
             steps: Cell::new(0),
             depth: Cell::new(0),
+            conditions: RefCell::default(),
             used: RefCell::default(),
             asking: RefCell::default(),
         }
@@ -182,6 +226,11 @@ impl Scope {
         self.steps.get() <= MOST_STEPS
     }
 
+    /// Whether none are left: nothing more is found out then.
+    fn spent(&self) -> bool {
+        self.steps.get() > MOST_STEPS
+    }
+
     /// The same, for so many parts of a text or a list.
     fn spend(&self, line: usize, parts: usize) -> Result<(), Gap> {
         if self.take(parts) { Ok(()) } else { Err(long(line)) }
@@ -210,14 +259,21 @@ impl Scope {
             Content::Scalar(text) => Ok(vec![text.clone()]),
             Content::List(items) => {
                 let mut all = Vec::new();
+                let mut open = None;
                 let mut bytes = 0;
                 for text in items.iter().map(|item| self.text(item)) {
-                    let Some(text) = text? else { continue };
-                    bytes += text.len();
-                    fits(node.line, bytes)?;
-                    all.push(text);
+                    match text {
+                        Ok(Some(text)) => {
+                            bytes += text.len();
+                            fits(node.line, bytes)?;
+                            all.push(text);
+                        }
+                        Ok(None) => {}
+                        Err(gap) if self.spent() => return Err(gap),
+                        Err(gap) => missing(&mut open, gap),
+                    }
                 }
-                Ok(all)
+                open.map_or(Ok(all), Err)
             }
             Content::Map(_) => Err(gap(node.line, "a mapping where a list has to be")),
         }
@@ -265,8 +321,7 @@ impl Scope {
                 let [separator, list] = argument.items() else {
                     return Err(misused(line, function));
                 };
-                let separator = self.need(separator)?;
-                let texts = self.texts(list)?;
+                let (separator, texts) = both(self.need(separator), self.texts(list))?;
                 let bytes = texts.iter().map(String::len).sum::<usize>();
                 fits(line, bytes + separator.len() * texts.len().saturating_sub(1))?;
                 Ok(Some(Node::text(line, texts.join(&separator))))
@@ -311,7 +366,7 @@ impl Scope {
                     .ok_or_else(|| Gap {
                         line,
                         what: format!("`{}` is another stack's output (Fn::ImportValue)", shown(&name)),
-                        give: Some(name),
+                        give: vec![name],
                     })
             }
             "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not" | "Condition" => {
@@ -351,7 +406,7 @@ impl Scope {
                 line,
                 what: format!("`{}` is looked up when it is deployed", shown(&whole)),
                 // A secret has no place on a command line.
-                give: inner.starts_with("ssm:").then_some(whole),
+                give: inner.starts_with("ssm:").then_some(whole).into_iter().collect(),
             })?;
             all.extend([before, value]);
             fits(line, all.len())?;
@@ -384,7 +439,7 @@ impl Scope {
         let why = |what: String, give: bool| Gap {
             line,
             what,
-            give: give.then(|| name.to_owned()),
+            give: give.then(|| name.to_owned()).into_iter().collect(),
         };
         let name_shown = shown(name);
         let value = if said("NoEcho") {
@@ -442,7 +497,7 @@ impl Scope {
         Err(Gap {
             line,
             what: format!("{} is known only when it is deployed", shown(name)),
-            give: Some(name.to_owned()),
+            give: vec![name.to_owned()],
         })
     }
 
@@ -459,7 +514,7 @@ impl Scope {
         let unknown = |what: String| Gap {
             line,
             what,
-            give: Some(name.clone()),
+            give: vec![name.clone()],
         };
         let Some(kind) = self.kind(id) else {
             return Err(unknown(format!("there is no parameter and no resource {}", shown(id))));
@@ -476,24 +531,29 @@ impl Scope {
                 ))
             })
         };
-        let arn = |service: &str, rest: String| -> Result<String, Gap> {
+        let arn = |service: &str, kind: &str, named: &str| -> Result<String, Gap> {
             let [partition, region, account] =
                 ["AWS::Partition", "AWS::Region", "AWS::AccountId"].map(|part| self.pseudo(line, part));
-            Ok(format!("arn:{}:{service}:{}:{}:{rest}", partition?, region?, account?))
+            let own = property(named);
+            // One value for the whole ARN closes it.
+            if let Err(gap) = &own
+                && gap.give.contains(&name)
+            {
+                return Err(gap.clone());
+            }
+            let ((partition, region), (account, own)) = both(both(partition, region), both(account, own))?;
+            Ok(format!("arn:{partition}:{service}:{region}:{account}:{kind}{own}"))
         };
         match (kind, attribute) {
             ("AWS::Kinesis::Stream", "") => property("Name"),
-            ("AWS::Kinesis::Stream", "Arn") => arn("kinesis", format!("stream/{}", property("Name")?)),
-            ("AWS::SNS::Topic", "" | "TopicArn" | "Arn") => arn("sns", property("TopicName")?),
+            ("AWS::Kinesis::Stream", "Arn") => arn("kinesis", "stream/", "Name"),
+            ("AWS::SNS::Topic", "" | "TopicArn" | "Arn") => arn("sns", "", "TopicName"),
             ("AWS::SNS::Topic", "TopicName") => property("TopicName"),
-            ("AWS::SQS::Queue", "Arn") => arn("sqs", property("QueueName")?),
+            ("AWS::SQS::Queue", "Arn") => arn("sqs", "", "QueueName"),
             ("AWS::SQS::Queue", "QueueName") => property("QueueName"),
             ("AWS::S3::Bucket", "") => property("BucketName"),
-            ("AWS::S3::Bucket", "Arn") => Ok(format!(
-                "arn:{}:s3:::{}",
-                self.pseudo(line, "AWS::Partition")?,
-                property("BucketName")?
-            )),
+            ("AWS::S3::Bucket", "Arn") => both(self.pseudo(line, "AWS::Partition"), property("BucketName"))
+                .map(|(partition, name)| format!("arn:{partition}:s3:::{name}")),
             ("AWS::Lambda::Function" | "AWS::Serverless::Function", "") => property("FunctionName"),
             ("AWS::Logs::LogGroup", "") => property("LogGroupName"),
             ("AWS::SSM::Parameter", "Value") => property("Value"),
@@ -515,6 +575,7 @@ impl Scope {
         };
         let mut rest = text;
         let mut all = String::new();
+        let mut open = None;
         while let Some((before, after)) = rest.split_once("${") {
             self.spend(line, 1)?;
             all += before;
@@ -524,19 +585,28 @@ impl Scope {
                 continue;
             };
             let name = name.trim();
-            if let Some(literal) = name.strip_prefix('!') {
-                all.extend(["${", literal, "}"]);
+            let part = if let Some(literal) = name.strip_prefix('!') {
+                Ok(format!("${{{literal}}}"))
             } else if let Some(own) = map.and_then(|map| map.get(name)) {
-                all += &self.need(own)?;
+                self.need(own)
             } else if let Some((id, attribute)) = name.split_once('.') {
-                all += &self.attribute(line, id, attribute)?;
+                self.attribute(line, id, attribute)
             } else {
-                let value = self.reference(line, name)?;
-                let value = value.ok_or_else(|| gap(line, "nothing (AWS::NoValue) where a value has to be"))?;
-                all += &self.need(&value)?;
+                self.reference(line, name).and_then(|value| {
+                    let value = value.ok_or_else(|| gap(line, "nothing (AWS::NoValue) where a value has to be"))?;
+                    self.need(&value)
+                })
+            };
+            match part {
+                Ok(part) => all += &part,
+                Err(gap) if self.spent() => return Err(gap),
+                Err(gap) => missing(&mut open, gap),
             }
             rest = behind;
             fits(line, all.len())?;
+        }
+        if let Some(open) = open {
+            return Err(open);
         }
         all += rest;
         if all.contains("{{resolve:") {
@@ -553,8 +623,8 @@ impl Scope {
         let [map, first, second, more @ ..] = argument.items() else {
             return Err(misused(line, "Fn::FindInMap"));
         };
-        let names = [self.need(map)?, self.need(first)?, self.need(second)?];
-        let [map, first, second] = &names;
+        let names = both(both(self.need(map), self.need(first)), self.need(second))?;
+        let ((map, first), second) = &names;
         let found = self
             .root
             .get("Mappings")
@@ -579,10 +649,30 @@ impl Scope {
         let Some(condition) = self.root.get("Conditions").and_then(|all| all.get(name)) else {
             return Err(gap(line, &format!("there is no condition {}", shown(name))));
         };
-        self.condition(condition).map_err(|inner| Gap {
-            line,
-            what: format!("the condition {} is open: {}", shown(name), inner.what),
-            give: inner.give,
+        let asked = self.conditions.borrow().iter().position(|known| known == name);
+        if let Some(first) = asked {
+            let known = self.conditions.borrow();
+            let circle = known.iter().skip(first).map(String::as_str).chain([name]);
+            let circle: Vec<String> = circle.take(MOST_NAMED).map(shown).collect();
+            return Err(gap(
+                line,
+                &format!("conditions ask for each other without end ({})", circle.join(" -> ")),
+            ));
+        }
+        self.conditions.borrow_mut().push(name.to_owned());
+        let held = self.condition(condition);
+        self.conditions.borrow_mut().pop();
+        // What asked for it is open for the same reason, and said once.
+        let outermost = self.conditions.borrow().is_empty();
+        held.map_err(|inner| {
+            if !outermost {
+                return inner;
+            }
+            Gap {
+                line,
+                what: format!("the condition {} is open: {}", shown(name), inner.what),
+                ..inner
+            }
         })
     }
 
@@ -600,7 +690,7 @@ impl Scope {
         self.depth.set(self.depth.get() + 1);
         let held = match (function, argument.items()) {
             ("Condition", _) => self.need(argument).and_then(|name| self.named_condition(line, &name)),
-            ("Fn::Equals", [one, other]) => (|| Ok(self.need(one)? == self.need(other)?))(),
+            ("Fn::Equals", [one, other]) => both(self.need(one), self.need(other)).map(|(one, other)| one == other),
             ("Fn::Not", [one]) => self.condition(one).map(|held| !held),
             ("Fn::And", all) => self.all(all, false).map(|found| !found),
             ("Fn::Or", all) => self.all(all, true),
@@ -617,7 +707,8 @@ impl Scope {
             match self.condition(condition) {
                 Ok(held) if held == wanted => return Ok(true),
                 Ok(_) => {}
-                Err(gap) => open = Some(gap),
+                Err(gap) if self.spent() => return Err(gap),
+                Err(gap) => missing(&mut open, gap),
             }
         }
         open.map_or(Ok(false), Err)
@@ -628,7 +719,7 @@ fn gap(line: usize, what: &str) -> Gap {
     Gap {
         line,
         what: what.to_owned(),
-        give: None,
+        give: Vec::new(),
     }
 }
 
@@ -697,6 +788,7 @@ mod tests {
 Parameters:
   Stage: {Type: String, Default: prod}
   Open: {Type: String}
+  Shut: {Type: String}
   Nets: {Type: 'List<AWS::EC2::Subnet::Id>', Default: 'subnet-a, subnet-b'}
   Path: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /orders}
   Hidden: {Type: String, NoEcho: true, Default: hush}
@@ -709,6 +801,10 @@ Conditions:
   Even: !Or [!Condition Prod, !Equals [!Ref Open, x]]
   Wide: !Equals [!Ref Open, x]
   Round: !Not [!Condition Round]
+  Ping: !Not [!Condition Pong]
+  Pong: !Not [!Condition Ping]
+  Before: !Not [!Condition Ping]
+  Both: !Equals [!Ref Open, !Ref Shut]
 Resources:
   Orders: {Type: AWS::Kinesis::Stream, Properties: {Name: !Sub 'orders-${Stage}'}}
   Nameless: {Type: AWS::Kinesis::Stream}
@@ -741,13 +837,14 @@ X:
         match scope.texts(&node) {
             Ok(texts) => texts.join("|"),
             Err(gap) => {
-                let give = gap.give.map(|name| format!(" -> {name}")).unwrap_or_default();
+                let give: String = gap.give.iter().flat_map(|name| [" -> ", name]).collect();
                 format!("? {}{give}", gap.what)
             }
         }
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn functions_come_to_what_cloudformation_makes_of_them() {
         for (value, wanted) in [
             ("plain", "plain"),
@@ -797,6 +894,23 @@ X:
                 "!If [Wide, a, b]",
                 "? the condition Wide is open: the parameter Open has no value -> Open",
             ),
+            // All that is missing of a value at once.
+            (
+                "!Sub '${Open}-${AWS::StackId}-${Open}-${Shut}'",
+                "? the parameter Open has no value, and AWS::StackId is known only when it is deployed, and the parameter Shut has no value -> Open -> AWS::StackId -> Shut",
+            ),
+            (
+                "!Join [!Ref Open, [!Ref Shut, x, !GetAtt Nameless.Arn]]",
+                "? the parameter Open has no value, and the parameter Shut has no value, and the resource Nameless has no Name in the template: CloudFormation names it -> Open -> Shut -> Nameless.Arn",
+            ),
+            (
+                "!Sub '${Open}-${Hidden}'",
+                "? the parameter Open has no value, and the parameter Hidden is NoEcho, and k2m takes no secret over",
+            ),
+            (
+                "!If [Both, a, b]",
+                "? the condition Both is open: the parameter Open has no value, and the parameter Shut has no value -> Open -> Shut",
+            ),
             ("!If [None, a, b]", "? there is no condition None"),
             (
                 "!ImportValue other",
@@ -839,7 +953,22 @@ X:
 
     #[test]
     fn what_has_no_end_is_given_up() {
-        assert!(resolved("!If [Round, a, b]").contains("have no end"));
+        for (value, wanted) in [
+            (
+                "!If [Round, a, b]",
+                "? the condition Round is open: conditions ask for each other without end (Round -> Round)",
+            ),
+            (
+                "!If [Ping, a, b]",
+                "? the condition Ping is open: conditions ask for each other without end (Ping -> Pong -> Ping)",
+            ),
+            (
+                "!If [Before, a, b]",
+                "? the condition Before is open: conditions ask for each other without end (Ping -> Pong -> Ping)",
+            ),
+        ] {
+            assert_eq!(resolved(value), wanted);
+        }
         let doubled = (1..64).fold(String::new(), |text, n| {
             text + &format!("  C{n}: !And [!Condition C{0}, !Condition C{0}]\n", n - 1)
         });

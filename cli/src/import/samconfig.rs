@@ -20,38 +20,55 @@ pub struct SamConfig {
 
 /// Why it can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{path}: this is no samconfig.toml: {reason}")]
-pub struct SamConfigError {
-    path: String,
-    reason: String,
+pub enum SamConfigError {
+    /// It is no TOML.
+    #[error("{path}:{line}: this is no samconfig.toml: {reason}; mend it, or name another with --samconfig FILE")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// From 1.
+        line: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// An environment that it doesn't have.
+    #[error("{path}: it has no environment `{}`{}", shown(name), others(known))]
+    Environment {
+        /// The file.
+        path: String,
+        /// What is named.
+        name: String,
+        /// Those that it has.
+        known: Vec<String>,
+    },
+}
+
+fn others(known: &[String]) -> String {
+    if known.is_empty() {
+        return ", and no other; leave --config-env out".to_owned();
+    }
+    format!("; give one of its own as --config-env: {}", shown(&known.join(", ")))
 }
 
 /// Reads the file's text; `environment` is the part of it that counts, `default` where nobody names another.
 pub fn parse(path: &str, text: &str, environment: &str) -> Result<SamConfig, SamConfigError> {
-    let wrong = |reason: String| SamConfigError {
+    let file: Table = text.parse().map_err(|error: toml::de::Error| SamConfigError::Syntax {
         path: path.to_owned(),
-        reason,
-    };
-    let file: Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| {
+        line: error.span().map_or(1, |span| {
             text.get(..span.start).unwrap_or_default().matches('\n').count() + 1
-        });
-        wrong(format!("line {line}: {}", shown(error.message())))
+        }),
+        reason: shown(error.message()),
     })?;
     let Some(environment) = file.get(environment).and_then(Value::as_table) else {
         if environment == "default" {
             return Ok(SamConfig::default());
         }
-        let known: Vec<&str> = file
-            .iter()
-            .filter(|(_, value)| value.is_table())
-            .map(|(name, _)| name.as_str())
-            .collect();
-        return Err(wrong(format!(
-            "it has no environment `{}`, but: {}",
-            shown(environment),
-            shown(&known.join(", "))
-        )));
+        let known = file.iter().filter(|(_, value)| value.is_table());
+        return Err(SamConfigError::Environment {
+            path: path.to_owned(),
+            name: environment.to_owned(),
+            known: known.map(|(name, _)| name.clone()).collect(),
+        });
     };
     let mut found = SamConfig::default();
     // What is said of `deploy` counts more than what is said of all commands.
@@ -191,7 +208,7 @@ region = 'us-east-1'
             ("prod", " None Some(\"us-east-1\")"),
             (
                 "test",
-                "samconfig.toml: this is no samconfig.toml: it has no environment `test`, but: default, prod",
+                "samconfig.toml: it has no environment `test`; give one of its own as --config-env: default, prod",
             ),
         ] {
             assert_eq!(said(text, environment), wanted);
@@ -199,8 +216,16 @@ region = 'us-east-1'
         assert_eq!(said("version = 0.1", "default"), " None None");
         let wrong = said("version = 0.1\n[default", "default");
         assert!(
-            wrong.starts_with("samconfig.toml: this is no samconfig.toml: line 2: "),
+            wrong.starts_with("samconfig.toml:2: this is no samconfig.toml: "),
             "{wrong}"
+        );
+        assert!(
+            wrong.ends_with("; mend it, or name another with --samconfig FILE"),
+            "{wrong}"
+        );
+        assert_eq!(
+            said("version = 0.1", "prod"),
+            "samconfig.toml: it has no environment `prod`, and no other; leave --config-env out"
         );
     }
 }

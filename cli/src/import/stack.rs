@@ -40,6 +40,10 @@ pub(super) fn of_stack(
             }),
             // Where MSK knows it, k2m finds it.
             _ if is_msk && settings.iter().any(|carried| carried.value == "scram") => {}
+            Said::Open(open) => {
+                let give = "give --secret ARN, a secret in Secrets Manager";
+                notes.gap_or(first.mapping, "secret", (&open.gap(), give), true);
+            }
             _ => {
                 let why = (
                     "the brokers want one, and no variable of the function names it".to_owned(),
@@ -73,6 +77,9 @@ pub(super) fn of_stack(
     }
     Ok(settings)
 }
+
+/// What says where records go, whatever the template says.
+const OR_ELSE: &str = "give --cluster ARN, or --bootstrap-servers HOST:PORT of a Kafka that is not MSK";
 
 /// Where records go, and how the brokers are spoken to. Says whether that is MSK.
 #[expect(
@@ -111,7 +118,17 @@ fn destination(
     };
     let of_msk = servers.as_ref().is_some_and(kafka::is_msk);
     let mut is_msk = !flags.contains_key("bootstrap_servers");
-    if !by_flag {
+    let open: Vec<(&Part<'_>, Gap)> = parts
+        .iter()
+        .filter_map(|part| Some((part, part.kafka.open()?)))
+        .collect();
+    if by_flag {
+        // Somebody said it.
+    } else if !open.is_empty() {
+        for (part, gap) in &open {
+            notes.gap_or(part.mapping, "cluster", (gap, OR_ELSE), true);
+        }
+    } else {
         match (&kafka.cluster, &kafka.servers, &servers) {
             (Said::One(cluster, from), ..) => settings.push(Carried {
                 setting: "cluster",
@@ -145,21 +162,18 @@ fn destination(
                         "{from} names brokers of MSK ({}), and k2m goes by their cluster's ARN",
                         shown(&first)
                     ),
-                    format!("give --cluster ARN, as this prints it: {command}"),
+                    format!("give --cluster ARN, as this prints it: `{command}`"),
                 );
                 notes.open(part.mapping, "cluster", why, line, true);
             }
             (Said::Several(names), ..) | (_, Said::Several(names), _) => {
-                let why = (
-                    format!("{names} say different things"),
-                    "give --cluster ARN, or --bootstrap-servers HOST:PORT of a Kafka that is not MSK".to_owned(),
-                );
+                let why = (format!("{names} say different things"), OR_ELSE.to_owned());
                 notes.open(part.mapping, "cluster", why, line, true);
             }
             _ => {
                 let why = (
                     "neither a variable of the function nor a constant in config.py or its code says where it writes to".to_owned(),
-                    "give --cluster ARN, or --bootstrap-servers HOST:PORT of a Kafka that is not MSK".to_owned(),
+                    OR_ELSE.to_owned(),
                 );
                 notes.open(part.mapping, "cluster", why, line, true);
             }

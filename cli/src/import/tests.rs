@@ -313,8 +313,8 @@ fn what_is_written_to_is_found_or_asked_for() {
             "",
             "cluster",
             format!(
-                "?? the variable BROKERS in template.yaml names brokers of MSK ({MSK}), and k2m goes by their cluster's ARN; give --cluster ARN, as this prints it: aws \
-                 kafka list-clusters-v2 --region eu-west-1 --cluster-name-filter shop --query 'ClusterInfoList[].ClusterArn' --output text"
+                "?? the variable BROKERS in template.yaml names brokers of MSK ({MSK}), and k2m goes by their cluster's ARN; give --cluster ARN, as this prints it: `aws \
+                 kafka list-clusters-v2 --region eu-west-1 --cluster-name-filter shop --query 'ClusterInfoList[].ClusterArn' --output text`"
             ),
         ),
         ("BROKERS: 'k1:9092,k2:9092'".to_owned(), sends, "bootstrap_servers", "k1:9092,k2:9092 (the variable BROKERS in template.yaml)".to_owned()),
@@ -388,6 +388,218 @@ fn what_is_written_to_is_found_or_asked_for() {
     }
 }
 
+/// What the template gives the function counts more than what its code falls back to, also where nobody can tell what it is.
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn a_variable_that_is_open_is_told_and_no_constant_takes_its_place() {
+    const CODE: &str = "TOPIC = 'fallback'\nBOOTSTRAP_SERVERS = 'localhost:9092'\nproducer = KafkaProducer()\n";
+    const TAKEN: &str = ", and k2m takes the stream's name";
+    let servers = "give --cluster ARN, or --bootstrap-servers HOST:PORT of a Kafka that is not MSK";
+    let rows: [(&str, &str, &str, String); 13] = [
+        (
+            "TOPIC: !Ref TopicName",
+            CODE,
+            "topic",
+            format!(
+                "template.yaml:9: topic: the variable TOPIC is open: the parameter TopicName has no value{TAKEN}; give --topic, or --parameter 'TopicName=VALUE'"
+            ),
+        ),
+        (
+            "TOPIC: !ImportValue shop-topic",
+            "",
+            "topic",
+            format!(
+                "template.yaml:9: topic: the variable TOPIC is open: `shop-topic` is another stack's output (Fn::ImportValue){TAKEN}; give --topic, or --parameter \
+                 'shop-topic=VALUE'"
+            ),
+        ),
+        (
+            "TOPIC: '{{resolve:ssm:/topic}}'",
+            "",
+            "topic",
+            format!(
+                "template.yaml:9: topic: the variable TOPIC is open: `{{{{resolve:ssm:/topic}}}}` is looked up when it is deployed{TAKEN}; give --topic, or --parameter \
+                 '{{{{resolve:ssm:/topic}}}}=VALUE'"
+            ),
+        ),
+        (
+            "TOPIC: !FindInMap [Sizes, none, topic]",
+            CODE,
+            "topic",
+            format!(
+                "template.yaml:9: topic: the variable TOPIC is open: the mapping Sizes has nothing for none and topic{TAKEN}; give --topic"
+            ),
+        ),
+        // Another variable may say something else.
+        (
+            "TOPIC: orders, NEXT_TOPIC: !Ref TopicName",
+            CODE,
+            "topic",
+            format!(
+                "template.yaml:9: topic: the variable NEXT_TOPIC is open: the parameter TopicName has no value{TAKEN}; give --topic, or --parameter 'TopicName=VALUE'"
+            ),
+        ),
+        (
+            "TOPIC: orders, DEAD_LETTER_TOPIC: !Ref TopicName, LEVEL: !Ref Level",
+            CODE,
+            "topic",
+            "orders (the variable TOPIC in template.yaml)".to_owned(),
+        ),
+        ("LEVEL: !Ref Level", CODE, "topic", "fallback (TOPIC in app.py)".to_owned()),
+        (
+            "BOOTSTRAP_SERVERS: !Ref Brokers",
+            CODE,
+            "cluster",
+            format!(
+                "template.yaml:9: cluster: the variable BOOTSTRAP_SERVERS is open: the parameter Brokers has no value; {servers}, or --parameter 'Brokers=VALUE'"
+            ),
+        ),
+        (
+            "BROKERS: !Join [',', [!Ref Brokers, !Ref TopicName]]",
+            "",
+            "cluster",
+            format!(
+                "template.yaml:9: cluster: the variable BROKERS is open: the parameter Brokers has no value, and the parameter TopicName has no value; {servers}, or --parameter \
+                 'Brokers=VALUE' --parameter 'TopicName=VALUE'"
+            ),
+        ),
+        (
+            "CLUSTER_ARN: !Ref Brokers",
+            CODE,
+            "cluster",
+            format!(
+                "template.yaml:9: cluster: the variable CLUSTER_ARN is open: the parameter Brokers has no value; {servers}, or --parameter 'Brokers=VALUE'"
+            ),
+        ),
+        (
+            "CLUSTER_ARN: !Ref Brokers, SERVERS: 'k1:19092'",
+            CODE,
+            "bootstrap_servers",
+            "k1:19092 (the variable SERVERS in template.yaml)".to_owned(),
+        ),
+        (
+            "SERVERS: 'k1:9096', MECHANISM: SCRAM-SHA-512, SECRET_ARN: !Ref Secret",
+            CODE,
+            "secret",
+            "template.yaml:9: secret: the variable SECRET_ARN is open: the parameter Secret has no value; give --secret ARN, a secret in Secrets Manager, or --parameter \
+             'Secret=VALUE'"
+                .to_owned(),
+        ),
+        (
+            "'Fn::Transform': {Name: Own}",
+            CODE,
+            "cluster",
+            format!("template.yaml:9: cluster: the function's variables are open: what Fn::Transform comes to only CloudFormation knows; {servers}"),
+        ),
+    ];
+    for (variables, code, setting, wanted) in rows {
+        let line = format!("Environment: {{Variables: {{{variables}}}}}");
+        let parameters = ["TopicName", "Brokers", "Level", "Secret"].map(|name| format!("{name}: {{Type: String}}"));
+        let head = format!(
+            "Parameters: {{{}}}\nMappings: {{Sizes: {{}}}}\nResources:",
+            parameters.join(", ")
+        );
+        let template = sam(&[], &[&line]).replace("Resources:", &head);
+        let open = |unknown: &[Unknown]| {
+            let found = unknown.iter().find(|unknown| unknown.setting == setting);
+            found.map(ToString::to_string)
+        };
+        // What is not asked about is known.
+        let mut flags = vec![("authentication", "scram")];
+        if setting == "topic" {
+            flags.push(("cluster", CLUSTER));
+        }
+        if setting == "secret" {
+            flags.clear();
+        }
+        let found = match of(&template, given(&flags, &[]), &[("app.py", code)]) {
+            Ok(imported) => open(&imported.unknown).unwrap_or_else(|| fate(&imported, setting)),
+            Err(ImportError::Unknown { missing }) => open(&missing).unwrap_or_else(|| format!("{missing:?}")),
+            Err(other) => other.to_string(),
+        };
+        assert_eq!(found, wanted, "{variables}");
+    }
+}
+
+/// What one function's variables say of the brokers is not what another's do that nobody can tell.
+#[test]
+fn brokers_that_are_open_are_told_of_each_function() {
+    let function = |id: &str, brokers: &str| {
+        format!(
+            "  {id}: {{Type: AWS::Serverless::Function, Properties: {{Environment: {{Variables: {{BROKERS: {brokers}}}}}, Events: {{E: {{Type: Kinesis, Properties: {{Stream: \
+             '{STREAM}-{id}'}}}}}}}}}}\n"
+        )
+    };
+    let template = format!(
+        "Resources:\n{}{}",
+        function("A", "'k1:9092'"),
+        function("B", "!ImportValue brokers")
+    );
+    let error = of(&template, given(&[("authentication", "plaintext")], &[]), &[]).unwrap_err();
+    assert_eq!(error.exit(), Exit::CouldNotTell);
+    let said = error.to_string();
+    assert!(
+        said.contains("template.yaml:3: cluster: the variable BROKERS is open"),
+        "{said}"
+    );
+    assert!(!said.contains("template.yaml:2"), "{said}");
+}
+
+#[test]
+fn a_value_that_the_template_does_not_allow_is_refused_as_cloudformation_would() {
+    let template = sam(&[], &[]).replace(
+        "Resources:",
+        "Parameters:\n  Stage: {Type: String, AllowedValues: [dev, prod], Default: dev}\n  Hidden: {Type: String, NoEcho: true, MinLength: 20}\nResources:",
+    );
+    let with = |by_flag: bool, name: &str, value: &str| {
+        let mut given = given(&[("cluster", CLUSTER)], &[]);
+        let said = pairs(&[(name, value)]);
+        if by_flag {
+            given.parameters = said;
+        } else {
+            given.sam.parameters = said;
+        }
+        match of(&template, given, &[]) {
+            Ok(_) => "taken".to_owned(),
+            Err(error) => format!("{}: {error}", error.exit().code()),
+        }
+    };
+    for (by_flag, name, value, wanted) in [
+        (true, "Stage", "prod", "taken"),
+        (
+            true,
+            "Stage",
+            "Prod",
+            "2: --parameter: the parameter Stage does not take `Prod` (template.yaml:3); give it one of: dev, prod",
+        ),
+        (
+            false,
+            "Stage",
+            "Prod",
+            "65: parameter_overrides in samconfig.toml: the parameter Stage does not take `Prod` (template.yaml:3); give it one of: dev, prod",
+        ),
+        (
+            true,
+            "Hidden",
+            "hush",
+            "2: --parameter: the parameter Hidden does not take its value (template.yaml:4); give it a length of at least 20",
+        ),
+    ] {
+        assert_eq!(with(by_flag, name, value), wanted);
+    }
+}
+
+/// A terminal's lines end between words, and never within a command.
+#[test]
+fn the_command_within_an_error_stays_whole() {
+    let line = "Environment: {Variables: {BROKERS: 'b-1.shop.a1.c2.kafka.eu-west-1.amazonaws.com:9092'}}";
+    let error = of(&sam(&[], &[line]), given(&[("topic", "t")], &[]), &[]).unwrap_err();
+    let shown = crate::deploy::columns::told(&format!("error: {error}"), 79);
+    let command = "aws kafka list-clusters-v2 --region eu-west-1 --cluster-name-filter shop --query 'ClusterInfoList[].ClusterArn' --output text";
+    assert!(shown.contains(command), "{shown}");
+    assert!(shown.lines().count() > 2, "{shown}");
+}
+
 #[test]
 fn a_flush_that_is_missing_is_seen() {
     let with = |code: &str| {
@@ -424,7 +636,12 @@ fn what_cannot_be_imported_is_said_with_its_exit_code() {
             Exit::BadInput,
             "template.yaml: this is no template of SAM or CloudFormation: it has no `Resources`",
         ),
-        ("Resources: {}", None, Exit::BadInput, "it has no `Resources`"),
+        (
+            "Resources: {}",
+            None,
+            Exit::BadInput,
+            "its `Resources` are empty; name the template that has the function",
+        ),
         (
             queue,
             None,
@@ -483,28 +700,44 @@ fn what_cannot_be_imported_is_said_with_its_exit_code() {
             &sam(&[], &[]),
             Some("mapping"),
             Exit::Usage,
-            "there is no mapping `X` of Kinesis in template.yaml: give --mapping one of F.E",
+            "there is no mapping `X` of Kinesis in template.yaml; give --mapping one of F.E",
         ),
         (
             &sam(&[], &[]),
             Some("parameter"),
             Exit::Usage,
-            "--parameter X: nothing that is imported from template.yaml asks for it; the template has no parameters",
+            "--parameter X: nothing that is imported from template.yaml asks for it, and the template has no parameters; leave it out",
         ),
         (two, None, Exit::Failed, "A.E and B.E write to different brokers"),
         (
             two,
             Some("topic"),
             Exit::Usage,
-            "--topic is of one pipeline, and 2 are imported",
+            "--topic is of one pipeline, and 2 are imported; choose one with --mapping ID, or leave it out",
+        ),
+        (
+            two,
+            Some("stream"),
+            Exit::Usage,
+            "K2M_STREAM is of one pipeline, and 2 are imported; choose one with --mapping ID, or leave it out",
+        ),
+        (
+            &two.replace("'arn:aws:kinesis:eu-west-1:123456789012:stream/b'", "!Ref X"),
+            None,
+            Exit::CouldNotTell,
+            "stream: there is no parameter and no resource X; import it by itself with --mapping B.E and --stream ARN, or give --parameter 'X=VALUE'",
         ),
     ] {
         let mut given = given(&[], &[]);
-        if !two.starts_with(template) {
+        if template != two {
             given.flags.insert("cluster", CLUSTER.to_owned());
         }
         match change {
             Some("mapping") => given.mappings.push("X".to_owned()),
+            Some("stream") => {
+                given.flags.insert("stream", STREAM.to_owned());
+                given.variables.insert("stream");
+            }
             Some("topic") => drop(given.flags.insert("topic", "t".to_owned())),
             Some("parameter") => drop(given.parameters.insert("X".to_owned(), "y".to_owned())),
             _ => {}

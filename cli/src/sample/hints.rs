@@ -31,6 +31,24 @@ const OF_BROKERS: [&str; 4] = ["BOOTSTRAP", "BROKER", "KAFKA", "MSK"];
 /// Words in names of topics that are another thing's, or for what fails.
 const OF_OTHERS: [&str; 6] = ["ALARM", "DEAD", "DLQ", "ERROR", "FAIL", "SNS"];
 
+/// Words in names of what lists hosts.
+const OF_HOSTS: [&str; 6] = ["SERVER", "HOST", "ENDPOINT", "ADDRESS", "NODE", "URL"];
+
+/// Words in names of what says something else of brokers.
+const OF_ELSE: [&str; 11] = [
+    "ARN",
+    "AUTH",
+    "CERT",
+    "COUNT",
+    "KEY",
+    "MECHANISM",
+    "PASSWORD",
+    "PROTOCOL",
+    "SECRET",
+    "TOPIC",
+    "USER",
+];
+
 /// By name, texts.
 type Texts = BTreeMap<String, String>;
 
@@ -47,9 +65,7 @@ pub fn servers(texts: &Texts) -> Found {
         }
         let servers = Servers::told(&once.join(",")).ok()?;
         let upper = name.to_ascii_uppercase();
-        // The sample has the bare word.
-        let named =
-            OF_BROKERS.iter().any(|word| upper.contains(word)) || matches!(upper.as_str(), "SERVER" | "SERVERS");
+        let named = OF_BROKERS.iter().any(|word| upper.contains(word)) || is_bare(&upper);
         let ports = servers.ports();
         let of_brokers = ports
             .iter()
@@ -65,14 +81,33 @@ pub fn servers(texts: &Texts) -> Found {
 /// The topic: a name that can be a topic's, in what is named after one.
 pub fn topic(texts: &Texts) -> Found {
     let names = texts.iter().filter_map(|(name, text)| {
-        let upper = name.to_ascii_uppercase();
-        let mut words = upper.split('_');
-        let fits = words.any(|word| matches!(word, "TOPIC" | "TOPICNAME"));
-        let of_other = OF_OTHERS.iter().any(|word| upper.contains(word));
-        let topic = parse::topic(text.trim()).ok().filter(|_| fits && !of_other)?;
+        let topic = parse::topic(text.trim()).ok().filter(|_| names_topic(name))?;
         Some(hint(name, topic))
     });
     one(names.collect())
+}
+
+/// Whether what is named so is a topic to write to, whatever it says.
+pub fn names_topic(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let fits = upper.split('_').any(|word| matches!(word, "TOPIC" | "TOPICNAME"));
+    fits && !OF_OTHERS.iter().any(|word| upper.contains(word))
+}
+
+/// Whether what is named so lists brokers, whatever it says. Since nothing but the name tells it, the name has to say more than whose it is.
+pub fn names_servers(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| upper.contains(word));
+    if is_bare(&upper) || matches!(upper.as_str(), "KAFKA" | "MSK") {
+        return true;
+    }
+    let of_brokers = has(&["BOOTSTRAP", "BROKER"]) || has(&["KAFKA", "MSK"]) && has(&OF_HOSTS);
+    of_brokers && !has(&OF_ELSE)
+}
+
+/// The sample has the bare word.
+fn is_bare(upper: &str) -> bool {
+    matches!(upper, "SERVER" | "SERVERS")
 }
 
 fn hint(name: &str, value: String) -> Hint {
@@ -130,6 +165,30 @@ mod tests {
             (&[], "nothing"),
         ] {
             assert_eq!(said(servers(&texts(pairs))), wanted, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_alone_tells_what_it_is_of() {
+        for (name, topic, servers) in [
+            ("TOPIC", true, false),
+            ("kafka_topic_name", true, false),
+            ("KAFKA_TOPIC", true, false),
+            ("DEAD_LETTER_TOPIC", false, false),
+            ("SERVER", false, true),
+            ("BOOTSTRAP_SERVERS", false, true),
+            ("brokers", false, true),
+            ("KAFKA", false, true),
+            ("KAFKA_HOSTS", false, true),
+            ("MSK_BROKER_STRING", false, true),
+            ("KAFKA_PASSWORD", false, false),
+            ("KAFKA_CLIENT_ID", false, false),
+            ("MSK_CLUSTER_ARN", false, false),
+            ("BROKER_SECRET_ARN", false, false),
+            ("DB_SERVER", false, false),
+            ("LEVEL", false, false),
+        ] {
+            assert_eq!((names_topic(name), names_servers(name)), (topic, servers), "{name}");
         }
     }
 

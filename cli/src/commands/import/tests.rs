@@ -18,7 +18,12 @@ fn document_of(folder: &str, more: &[&str]) -> Value {
         unreachable!("it is named");
     };
     let path = (!args.stdout).then(|| chosen::path(&args.settings));
-    serde_json::to_value(document(&args, path.as_deref()).unwrap()).unwrap()
+    serde_json::to_value(document(&args, path.as_deref(), &environment()).unwrap()).unwrap()
+}
+
+/// One setting by a variable, for all documents.
+fn environment() -> Environment {
+    Environment::from([("K2M_LOG_RETENTION".to_owned(), "30".to_owned())])
 }
 
 fn wrong(document: &Value) -> Option<String> {
@@ -69,7 +74,7 @@ fn every_document_fits_its_schema() {
     // All that the schema speaks of was there.
     assert_eq!(
         kinds.iter().map(String::as_str).collect::<Vec<_>>(),
-        ["constant", "flag", "follows", "template", "variable"]
+        ["constant", "environment", "flag", "follows", "template", "variable"]
     );
     assert_eq!(lists.len(), 4, "{lists:?}");
     assert_eq!(wrong(&json!({"error": "no template", "exit_code": 66})), None);
@@ -103,5 +108,79 @@ fn what_is_no_such_document_does_not_fit() {
     }
     for document in [json!(null), json!({}), json!({"error": "e", "exit_code": 0})] {
         assert!(wrong(&document).is_some(), "{document}");
+    }
+}
+
+/// Settings that flags and variables say, or why they can't.
+fn said(flags: &[&str], variables: &[(&str, &str)]) -> String {
+    let arguments = [&["k2m", "import"], flags].concat();
+    let Command::Import(args) = Cli::try_parse_from(arguments).unwrap().command else {
+        unreachable!("it is named");
+    };
+    let variables = variables
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), value.to_owned()));
+    match settings(&args.settings, &variables.collect()) {
+        Ok((all, by_variable)) => {
+            let each = all.iter().map(|(name, value)| {
+                let by = if by_variable.contains(name) { " by variable" } else { "" };
+                format!("{name}={value}{by}")
+            });
+            each.collect::<Vec<_>>().join("|")
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_variable_counts_as_a_flag_does_and_less() {
+    for (flags, variables, wanted) in [
+        (&[][..], &[][..], ""),
+        (&[], &[("K2M_BATCH_SIZE", "7")], "batch_size=7 by variable"),
+        (&[], &[("K2M_BATCH_SIZE", "")], ""),
+        (&[], &[("K2M_ENV", "prod"), ("K2M_LOG", "debug")], ""),
+        (&["--batch-size", "8"], &[("K2M_BATCH_SIZE", "7")], "batch_size=8"),
+        (
+            &[],
+            &[("K2M_BATCH_SIZE", "0")],
+            "invalid value `0` for K2M_BATCH_SIZE: give a whole number from 1 to 10000: the most records that Lambda passes to an invocation",
+        ),
+        // What a flag makes void is not looked at.
+        (&["--batch-size", "8"], &[("K2M_BATCH_SIZE", "0")], "batch_size=8"),
+        (
+            &["--bootstrap-servers", "k1:9092"],
+            &[("K2M_CLUSTER", CLUSTER)],
+            "bootstrap_servers=k1:9092",
+        ),
+        (
+            &["--cluster", CLUSTER],
+            &[("K2M_BOOTSTRAP_SERVERS", "k1:9092")],
+            "cluster=arn:aws:kafka:eu-west-1:123456789012:cluster/events/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0-3",
+        ),
+    ] {
+        assert_eq!(said(flags, variables), wanted, "{flags:?} {variables:?}");
+    }
+}
+
+/// What a narrow terminal shows can be copied: each command is on a line of its own, whole.
+#[test]
+fn commands_stay_whole_however_narrow_the_terminal_is() {
+    let document = document_of("sample", &["--cluster", CLUSTER]);
+    let steps = document["takeOver"].as_array().unwrap().iter();
+    let commands: Vec<&str> = steps
+        .flat_map(|step| step["commands"].as_array().unwrap())
+        .map(|command| command.as_str().unwrap())
+        .collect();
+    assert!(
+        commands.iter().any(|command| command.contains("$(date ")),
+        "{commands:?}"
+    );
+    let text: String = commands.iter().flat_map(|command| ["       ", command, "\n"]).collect();
+    for columns in [40, 80, 120] {
+        let screen = crate::report::Screen {
+            columns: Some(columns),
+            colour: false,
+        };
+        assert_eq!(doctor::text::laid_out(&text, screen), text);
     }
 }
