@@ -9,7 +9,7 @@ const BELOW: usize = 2;
 
 /// A text in lines of at most so many columns, broken between words. What stands beside a label goes on below itself; a value beside a key, which is to be
 /// copied, stays whole, and stands below the key where there is no room beside it.
-pub fn beside(text: &str, columns: usize) -> String {
+pub(super) fn beside(text: &str, columns: usize) -> String {
     let lines = text
         .lines()
         .map(|line| match apart(line).filter(|_| line.width() > columns) {
