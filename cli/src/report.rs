@@ -1,9 +1,11 @@
 //! The only room that writes to the terminal: results to stdout, progress and diagnostics to stderr.
 
+mod beside;
 mod calls;
 mod colour;
 mod live;
 
+pub use self::beside::hanging;
 pub use self::live::Block;
 
 use std::borrow::Cow;
@@ -349,7 +351,7 @@ impl Reporter {
     /// The result, to stdout; for people sentences that are broken between words on a terminal.
     pub fn sentences<T: Display + Serialize>(&self, result: &T) -> io::Result<()> {
         self.laid_out(result, |text, screen| match screen.columns {
-            Some(columns) => told(text, columns.saturating_sub(1)) + "\n",
+            Some(columns) => beside::beside(text, columns.saturating_sub(1)) + "\n",
             None => text.to_owned(),
         })
     }

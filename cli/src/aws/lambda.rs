@@ -30,6 +30,8 @@ pub(super) struct Reads {
     pub(super) stream: Option<String>,
     /// The function's name or ARN.
     pub(super) function: String,
+    /// When it was last changed, or its state, in seconds since 1970.
+    pub(super) changed: Option<i64>,
 }
 
 /// Looks at a mapping.
@@ -71,6 +73,7 @@ pub(super) async fn mapping(client: &Client, uuid: &str) -> Answer<(Mapping, Rea
     let reads = Reads {
         stream: found.event_source_arn,
         function: found.function_arn.unwrap_or_default(),
+        changed: found.last_modified.map(|at| at.secs()),
     };
     Ok((mapping, reads))
 }

@@ -5,9 +5,13 @@ use jiff::Timestamp;
 use super::answer::{Answer, Trouble, fact};
 use super::history::waiting::{Asked, Left, depth};
 use super::history::{Ran, metrics};
+use super::lambda::Reads;
 use super::pace::{LAMBDA, Paced};
 use super::{Aws, Looking, cloudformation, lambda};
-use crate::facts::{Fact, Function, Mapping, Reading, Stack, StackPipeline, Watched, WatchedPipeline};
+use crate::facts::{Fact, Flow, Function, Mapping, Reading, Stack, StackPipeline, Watched, WatchedPipeline};
+
+/// How far back it is looked minute by minute, at least: what came before the figures that are shown may still be in the stream.
+const FLOW: u32 = 180;
 
 impl Aws {
     /// A stack with its resources and outputs, without its template.
@@ -59,7 +63,7 @@ impl Aws {
             let each = each.map(|((pipeline, (function, mapping)), minutes)| Reading {
                 stream: pipeline.stream.to_string(),
                 function: fact(function.clone()),
-                mapping: fact(mapping.clone()),
+                mapping: fact(mapping.clone().map(|(mapping, _)| mapping)),
                 minutes: fact(minutes),
             });
             each.collect()
@@ -86,22 +90,31 @@ impl Aws {
             let left = one.mapping.and_then(|mapping| Left::of(mapping, one.stream, &known));
             async move { Some(fact(depth(left?, queues).await)) }
         });
-        let (metrics, waits) = tokio::join!(
+        let (metrics, flows, waits) = tokio::join!(
             metrics::metrics(&cloudwatch, &ran, now, minutes),
+            metrics::flow(&cloudwatch, &ran, now, minutes.max(FLOW)),
             futures_util::future::join_all(waits),
         );
-        let each = pipelines.iter().zip(&seen).zip(metrics).zip(waits);
+        let each = pipelines
+            .iter()
+            .zip(&seen)
+            .zip(metrics.into_iter().zip(flows))
+            .zip(waits);
         Watched {
             taken_at: now.to_string(),
             minutes,
             pipelines: each
                 .map(
-                    |(((pipeline, (function, mapping)), metrics), waiting)| WatchedPipeline {
+                    |(((pipeline, (function, mapping)), (metrics, flow)), waiting)| WatchedPipeline {
                         stream: pipeline.stream.to_string(),
                         topic: pipeline.topic.clone(),
                         function: fact(function.clone()),
-                        mapping: fact(mapping.clone()),
                         metrics: fact(metrics),
+                        flow: Some(fact(flow.map(|flow| Flow {
+                            changed: mapping.as_ref().ok().and_then(|(_, reads)| reads.changed),
+                            ..flow
+                        }))),
+                        mapping: fact(mapping.clone().map(|(mapping, _)| mapping)),
                         waiting,
                     },
                 )
@@ -111,7 +124,7 @@ impl Aws {
 }
 
 /// The function and the mapping of a pipeline.
-type Pair = (Answer<Function>, Answer<Mapping>);
+type Pair = (Answer<Function>, Answer<(Mapping, Reads)>);
 
 /// Looks at the functions and mappings of pipelines, in their order.
 async fn look_at(lambda: &aws_sdk_lambda::Client, pipelines: &[StackPipeline]) -> Vec<Pair> {
@@ -148,7 +161,7 @@ fn ran<'a>(pipelines: &'a [StackPipeline], seen: &'a [Pair], named: &'a [Functio
         stream: &pipeline.stream,
         seen: None,
         function: function.as_ref().unwrap_or(named),
-        mapping: mapping.as_ref().ok(),
+        mapping: mapping.as_ref().ok().map(|(mapping, _)| mapping),
     });
     ran.collect()
 }
@@ -162,7 +175,7 @@ enum Named<'a> {
 /// What came of it.
 enum Told {
     Function(Answer<Function>),
-    Mapping(Answer<Mapping>),
+    Mapping(Answer<(Mapping, Reads)>),
 }
 
 impl<'a> Named<'a> {
@@ -176,10 +189,7 @@ impl<'a> Named<'a> {
     async fn ask(&self, client: &aws_sdk_lambda::Client) -> Told {
         match self {
             Self::Function(name) => Told::Function(lambda::function(client, name).await),
-            Self::Mapping(uuid) => {
-                let mapping = lambda::mapping(client, uuid).await;
-                Told::Mapping(mapping.map(|(mapping, _)| mapping))
-            }
+            Self::Mapping(uuid) => Told::Mapping(lambda::mapping(client, uuid).await),
         }
     }
 }

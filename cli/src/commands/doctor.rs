@@ -32,6 +32,9 @@ use crate::facts::{Fact, Facts, Probe, Server, file, stream_name};
 use crate::report::Reporter;
 use crate::settings::{Access, ChosenStack, Settings, SettingsError, StackOutputs};
 
+/// What doctor does without a stream and a cluster.
+const BY_STACK: &str = "; of what is deployed, its stack is enough: --stack NAME, with --region where it is elsewhere";
+
 /// Runs the command.
 pub async fn run(args: DoctorArgs, reporter: &mut Reporter) -> Result<Exit, CommandError> {
     if let Some(path) = &args.report {
@@ -233,9 +236,14 @@ async fn settings(args: &PlanArgs, function: Option<&str>) -> Result<(Settings, 
         return Ok(of_function);
     }
     match chosen(&args.settings) {
-        Err(CommandError::Settings(missing @ SettingsError::Missing { .. })) => match outputs(args).await? {
+        Err(CommandError::Settings(SettingsError::Missing { rows, environments, .. })) => match outputs(args).await? {
             Some(outputs) => completed(&args.settings, &outputs),
-            None => Err(missing.into()),
+            None => Err(SettingsError::Missing {
+                rows,
+                environments,
+                otherwise: BY_STACK,
+            }
+            .into()),
         },
         chosen => chosen,
     }

@@ -7,7 +7,7 @@ pub(super) mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_yaml::Mapping;
 use thiserror::Error;
@@ -133,10 +133,22 @@ pub enum InitError {
         path: PathBuf,
     },
     /// The user said no.
-    #[error("{path} stays as it was; --config FILE writes another")]
+    #[error("{}", declined(path, *is_there))]
     Declined {
         /// The file.
         path: PathBuf,
+        /// Whether it is there.
+        is_there: bool,
+    },
+    /// What is named isn't there, and nobody could say that it is to be written all the same.
+    #[error("{refused}; {}", untouched(path, *is_there))]
+    Absent {
+        /// The file.
+        path: PathBuf,
+        /// Whether it is there.
+        is_there: bool,
+        /// What isn't there.
+        refused: Box<PlanError>,
     },
     /// The terminal.
     #[error("failed to ask at the terminal: {0}; give --stream ARN, --cluster ARN and --yes to be asked nothing")]
@@ -164,8 +176,9 @@ pub enum InitError {
 
 impl InitError {
     /// The exit code that it ends with.
-    pub const fn exit(&self) -> Exit {
+    pub fn exit(&self) -> Exit {
         match self {
+            Self::Absent { refused, .. } => refused.exit(),
             Self::Listed { .. }
             | Self::ListedAlready { .. }
             | Self::Environment
@@ -178,6 +191,24 @@ impl InitError {
             Self::Ask(_) | Self::Write { .. } | Self::Changed { .. } => Exit::Io,
             Self::Interrupted => Exit::Interrupted,
         }
+    }
+}
+
+/// What became of the file.
+fn untouched(path: &Path, is_there: bool) -> String {
+    if is_there {
+        format!("{} stays as it was", path.display())
+    } else {
+        "nothing was written".to_owned()
+    }
+}
+
+fn declined(path: &Path, is_there: bool) -> String {
+    let untouched = untouched(path, is_there);
+    if is_there {
+        format!("{untouched}; --config FILE writes another")
+    } else {
+        format!("{untouched}; `k2m init` asks again")
     }
 }
 
@@ -242,8 +273,9 @@ pub async fn run(args: InitArgs, reporter: &mut Reporter) -> Result<Exit, Comman
     };
     reporter.finish();
     drop(terminal);
-    output(reporter.result(&done?))?;
-    Ok(Exit::Fine)
+    let (written, exit) = done?;
+    output(reporter.result(&written))?;
+    Ok(exit)
 }
 
 /// What is known while it asks.
@@ -272,7 +304,7 @@ struct Old {
 type Seen = Result<(Facts, Result<Plan, PlanError>), String>;
 
 impl<A: Ask, W: World> Asking<'_, A, W> {
-    async fn work(&mut self, reporter: &Reporter) -> Result<Written, CommandError> {
+    async fn work(&mut self, reporter: &Reporter) -> Result<(Written, Exit), CommandError> {
         if self.args.settings.env.is_some() {
             return Err(InitError::Environment.into());
         }
@@ -292,16 +324,31 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
         file::can_replace(&self.path).map_err(|error| self.not_written(error))?;
         self.take_flags()?;
         self.ends(reporter).await?;
-        let (text, settings, mut seen) = self.rest(reporter).await?;
-        let checked = match &mut seen {
+        let (text, settings, seen) = self.rest(reporter).await?;
+        // Who is asked decides; without, what comes next on a command line goes on only from a plan.
+        let exit = match &seen {
+            Ok((_, Err(refused))) if self.asker.is_none() => refused.exit(),
+            Err(_) if self.asker.is_none() => Exit::CouldNotTell,
+            _ => Exit::Fine,
+        };
+        let is_there = self.old.is_some();
+        let checked = match seen {
             Ok((facts, Ok(plan))) => {
-                output(reporter.picture(&Scene::of_plan(plan, facts)))?;
-                output(reporter.told(&FoundOut(plan), folded))?;
-                Checked::Planned(Box::new(plan.clone()))
+                output(reporter.picture(&Scene::of_plan(&plan, &facts)))?;
+                output(reporter.told(&FoundOut(&plan), folded))?;
+                Checked::Planned(Box::new(plan))
             }
             Ok((facts, Err(refused))) => {
-                if let Some(scene) = Scene::of_error(refused, &settings, facts) {
+                if let Some(scene) = Scene::of_error(&refused, &settings, &facts) {
                     output(reporter.picture(&scene))?;
+                }
+                if self.asker.is_none() && matches!(refused, PlanError::Absent { .. }) {
+                    return Err(InitError::Absent {
+                        path: self.path.clone(),
+                        is_there,
+                        refused: Box::new(refused),
+                    }
+                    .into());
                 }
                 let why = format!("With these settings there is no plan yet: {refused}");
                 reporter.note_laid_out(&why, folded);
@@ -310,7 +357,7 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
             Err(why) => {
                 let told = format!("The settings are well-formed, but what follows from them is not checked: {why}");
                 reporter.note_laid_out(&told, folded);
-                Checked::Unseen(std::mem::take(why))
+                Checked::Unseen(why)
             }
         };
         if let Some(asker) = self.asker {
@@ -321,14 +368,15 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
             };
             if !asker.confirm(&prompt, true).await? {
                 let path = self.path.clone();
-                return Err(InitError::Declined { path }.into());
+                return Err(InitError::Declined { path, is_there }.into());
             }
         }
         self.is_unchanged()?;
         let settings: Option<Mapping> = serde_yaml::from_str(text.trim_start_matches('\u{feff}'))
             .map_err(|error| self.not_written(io::Error::other(error)))?;
         file::replace(&self.path, &text).map_err(|error| self.not_written(error))?;
-        Ok(Written::new(&self.path, settings.unwrap_or_default(), checked))
+        let written = Written::new(&self.path, settings.unwrap_or_default(), checked);
+        Ok((written, exit))
     }
 
     /// The file, if it is there.
@@ -515,8 +563,35 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
         // With several streams each has its own.
         if let [stream] = streams.as_slice() {
             let known = sources.topic()?;
+            let before = base.as_ref().and_then(|file| file.entries.get("stream"));
+            let carried = match &known {
+                Some(known) if !firm(&known.source) => {
+                    carried(&known.value, before.map(|entry| entry.text.as_str()), stream)
+                }
+                _ => Carried::Along,
+            };
             let topic = match known {
-                Some(known) if self.args.yes || firm(&known.source) => known.value,
+                Some(known) if carried == Carried::Follows => {
+                    let named = stream.name().to_owned();
+                    if self.args.yes {
+                        reporter.note(&format!(
+                            "topic: {named}, the name of the new stream, as {} was that of the old one; --topic NAME names another",
+                            known.value
+                        ));
+                        named
+                    } else {
+                        self.topic(named, reporter).await?
+                    }
+                }
+                Some(known) if self.args.yes || firm(&known.source) => {
+                    if carried == Carried::Stays {
+                        reporter.note(&format!(
+                            "topic: {} as before, though the stream is another one; --topic NAME names another",
+                            known.value
+                        ));
+                    }
+                    known.value
+                }
                 known => {
                     let proposed = known.map_or_else(|| stream.name().to_owned(), |known| known.value);
                     self.topic(proposed, reporter).await?
@@ -863,6 +938,31 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
             }
         }
         said
+    }
+}
+
+/// What becomes of a file's topic when the stream is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carried {
+    /// The stream is the same, or what it was isn't known.
+    Along,
+    /// It is the old stream's name, and so becomes that of the new one.
+    Follows,
+    /// It was chosen for itself.
+    Stays,
+}
+
+/// What becomes of a topic that a file has beside a stream, now that this is the stream.
+fn carried(topic: &str, before: Option<&str>, stream: &Arn) -> Carried {
+    match before.and_then(|before| Arn::parse(Kind::Stream, before).ok()) {
+        Some(before) if before != *stream && topic != stream.name() => {
+            if topic == before.name() {
+                Carried::Follows
+            } else {
+                Carried::Stays
+            }
+        }
+        _ => Carried::Along,
     }
 }
 

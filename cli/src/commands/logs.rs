@@ -161,7 +161,7 @@ impl Printer<'_> {
                 let room = self.names.iter().map(|name| name.chars().count()).max();
                 let room = room.filter(|_| self.names.len() > 1);
                 self.reporter
-                    .text(&shown::for_people(&line, room, self.reporter.screen().colour))
+                    .text(&shown::for_people(&line, room, self.reporter.screen()))
             }
             Output::Json => self.reporter.document_line(&line),
         };

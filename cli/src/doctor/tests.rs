@@ -1012,6 +1012,29 @@ const ROWS: &[(&str, Change, &str, &str)] = &[
         "fail",
         "CloudFormation can't create it",
     ),
+    // Before the first deployment it need not be there.
+    (
+        "K2M-T01",
+        |s, f| {
+            no_topic(s, f);
+            not_deployed(s, f);
+        },
+        "skip",
+        "orders is not in the cluster yet: nothing is deployed, and the first deployment creates it",
+    ),
+    (
+        "K2M-T01",
+        |s, f| {
+            no_topic(s, f);
+            not_deployed(s, f);
+            s.one().create_topic = Some(Setting {
+                value: false,
+                source: Source::Flag("--create-topic".to_owned()),
+            });
+        },
+        "fail",
+        "nothing creates it",
+    ),
     // Where MSK makes none, the function does.
     (
         "K2M-T01",

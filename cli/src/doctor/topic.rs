@@ -48,7 +48,7 @@ pub(super) fn exists(case: &Case<'_>) -> Outcome {
 /// One outcome of many: what is broken counts first, then what isn't known; and each is named.
 fn all(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
     let (mut seen, mut broken, mut steps, mut unknown) = (Vec::new(), Vec::new(), Vec::<String>::new(), Vec::new());
-    let (mut fails, mut action) = (false, None);
+    let (mut fails, mut unsure, mut action) = (false, false, None);
     for outcome in outcomes {
         fails |= matches!(outcome, Outcome::Fail { .. });
         match outcome {
@@ -62,6 +62,7 @@ fn all(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
             }
             Outcome::Unknown { why, missing_action } => {
                 unknown.push(why);
+                unsure = true;
                 action = action.or(missing_action);
             }
             Outcome::Skip { why } => unknown.push(why),
@@ -69,6 +70,9 @@ fn all(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
     }
     if broken.is_empty() && unknown.is_empty() {
         return Outcome::Pass { evidence: seen };
+    }
+    if broken.is_empty() && !unsure {
+        return Outcome::skip(unknown.join("; "));
     }
     if broken.is_empty() {
         return Outcome::Unknown {
@@ -296,6 +300,12 @@ fn absent(case: &Case<'_>, wanted: &Wanted<'_>) -> Outcome {
     let configured = auto_create(case.facts);
     let iam = over_iam(case);
     let (deploys, create) = creation(case, wanted);
+    let refused = case.pipeline.create_topic.as_ref().is_some_and(|create| !create.value);
+    if case.facts.stack.is_absent() && case.foreign().is_none() && deploys.is_ok() && !refused {
+        return Outcome::skip(format!(
+            "{name} is not in the cluster yet: nothing is deployed, and the first deployment creates it"
+        ));
+    }
     let steps = |evidence: String| Outcome::Fail {
         evidence: match &deploys {
             Ok(_) => vec![evidence],

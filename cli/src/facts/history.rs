@@ -95,6 +95,29 @@ pub struct Minute {
     pub incoming: u64,
 }
 
+/// How far records were taken out of a stream, and when more came into it, minute by minute.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Flow {
+    /// How many minutes were looked at, until now.
+    pub looked_back: u32,
+    /// When AWS last changed the mapping, or its state, in seconds since 1970; absent where it doesn't say.
+    pub changed: Option<i64>,
+    /// By their beginnings, in seconds since 1970; those of which there is nothing are left out.
+    pub minutes: BTreeMap<i64, FlowMinute>,
+}
+
+/// What came and what was taken in a minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FlowMinute {
+    /// Records put into the stream (`AWS/Kinesis` `IncomingRecords`).
+    pub incoming: u64,
+    /// Age in milliseconds of the last record of a batch when the function got it (`AWS/Lambda` `IteratorAge`): the smallest of the invocations that began in
+    /// this minute; absent where none did.
+    pub youngest_ms: Option<u64>,
+}
+
 /// How often a log says something that is known to mean trouble, see [`super::log::SIGNATURES`]. The line itself is left where it is: it may hold anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

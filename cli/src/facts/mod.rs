@@ -22,7 +22,9 @@ pub use cluster::{Broker, Cluster, Topic};
 pub use deployed::{Function, Mapping, Owner, Stack};
 pub use foreign::{Foreign, Origin, Said};
 pub use given::{Consumer, GivenDestination};
-pub use history::{Denier, GivenUp, Metrics, Minute, Minutes, Point, Right, Secret, Sighting, Waiting};
+pub use history::{
+    Denier, Flow, FlowMinute, GivenUp, Metrics, Minute, Minutes, Point, Right, Secret, Sighting, Waiting,
+};
 pub use network::Network;
 pub use probe::Probe;
 pub use server::Server;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Fact, Function, Mapping, Metrics, Minutes, Stack, Waiting, stream_name};
+use super::{Fact, Flow, Function, Mapping, Metrics, Minutes, Stack, Waiting, stream_name};
 use crate::arn::{Arn, Kind};
 
 /// A pipeline, as its stack's outputs and resources tell of it.
@@ -77,6 +77,8 @@ pub struct WatchedPipeline {
     pub mapping: Fact<Mapping>,
     /// Figures of the stream, the function and the mapping.
     pub metrics: Fact<Metrics>,
+    /// What came into the stream and was taken out of it, minute by minute; left out where nobody looked.
+    pub flow: Option<Fact<Flow>>,
     /// What waits where it was given up; left out where no queue is known.
     pub waiting: Option<Fact<Waiting>>,
 }

@@ -7,7 +7,7 @@ use super::line::read;
 use super::port::Event;
 use super::{Level, Said};
 use crate::picture::text::clean;
-use crate::report::printable;
+use crate::report::{Screen, hanging, printable};
 
 /// Which lines are wanted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,8 +63,8 @@ pub fn line(pipeline: &str, event: &Event, wanted: Wanted<'_>) -> Option<Line> {
 }
 
 /// The line for a terminal, with its line end: what is in it steers nothing, and begins no line that looks like another. `room` is that for the pipeline's name,
-/// where several are shown.
-pub fn for_people(line: &Line, room: Option<usize>, colour: bool) -> String {
+/// where several are shown. On a terminal it is broken between words, and goes on below them.
+pub fn for_people(line: &Line, room: Option<usize>, Screen { columns, colour }: Screen) -> String {
     let paint = |code: &str, text: &str| {
         if colour {
             format!("\u{1b}[{code}m{text}\u{1b}[0m")
@@ -74,14 +74,32 @@ pub fn for_people(line: &Line, room: Option<usize>, colour: bool) -> String {
     };
     let name = room.map_or_else(String::new, |room| format!("{:room$}  ", clean(&line.pipeline)));
     let word = format!("{:5}", line.level.word());
+    let introduction = format!("{}  {name}{word}  ", line.time);
     let word = match line.level {
         Level::Debug => paint("2", &word),
         Level::Info => word,
         Level::Warn => paint("33", &word),
         Level::Error => paint("1;31", &word),
     };
-    let text = printable(&line.text).replace('\n', "\n    ");
-    format!("{}  {name}{word}  {text}\n", paint("2", &line.time))
+    let text = printable(&line.text);
+    let mut lines = text.split('\n').enumerate().map(|(number, text)| {
+        let before = if number == 0 { introduction.as_str() } else { "    " };
+        match columns {
+            Some(columns) => hanging(before, text, columns.saturating_sub(1)),
+            None => format!("{before}{text}"),
+        }
+    });
+    let first = lines.next().unwrap_or_default();
+    let said = match first.strip_prefix(&introduction) {
+        Some(beside) => format!("  {beside}"),
+        // Below it.
+        None => first
+            .strip_prefix(introduction.trim_end())
+            .unwrap_or_default()
+            .to_owned(),
+    };
+    let rest: String = lines.flat_map(|line| ["\n".to_owned(), line]).collect();
+    format!("{}  {name}{word}{said}{rest}\n", paint("2", &line.time))
 }
 
 /// Milliseconds since 1970, as RFC 3339 has it. What is no time of this world is shown as it is.
@@ -105,6 +123,10 @@ mod tests {
         }
     }
 
+    const PIPE: Screen = Screen {
+        columns: None,
+        colour: false,
+    };
     const DELIVERED: &str = r#"{"timestamp":"t","level":"INFO","records":5,"messages":5,"acknowledged":5,"failures":0,"milliseconds":3,"message":"invocation"}"#;
     const REFUSED: &str = r#"{"timestamp":"t","level":"WARN","records":5,"messages":5,"acknowledged":0,"failures":5,"milliseconds":3,"reason":"the Topic is gone","message":"invocation"}"#;
     const START: &str = "START RequestId: 1 Version: $LATEST";
@@ -152,11 +174,11 @@ mod tests {
         let line = |message: &str| line("orders", &event(message), Wanted::default()).unwrap();
         let refused = line(REFUSED);
         assert_eq!(
-            for_people(&refused, None, false),
+            for_people(&refused, None, PIPE),
             "2026-01-02T03:04:05.678Z  warn   delivered none of 5 records in 3 ms: the Topic is gone\n"
         );
         assert_eq!(
-            for_people(&refused, Some(8), true),
+            for_people(&refused, Some(8), Screen { colour: true, ..PIPE }),
             "\u{1b}[2m2026-01-02T03:04:05.678Z\u{1b}[0m  orders    \u{1b}[33mwarn \u{1b}[0m  delivered none of 5 records in 3 ms: the Topic is gone\n"
         );
         assert_eq!(
@@ -169,21 +191,45 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_breaks_no_word() {
+        let refused = line("orders", &event(REFUSED), Wanted::default()).unwrap();
+        let on = |columns, room, colour| {
+            let columns = Some(columns);
+            for_people(&refused, room, Screen { columns, colour })
+        };
+        assert_eq!(
+            on(70, None, false),
+            "2026-01-02T03:04:05.678Z  warn   delivered none of 5 records in 3 ms:\n                                 the Topic is gone\n"
+        );
+        // Beside a wide name there is no room.
+        assert_eq!(
+            on(70, Some(12), true),
+            "\u{1b}[2m2026-01-02T03:04:05.678Z\u{1b}[0m  orders        \u{1b}[33mwarn \u{1b}[0m\n    delivered none of 5 records in 3 ms: the Topic is gone\n"
+        );
+        assert_eq!(on(200, None, false), for_people(&refused, None, PIPE));
+    }
+
+    #[test]
     fn nothing_in_a_line_reaches_the_terminal_as_it_is() {
         let hostile = "\u{1b}[2J\u{1b}]0;owned\u{7}red\u{9b}31m\r2026-01-02T03:04:05.678Z  info\n2026-01-02T03:04:06.000Z  info   all is well\u{202e}";
         let json = serde_json::json!({"timestamp": "t", "level": "WARN", "reason": hostile, "message": "invocation", "shard": hostile, "sequenceNumber": hostile});
         for message in [hostile.to_owned(), json.to_string()] {
             let shown = line("orders", &event(&message), Wanted::default()).unwrap();
-            let text = for_people(&shown, None, false);
-            assert!(
-                text.chars().all(|c| c == '\n' || !c.is_control()) && !text.contains('\u{202e}'),
-                "{text:?}"
-            );
-            let lines: Vec<&str> = text.lines().collect();
-            assert!(
-                lines.len() > 1 && lines[1..].iter().all(|line| line.starts_with("    ")),
-                "{text}"
-            );
+            let narrow = Screen {
+                columns: Some(60),
+                ..PIPE
+            };
+            for text in [for_people(&shown, None, PIPE), for_people(&shown, None, narrow)] {
+                assert!(
+                    text.chars().all(|c| c == '\n' || !c.is_control()) && !text.contains('\u{202e}'),
+                    "{text:?}"
+                );
+                let lines: Vec<&str> = text.lines().collect();
+                assert!(
+                    lines.len() > 1 && lines[1..].iter().all(|line| line.starts_with("    ")),
+                    "{text}"
+                );
+            }
         }
     }
 

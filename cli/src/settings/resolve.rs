@@ -116,12 +116,14 @@ pub enum SettingsError {
         reason: String,
     },
     /// Nobody chose, and there is no default.
-    #[error("{}{}", missing(rows), unchosen(environments))]
+    #[error("{}{}{otherwise}", missing(rows), unchosen(environments))]
     Missing {
         /// What has to be chosen.
         rows: Vec<Row>,
         /// Environments of the file, of which none is chosen.
         environments: Vec<String>,
+        /// What else would do for the command, for the end of the sentence.
+        otherwise: &'static str,
     },
     /// No stack, and no stream to name it after.
     #[error(
@@ -920,6 +922,7 @@ impl<'a> Sources<'a> {
         SettingsError::Missing {
             rows,
             environments: self.unchosen(),
+            otherwise: "",
         }
     }
 

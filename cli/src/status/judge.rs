@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::left::{Left, left};
 use super::{State, works};
 use crate::doctor::history::{Trend, lasting, lasting_ms, trend};
 use crate::facts::{Fact, Function, Mapping, Metrics, Unreadable, WatchedPipeline};
@@ -68,7 +69,7 @@ fn of_mapping(seen: &WatchedPipeline, now: &str) -> Judgement {
         }
     }
     match &seen.metrics {
-        Fact::Found { value } => of_metrics(mapping, value, now),
+        Fact::Found { value } => of_metrics(mapping, value, left(seen, now).as_ref(), now),
         Fact::Absent => (State::Unknown, "nobody looked at its figures".to_owned()),
         Fact::Unreadable(why) => of_last_batch(mapping, None).unwrap_or_else(|| unread("its figures", why)),
     }
@@ -95,7 +96,7 @@ fn of_last_batch(mapping: &Mapping, metrics: Option<&Metrics>) -> Option<Judgeme
     ))
 }
 
-fn of_metrics(mapping: &Mapping, metrics: &Metrics, now: &str) -> Judgement {
+fn of_metrics(mapping: &Mapping, metrics: &Metrics, left: Option<&Left>, now: &str) -> Judgement {
     let within = format!("the last {}", lasting(u64::from(metrics.minutes) * 60));
     let some = |figure: Option<u64>| figure.filter(|figure| *figure > 0);
     if let Some(dropped) = some(metrics.dropped) {
@@ -136,12 +137,16 @@ fn of_metrics(mapping: &Mapping, metrics: &Metrics, now: &str) -> Judgement {
             format!("Lambda refused all {throttles} invocations of {within} for want of room"),
         );
     }
-    if let Some(judged) = of_age(mapping, metrics, now) {
-        return judged;
-    }
     let filtered = metrics
         .polled
         .is_some_and(|polled| polled > 0 && metrics.filtered_out.unwrap_or(0) >= polled);
+    let left_lying = left.filter(|left| left.records > 0 && left.quiet && !filtered);
+    if let Some(judged) = left_lying.and_then(|left| of_left(mapping, left)) {
+        return judged;
+    }
+    if let Some(judged) = of_age(mapping, metrics, left, now) {
+        return judged;
+    }
     if incoming > 0 && invocations == 0 && !filtered {
         return (
             State::Unknown,
@@ -153,6 +158,10 @@ fn of_metrics(mapping: &Mapping, metrics: &Metrics, now: &str) -> Judgement {
     }
     let why = match metrics.iterator_age_ms.last() {
         _ if filtered => format!("it reads, and its filters left out all of {within}"),
+        Some(last) if left_lying.is_some() => format!(
+            "the last batch was {} old when the function got it, and its filters may have left out what came in since",
+            lasting_ms(last.value)
+        ),
         Some(last) => format!(
             "it delivers: the last batch was {} old when the function got it",
             lasting_ms(last.value)
@@ -163,12 +172,54 @@ fn of_metrics(mapping: &Mapping, metrics: &Metrics, now: &str) -> Judgement {
     (State::Healthy, why)
 }
 
+/// Records that lie in the stream although something should read it. What filters leave out is taken without an invocation.
+fn of_left(mapping: &Mapping, left: &Left) -> Option<Judgement> {
+    if !mapping.filters.is_empty() {
+        return None;
+    }
+    let came = were(left.records, "record", "came", "came");
+    let state = &mapping.state;
+    let why = match left.invoked_ago {
+        Some(ago) => format!(
+            "{came} in after the last that the function got, and it was not invoked for {}, though its event source mapping is {state}",
+            lasting(ago)
+        ),
+        None => format!("{came} in, and the function got none of them, though its event source mapping is {state}"),
+    };
+    Some((State::Stopped, why))
+}
+
+/// A pipeline whose last batch was old, and which has nothing left since.
+fn caught_up(metrics: &Metrics, left: &Left, old: &str) -> Option<String> {
+    if left.records > 0 || left.coming || !left.seen_whole {
+        return None;
+    }
+    if left.quiet
+        && let Some(ago) = left.invoked_ago
+    {
+        return Some(format!(
+            "it has caught up: the last batch, {} ago, was {old} old when the function got it, no record came in after it, and no invocation followed",
+            lasting(ago)
+        ));
+    }
+    // Before it is quiet for long enough both have to say so: where records hold several, the sums alone say too much.
+    let incoming = metrics.incoming_records.filter(|incoming| *incoming > 0)?;
+    (incoming >= left.incoming && metrics.acknowledged? >= incoming).then(|| {
+        format!(
+            "it has caught up: the last batch was {old} old when the function got it, no record came in after it, and no fewer were delivered than came in"
+        )
+    })
+}
+
 /// A pipeline whose records are old when it gets them.
-fn of_age(mapping: &Mapping, metrics: &Metrics, now: &str) -> Option<Judgement> {
+fn of_age(mapping: &Mapping, metrics: &Metrics, left: Option<&Left>, now: &str) -> Option<Judgement> {
     let last = metrics.iterator_age_ms.last()?;
     let late = LATE + u64::from(mapping.batching_window.unwrap_or(0)) * 1000;
     if last.value < late {
         return None;
+    }
+    if let Some(why) = left.and_then(|left| caught_up(metrics, left, &lasting_ms(last.value))) {
+        return Some((State::Healthy, why));
     }
     let since = now
         .parse::<Timestamp>()

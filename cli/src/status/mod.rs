@@ -1,6 +1,7 @@
 //! How pipelines are, in a word and a sentence each, from what was seen of them. Pure.
 
 mod judge;
+mod left;
 pub mod table;
 
 use std::fmt;

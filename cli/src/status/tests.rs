@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::facts::{Point, Waiting};
+use crate::facts::{Flow, FlowMinute, Point, Waiting};
 use crate::report::Screen;
 
 const NOW: &str = "2026-01-02T03:04:05.678Z";
@@ -69,6 +69,7 @@ fn well(name: &str) -> WatchedPipeline {
             undelivered: Some(0),
             ..Metrics::default()
         }),
+        flow: None,
         waiting: Some(found(Waiting {
             queue: "arn:aws:sqs:eu-west-1:123456789012:failed".to_owned(),
             messages: 0,
@@ -106,10 +107,42 @@ fn waits(seen: &mut WatchedPipeline, messages: u32) {
     }));
 }
 
+/// What came in and was taken: minutes before 03:04, the records, and the age of what was taken then in milliseconds. The mapping is of 02:45.
+fn flow(seen: &mut WatchedPipeline, minutes: &[(i64, u64, Option<u64>)]) {
+    const AT: i64 = 1_767_323_040;
+    let minutes = minutes
+        .iter()
+        .map(|&(ago, incoming, youngest_ms)| (AT - ago * 60, FlowMinute { incoming, youngest_ms }));
+    mapping(seen).starting_position = Some("TRIM_HORIZON".to_owned());
+    function(seen).timeout_seconds = 60;
+    seen.flow = Some(found(Flow {
+        looked_back: 180,
+        changed: Some(AT - 19 * 60),
+        minutes: minutes.collect(),
+    }));
+}
+
+/// Records of before the pipeline was made, which it read down some minutes ago.
+fn read_down(seen: &mut WatchedPipeline) {
+    metrics(seen).iterator_age_ms = ages(&[480_000]);
+    metrics(seen).incoming_records = Some(300);
+    metrics(seen).acknowledged = Some(300);
+    mapping(seen).last_result = Some("No records processed".to_owned());
+    flow(seen, &[(24, 300, None), (16, 0, Some(480_000))]);
+}
+
+/// Records that nothing takes any more.
+fn left_lying(seen: &mut WatchedPipeline) {
+    metrics(seen).iterator_age_ms = ages(&[1150]);
+    metrics(seen).incoming_records = Some(310);
+    metrics(seen).acknowledged = Some(300);
+    flow(seen, &[(40, 300, Some(1150)), (20, 10, None)]);
+}
+
 /// What happened, the state that it comes to, and how it comes about.
 type Row = (&'static str, State, fn(&mut WatchedPipeline));
 
-const ROWS: [Row; 34] = [
+const ROWS: [Row; 47] = [
     ("all is well", State::Healthy, |_| {}),
     ("nothing comes", State::Healthy, |seen| {
         seen.metrics = found(Metrics {
@@ -164,6 +197,59 @@ const ROWS: [Row; 34] = [
     }),
     ("some minutes late is no backlog", State::Healthy, |seen| {
         metrics(seen).iterator_age_ms = ages(&[100, 299_000]);
+    }),
+    ("it has caught up, and nothing came since", State::Healthy, read_down),
+    ("the same, and the figures go back less far", State::Healthy, |seen| {
+        read_down(seen);
+        metrics(seen).incoming_records = None;
+        metrics(seen).acknowledged = None;
+    }),
+    ("it caught up a minute ago, as the sums say", State::Healthy, |seen| {
+        read_down(seen);
+        flow(seen, &[(10, 300, None), (1, 0, Some(480_000))]);
+    }),
+    ("a minute ago, and the sums don't say so", State::Behind, |seen| {
+        read_down(seen);
+        metrics(seen).acknowledged = Some(299);
+        flow(seen, &[(10, 300, None), (1, 0, Some(480_000))]);
+    }),
+    ("a minute ago, and the sums are of less", State::Behind, |seen| {
+        read_down(seen);
+        metrics(seen).incoming_records = Some(100);
+        flow(seen, &[(10, 300, None), (1, 0, Some(480_000))]);
+    }),
+    ("it caught up, and more came just now", State::Behind, |seen| {
+        read_down(seen);
+        flow(seen, &[(24, 300, None), (16, 0, Some(480_000)), (1, 5, None)]);
+    }),
+    ("old, and what came meanwhile is left", State::Stopped, |seen| {
+        read_down(seen);
+        flow(seen, &[(24, 300, None), (20, 9, None), (16, 0, Some(480_000))]);
+    }),
+    ("old, and it goes on", State::Behind, |seen| {
+        read_down(seen);
+        flow(seen, &[(24, 300, None), (20, 9, None), (1, 0, Some(1_380_000))]);
+    }),
+    ("the flow can't be read", State::Behind, |seen| {
+        read_down(seen);
+        seen.flow = Some(denied("cloudwatch:GetMetricData"));
+    }),
+    ("records lie there", State::Stopped, left_lying),
+    ("records lie there, or filters left them out", State::Healthy, |seen| {
+        left_lying(seen);
+        mapping(seen).filters = vec!["{}".to_owned()];
+    }),
+    ("records came in just now", State::Healthy, |seen| {
+        left_lying(seen);
+        flow(seen, &[(40, 300, Some(1150)), (2, 10, None)]);
+    }),
+    ("none was ever taken", State::Stopped, |seen| {
+        *metrics(seen) = Metrics {
+            minutes: 180,
+            incoming_records: Some(310),
+            ..Metrics::default()
+        };
+        flow(seen, &[(40, 310, None)]);
     }),
     ("old, and too few figures", State::Behind, |seen| {
         metrics(seen).iterator_age_ms = ages(&[600_000]);

@@ -222,7 +222,7 @@ fn odd_names_on_the_way_to_yaml() {
     let profile = ODD.replace('\n', " ");
     std::fs::remove_file(desk.0.path().join("k2m.yaml")).unwrap();
     let written = desk.on(&["init", "--yes", "--profile", &profile]).output().unwrap();
-    assert_eq!(written.status.code(), Some(0), "{}", seen(&written));
+    assert_eq!(written.status.code(), Some(4), "{}", seen(&written));
     let yaml = std::fs::read_to_string(desk.0.path().join("k2m.yaml")).unwrap();
     let read: Value = serde_yaml::from_str(&yaml).unwrap();
     assert_eq!(read["profile"], json!(profile), "{yaml}");

@@ -59,6 +59,8 @@ fn check(name: &str, screen: &str, columns: usize) {
     // The terminal breaks only what is to be copied whole: commands, and the stack's outputs.
     let whole = |line: &str| {
         line.contains('`')
+            // A value that stands below its key.
+            || !line.trim_start().contains(' ')
             || line
                 .trim_start()
                 .split_once("  ")

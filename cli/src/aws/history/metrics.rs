@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::Ran;
 use crate::aws::answer::{Answer, Trouble, trouble};
 use crate::aws::pace::{METRICS, Paced};
-use crate::facts::{Metrics, Minute, Minutes, Point};
+use crate::facts::{Flow, FlowMinute, Metrics, Minute, Minutes, Point};
 
 /// AWS's most in one question.
 const MOST: usize = 500;
@@ -33,6 +33,7 @@ type Figure = (Of, &'static str, &'static str);
 
 const IN_ALL: &str = "Sum";
 const THE_MOST: &str = "Maximum";
+const THE_LEAST: &str = "Minimum";
 const FIGURES: [Figure; 15] = [
     (Of::Function, "IteratorAge", THE_MOST),
     (Of::Stream, "IncomingRecords", IN_ALL),
@@ -62,6 +63,12 @@ const OF_READING: [Figure; 7] = [
     (Of::Stream, "IncomingRecords", IN_ALL),
 ];
 const MINUTE: i32 = 60;
+
+/// Those that tell what came into a stream and was taken out of it, with their places.
+const OF_FLOW: [Figure; 2] = [
+    (Of::Stream, "IncomingRecords", IN_ALL),
+    (Of::Function, "IteratorAge", THE_LEAST),
+];
 
 /// What is asked for: figures, of so many seconds each, of the last `minutes`.
 #[derive(Debug, Clone, Copy)]
@@ -111,6 +118,25 @@ pub(in crate::aws) async fn by_minute(
         })
     });
     counted.collect()
+}
+
+/// What came into the streams of these and was taken out of them, in each of the last `minutes`.
+pub(in crate::aws) async fn flow(client: &Client, ran: &[Ran<'_>], now: Timestamp, minutes: u32) -> Vec<Answer<Flow>> {
+    let wanted = Wanted {
+        figures: &OF_FLOW,
+        period: MINUTE,
+        now,
+        minutes,
+    };
+    let answers = all(client, ran, wanted).await.into_iter();
+    let flown = answers.map(|answer| {
+        answer.map(|series| Flow {
+            looked_back: minutes,
+            changed: None,
+            minutes: flown(&series),
+        })
+    });
+    flown.collect()
 }
 
 async fn all(client: &Client, ran: &[Ran<'_>], wanted: Wanted) -> Vec<Answer<Vec<Series>>> {
@@ -241,6 +267,21 @@ fn counted(series: &[Series]) -> BTreeMap<i64, Minute> {
         }
     }
     counted
+}
+
+/// What the figures of [`OF_FLOW`] tell together, minute by minute.
+fn flown(series: &[Series]) -> BTreeMap<i64, FlowMinute> {
+    let mut flown: BTreeMap<i64, FlowMinute> = BTreeMap::new();
+    for (figure, series) in series.iter().enumerate() {
+        for (at, value) in series {
+            let minute = flown.entry(*at).or_default();
+            match figure {
+                0 => minute.incoming = whole(*value),
+                _ => minute.youngest_ms = Some(whole(*value)),
+            }
+        }
+    }
+    flown
 }
 
 /// The figures by their places in [`FIGURES`].

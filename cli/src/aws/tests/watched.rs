@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::happened::cbor;
 use super::*;
 use crate::aws::lines::LogGroups;
-use crate::facts::{Minute, StackPipeline, Waiting};
+use crate::facts::{FlowMinute, Minute, StackPipeline, Waiting};
 use crate::logs::port::{Event, Groups as _, Page, Question};
 
 fn aws(script: &Script) -> Aws {
@@ -78,6 +78,11 @@ fn account(denied: &'static [&'static str], gone: &'static [&'static str]) -> Sc
         }
         if is_figures {
             let result = |id: &str, value: f64| json!({"Id": id, "Label": id, "StatusCode": "Complete", "Timestamps": [{"at": 1_767_322_800}], "Values": [value]});
+            if request.contains("Minimum") {
+                // What came in and what was taken, of the first pipeline; of the second what came in.
+                let results = [result("m0_0", 6.0), result("m0_1", 1500.0), result("m1_0", 3.0)];
+                return (200, cbor(&json!({"MetricDataResults": results, "Messages": []})));
+            }
             if request.contains("GetRecords.IteratorAgeMilliseconds") {
                 // Invocations, errors, throttles, the handler's failures, both ages, what came in: of the first pipeline.
                 let values = [9.0, 1.0, 2.0, 4.0, 1500.0, 2500.0, 6.0];
@@ -102,7 +107,7 @@ fn account(denied: &'static [&'static str], gone: &'static [&'static str]) -> Sc
             return json(
                 200,
                 json!({
-                    "UUID": uuid, "State": "Enabled", "LastProcessingResult": "OK", "BatchSize": 1000,
+                    "UUID": uuid, "State": "Enabled", "LastProcessingResult": "OK", "BatchSize": 1000, "LastModified": 1_767_320_000,
                     "DestinationConfig": {"OnFailure": {"Destination": destination}},
                 }),
             );
@@ -129,8 +134,8 @@ async fn each_pipeline_gets_what_is_its_own() {
     assert_eq!((seen.minutes, seen.taken_at.as_str()), (15, "2026-01-02T03:04:05Z"));
     assert_eq!(
         script.requests(),
-        7,
-        "two to Lambda and one to SQS for each, and one for all figures"
+        8,
+        "two to Lambda and one to SQS for each, and two for the figures of all"
     );
     for (one, name) in seen.pipelines.iter().zip(["clicks", "orders"]) {
         assert_eq!(one.topic.as_deref(), Some(name));
@@ -149,6 +154,15 @@ async fn each_pipeline_gets_what_is_its_own() {
     };
     assert_eq!(figures(0), (Some(7), None, None));
     assert_eq!(figures(1), (None, Some(5), Some(2)));
+    let flow = |at: usize| {
+        let flow = seen.pipelines[at].flow.as_ref().unwrap().found().unwrap();
+        assert_eq!((flow.looked_back, flow.changed), (180, Some(1_767_320_000)));
+        flow.minutes[&1_767_322_800]
+    };
+    let (incoming, youngest_ms) = (6, Some(1500));
+    assert_eq!(flow(0), FlowMinute { incoming, youngest_ms });
+    let (incoming, youngest_ms) = (3, None);
+    assert_eq!(flow(1), FlowMinute { incoming, youngest_ms });
 }
 
 #[tokio::test]
@@ -220,7 +234,7 @@ async fn a_right_that_is_missing_and_a_thing_that_is_gone_are_two_things() {
         one.function.is_absent() && one.mapping.is_absent() && one.waiting.is_none(),
         "{one:?}"
     );
-    assert_eq!(script.requests(), 1);
+    assert_eq!(script.requests(), 2);
 }
 
 async fn page(script: &Script, token: Option<&str>) -> Result<Page, crate::deploy::port::Fault> {

@@ -66,6 +66,139 @@ fn what_follows_names_the_file_whatever_it_is_called() {
     }
 }
 
+#[test]
+fn a_topic_that_is_the_streams_name_follows_the_stream() {
+    let stream = Arn::parse(Kind::Stream, &STREAM.replace("orders", "payments")).unwrap();
+    let both = format!("{STREAM},{STREAM}");
+    for (topic, before, becomes) in [
+        ("orders", Some(STREAM), Carried::Follows),
+        ("events", Some(STREAM), Carried::Stays),
+        // As it would be anyway.
+        ("payments", Some(STREAM), Carried::Along),
+        ("orders", Some(stream.as_str()), Carried::Along),
+        ("orders", None, Carried::Along),
+        ("orders", Some(both.as_str()), Carried::Along),
+    ] {
+        assert_eq!(carried(topic, before, &stream), becomes, "{topic} {before:?}");
+    }
+}
+
+/// `init --yes` into a folder of one's own, with what AWS says; what came of it, the exit code that it says, and the file after it.
+async fn taken(
+    old: Option<&str>,
+    flags: &[(&str, &str)],
+    facts: Option<Facts>,
+) -> (Result<Exit, (Exit, String)>, Option<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("k2m.yaml");
+    if let Some(old) = old {
+        std::fs::write(&path, old).unwrap();
+    }
+    let environment = flags
+        .iter()
+        .map(|(name, value)| (format!("K2M_{}", name.to_uppercase()), (*value).to_owned()));
+    let mut asking = Asking::<Script, Paper> {
+        path: path.clone(),
+        environment: environment.collect(),
+        args: InitArgs {
+            settings: SettingsArgs::default(),
+            yes: true,
+            output: crate::args::Output::Json,
+        },
+        asker: None,
+        world: Paper {
+            facts,
+            load: Fact::Absent,
+            profiles: None,
+        },
+        old: None,
+        answers: Answers::new(),
+        reasons: BTreeMap::new(),
+    };
+    let reporter = Reporter::new(crate::args::Output::Json, crate::args::MannerArgs::default());
+    let done = asking.work(&reporter).await;
+    let done = match done {
+        Ok((_, exit)) => Ok(exit),
+        Err(error) => Err((
+            error.exit(),
+            error.to_string().replace(&*folder.path().to_string_lossy(), "<folder>"),
+        )),
+    };
+    (done, std::fs::read_to_string(&path).ok())
+}
+
+#[tokio::test]
+async fn with_yes_only_a_plan_is_a_success_and_what_is_not_there_is_not_written() {
+    let facts = facts();
+    let cluster = facts.cluster.found().unwrap().arn.clone();
+    let flags = [("stream", STREAM), ("cluster", cluster.as_str())];
+    let old = format!("stream: {STREAM}\ncluster: {cluster}\ntopic: orders\n");
+    let has = |text: &Option<String>, words: &str| text.as_ref().is_some_and(|text| text.contains(words));
+
+    let (done, text) = taken(None, &flags, Some(facts.clone())).await;
+    assert!(
+        done == Ok(Exit::Fine) && has(&text, "topic: orders"),
+        "{done:?} {text:?}"
+    );
+
+    let mut gone = facts.clone();
+    gone.pipelines.get_mut(STREAM).unwrap().stream = Fact::Absent;
+    let (done, text) = taken(Some(&old), &flags, Some(gone.clone())).await;
+    let (exit, why) = done.unwrap_err();
+    assert_eq!((exit, text.as_deref()), (Exit::Failed, Some(old.as_str())), "{why}");
+    assert!(
+        why.starts_with("the stream orders does not exist in eu-west-1")
+            && why.ends_with("; <folder>/k2m.yaml stays as it was"),
+        "{why}"
+    );
+    let (done, text) = taken(None, &flags, Some(gone)).await;
+    let (_, why) = done.unwrap_err();
+    assert!(why.ends_with("; nothing was written") && text.is_none(), "{why}");
+
+    // What else is in the way may be mended, and so may a look: it is written, and is no success.
+    let mut idle = facts;
+    match &mut idle.cluster {
+        Fact::Found { value } => value.state = "CREATING".to_owned(),
+        other => panic!("{other:?}"),
+    }
+    let (done, text) = taken(None, &flags, Some(idle)).await;
+    assert!(
+        done == Ok(Exit::Failed) && has(&text, "topic: orders"),
+        "{done:?} {text:?}"
+    );
+    let (done, text) = taken(None, &flags, None).await;
+    assert!(
+        done == Ok(Exit::CouldNotTell) && has(&text, "topic: orders"),
+        "{done:?} {text:?}"
+    );
+    // Another stream in the file's place: its topic goes along where it has the stream's name.
+    for (before, topic) in [
+        (old.replace("orders", "clicks"), "topic: orders"),
+        (
+            old.replace("stream/orders", "stream/clicks")
+                .replace("topic: orders", "topic: mine"),
+            "topic: mine",
+        ),
+    ] {
+        let (done, text) = taken(Some(&before), &flags, None).await;
+        assert!(
+            done == Ok(Exit::CouldNotTell) && has(&text, topic) && has(&text, STREAM),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn what_stays_as_it_was_is_not_said_of_a_file_that_is_not_there() {
+    let path = Path::new("k2m.yaml");
+    let said = |is_there| {
+        let path = path.to_owned();
+        InitError::Declined { path, is_there }.to_string()
+    };
+    assert_eq!(said(true), "k2m.yaml stays as it was; --config FILE writes another");
+    assert_eq!(said(false), "nothing was written; `k2m init` asks again");
+}
+
 /// Whatever a name is, the file is read back with it, and with nothing else.
 #[test]
 fn a_hostile_name_does_not_break_the_file() {
@@ -211,7 +344,8 @@ impl Ask for Script {
 
 /// The example's account.
 struct Paper {
-    facts: Facts,
+    /// None where nobody may look.
+    facts: Option<Facts>,
     load: Fact<Load>,
     profiles: Option<Profiles>,
 }
@@ -231,7 +365,7 @@ impl World for Paper {
     }
 
     async fn clusters(&mut self, _: Option<&str>, _: &str) -> Result<Fact<Vec<Candidate>>, LookError> {
-        let arn = &self.facts.cluster.found().unwrap().arn;
+        let arn = &self.facts.as_ref().unwrap().cluster.found().unwrap().arn;
         let value = vec![candidate(arn, &["ACTIVE", "IAM"])];
         Ok(Fact::Found { value })
     }
@@ -242,7 +376,9 @@ impl World for Paper {
     }
 
     async fn facts(&mut self, _: Option<&str>, _: &Settings) -> Result<Facts, CommandError> {
-        Ok(self.facts.clone())
+        self.facts
+            .clone()
+            .ok_or_else(|| CommandError::Usage("nobody may look".to_owned()))
     }
 
     async fn load(&mut self, _: Option<&str>, _: &Arn, _: &str) -> Result<Fact<Load>, LookError> {
@@ -312,7 +448,7 @@ async fn a_whole_conversation_asks_only_what_is_open() {
             },
             asker: Some(&script),
             world: Paper {
-                facts: facts.clone(),
+                facts: Some(facts.clone()),
                 load: Fact::Found { value: load },
                 profiles: Some(profiles.clone()),
             },

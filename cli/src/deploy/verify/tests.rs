@@ -252,6 +252,7 @@ impl Default for Row {
                         ..Metrics::default()
                     },
                 },
+                flow: None,
                 waiting: None,
             },
             subject: Subject::of(&sample().pipelines[0], stream, &resources.into()),
