@@ -24,6 +24,8 @@ pub(super) struct Looked {
     pub(super) drift: Vec<ByHand>,
     /// What the plan warns of.
     pub(super) warnings: Vec<String>,
+    /// Whether something deployed is gone that the deployment does not make again.
+    pub(super) lacks: bool,
 }
 
 impl Looked {
@@ -35,6 +37,8 @@ impl Looked {
         };
         if self.planned.pending() || pending(Some(true)) || !self.given_back.is_empty() {
             Exit::ChangesPending
+        } else if self.lacks {
+            Exit::Failed
         } else if pending(None) {
             Exit::CouldNotTell
         } else {
@@ -70,6 +74,11 @@ impl Looked {
             lines.push(Line::new(
                 Look::Plain,
                 "Nothing was changed. The same command without --plan deploys it.",
+            ));
+        } else if self.lacks {
+            lines.push(Line::new(
+                Look::Plain,
+                "The stack is not as it should be, and a deployment would leave it so.",
             ));
         }
         lines

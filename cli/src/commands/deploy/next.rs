@@ -4,7 +4,7 @@ use crate::settings::{ENVIRONMENT_FLAG, Kafka, Settings, Source};
 use crate::shell::Command;
 
 /// The command that looks at these very pipelines.
-pub(super) fn doctor(settings: &Settings) -> String {
+pub(in crate::commands) fn doctor(settings: &Settings) -> String {
     let mut whose = Command::new("");
     if let Some(environment) = &settings.environment {
         whose = whose
