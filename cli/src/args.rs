@@ -7,7 +7,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use k2m_handler::probe::CreateTopic;
 
 use crate::local::stream::Reshard;
-use crate::schemas::Of;
 use crate::settings::OnPoison;
 use crate::settings::parse::topic;
 
@@ -770,6 +769,42 @@ pub struct SchemaArgs {
     /// Whose schema
     #[arg(value_enum, value_name = "OF", default_value_t)]
     pub of: Of,
+}
+
+/// Whose schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Of {
+    /// k2m.yaml
+    #[default]
+    Settings,
+    /// What `k2m init -o json` prints
+    Init,
+    /// What `k2m import -o json` prints
+    Import,
+    /// What `k2m inspect -o json` prints
+    Inspect,
+    /// What `k2m plan -o json` prints
+    Plan,
+    /// What `k2m render -o json` prints
+    Render,
+    /// What `k2m deploy -o json` prints
+    Deploy,
+    /// What `k2m destroy -o json` prints
+    Destroy,
+    /// What `k2m doctor -o json` prints
+    Doctor,
+    /// What `k2m explain -o json` prints
+    Explain,
+    /// What `k2m status -o json` prints
+    Status,
+    /// What `k2m logs -o json` prints
+    Logs,
+    /// What `k2m run -o json` prints
+    Run,
+    /// What `k2m demo -o json` prints
+    Demo,
+    /// What any of them prints with `-o json` in failure
+    Error,
 }
 
 /// `k2m deploy`.

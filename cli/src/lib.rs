@@ -27,5 +27,6 @@ pub mod sample;
 pub mod schemas;
 pub mod settings;
 mod shell;
+mod shown;
 pub mod status;
 pub mod template;

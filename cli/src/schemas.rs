@@ -3,59 +3,39 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use clap::ValueEnum;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::args::Of;
 use crate::settings::schema;
 
-/// Those of the documentation: a variant, its word on the command line, and its file.
-macro_rules! printed {
-    ($($variant:ident $name:literal $what:literal,)*) => {
-        /// Whose schema.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-        pub enum Of {
-            /// k2m.yaml
-            #[default]
-            Settings,
-            $(#[doc = $what] $variant,)*
-        }
-
-        impl Of {
-            /// The file of docs/schemas that has it.
-            pub const fn file(self) -> &'static str {
-                match self {
-                    Self::Settings => "k2m.yaml.json",
-                    $(Self::$variant => concat!($name, ".json"),)*
-                }
-            }
-
-            /// Its text, where it does not follow from the table of settings.
-            const fn text(self) -> Option<&'static str> {
-                match self {
-                    Self::Settings => None,
-                    $(Self::$variant => Some(include_str!(concat!("../../docs/schemas/", $name, ".json"))),)*
-                }
+/// The text of the file of docs/schemas that is one's own; none of settings, whose schema follows from their table.
+macro_rules! written {
+    ($($variant:ident $name:literal,)*) => {
+        const fn written(of: Of) -> Option<&'static str> {
+            match of {
+                Of::Settings => None,
+                $(Of::$variant => Some(include_str!(concat!("../../docs/schemas/", $name, ".json"))),)*
             }
         }
     };
 }
 
-printed! {
-    Init "init" "What `k2m init -o json` prints",
-    Import "import" "What `k2m import -o json` prints",
-    Inspect "inspect" "What `k2m inspect -o json` prints",
-    Plan "plan" "What `k2m plan -o json` prints",
-    Render "render" "What `k2m render -o json` prints",
-    Deploy "deploy" "What `k2m deploy -o json` prints",
-    Destroy "destroy" "What `k2m destroy -o json` prints",
-    Doctor "doctor" "What `k2m doctor -o json` prints",
-    Explain "explain" "What `k2m explain -o json` prints",
-    Status "status" "What `k2m status -o json` prints",
-    Logs "logs" "What `k2m logs -o json` prints",
-    Run "run" "What `k2m run -o json` prints",
-    Demo "demo" "What `k2m demo -o json` prints",
-    Error "error" "What any of them prints with `-o json` in failure",
+written! {
+    Init "init",
+    Import "import",
+    Inspect "inspect",
+    Plan "plan",
+    Render "render",
+    Deploy "deploy",
+    Destroy "destroy",
+    Doctor "doctor",
+    Explain "explain",
+    Status "status",
+    Logs "logs",
+    Run "run",
+    Demo "demo",
+    Error "error",
 }
 
 /// A schema, for people and programs alike.
@@ -68,7 +48,7 @@ pub struct Schema {
 impl Schema {
     /// The schema of this.
     pub fn of(of: Of) -> Result<Self, serde_json::Error> {
-        of.text().map_or_else(
+        written(of).map_or_else(
             || {
                 let document = schema::settings();
                 Ok(Self {
@@ -106,12 +86,22 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use clap::ValueEnum as _;
+
     use super::*;
+
+    /// The file of docs/schemas that has it.
+    fn file(of: Of) -> String {
+        match of {
+            Of::Settings => "k2m.yaml.json".to_owned(),
+            other => format!("{}.json", other.to_possible_value().unwrap().get_name()),
+        }
+    }
 
     #[test]
     fn each_file_of_the_documentation_is_printed_and_that_of_settings_is_the_table_s() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas");
-        let settings = folder.join(Of::Settings.file());
+        let settings = folder.join(file(Of::Settings));
         if std::env::var_os("K2M_UPDATE_DOCS").is_some() {
             fs::write(&settings, Schema::of(Of::Settings).unwrap().to_string()).unwrap();
         }
@@ -119,15 +109,15 @@ mod tests {
             .unwrap()
             .map(|file| file.unwrap().file_name().into_string().unwrap())
             .collect();
-        let known: BTreeSet<String> = Of::value_variants().iter().map(|of| of.file().to_owned()).collect();
+        let known: BTreeSet<String> = Of::value_variants().iter().map(|of| file(*of)).collect();
         assert_eq!(files, known);
         for of in Of::value_variants() {
-            let text = fs::read_to_string(folder.join(of.file())).unwrap();
+            let text = fs::read_to_string(folder.join(file(*of))).unwrap();
             let schema = Schema::of(*of).unwrap();
             assert!(
                 schema.to_string() == text,
                 "{}: write it again with K2M_UPDATE_DOCS=1",
-                of.file()
+                file(*of)
             );
             assert_eq!(
                 schema.document["$schema"],

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -15,6 +16,27 @@ const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/same-vpc/
 const RECORDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/orders.jsonl");
 const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 const CLUSTER: &str = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/0f1e2d3c-0123-4567-89ab-0123456789ab-1";
+
+/// Commands whose success takes AWS: the tests of these, against emulators, hold their documents against the schemas.
+const OF_AWS: [&str; 5] = ["inspect", "status", "logs", "deploy", "destroy"];
+
+/// Commands that print one thing alone, for programs as for people, and so have no `-o`.
+const WITHOUT_OUTPUT: [&str; 2] = ["schema", "completions"];
+
+/// A template whose function says all that an import asks for.
+const TEMPLATE: &str = "\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Deliver:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.main
+      Environment: {Variables: {KAFKA_TOPIC: orders}}
+      Events:
+        Orders:
+          Type: Kinesis
+          Properties: {Stream: 'arn:aws:kinesis:eu-west-1:123456789012:stream/orders', StartingPosition: LATEST}
+";
 
 fn k2m(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_k2m"));
@@ -61,9 +83,21 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// All commands, as the help lists them by groups.
+fn commands(folder: &Path) -> BTreeSet<String> {
+    let help = text(&k2m(folder, &["--help"]).stdout);
+    let (_, list) = help.split_once("\nBegin:\n").unwrap();
+    let (list, _) = list.split_once("\nOptions:\n").unwrap();
+    let names = list.lines().filter_map(|line| line.strip_prefix("  "));
+    names
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .collect()
+}
+
 #[test]
 fn in_success_each_command_prints_one_document_that_fits_its_schema() {
     let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("template.yaml"), TEMPLATE).unwrap();
     let offline = ["--config", CONFIG, "--facts", FACTS];
     let with = |command: &'static str, more: &[&'static str]| [&[command], &offline[..], more].concat();
     let rows: Vec<(&str, i32, Vec<&str>)> = vec![
@@ -90,6 +124,11 @@ fn in_success_each_command_prints_one_document_that_fits_its_schema() {
         ),
         ("demo", 0, vec!["demo", "--records", "1000"]),
         (
+            "import",
+            0,
+            vec!["import", "template.yaml", "--cluster", CLUSTER, "--stdout"],
+        ),
+        (
             "init",
             0,
             vec![
@@ -106,6 +145,21 @@ fn in_success_each_command_prints_one_document_that_fits_its_schema() {
             ],
         ),
     ];
+    let rowed = rows.iter().map(|(_, _, arguments)| arguments[0]);
+    let known: BTreeSet<String> = rowed.chain(OF_AWS).chain(WITHOUT_OUTPUT).map(str::to_owned).collect();
+    assert_eq!(known, commands(folder.path()), "a command without a row");
+    for command in WITHOUT_OUTPUT {
+        let help = text(&k2m(folder.path(), &[command, "--help"]).stdout);
+        assert!(!help.contains("--output"), "{command} has a document, and no row");
+    }
+    for of in ["settings", "import", "error"] {
+        let arguments = ["schema", of];
+        let document = document(&k2m(folder.path(), &arguments), &arguments);
+        assert_eq!(
+            document["$schema"], "https://json-schema.org/draft/2020-12/schema",
+            "{of}"
+        );
+    }
     for (schema, code, arguments) in rows {
         // Quiet or verbose, the result is the same kind of thing.
         for manner in [&[][..], &["--quiet"], &["--verbose"], &["--color", "always"]] {
@@ -135,12 +189,13 @@ fn in_failure_each_command_prints_one_document_with_the_error() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bad.yaml"), "stream: [\n").unwrap();
     std::fs::write(folder.path().join("bad.json"), "{}").unwrap();
+    std::fs::write(folder.path().join("a-template.yaml"), TEMPLATE).unwrap();
     std::fs::write(folder.path().join("bad.jsonl"), "nonsense\n").unwrap();
     let ends = ["--stream", STREAM, "--cluster", CLUSTER];
     let looked = [
         "plan", "render", "doctor", "inspect", "deploy", "destroy", "init", "status", "logs",
     ];
-    let all = [&looked[..], &["run", "demo", "explain"]].concat();
+    let all = commands(folder.path());
     let mut rows: Vec<(Vec<&str>, i32, &str)> = Vec::new();
     for command in &all {
         rows.push((vec![command, "--nonsense"], 2, "usage"));
@@ -173,6 +228,13 @@ fn in_failure_each_command_prints_one_document_with_the_error() {
         ),
         (vec!["status", "--stack", "orders", "--region", "eu-west-1"], 4, "aws"),
         (vec!["explain", "K2M-Z99"], 2, "usage"),
+        (vec!["schema", "nonsense"], 2, "usage"),
+        (vec!["completions", "nonsense"], 2, "usage"),
+        (vec!["import"], 66, "import"),
+        (vec!["import", "none.yaml"], 66, "import"),
+        (vec!["import", "bad.yaml"], 65, "import"),
+        (vec!["import", "bad.json"], 65, "import"),
+        (vec!["import", "a-template.yaml"], 4, "import"),
         (vec!["run", "--topic", "t", "--input", "none.jsonl"], 66, "file"),
         (vec!["run"], 2, "settings"),
         (

@@ -17,7 +17,9 @@ pub(super) const DEFAULT_FILE: &str = "k2m.yaml";
 /// Resolves the settings of a stack.
 pub(super) fn chosen(args: &SettingsArgs) -> Result<(Settings, Access), CommandError> {
     let (environment, file) = given(args)?;
-    Ok(resolve(sources(args, &environment, file.as_ref()))?)
+    let (settings, access) = resolve(sources(args, &environment, file.as_ref()))?;
+    settings.check_times(jiff::Timestamp::now())?;
+    Ok((settings, access))
 }
 
 /// Resolves the settings of pipelines that have a stack: the ends that nobody names are the stack's.

@@ -58,6 +58,8 @@ async fn look_only(args: &DeployArgs, attended: &Attended<'_>) -> Result<Looked,
     let planned = attended.unless_stopped(&start.settings.stack.value, planned).await?;
     let mut conditions = conditions(&planned.plan);
     conditions.extend(planned.conditions());
+    let resume = async { Ok::<_, CommandError>(planned.resumes(&start.aws, &facts).await) };
+    let resume = attended.unless_stopped(&start.settings.stack.value, resume).await?;
     let positions::Planned { mut plan, kept, .. } = planned;
     let template = rendered(&plan)?;
     let handler = start.handler(attended).await?;
@@ -97,6 +99,7 @@ async fn look_only(args: &DeployArgs, attended: &Attended<'_>) -> Result<Looked,
         given_back: given_back(&plan, &facts),
         lacks: !health::lacking(&start.settings, &facts, &plan, &drift).is_empty(),
         drift,
+        resume,
         warnings: plan.warnings,
     })
 }

@@ -19,6 +19,7 @@ use crate::import::samconfig::{self, SamConfig, SamConfigError};
 use crate::import::{self, Given, Project};
 use crate::report::{Reporter, printable};
 use crate::settings::{self, Environment, SettingsError, Sources, TABLE, check, resolve};
+use crate::shown::shown;
 use write::{Document, rendered};
 
 /// Names that a template has in a folder, in the order in which they count.
@@ -70,7 +71,7 @@ pub enum ImportError {
         source: Box<SettingsError>,
     },
     /// A flag has no value that its setting takes.
-    #[error("invalid value `{}` for {flag}: {reason}", import::document::shown(value))]
+    #[error("invalid value `{}` for {flag}: {reason}", shown(value))]
     Flag {
         /// Such as `--batch-size`.
         flag: String,

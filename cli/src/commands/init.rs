@@ -312,12 +312,7 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
         let settings: Option<Mapping> =
             serde_yaml::from_str(&text).map_err(|error| self.not_written(io::Error::other(error)))?;
         file::replace(&self.path, &text).map_err(|error| self.not_written(error))?;
-        Ok(Written::new(
-            &self.path,
-            chosen::DEFAULT_FILE,
-            settings.unwrap_or_default(),
-            checked,
-        ))
+        Ok(Written::new(&self.path, settings.unwrap_or_default(), checked))
     }
 
     /// The file, if it is there.

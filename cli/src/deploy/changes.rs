@@ -48,6 +48,13 @@ pub(super) fn lines(changes: &[Change], names: &Names, resources: Option<usize>,
         if !lost.is_empty() {
             add(lost, "      ! ", look);
         }
+        if stays(change) {
+            add(
+                "the topic that is there stays in the cluster, with its records",
+                "      = ",
+                Look::Plain,
+            );
+        }
         for shown in change.properties.iter().take(MOST_PROPERTIES) {
             lines.extend(property(shown, columns));
         }
@@ -185,6 +192,13 @@ pub(super) fn lost(change: &Change) -> &'static str {
     }
 }
 
+/// Whether what CloudFormation takes out of the stack is kept, as the template says of topics.
+fn stays(change: &Change) -> bool {
+    change.resource_type == TOPIC && matches!(change.action, Action::Replace | Action::MayReplace | Action::Remove)
+}
+
+/// What keeps the records.
+const TOPIC: &str = "AWS::MSK::Topic";
 /// What keeps the messages of the stack's own failure destination.
 pub(super) const QUEUE: &str = "AWS::SQS::Queue";
 /// What keeps the position in the stream.
@@ -233,6 +247,13 @@ mod tests {
                 ],
             ),
             change(Action::Remove, "Queue", QUEUE, vec![]),
+            change(Action::Remove, "ClicksTopic", TOPIC, vec![]),
+            change(
+                Action::MayReplace,
+                "OrdersTopic",
+                TOPIC,
+                vec![property("TopicName", Some("orders"), Some("orders2"), true)],
+            ),
             change(Action::Add, "Group", "AWS::EC2::SecurityGroup", vec![]),
             change(Action::Add, "OrdersLogGroup", "AWS::Logs::LogGroup", vec![]),
             change(Action::Add, "OrdersAlarmErrors", "AWS::CloudWatch::Alarm", vec![]),

@@ -85,7 +85,7 @@ pub fn hung(introduction: &str, text: &str, columns: usize) -> Vec<String> {
 pub fn told(text: &str, columns: usize) -> String {
     let lines = text.lines().flat_map(|line| {
         let rest = line.trim_start();
-        if line.width() <= columns || rest.contains("  ") {
+        if line.width() <= columns || rest.contains("  ") || is_command(rest) {
             return vec![line.to_owned()];
         }
         let spaces = line.len() - rest.len();
@@ -124,6 +124,15 @@ pub fn told(text: &str, columns: usize) -> String {
         lines
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a line is a command of another program, to be copied.
+fn is_command(line: &str) -> bool {
+    let program = line.split(' ').next().unwrap_or_default();
+    let of_kafka = program
+        .strip_prefix("kafka-")
+        .is_some_and(|rest| rest.strip_suffix(".sh").is_some());
+    program == "aws" || of_kafka
 }
 
 /// What introduces a line that goes on below its words.

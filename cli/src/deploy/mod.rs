@@ -29,7 +29,7 @@ use thiserror::Error;
 use crate::exit::Exit;
 use crate::plan::PlanError;
 use bundle::BundleError;
-use port::Fault;
+use port::{Fault, FaultKind};
 use state::{Refusal, Status};
 
 /// Why it was not deployed or destroyed.
@@ -127,14 +127,16 @@ pub enum DeployError {
     Declined,
     /// There is nobody to ask.
     #[error(
-        "there is no terminal to ask for confirmation\n  look at the change above, and run the same command with --yes"
+        "there is no terminal to ask for confirmation\n  look at what is said above, and run the same command with --yes"
     )]
     NobodyToAsk,
     /// The terminal failed.
     #[error("failed to ask for confirmation: {0}\n  run the same command with --yes")]
     Terminal(std::io::Error),
     /// Ctrl-C or SIGTERM while nothing is under way.
-    #[error("stopped: nothing more is begun with the stack {stack}\n  run the same command to go on from here")]
+    #[error(
+        "stopped: the stack {stack} is left as it is, and nothing more is begun with it\n  run the same command to go on from here"
+    )]
     Stopped {
         /// The stack's name.
         stack: String,
@@ -270,6 +272,10 @@ impl DeployError {
                 Exit::Interrupted
             }
             Self::UnderWay { .. } => Exit::CouldNotTell,
+            // Nothing was changed for want of a right to look.
+            Self::Call { doing, fault } if matches!(fault.kind, FaultKind::Denied(_)) && only_looks(doing) => {
+                Exit::CouldNotTell
+            }
             Self::Call { .. }
             | Self::Refused { .. }
             | Self::Protected { .. }
@@ -356,6 +362,12 @@ fn removes(stack: &str, streams: &[String]) -> String {
         streams.join(", "),
         said.join(" ")
     )
+}
+
+/// Whether what was done when a call failed changes nothing.
+fn only_looks(doing: &str) -> bool {
+    const LOOKS: [&str; 4] = ["look at ", "list ", "read ", "create a change set"];
+    LOOKS.iter().any(|begin| doing.starts_with(begin))
 }
 
 fn not_deployed(stack: &str, stream: &str, deployed: &[String]) -> String {

@@ -96,9 +96,11 @@ pub fn complete(changes: &mut [Change], before: &Resources, after: &Resources) {
         let after = context.after.as_ref().or_else(|| after.0.get(&change.logical_id));
         if let (Some(before), Some(after)) = (before, after) {
             let differences = differences(before, after);
-            if !told(&change.properties) {
-                change.properties = joined(std::mem::take(&mut change.properties), differences);
-            }
+            change.properties = if told(&change.properties) {
+                by_name(std::mem::take(&mut change.properties), &differences, (before, after))
+            } else {
+                joined(std::mem::take(&mut change.properties), differences)
+            };
             for property in &mut change.properties {
                 property.path = with_names(&property.path, after);
             }
@@ -106,6 +108,64 @@ pub fn complete(changes: &mut [Change], before: &Resources, after: &Resources) {
         for property in &mut change.properties {
             hide(property);
         }
+    }
+}
+
+/// Where a list of members with names has become longer or shorter, CloudFormation tells that each is what stood in its place: what really differs there is put
+/// in the place of that.
+fn by_name(told: Vec<PropertyChange>, differences: &[PropertyChange], both: (&Value, &Value)) -> Vec<PropertyChange> {
+    let mut all: Vec<PropertyChange> = Vec::new();
+    let mut done: Vec<String> = Vec::new();
+    for property in told {
+        let Some(list) = moved(&property.path, both) else {
+            all.push(property);
+            continue;
+        };
+        if done.contains(&list) {
+            continue;
+        }
+        let named = with_names(&list, both.1);
+        let found = differences.iter().filter(|one| below(&one.path, &named));
+        let found: Vec<PropertyChange> = found
+            .map(|one| PropertyChange {
+                replaces: property.replaces,
+                ..one.clone()
+            })
+            .collect();
+        if found.is_empty() {
+            all.push(property);
+        } else {
+            all.extend(found);
+            done.push(list);
+        }
+    }
+    all
+}
+
+/// The path of the list of members with names that the property stands in and that has other members than before.
+fn moved(path: &str, (before, after): (&Value, &Value)) -> Option<String> {
+    let (mut one, mut two) = (before.get("Properties")?, after.get("Properties")?);
+    let mut at = String::new();
+    for word in path.split('.') {
+        if let (Value::Array(first), Value::Array(second)) = (one, two)
+            && named(first)
+            && named(second)
+            && !first.iter().map(name).eq(second.iter().map(name))
+        {
+            return Some(at);
+        }
+        one = step(one, word)?;
+        two = step(two, word)?;
+        at = joint(&at, word);
+    }
+    None
+}
+
+/// What stands there in a document.
+fn step<'a>(value: &'a Value, word: &str) -> Option<&'a Value> {
+    match value {
+        Value::Array(list) => list.get(word.parse::<usize>().ok()?),
+        value => value.get(word),
     }
 }
 
@@ -440,6 +500,39 @@ Resources:
         assert!(lacks_values(&changes) && !lacks_values(&changes[4..]));
         complete(&mut changes, &before, &after);
         insta::assert_snapshot!(shown(&changes));
+    }
+
+    #[test]
+    fn a_statement_that_comes_changes_none_that_stands_in_its_place() {
+        let none = BTreeMap::new();
+        let source = |template| {
+            Resources::of(Source {
+                template,
+                parameters: &none,
+            })
+        };
+        let (text, both) = (after(), |one: &Resources, two: &Resources| {
+            let path = |end: &str| format!("Policies.0.PolicyDocument.Statement.{end}");
+            // As CloudFormation tells it: place by place.
+            let told = [
+                (path("0.Sid"), Some("Read"), Some("Decrypt")),
+                (path("0.Action.0"), Some("kinesis:GetRecords"), Some("kms:Decrypt")),
+                (path("1.Sid"), Some("Write"), Some("Read")),
+                (path("2.Sid"), None, Some("Write")),
+            ];
+            let told: Vec<_> = told
+                .iter()
+                .map(|(path, before, after)| (path.as_str(), *before, *after))
+                .collect();
+            let mut changes = [change("Role", &told)];
+            complete(&mut changes, one, two);
+            shown(&changes)
+        });
+        insta::assert_snapshot!(format!(
+            "{}\n{}",
+            both(&source(BEFORE), &source(&text)),
+            both(&source(&text), &source(BEFORE))
+        ));
     }
 
     #[test]

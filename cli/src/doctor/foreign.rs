@@ -6,7 +6,7 @@ use super::authentication::way_of;
 use super::{Case, Outcome, Server};
 use crate::facts::{Fact, Foreign, Said};
 use crate::plan::private::is_port;
-use crate::settings::Source;
+use crate::settings::{Authentication, Source};
 use crate::shell::Command;
 
 /// Why what is of k2m's stack or handler can't be judged.
@@ -40,13 +40,7 @@ impl<'a> Case<'a> {
         let servers = self.servers();
         let mut ways = servers.iter().map(|server| {
             let listed = cluster.and_then(|cluster| way_of(cluster, server));
-            let by_port = match server.port {
-                9092 | 20092 => Some("plaintext"),
-                9094 | 9194 | 20094 => Some("tls"),
-                9096 | 9196 | 20096 => Some("scram"),
-                9098 | 9198 | 20098 => Some("iam"),
-                _ => None,
-            };
+            let by_port = Authentication::of_port(server.port).map(Authentication::name);
             listed.or(by_port.filter(|_| cluster.is_some()))
         });
         let first = ways.next()??;

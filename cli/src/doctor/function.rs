@@ -82,16 +82,17 @@ pub(super) fn deployed(case: &Case<'_>) -> Outcome {
     }
 }
 
-/// A stack that k2m deploy leaves alone until CloudFormation has gone back.
+/// A stack that CloudFormation has to bring back before it can be updated, which k2m deploy offers.
 fn stuck(case: &Case<'_>, is: &str, action: &str) -> Outcome {
     let back = of_stack(case, action);
     Outcome::fail(
-        format!("{is}: k2m deploy does not touch it until it is rolled back"),
+        format!("{is}: it can't be updated until it is rolled back"),
         [
-            "mend what its events name, then roll back and deploy again:".to_owned(),
+            "mend what its events name, then deploy again, which rolls it back first:".to_owned(),
             events(case),
-            back,
             case.deploy(&[]),
+            "to roll it back and deploy nothing:".to_owned(),
+            back,
         ],
     )
 }

@@ -3,11 +3,13 @@
 //! An alias shares what it stands for. How large the tree would be if it were written out is counted while it grows, so that a few lines can't become
 //! millions of values.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use thiserror::Error;
+
+use crate::shown::shown;
 
 /// More than CloudFormation takes of a template, in bytes: 1,000,000.
 pub const SIZE_LIMIT: usize = 1_000_000;
@@ -190,6 +192,8 @@ enum Open {
         key: Option<(String, usize)>,
         /// What `<<` brings, where no entry is of the same name.
         merged: Vec<(String, Rc<Node>)>,
+        /// The names of these.
+        brought: HashSet<String>,
         seen: HashMap<String, usize>,
     },
 }
@@ -199,6 +203,8 @@ enum Open {
 struct Growing {
     open: Vec<(Open, usize, Option<&'static str>, usize)>,
     anchors: HashMap<usize, Rc<Node>>,
+    /// How many entries `<<` was asked for: it copies what an alias shares.
+    copied: usize,
     root: Option<Rc<Node>>,
 }
 
@@ -304,9 +310,7 @@ impl Growing {
             }
         };
         if node.weight > MOST_VALUES {
-            let reason =
-                format!("its aliases make it more than {MOST_VALUES} values: CloudFormation takes no such template");
-            return Err((line, reason));
+            return Err(many(line));
         }
         if anchor != 0 {
             self.anchors.insert(anchor, Rc::clone(&node));
@@ -316,7 +320,11 @@ impl Growing {
             Some((Open::List(items), ..)) => items.push(node),
             Some((
                 Open::Map {
-                    entries, key, merged, ..
+                    entries,
+                    key,
+                    merged,
+                    brought,
+                    ..
                 },
                 ..,
             )) => match key.take() {
@@ -325,9 +333,15 @@ impl Growing {
                         Content::List(items) => items.iter().collect(),
                         _ => vec![&node],
                     };
-                    for (name, value) in sources.into_iter().flat_map(|source| source.entries()) {
-                        if !merged.iter().any(|(known, _)| known == name) {
-                            merged.push((name.clone(), Rc::clone(value)));
+                    for source in sources {
+                        self.copied += source.entries().len();
+                        if self.copied > MOST_VALUES {
+                            return Err(many(line));
+                        }
+                        for (name, value) in source.entries() {
+                            if brought.insert(name.clone()) {
+                                merged.push((name.clone(), Rc::clone(value)));
+                            }
                         }
                     }
                 }
@@ -339,12 +353,18 @@ impl Growing {
     }
 }
 
+fn many(line: usize) -> Wrong {
+    let reason = format!("its aliases make it more than {MOST_VALUES} values: CloudFormation takes no such template");
+    (line, reason)
+}
+
 impl Open {
     fn map() -> Self {
         Self::Map {
             entries: Vec::new(),
             key: None,
             merged: Vec::new(),
+            brought: HashSet::new(),
             seen: HashMap::new(),
         }
     }
@@ -561,25 +581,6 @@ impl Json<'_> {
     }
 }
 
-/// A text of the file, fit for an error: on one line, and not longer than one.
-pub fn shown(text: &str) -> String {
-    const MOST: usize = 120;
-    let mut characters = text.chars();
-    let mut shown = String::new();
-    for c in characters.by_ref().take(MOST) {
-        // What has no width, or turns the direction of what follows, is written out.
-        if c.is_alphanumeric() || c.is_ascii_graphic() || c == ' ' {
-            shown.push(c);
-        } else {
-            shown.extend(c.escape_debug());
-        }
-    }
-    if characters.next().is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -644,6 +645,10 @@ mod tests {
         let laughs = (1..20).fold("a0: &a0 [lol]\n".to_owned(), |laughs, n| {
             laughs + &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))
         });
+        // Each is small, and shares nothing with the others.
+        let wide = (0..2000).fold(String::new(), |text, n| text + &format!("  k{n}: 1\n"));
+        let merging = format!("A: &a\n{wide}B:\n{}", "- {<<: *a}\n".repeat(3000));
+        let again = format!("A: &a\n{wide}B:\n  <<: [{}]\n", vec!["*a"; 3000].join(", "));
         let large = "#".repeat(SIZE_LIMIT + 1);
         for (text, wanted) in [
             ("", "t:1: there is nothing in this file"),
@@ -666,6 +671,8 @@ mod tests {
             (&deeper, "this is not YAML: recursion limit"),
             (&deep_json, "more than 100 values within each other"),
             (&laughs, "aliases make it more than 500000 values"),
+            (&merging, "aliases make it more than 500000 values"),
+            (&again, "aliases make it more than 500000 values"),
             (&large, "more than 1,000,000 bytes"),
             ("{\"A\": 1,\n}", "t:2: this is not JSON: a name"),
             ("{\"A\": 1} x", "this is not JSON: nothing can follow"),

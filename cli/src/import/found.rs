@@ -1,10 +1,11 @@
 //! The event source mappings of a template that read Kinesis, each with its function, whatever style they are written in. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
-use super::document::{Content, Node, shown};
+use super::document::{Content, Node};
 use super::resolve::{Gap, Scope};
+use crate::shown::shown;
 
 /// A mapping as the template has it.
 #[derive(Debug, Clone)]
@@ -185,17 +186,19 @@ fn merged(global: &Rc<Node>, own: &Rc<Node>) -> Rc<Node> {
     }
     match (&global.content, &own.content) {
         (Content::Map(all), Content::Map(mine)) => {
+            let general: HashMap<&str, &Rc<Node>> = all.iter().map(|(name, value)| (name.as_str(), value)).collect();
+            let known: HashSet<&str> = mine.iter().map(|(name, _)| name.as_str()).collect();
             let mut entries: Vec<(String, Rc<Node>)> = mine
                 .iter()
                 .map(|(name, value)| {
-                    let general = global.get(name);
+                    let general = general.get(name.as_str());
                     (
                         name.clone(),
                         general.map_or_else(|| Rc::clone(value), |general| merged(general, value)),
                     )
                 })
                 .collect();
-            entries.extend(all.iter().filter(|(name, _)| own.get(name).is_none()).cloned());
+            entries.extend(all.iter().filter(|(name, _)| !known.contains(name.as_str())).cloned());
             Node::map(own.line, entries)
         }
         (Content::List(all), Content::List(mine)) => Node::list(own.line, all.iter().chain(mine).cloned().collect()),

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::From;
-use super::document::shown;
 use super::found::{Function, Mapping};
 use super::resolve::Scope;
 use crate::arn::{Arn, Kind, SecretArn};
@@ -12,6 +11,7 @@ use crate::sample::config::constants;
 use crate::sample::hints::{self, Found};
 use crate::sample::package;
 use crate::settings::{Authentication, Servers};
+use crate::shown::shown;
 
 /// What is known of it.
 #[derive(Debug, Default)]
@@ -259,17 +259,8 @@ fn authentication(
     if let Some(name) = who(&["ssl_certfile", "ssl.certificate.location", "ssl.keystore"]) {
         return Some((Authentication::MutualTls, name));
     }
-    let by_port = |port: u16| match port {
-        9092 | 20092 => Some(Authentication::Plaintext),
-        9094 | 9194 | 20094 => Some(Authentication::Tls),
-        9096 | 9196 | 20096 => Some(Authentication::Scram),
-        9098 | 9198 | 20098 => Some(Authentication::Iam),
-        _ => None,
-    };
-    let ports: Vec<u16> = servers.ports().into_iter().collect();
     if is_msk(&servers) {
-        let [port] = ports.as_slice() else { return None };
-        return by_port(*port).map(|way| (way, format!("port {port} of {from}")));
+        return by_port(&servers).map(|(way, port)| (way, format!("port {port} of {from}")));
     }
     if let Some(name) = who(&["'SSL'", "\"SSL\"", "ssl_cafile", "ssl.ca.location"]) {
         return Some((Authentication::Tls, name));
@@ -278,6 +269,13 @@ fn authentication(
     let silent = modules.iter().find(|module| module.text.contains("Producer("));
     let silent = silent.filter(|_| who(&["security_protocol", "security.protocol", "sasl"]).is_none());
     silent.map(|module| (Authentication::Plaintext, module.file.clone()))
+}
+
+/// What speaks to the one port that these brokers of MSK have, and the port.
+pub(super) fn by_port(servers: &Servers) -> Option<(Authentication, u16)> {
+    let ports: Vec<u16> = servers.ports().into_iter().collect();
+    let [port] = ports.as_slice() else { return None };
+    Some((Authentication::of_port(*port)?, *port))
 }
 
 /// Whether these are brokers of MSK, by their names.

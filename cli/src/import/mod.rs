@@ -4,7 +4,9 @@
 //! ```text
 //! bytes -> document   a tree with lines                         resolve   what its functions come to
 //!       -> found      mappings of Kinesis, with their functions
-//!       -> carry      settings of each, with notes              kafka     where a function writes to, and how
+//!       -> carry      settings of all, with notes               kafka     where a function writes to, and how
+//!            part     of one mapping with its function          takeover  how its pipeline takes over from it
+//!            stack    of what all have in common
 //!       -> Imported   settings, notes, takeover                 (the command writes k2m.yaml out of it)
 //! ```
 
@@ -12,9 +14,12 @@ mod carry;
 pub mod document;
 mod found;
 mod kafka;
+mod notes;
+mod part;
 mod referring;
 mod resolve;
 pub mod samconfig;
+mod stack;
 mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,12 +28,13 @@ use std::fmt;
 use serde::Serialize;
 use thiserror::Error;
 
-use self::document::{DocumentError, parse, shown};
+use self::document::{DocumentError, parse};
 use self::found::{Aside, Mapping};
 use self::resolve::Scope;
 use self::samconfig::SamConfig;
 use crate::exit::Exit;
 use crate::settings::TABLE;
+use crate::shown::shown;
 
 pub use self::document::SIZE_LIMIT;
 pub use self::takeover::Step;

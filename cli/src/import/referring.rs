@@ -1,8 +1,8 @@
 //! What of a template refers to a function that is to go: CloudFormation takes no template in which something refers to what is not there. Pure.
 
-use super::document::shown;
 use super::found::Function;
 use super::resolve::Scope;
+use crate::shown::shown;
 
 /// What is of a function, and goes with it.
 const ITS_OWN: [&str; 7] = [

@@ -6,14 +6,17 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::document::{Content, Node, shown};
+use super::document::{Content, Node};
+use crate::shown::shown;
 
 /// Steps that are taken at most for one question: more than any template of people's needs.
 const MOST_STEPS: usize = 20_000;
 /// How deep a step may be within others, conditions that ask conditions among them.
 const MOST_DEPTH: usize = 150;
-/// No text that a setting has is longer.
+/// No text that a setting has is longer, nor a list of them altogether.
 const LONGEST: usize = 64 << 10;
+/// So many bytes of a text are a step: it is copied for it.
+const STEP_BYTES: usize = 64;
 
 /// Why a value is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,8 +167,7 @@ impl Scope {
         if self.depth.get() == 0 {
             self.steps.set(0);
         }
-        self.steps.set(self.steps.get() + 1);
-        if self.depth.get() >= MOST_DEPTH || self.steps.get() > MOST_STEPS {
+        if self.depth.get() >= MOST_DEPTH || !self.take(1) {
             return Err(gap(node.line, "functions within functions that have no end"));
         }
         self.depth.set(self.depth.get() + 1);
@@ -174,13 +176,27 @@ impl Scope {
         reduced
     }
 
+    /// Takes steps, where that many are left.
+    fn take(&self, steps: usize) -> bool {
+        self.steps.set(self.steps.get().saturating_add(steps));
+        self.steps.get() <= MOST_STEPS
+    }
+
+    /// The same, for so many parts of a text or a list.
+    fn spend(&self, line: usize, parts: usize) -> Result<(), Gap> {
+        if self.take(parts) { Ok(()) } else { Err(long(line)) }
+    }
+
     /// A text; nothing where CloudFormation takes the property away.
     pub(super) fn text(&self, node: &Rc<Node>) -> Result<Option<String>, Gap> {
         let Some(reduced) = self.reduce(node)? else {
             return Ok(None);
         };
         match reduced.as_text() {
-            Some(text) => Ok(Some(text.to_owned())),
+            Some(text) => {
+                self.spend(node.line, text.len() / STEP_BYTES)?;
+                Ok(Some(text.to_owned()))
+            }
             None => Err(gap(node.line, "a list or a mapping where a single value has to be")),
         }
     }
@@ -194,8 +210,12 @@ impl Scope {
             Content::Scalar(text) => Ok(vec![text.clone()]),
             Content::List(items) => {
                 let mut all = Vec::new();
-                for item in items {
-                    all.extend(self.text(item)?);
+                let mut bytes = 0;
+                for text in items.iter().map(|item| self.text(item)) {
+                    let Some(text) = text? else { continue };
+                    bytes += text.len();
+                    fits(node.line, bytes)?;
+                    all.push(text);
                 }
                 Ok(all)
             }
@@ -246,7 +266,10 @@ impl Scope {
                     return Err(misused(line, function));
                 };
                 let separator = self.need(separator)?;
-                short(line, &self.texts(list)?.join(&separator)).map(some(line))
+                let texts = self.texts(list)?;
+                let bytes = texts.iter().map(String::len).sum::<usize>();
+                fits(line, bytes + separator.len() * texts.len().saturating_sub(1))?;
+                Ok(Some(Node::text(line, texts.join(&separator))))
             }
             "Fn::Select" => {
                 let [index, list] = argument.items() else {
@@ -265,6 +288,7 @@ impl Scope {
                 if separator.is_empty() {
                     return Err(misused(line, function));
                 }
+                self.spend(line, text.matches(separator.as_str()).count())?;
                 let items = text.split(separator.as_str()).map(|item| Node::text(line, item));
                 Ok(Some(Node::list(line, items.collect())))
             }
@@ -282,11 +306,13 @@ impl Scope {
             "Fn::FindInMap" => self.find_in_map(line, argument),
             "Fn::ImportValue" => {
                 let name = self.need(argument)?;
-                self.told(&name).map(some(line)).ok_or_else(|| Gap {
-                    line,
-                    what: format!("`{}` is another stack's output (Fn::ImportValue)", shown(&name)),
-                    give: Some(name),
-                })
+                self.told(&name)
+                    .map(|told| Some(Node::text(line, told)))
+                    .ok_or_else(|| Gap {
+                        line,
+                        what: format!("`{}` is another stack's output (Fn::ImportValue)", shown(&name)),
+                        give: Some(name),
+                    })
             }
             "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not" | "Condition" => {
                 let held = self.condition(node)?;
@@ -305,8 +331,8 @@ impl Scope {
             .ok_or_else(|| gap(node.line, "nothing (AWS::NoValue) where a value has to be"))
     }
 
-    fn told(&self, name: &str) -> Option<String> {
-        let told = self.given.get(name).cloned();
+    fn told(&self, name: &str) -> Option<&str> {
+        let told = self.given.get(name).map(String::as_str);
         if told.is_some() {
             self.used.borrow_mut().insert(name.to_owned());
         }
@@ -327,11 +353,13 @@ impl Scope {
                 // A secret has no place on a command line.
                 give: inner.starts_with("ssm:").then_some(whole),
             })?;
-            all.extend([before, &value]);
+            all.extend([before, value]);
+            fits(line, all.len())?;
             rest = behind;
         }
         all += rest;
-        short(line, &all).map(some(line))
+        fits(line, all.len())?;
+        Ok(Some(Node::text(line, all)))
     }
 
     fn reference(&self, line: usize, name: &str) -> Reduced {
@@ -372,10 +400,10 @@ impl Scope {
                 true,
             ));
         } else if let Some(text) = self.overrides.get(name) {
-            text.clone()
+            text
         } else if let Some(default) = declared.get("Default") {
             match &default.content {
-                Content::Scalar(text) => text.clone(),
+                Content::Scalar(text) => text,
                 _ => {
                     return Err(why(
                         format!("the default of the parameter {name_shown} is no single value"),
@@ -386,7 +414,13 @@ impl Scope {
         } else {
             return Err(why(format!("the parameter {name_shown} has no value"), true));
         };
+        // Whoever asks copies it, and many may ask.
+        if value.len() > LONGEST {
+            let reason = format!("the parameter {name_shown} is a text that is longer than any setting");
+            return Err(why(reason, true));
+        }
         if kind.contains("List") {
+            self.spend(line, value.matches(',').count())?;
             let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
             return Ok(Node::list(line, items.map(|item| Node::text(line, item)).collect()));
         }
@@ -395,7 +429,7 @@ impl Scope {
 
     fn pseudo(&self, line: usize, name: &str) -> Result<String, Gap> {
         if let Some(told) = self.told(name) {
-            return Ok(told);
+            return Ok(told.to_owned());
         }
         if let Some(value) = self.pseudo.get(name) {
             return Ok(value.clone());
@@ -420,7 +454,7 @@ impl Scope {
             format!("{id}.{attribute}")
         };
         if let Some(told) = self.told(&name) {
-            return Ok(told);
+            return Ok(told.to_owned());
         }
         let unknown = |what: String| Gap {
             line,
@@ -482,6 +516,7 @@ impl Scope {
         let mut rest = text;
         let mut all = String::new();
         while let Some((before, after)) = rest.split_once("${") {
+            self.spend(line, 1)?;
             all += before;
             let Some((name, behind)) = after.split_once('}') else {
                 all += "${";
@@ -501,7 +536,7 @@ impl Scope {
                 all += &self.need(&value)?;
             }
             rest = behind;
-            short(line, &all)?;
+            fits(line, all.len())?;
         }
         all += rest;
         if all.contains("{{resolve:") {
@@ -510,7 +545,8 @@ impl Scope {
                 .and_then(|node| node.as_text().map(str::to_owned))
                 .unwrap_or_default();
         }
-        short(line, &all)
+        fits(line, all.len())?;
+        Ok(all)
     }
 
     fn find_in_map(&self, line: usize, argument: &Rc<Node>) -> Reduced {
@@ -558,11 +594,10 @@ impl Scope {
         if self.depth.get() == 0 {
             self.steps.set(0);
         }
-        if self.depth.get() >= MOST_DEPTH || self.steps.get() > MOST_STEPS {
+        if self.depth.get() >= MOST_DEPTH || !self.take(1) {
             return Err(gap(line, "conditions within conditions that have no end"));
         }
         self.depth.set(self.depth.get() + 1);
-        self.steps.set(self.steps.get() + 1);
         let held = match (function, argument.items()) {
             ("Condition", _) => self.need(argument).and_then(|name| self.named_condition(line, &name)),
             ("Fn::Equals", [one, other]) => (|| Ok(self.need(one)? == self.need(other)?))(),
@@ -608,11 +643,13 @@ fn some(line: usize) -> impl Fn(String) -> Option<Rc<Node>> {
     move |text| Some(Node::text(line, text))
 }
 
-fn short(line: usize, text: &str) -> Result<String, Gap> {
-    if text.len() > LONGEST {
-        return Err(gap(line, "a text that is longer than any setting"));
-    }
-    Ok(text.to_owned())
+fn long(line: usize) -> Gap {
+    gap(line, "a text that is longer than any setting")
+}
+
+/// Refuses more bytes than a setting has.
+fn fits(line: usize, bytes: usize) -> Result<(), Gap> {
+    if bytes > LONGEST { Err(long(line)) } else { Ok(()) }
 }
 
 /// Names that the functions within a value ask for: parameters, resources, conditions.
@@ -813,6 +850,66 @@ X:
         assert!(scope.text(&asked).unwrap_err().what.contains("have no end"));
         // Another question begins anew.
         assert_eq!(scope.text(&Node::text(1, "a")).unwrap().as_deref(), Some("a"));
+    }
+
+    /// Short templates that ask for texts or lists without measure: they are given up before they are made.
+    #[test]
+    fn what_grows_without_measure_is_given_up() {
+        let (text, commas, separator) = ("x".repeat(60_000), ",".repeat(60_000), "y".repeat(30_000));
+        let parameters = [
+            ("A", "String", text.as_str()),
+            ("Long", "String", &"x".repeat(70_000)),
+            ("None", "String", "''"),
+            ("Commas", "String", &format!("'{commas}'")),
+            ("List", "CommaDelimitedList", &format!("'{commas}'")),
+            ("By", "String", &separator),
+        ];
+        let parameters =
+            parameters.map(|(name, kind, value)| format!("  {name}: {{Type: {kind}, Default: {value}}}\n"));
+        let many = |item: &str, count: usize| vec![item; count].join(", ");
+        for (value, wanted) in [
+            ("!Ref Long".to_owned(), false),
+            (format!("!Join ['', [{}]]", many("!Ref A", 4000)), false),
+            (format!("[{}]", many("!Ref A", 2)), false),
+            ("!Join [!Ref By, [a, b, c]]".to_owned(), true),
+            ("!Join [!Ref By, [a, b, c, d]]".to_owned(), false),
+            (format!("!Join [',', [{}]]", many("a", 1000)), true),
+            ("!Select [0, !Split [',', !Ref Commas]]".to_owned(), false),
+            ("!Select [0, !Ref List]".to_owned(), false),
+            (format!("!Sub '{}'", "${A}".repeat(2)), false),
+            (format!("!Sub '{}'", "${None}".repeat(4000)), true),
+            (format!("!Sub '{}'", "${None}".repeat(40_000)), false),
+            // Each is short, and all of them together are work.
+            (
+                format!(
+                    "!If [Any, a, b]\nConditions:\n  Any: !Or [{}]",
+                    many("!Equals [!Ref A, b]", 5)
+                ),
+                true,
+            ),
+            (
+                format!(
+                    "!If [Any, a, b]\nConditions:\n  Any: !Or [{}]",
+                    many("!Equals [!Ref A, b]", 100)
+                ),
+                false,
+            ),
+            (format!("'{}'", "{{resolve:ssm:/n}}".repeat(3000)), false),
+        ] {
+            let template = format!("Parameters:\n{}X: {value}\n", parameters.concat());
+            let root = parse("t", template.as_bytes()).unwrap();
+            let given = BTreeMap::from([("{{resolve:ssm:/n}}".to_owned(), "n".repeat(1000))]);
+            let scope = Scope::new(root, given, BTreeMap::new(), None, None);
+            let texts = scope.texts(&Rc::clone(scope.root().get("X").unwrap()));
+            let (value, shown) = (value.chars().take(60).collect::<String>(), texts.as_ref().err());
+            assert_eq!(texts.is_ok(), wanted, "{value}: {shown:?}");
+            let said = |gap: &Gap| {
+                ["longer than any setting", "have no end"]
+                    .iter()
+                    .any(|words| gap.what.contains(words))
+            };
+            assert!(shown.is_none_or(said), "{value}: {shown:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 use toml::{Table, Value};
 
+use crate::shown::shown;
+
 /// What it says that matters here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SamConfig {
@@ -34,7 +36,7 @@ pub fn parse(path: &str, text: &str, environment: &str) -> Result<SamConfig, Sam
         let line = error.span().map_or(1, |span| {
             text.get(..span.start).unwrap_or_default().matches('\n').count() + 1
         });
-        wrong(format!("line {line}: {}", super::document::shown(error.message())))
+        wrong(format!("line {line}: {}", shown(error.message())))
     })?;
     let Some(environment) = file.get(environment).and_then(Value::as_table) else {
         if environment == "default" {
@@ -47,8 +49,8 @@ pub fn parse(path: &str, text: &str, environment: &str) -> Result<SamConfig, Sam
             .collect();
         return Err(wrong(format!(
             "it has no environment `{}`, but: {}",
-            super::document::shown(environment),
-            super::document::shown(&known.join(", "))
+            shown(environment),
+            shown(&known.join(", "))
         )));
     };
     let mut found = SamConfig::default();

@@ -1,13 +1,17 @@
 //! How a pipeline takes over from the mapping that was there, at the right position and without a loss: by the rule of [`crate::deploy::resume`], for people. Pure.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use serde::Serialize;
 
-use super::carry::{Part, Reads, kept};
-use super::document::shown;
+use super::document::Node;
+use super::part::{Part, Reads};
 use super::{Carried, Project};
 use crate::arn::{Arn, Kind};
 use crate::deploy::resume::{CALM_MINUTES, KEEPS_UP_MS, MARGIN_MINUTES, meanwhile};
 use crate::shell::Command;
+use crate::shown::shown;
 
 /// A step, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -180,4 +184,30 @@ fn step(what: &str, commands: Vec<String>) -> Step {
         what: what.to_owned(),
         commands,
     }
+}
+
+/// Resources of the template that the pipelines go on using, by logical id.
+fn kept(project: &Project, parts: &[Part<'_>]) -> Vec<String> {
+    let scope = &project.scope;
+    let mut all = BTreeSet::new();
+    for part in parts {
+        let mut nodes: Vec<Rc<Node>> = vec![Rc::clone(&part.mapping.source)];
+        let destination = part.mapping.properties.get("DestinationConfig");
+        let destination =
+            destination.and_then(|config| scope.within(config, &["OnFailure", "Destination"]).ok().flatten());
+        // What is not known is not used.
+        nodes.extend(
+            part.mapping
+                .properties
+                .get("DestinationConfig")
+                .filter(|_| destination.is_some() && !part.flag("failure_destination"))
+                .cloned(),
+        );
+        let function = part.mapping.function.as_ref();
+        nodes.extend(function.and_then(|function| function.properties.get("VpcConfig")?.get("SubnetIds").cloned()));
+        for node in nodes {
+            all.extend(scope.names(&node));
+        }
+    }
+    all.into_iter().collect()
 }

@@ -368,6 +368,24 @@ fn what_is_written_to_is_found_or_asked_for() {
         };
         assert_eq!(found, wanted, "{variables}");
     }
+    // A flag names the cluster: whatever its brokers are called, their ports are MSK's.
+    for (port, wanted) in [
+        (9092, "plaintext (port 9092)"),
+        (9098, "iam (port 9098)"),
+        (9194, "tls (port 9194)"),
+        (9196, "scram (port 9196)"),
+        (20098, "iam (port 20098)"),
+        (9999, "nothing"),
+    ] {
+        let variables = format!("Environment: {{Variables: {{BROKERS: 'kafka.internal:{port}'}}}}");
+        let imported = of(
+            &sam(&[], &[&variables]),
+            given(&[("cluster", CLUSTER), ("topic", "t")], &[]),
+            &[],
+        )
+        .unwrap();
+        assert_eq!(fate(&imported, "authentication"), wanted, "{port}");
+    }
 }
 
 #[test]

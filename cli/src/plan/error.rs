@@ -137,7 +137,8 @@ pub enum PlanError {
     /// A stack of this name has the pipeline of another stream.
     #[error(
         "the stack {name} moves another stream, {stream}, and an update would take that pipeline away, with its position: choose another name with --stack, so that both work, and destroy the \
-         old one when it is drained, with an iterator age of 0 s in `k2m status`: `k2m destroy --stack {name} --region {region}`"
+         old one when it is drained, with an iterator age of 0 s in `k2m status`: `k2m destroy --stack {name} --region {region}`; to have both in this stack, name the old stream in the settings \
+         too, and leave it out later, with --remove"
     )]
     OtherStream {
         /// Its name.

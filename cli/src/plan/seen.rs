@@ -400,8 +400,13 @@ fn standing<'a>(
         ));
     }
     if stack.status.ends_with("_FAILED") {
+        let does = match stack.status.as_str() {
+            "UPDATE_ROLLBACK_FAILED" | "UPDATE_FAILED" => "`k2m deploy` asks whether it is to be rolled back first",
+            "IMPORT_ROLLBACK_FAILED" => "`k2m deploy` does not touch it before it is mended",
+            _ => "`k2m deploy` asks whether what is left of it is to be deleted first",
+        };
         notes.warn(format!(
-            "the stack {} is {}: `k2m deploy` does not touch it before it is mended; `k2m doctor` says how",
+            "the stack {} is {}: {does}; `k2m doctor` says what holds it",
             stack.name, stack.status
         ));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::plan::private::is_port;
-use crate::settings::{Servers, parse};
+use crate::settings::{Authentication, Servers, parse};
 
 /// What one of them says, and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +24,6 @@ pub enum Found {
     /// Several that say different things: the names.
     Several(Vec<String>),
 }
-
-/// Ports that brokers of MSK listen on, beside those of private connectivity.
-const PORTS: [u16; 11] = [9092, 9094, 9096, 9098, 9194, 9196, 9198, 20092, 20094, 20096, 20098];
 
 /// Words in names of what lists brokers.
 const OF_BROKERS: [&str; 4] = ["BOOTSTRAP", "BROKER", "KAFKA", "MSK"];
@@ -54,7 +51,9 @@ pub fn servers(texts: &Texts) -> Found {
         let named =
             OF_BROKERS.iter().any(|word| upper.contains(word)) || matches!(upper.as_str(), "SERVER" | "SERVERS");
         let ports = servers.ports();
-        let of_brokers = ports.iter().all(|port| PORTS.contains(port) || is_port(*port));
+        let of_brokers = ports
+            .iter()
+            .all(|port| Authentication::of_port(*port).is_some() || is_port(*port));
         (named || of_brokers).then(|| (named, hint(name, servers.to_string())))
     });
     // One that is named so counts more than one that only looks so.

@@ -1,20 +1,19 @@
 //! k2m.yaml: its text becomes the texts of settings, each with its line and column. Pure.
 //!
-//! The YAML reader tells a place only in its errors. So the place of a key or a value is asked for by reading that one with a visitor that accepts
-//! nothing. A file has few settings, and reading it anew for each costs nothing that anyone could notice.
+//! Two readers go over the text, each of them a fixed number of times however much is in it: `serde_yaml` says what is no YAML, in words that help, and
+//! what a value says; and saphyr's parser says where it is, which the other tells in its errors alone.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::marker::PhantomData;
 
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 use serde::Deserialize as _;
-use serde::de::{
-    DeserializeSeed, Deserializer as _, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{Deserializer, Error};
 use thiserror::Error as ThisError;
 
 use super::table::{Row, Shape, TABLE};
+use crate::shown::shown;
 
 /// What lists pipelines in a file: beside the settings, since a pipeline has some of them itself.
 pub(super) const PIPELINES: &str = "pipelines";
@@ -28,7 +27,7 @@ pub(super) const LONGEST_NAME: usize = 64;
 /// More than this is no file of settings; and in a longer one, brackets without end would keep the YAML reader busy for minutes.
 pub const SIZE_LIMIT: usize = 64 << 10;
 
-/// More entries than this no mapping of a setting has: a function is told 4 KB at most. Each entry is looked at by itself, so that more would take long.
+/// More entries than this no mapping of a setting has: a function is told 4 KB at most.
 const MOST_ENTRIES: usize = 256;
 
 /// The settings of a file, as they are written.
@@ -140,26 +139,17 @@ impl File {
 /// The setting that a pipeline can't be without.
 const STREAM: &str = "stream";
 
-/// Where something is in a text.
+/// Where something is in a text, both from 1, the column in characters.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     line: usize,
     column: usize,
-    /// In characters from the beginning.
-    index: usize,
-    /// What stands there.
-    character: Option<char>,
 }
 
 type Wrong = (Place, String);
 
 impl Place {
-    const START: Self = Self {
-        line: 1,
-        column: 1,
-        index: 0,
-        character: None,
-    };
+    const START: Self = Self { line: 1, column: 1 };
 
     /// The place behind this much text.
     fn after(text: &str) -> Self {
@@ -167,19 +157,22 @@ impl Place {
         Self {
             line: text.matches('\n').count() + 1,
             column: last.chars().count() + 1,
-            index: text.chars().count(),
-            character: None,
+        }
+    }
+
+    /// A place of the parser's.
+    fn at(mark: Marker) -> Self {
+        Self {
+            line: mark.line().max(1),
+            column: mark.col() + 1,
         }
     }
 
     /// The place that an error of the YAML reader names.
-    fn of(error: &Error, text: &str) -> Self {
+    fn of(error: &Error) -> Self {
         error.location().map_or(Self::START, |location| Self {
             line: location.line(),
             column: location.column(),
-            index: location.index(),
-            // The reader's index is of characters.
-            character: text.chars().nth(location.index()),
         })
     }
 }
@@ -227,20 +220,25 @@ struct Content {
 
 fn content(text: &str) -> Result<Content, Wrong> {
     one_document(text)?;
-    let ground = Ground { text, path: Vec::new() };
-    let root = ground.place(&[], Place::START);
-    plain(root)?;
-    match ground.kind(&[])? {
-        Kind::Mapping => {}
-        // All of it may be comments.
-        Kind::Null => return Ok(Content::default()),
-        found @ (Kind::Scalar | Kind::List) => {
+    let Some(mut root) = tree(text)? else {
+        // All of it is comments.
+        return Ok(Content::default());
+    };
+    if let Err(error) = Fill(&mut root).deserialize(Deserializer::from_str(text)) {
+        let reason =
+            "it is not clear what YAML means here: write it in another way, such as a text in quotes on one line";
+        return Err((Place::of(&error), reason.to_owned()));
+    }
+    root.plain()?;
+    match &root.holds {
+        Holds::Mapping(entries) => mapping(entries, Room::File),
+        Holds::Null(_) => Ok(Content::default()),
+        found @ (Holds::Scalar(_) | Holds::List(_)) => {
             let reason =
                 format!("this is {found}: write settings as `name: value`, one a line, such as `batch_size: 1000`");
-            return Err((root, reason));
+            Err((root.place, reason))
         }
     }
-    ground.content(root, Room::File)
 }
 
 /// Which mapping settings are in.
@@ -251,333 +249,415 @@ enum Room {
     Pipeline,
 }
 
-/// A step into a document.
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    /// The key of this entry of a mapping.
-    Key(usize),
-    /// The value of this entry of a mapping.
-    Value(usize),
-    /// This item of a list.
-    Item(usize),
+/// A value of the text, and where it is.
+#[derive(Debug)]
+struct Node {
+    place: Place,
+    holds: Holds,
+    /// What a file of settings has no use for, and this has.
+    odd: Option<&'static str>,
 }
 
-/// Which entry of a mapping it is, and the places of its key and its value.
-#[derive(Debug, Clone, Copy)]
-struct Found {
-    index: usize,
-    key: Place,
-    value: Place,
+/// What a value is.
+#[derive(Debug)]
+enum Holds {
+    /// Nothing, with the word for it.
+    Null(String),
+    /// A text as it is, or a number or a boolean as it is written.
+    Scalar(String),
+    List(Vec<Node>),
+    Mapping(Vec<Pair>),
 }
 
-/// What stands between these places, in the same lines and columns: reading a short text again and again takes less time than a long one.
-/// It need not be the node as it is written, so that the caller compares.
-fn alone(text: &str, from: Place, to: Option<&Place>) -> String {
-    let byte = |index: usize| text.char_indices().nth(index).map_or(text.len(), |(byte, _)| byte);
-    let first = byte(from.index);
-    let next = to.map_or(text.len(), |to| byte(to.index));
-    // The next one begins with its line.
-    let last = match to {
-        Some(_) => text.get(..next).and_then(|before| before.rfind('\n')).unwrap_or(next),
-        None => next,
-    };
-    let mut alone = "\n".repeat(from.line.saturating_sub(1));
-    alone += &" ".repeat(from.column.saturating_sub(1));
-    alone += text.get(first..last).unwrap_or_default();
-    alone
+/// The key and the value of an entry.
+type Pair = (Node, Node);
+
+impl fmt::Display for Holds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null(_) => "nothing",
+            Self::Scalar(_) => "a single value",
+            Self::List(_) => "a list",
+            Self::Mapping(_) => "a mapping",
+        })
+    }
 }
 
-/// A node of a text, by the way to it from the root.
-#[derive(Clone)]
-struct Ground<'t> {
-    text: &'t str,
-    path: Vec<Step>,
-}
-
-impl<'t> Ground<'t> {
-    /// What is there, by these more steps.
-    fn read_at<S: DeserializeSeed<'t>>(&self, more: &[Step], seed: S) -> Result<S::Value, Error> {
-        let path: Vec<Step> = self.path.iter().chain(more).copied().collect();
-        At { path: &path, seed }.deserialize(Deserializer::from_str(self.text))
+impl Node {
+    /// Refuses what a file of settings has no need for: what it says should stand where it is used.
+    fn plain(&self) -> Result<(), Wrong> {
+        let Some(what) = self.odd else { return Ok(()) };
+        Err((
+            self.place,
+            format!(
+                "a file of settings has no use for {what}: write the value itself (in quotes, if it begins like that)"
+            ),
+        ))
     }
 
-    /// Where it is; the reader tells it in its complaint.
-    fn place(&self, more: &[Step], otherwise: Place) -> Place {
-        let found = self.read_at(more, PhantomData::<Nothing>).err();
-        found.map_or(otherwise, |error| self.at(&error))
-    }
-
-    fn kind(&self, more: &[Step]) -> Result<Kind, Wrong> {
-        self.read_at(more, PhantomData::<Kind>)
-            .map_err(|error| self.wrong(&error))
-    }
-
-    fn at(&self, error: &Error) -> Place {
-        Place::of(error, self.text)
-    }
-
-    fn wrong(&self, error: &Error) -> Wrong {
-        wrong(error, self.text)
-    }
-
-    /// The node of this step, which ends before that place where anything follows, written out in `short` where that reads as the same.
-    fn apart<'s>(&self, step: Step, from: Place, to: Option<&Place>, short: &'s mut String) -> Ground<'s>
-    where
-        't: 's,
-    {
-        *short = alone(self.text, from, to);
-        let whole = self.read_at(&[step], PhantomData::<serde_yaml::Value>).ok();
-        let same =
-            whole.is_some_and(|whole| serde_yaml::from_str::<serde_yaml::Value>(short).is_ok_and(|it| it == whole));
-        if same {
-            return Ground {
-                text: short,
-                path: Vec::new(),
-            };
+    /// The text, where it is a single value.
+    fn text(&self) -> Option<&str> {
+        match &self.holds {
+            Holds::Null(text) | Holds::Scalar(text) => Some(text),
+            Holds::List(_) | Holds::Mapping(_) => None,
         }
-        let mut path = self.path.clone();
-        path.push(step);
-        Ground { text: self.text, path }
+    }
+}
+
+/// The root of a text that is one document of YAML; none where nothing is in it. What its texts say is not in it yet.
+fn tree(text: &str) -> Result<Option<Node>, Wrong> {
+    let bytes: Vec<usize> = text.char_indices().map(|(byte, _)| byte).collect();
+    let around = |mark: Marker| text.split_at(bytes.get(mark.index()).copied().unwrap_or(text.len()));
+    // What is not at its end, with the key whose value comes next.
+    let mut open: Vec<(Node, Option<Node>)> = Vec::new();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| {
+            let reason = format!("this is not YAML: {}", shown(error.info()));
+            (Place::at(*error.marker()), reason)
+        })?;
+        let node = |place, holds, anchor: usize, tag: bool| Node {
+            place,
+            holds,
+            odd: match (anchor, tag) {
+                (0, false) => None,
+                (0, true) => Some("a tag"),
+                _ => Some("an anchor or an alias"),
+            },
+        };
+        let start = Place::at(span.start);
+        let whole = match event {
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+                continue;
+            }
+            Event::Alias(anchor) => node(start, Holds::Null(String::new()), anchor, false),
+            Event::Scalar(text, style, anchor, tag) => {
+                let odd = anchor != 0 || tag.is_some();
+                let (before, rest) = around(span.start);
+                let place = match style {
+                    _ if odd => start,
+                    ScalarStyle::Plain if text.is_empty() && rest.starts_with(':') => Place {
+                        column: start.column + 1,
+                        ..start
+                    },
+                    ScalarStyle::Literal | ScalarStyle::Folded => header(before, start).unwrap_or(start),
+                    _ => start,
+                };
+                let null = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
+                let holds = if null { Holds::Null } else { Holds::Scalar };
+                node(place, holds(String::new()), anchor, tag.is_some())
+            }
+            Event::SequenceStart(anchor, tag) => {
+                open.push((node(start, Holds::List(Vec::new()), anchor, tag.is_some()), None));
+                continue;
+            }
+            Event::MappingStart(anchor, tag) => {
+                open.push((node(start, Holds::Mapping(Vec::new()), anchor, tag.is_some()), None));
+                continue;
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some((whole, _)) = open.pop() else { continue };
+                whole
+            }
+        };
+        let Some((within, key)) = open.last_mut() else {
+            return Ok(Some(whole));
+        };
+        match &mut within.holds {
+            Holds::List(items) => items.push(whole),
+            Holds::Mapping(entries) => match key.take() {
+                Some(key) => entries.push((key, whole)),
+                None => *key = Some(whole),
+            },
+            Holds::Null(_) | Holds::Scalar(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Where the `|` or `>` of a text of several lines is; the parser says where the first of these lines is, which begins behind this.
+fn header(before: &str, first: Place) -> Option<Place> {
+    let (head, _) = before
+        .trim_end()
+        .char_indices()
+        .rfind(|&(_, c)| matches!(c, '\n' | '\r'))
+        .map_or((0, ' '), |(at, c)| (at + 1, c));
+    let line = before.get(head..)?;
+    let (at, _) = line.match_indices(['|', '>']).find(|&(at, mark)| {
+        let apart = line
+            .get(..at)
+            .is_some_and(|key| key.is_empty() || key.ends_with([' ', '\t']));
+        let behind = line.get(at + mark.len()..).unwrap_or_default();
+        let behind = behind.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'));
+        apart && (behind.trim_start_matches([' ', '\t']).is_empty() || behind.starts_with([' ', '\t', '\n', '\r']))
+    })?;
+    let breaks = line.matches('\n').count() + line.matches('\r').count() - line.matches("\r\n").count();
+    Some(Place {
+        line: first.line.checked_sub(breaks)?,
+        column: line.get(..at)?.chars().count() + 1,
+    })
+}
+
+/// Puts into a tree what its texts say, and refuses what is another tree for this reader.
+struct Fill<'n>(&'n mut Node);
+
+impl<'de> DeserializeSeed<'de> for Fill<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match &mut self.0.holds {
+            // It is refused anyway.
+            _ if self.0.odd.is_some() => IgnoredAny::deserialize(deserializer).map(drop),
+            Holds::Null(text) | Holds::Scalar(text) => {
+                *text = String::deserialize(deserializer)?;
+                Ok(())
+            }
+            Holds::List(_) => deserializer.deserialize_seq(self),
+            Holds::Mapping(_) => deserializer.deserialize_map(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Fill<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("settings")
     }
 
-    /// What this mapping holds.
-    fn content(&self, root: Place, within: Room) -> Result<Content, Wrong> {
-        let Keys(names) = self.read_at(&[], PhantomData::<Keys>).map_err(|error| {
-            let reason = "the name of a setting stands here, such as `topic`: nothing else can";
-            (self.at(&error), reason.to_owned())
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Holds::List(items) = &mut self.0.holds else {
+            return Err(A::Error::custom("a list"));
+        };
+        for item in items {
+            list.next_element_seed(Fill(item))?
+                .ok_or_else(|| A::Error::custom("an item is missing"))?;
+        }
+        match list.next_element::<IgnoredAny>()? {
+            None => Ok(()),
+            Some(_) => Err(A::Error::custom("an item too many")),
+        }
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        let Holds::Mapping(entries) = &mut self.0.holds else {
+            return Err(M::Error::custom("a mapping"));
+        };
+        for (key, value) in entries {
+            map.next_key_seed(Fill(key))?
+                .ok_or_else(|| M::Error::custom("an entry is missing"))?;
+            map.next_value_seed(Fill(value))?;
+        }
+        match map.next_key::<IgnoredAny>()? {
+            None => Ok(()),
+            Some(_) => Err(M::Error::custom("an entry too many")),
+        }
+    }
+}
+
+/// The names of the entries of a mapping; else where none stands.
+fn names(entries: &[Pair]) -> Result<Vec<&str>, Place> {
+    entries.iter().map(|(key, _)| key.text().ok_or(key.place)).collect()
+}
+
+/// The settings that a mapping holds.
+fn mapping(entries: &[Pair], within: Room) -> Result<Content, Wrong> {
+    let names = names(entries).map_err(|place| {
+        let reason = "the name of a setting stands here, such as `topic`: nothing else can";
+        (place, reason.to_owned())
+    })?;
+    let mut content = Content::default();
+    let (mut list, mut overlays) = (None, None);
+    let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, entry @ (key, value)) in names.into_iter().zip(entries) {
+        key.plain()?;
+        let row = TABLE.iter().find(|row| row.name == name);
+        known(name, row, within).map_err(|reason| (key.place, reason))?;
+        if let Some(line) = first_lines.insert(name, key.place.line) {
+            return Err((
+                key.place,
+                format!("`{name}` is in line {line} already: leave one of them"),
+            ));
+        }
+        value.plain()?;
+        let Some(row) = row else {
+            let slot = if name == PIPELINES { &mut list } else { &mut overlays };
+            *slot = Some(entry);
+            continue;
+        };
+        let text = read(row, value)?;
+        let Place { line, column } = value.place;
+        content.entries.insert(row.name, Entry { text, line, column });
+    }
+    if let Some((key, value)) = list {
+        if let Some(entry) = content.entries.get(STREAM) {
+            let reason = format!(
+                "`{STREAM}` is in line {} already, and `{PIPELINES}` has a stream for each: leave one of them",
+                entry.line
+            );
+            return Err((key.place, reason));
+        }
+        content.pipelines = pipelines(value)?;
+    }
+    if let Some((_, value)) = overlays {
+        content.environments = environments(value)?;
+    }
+    Ok(content)
+}
+
+/// The pipelines of a list.
+fn pipelines(value: &Node) -> Result<Vec<FilePipeline>, Wrong> {
+    let list = |reason: &str| {
+        let reason = format!("{reason}: `{PIPELINES}` is a list, a pipeline an item, each with its `{STREAM}`");
+        (value.place, reason)
+    };
+    let items = match &value.holds {
+        Holds::List(items) if items.is_empty() => return Err(list("there is no pipeline in it")),
+        Holds::List(items) => items,
+        found => return Err(list(&format!("this is {found}"))),
+    };
+    let mut pipelines = Vec::new();
+    for item in items {
+        item.plain()?;
+        let entries = match &item.holds {
+            Holds::Mapping(entries) => entries,
+            found => {
+                let reason = format!("this is {found}, and a pipeline is a mapping, such as `{STREAM}: ARN`");
+                return Err((item.place, reason));
+            }
+        };
+        let Content { entries, .. } = mapping(entries, Room::Pipeline)?;
+        if !entries.contains_key(STREAM) {
+            let reason = format!("this pipeline has no `{STREAM}`: give it one, the ARN of a Kinesis data stream");
+            return Err((item.place, reason));
+        }
+        pipelines.push(FilePipeline { entries });
+    }
+    Ok(pipelines)
+}
+
+/// The environments of a mapping.
+fn environments(value: &Node) -> Result<Vec<Overlay>, Wrong> {
+    let such = format!("such as `{ENVIRONMENTS}: {{prod: {{cluster: ARN}}}}`");
+    let entries = match &value.holds {
+        Holds::Mapping(entries) => entries,
+        found => {
+            let reason = format!("this is {found}: `{ENVIRONMENTS}` has a name for each and its settings, {such}");
+            return Err((value.place, reason));
+        }
+    };
+    let names = names(entries).map_err(|place| {
+        let reason = format!("the name of an environment stands here, {such}: nothing else can");
+        (place, reason)
+    })?;
+    if names.is_empty() {
+        return Err((value.place, format!("there is no environment in it: give one, {such}")));
+    }
+    let mut environments: Vec<Overlay> = Vec::new();
+    let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, (key, value)) in names.into_iter().zip(entries) {
+        key.plain()?;
+        let shown = shown(name);
+        is_environment(name).map_err(|reason| {
+            (
+                key.place,
+                format!("`{shown}` can't be the name of an environment: {reason}"),
+            )
         })?;
-        let mut content = Content::default();
-        let (mut list, mut environments) = (None, None);
-        let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
-        for (index, name) in names.iter().enumerate() {
-            let found = Found {
-                index,
-                key: self.place(&[Step::Key(index)], root),
-                value: self.place(&[Step::Value(index)], root),
-            };
-            plain(found.key)?;
-            let row = TABLE.iter().find(|row| row.name == name);
-            known(name, row, within).map_err(|reason| (found.key, reason))?;
-            if let Some(line) = first_lines.insert(name, found.key.line) {
+        if let Some(line) = first_lines.insert(name, key.place.line) {
+            let reason = format!("the environment {shown} is in line {line} already: leave one of them");
+            return Err((key.place, reason));
+        }
+        value.plain()?;
+        let content = match &value.holds {
+            // Nothing is otherwise there.
+            Holds::Null(_) => Content::default(),
+            Holds::Mapping(entries) => mapping(entries, Room::Environment)?,
+            found @ (Holds::Scalar(_) | Holds::List(_)) => {
+                let reason = format!(
+                    "this is {found}, and the environment {shown} is a mapping of settings, such as `cluster: ARN`"
+                );
+                return Err((value.place, reason));
+            }
+        };
+        environments.push(Overlay {
+            name: name.to_owned(),
+            entries: content.entries,
+            pipelines: content.pipelines,
+        });
+    }
+    Ok(environments)
+}
+
+/// The value of a setting, as text.
+fn read(row: &Row, value: &Node) -> Result<String, Wrong> {
+    let name = row.name;
+    match (&value.holds, row.shape) {
+        (Holds::Null(_), _) => Err((
+            value.place,
+            format!("`{name}` has no value: give it one, or take the line out"),
+        )),
+        (Holds::Scalar(text), _) => Ok(text.clone()),
+        (Holds::List(items), Shape::List | Shape::TextOrList) => {
+            let mut texts = Vec::new();
+            for item in items {
+                item.plain()?;
+                let wrong = || (item.place, format!("`{name}` is a list of texts: {}", row.values));
+                texts.push(item.text().ok_or_else(wrong)?);
+            }
+            Ok(texts.join(","))
+        }
+        (Holds::Mapping(entries), Shape::Map) => map(row, value.place, entries),
+        (found @ (Holds::List(_) | Holds::Mapping(_)), _) => Err((
+            value.place,
+            format!("this is {found}, and `{name}` can't be one: {}", row.values),
+        )),
+    }
+}
+
+/// The value of a setting that is a mapping of texts to texts, as a JSON object.
+fn map(row: &Row, start: Place, entries: &[Pair]) -> Result<String, Wrong> {
+    let name = row.name;
+    let keys = names(entries).map_err(|place| {
+        let reason = format!(
+            "a text stands here, as in `{name}: {{{}}}`: nothing else can",
+            row.form.sample()
+        );
+        (place, reason)
+    })?;
+    if keys.len() > MOST_ENTRIES {
+        let reason = format!(
+            "`{name}` has {} entries, and k2m takes {MOST_ENTRIES} at most: leave some out",
+            keys.len()
+        );
+        return Err((start, reason));
+    }
+    let mut texts = BTreeMap::new();
+    let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
+    for (text, (key, value)) in keys.into_iter().zip(entries) {
+        key.plain()?;
+        let shown = shown(text);
+        if let Some(line) = first_lines.insert(text, key.place.line) {
+            let reason = format!("`{shown}` is in line {line} of `{name}` already: leave one of them");
+            return Err((key.place, reason));
+        }
+        value.plain()?;
+        match &value.holds {
+            Holds::Scalar(value) => {
+                texts.insert(text, value);
+            }
+            Holds::Null(_) => {
                 return Err((
-                    found.key,
-                    format!("`{name}` is in line {line} already: leave one of them"),
+                    value.place,
+                    format!("`{shown}` has no value in `{name}`: give it one, or take the line out"),
                 ));
             }
-            plain(found.value)?;
-            let Some(row) = row else {
-                let slot = if name == PIPELINES {
-                    &mut list
-                } else {
-                    &mut environments
-                };
-                *slot = Some(found);
-                continue;
-            };
-            let text = self.read(index, row, found.value)?;
-            let Place { line, column, .. } = found.value;
-            content.entries.insert(row.name, Entry { text, line, column });
-        }
-        if let Some(found) = list {
-            if let Some(entry) = content.entries.get(STREAM) {
-                let reason = format!(
-                    "`{STREAM}` is in line {} already, and `{PIPELINES}` has a stream for each: leave one of them",
-                    entry.line
-                );
-                return Err((found.key, reason));
+            found @ (Holds::List(_) | Holds::Mapping(_)) => {
+                let reason = format!("this is {found}, and the value of `{shown}` can't be one: give one text");
+                return Err((value.place, reason));
             }
-            content.pipelines = self.pipelines(found)?;
-        }
-        if let Some(found) = environments {
-            content.environments = self.environments(found)?;
-        }
-        Ok(content)
-    }
-
-    /// The pipelines of the list that is the value of this entry.
-    fn pipelines(
-        &self,
-        Found {
-            index, value: start, ..
-        }: Found,
-    ) -> Result<Vec<FilePipeline>, Wrong> {
-        let list = |reason: &str| {
-            let reason = format!("{reason}: `{PIPELINES}` is a list, a pipeline an item, each with its `{STREAM}`");
-            (start, reason)
-        };
-        let here = Step::Value(index);
-        match self.kind(&[here])? {
-            Kind::List => {}
-            found => return Err(list(&format!("this is {found}"))),
-        }
-        let kinds = self.read_at(&[here], PhantomData::<Vec<Kind>>);
-        let kinds = kinds.map_err(|error| self.wrong(&error))?;
-        if kinds.is_empty() {
-            return Err(list("there is no pipeline in it"));
-        }
-        let places: Vec<Place> = (0..kinds.len())
-            .map(|item| self.place(&[here, Step::Item(item)], start))
-            .collect();
-        let mut whole = self.clone();
-        whole.path.push(here);
-        let mut pipelines = Vec::new();
-        for (item, (kind, place)) in kinds.into_iter().zip(&places).enumerate() {
-            plain(*place)?;
-            if kind != Kind::Mapping {
-                let reason = format!("this is {kind}, and a pipeline is a mapping, such as `{STREAM}: ARN`");
-                return Err((*place, reason));
-            }
-            let mut short = String::new();
-            let ground = whole.apart(Step::Item(item), *place, places.get(item + 1), &mut short);
-            let Content { entries, .. } = ground.content(*place, Room::Pipeline)?;
-            if !entries.contains_key(STREAM) {
-                let reason = format!("this pipeline has no `{STREAM}`: give it one, the ARN of a Kinesis data stream");
-                return Err((*place, reason));
-            }
-            pipelines.push(FilePipeline { entries });
-        }
-        Ok(pipelines)
-    }
-
-    /// The environments of the mapping that is the value of this entry.
-    fn environments(
-        &self,
-        Found {
-            index, value: start, ..
-        }: Found,
-    ) -> Result<Vec<Overlay>, Wrong> {
-        let such = format!("such as `{ENVIRONMENTS}: {{prod: {{cluster: ARN}}}}`");
-        let here = Step::Value(index);
-        let found = self.kind(&[here])?;
-        if found != Kind::Mapping {
-            let reason = format!("this is {found}: `{ENVIRONMENTS}` has a name for each and its settings, {such}");
-            return Err((start, reason));
-        }
-        let Keys(names) = self.read_at(&[here], PhantomData::<Keys>).map_err(|error| {
-            let reason = format!("the name of an environment stands here, {such}: nothing else can");
-            (self.at(&error), reason)
-        })?;
-        if names.is_empty() {
-            return Err((start, format!("there is no environment in it: give one, {such}")));
-        }
-        let keys: Vec<Place> = (0..names.len())
-            .map(|inner| self.place(&[here, Step::Key(inner)], start))
-            .collect();
-        let mut whole = self.clone();
-        whole.path.push(here);
-        let mut environments: Vec<Overlay> = Vec::new();
-        let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
-        for (inner, (name, key)) in names.iter().zip(&keys).enumerate() {
-            plain(*key)?;
-            let shown = super::shown(name);
-            is_environment(name)
-                .map_err(|reason| (*key, format!("`{shown}` can't be the name of an environment: {reason}")))?;
-            if let Some(line) = first_lines.insert(name, key.line) {
-                let reason = format!("the environment {shown} is in line {line} already: leave one of them");
-                return Err((*key, reason));
-            }
-            let step = Step::Value(inner);
-            let place = whole.place(&[step], *key);
-            plain(place)?;
-            let content = match whole.kind(&[step])? {
-                // Nothing is otherwise there.
-                Kind::Null => Content::default(),
-                Kind::Mapping => {
-                    let mut short = String::new();
-                    let ground = whole.apart(step, place, keys.get(inner + 1), &mut short);
-                    ground.content(place, Room::Environment)?
-                }
-                found @ (Kind::Scalar | Kind::List) => {
-                    let reason = format!(
-                        "this is {found}, and the environment {shown} is a mapping of settings, such as `cluster: ARN`"
-                    );
-                    return Err((place, reason));
-                }
-            };
-            environments.push(Overlay {
-                name: name.clone(),
-                entries: content.entries,
-                pipelines: content.pipelines,
-            });
-        }
-        Ok(environments)
-    }
-
-    /// The value of a setting, as text.
-    fn read(&self, index: usize, row: &Row, place: Place) -> Result<String, Wrong> {
-        let here = [Step::Value(index)];
-        let kind = self.kind(&here)?;
-        let name = row.name;
-        match (kind, row.shape) {
-            (Kind::Null, _) => Err((
-                place,
-                format!("`{name}` has no value: give it one, or take the line out"),
-            )),
-            (Kind::Scalar, _) => self
-                .read_at(&here, PhantomData::<String>)
-                .map_err(|error| self.wrong(&error)),
-            (Kind::List, Shape::List | Shape::TextOrList) => match self.read_at(&here, PhantomData::<Vec<String>>) {
-                Ok(items) => Ok(items.join(",")),
-                Err(error) => Err((self.at(&error), format!("`{name}` is a list of texts: {}", row.values))),
-            },
-            (Kind::Mapping, Shape::Map) => self.mapping(index, row, place),
-            (found @ (Kind::List | Kind::Mapping), _) => Err((
-                place,
-                format!("this is {found}, and `{name}` can't be one: {}", row.values),
-            )),
         }
     }
-
-    /// The value of a setting that is a mapping of texts to texts, as a JSON object.
-    fn mapping(&self, index: usize, row: &Row, start: Place) -> Result<String, Wrong> {
-        let name = row.name;
-        let Keys(keys) = self
-            .read_at(&[Step::Value(index)], PhantomData::<Keys>)
-            .map_err(|error| {
-                let reason = format!(
-                    "a text stands here, as in `{name}: {{{}}}`: nothing else can",
-                    row.form.sample()
-                );
-                (self.at(&error), reason)
-            })?;
-        if keys.len() > MOST_ENTRIES {
-            let reason = format!(
-                "`{name}` has {} entries, and k2m takes {MOST_ENTRIES} at most: leave some out",
-                keys.len()
-            );
-            return Err((start, reason));
-        }
-        let mut entries = BTreeMap::new();
-        let mut first_lines: BTreeMap<&str, usize> = BTreeMap::new();
-        for (inner, key) in keys.iter().enumerate() {
-            let of_key = [Step::Value(index), Step::Key(inner)];
-            let of_value = [Step::Value(index), Step::Value(inner)];
-            let (key_place, place) = (self.place(&of_key, start), self.place(&of_value, start));
-            plain(key_place)?;
-            let shown = super::shown(key);
-            if let Some(line) = first_lines.insert(key, key_place.line) {
-                let reason = format!("`{shown}` is in line {line} of `{name}` already: leave one of them");
-                return Err((key_place, reason));
-            }
-            plain(place)?;
-            match self.kind(&of_value)? {
-                Kind::Scalar => {}
-                Kind::Null => {
-                    return Err((
-                        place,
-                        format!("`{shown}` has no value in `{name}`: give it one, or take the line out"),
-                    ));
-                }
-                found @ (Kind::List | Kind::Mapping) => {
-                    let reason = format!("this is {found}, and the value of `{shown}` can't be one: give one text");
-                    return Err((place, reason));
-                }
-            }
-            let value = self.read_at(&of_value, PhantomData::<String>);
-            entries.insert(key, value.map_err(|error| self.wrong(&error))?);
-        }
-        serde_json::to_string(&entries).map_err(|error| (start, error.to_string()))
-    }
+    serde_json::to_string(&texts).map_err(|error| (start, error.to_string()))
 }
 
 /// Whether a mapping of this kind may have an entry of that name; else why not.
@@ -611,19 +691,6 @@ pub(super) fn is_environment(name: &str) -> Result<(), String> {
     ))
 }
 
-/// Refuses what a file of settings has no need for: what it says should stand where it is used.
-fn plain(place: Place) -> Result<(), Wrong> {
-    let what = match place.character {
-        Some('&' | '*') => "an anchor or an alias",
-        Some('!') => "a tag",
-        _ => return Ok(()),
-    };
-    Err((
-        place,
-        format!("a file of settings has no use for {what}: write the value itself (in quotes, if it begins like that)"),
-    ))
-}
-
 fn unknown(name: &str, room: Room) -> String {
     let like = name.to_ascii_lowercase().replace('-', "_");
     let names = TABLE.iter().map(|row| row.name);
@@ -633,7 +700,7 @@ fn unknown(name: &str, room: Room) -> String {
         let row = TABLE.iter().find(|row| row.name == *name);
         known(name, row, room).is_ok()
     });
-    let shown = super::shown(name);
+    let shown = shown(name);
     match super::closest(&like, fitting) {
         Some(known) => format!("there is no setting `{shown}`; did you mean `{known}`?"),
         None => format!("there is no setting `{shown}`; docs/settings.md has all that there are"),
@@ -642,11 +709,13 @@ fn unknown(name: &str, room: Room) -> String {
 
 /// What the YAML reader says, with the place taken out of the words, and a hint where the words don't help.
 fn wrong(error: &Error, text: &str) -> Wrong {
-    let place = Place::of(error, text);
+    let place = Place::of(error);
     let words = error.to_string();
     let own = format!(" at line {} column {}", place.line, place.column);
     let words = words.replacen(&own, "", 1);
-    let hint = if place.character == Some('\t') {
+    // The reader's index is of characters.
+    let character = error.location().and_then(|location| text.chars().nth(location.index()));
+    let hint = if character == Some('\t') {
         ": indent with spaces, YAML takes no tabs"
     } else if words.starts_with("mapping values are not allowed") {
         ": put a value with `: ` in it in quotes, and begin each setting in the first column"
@@ -665,70 +734,9 @@ fn one_document(text: &str) -> Result<(), Wrong> {
     match second.deserialize_any(Nowhere) {
         Ok(never) => match never {},
         Err(error) => Err((
-            Place::of(&error, text),
+            Place::of(&error),
             "a second document begins before this: settings are one document; take `---` out".to_owned(),
         )),
-    }
-}
-
-/// What is at the end of a path, with all that is beside it passed over.
-struct At<'p, S> {
-    path: &'p [Step],
-    seed: S,
-}
-
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for At<'_, S> {
-    type Value = S::Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        match self.path.first() {
-            None => self.seed.deserialize(deserializer),
-            Some(Step::Key(_) | Step::Value(_)) => deserializer.deserialize_map(self),
-            Some(Step::Item(_)) => deserializer.deserialize_seq(self),
-        }
-    }
-}
-
-impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for At<'_, S> {
-    type Value = S::Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("settings")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let missing = || M::Error::custom("an entry is missing");
-        let Some((step, path)) = self.path.split_first() else {
-            return Err(missing());
-        };
-        let rest = At { path, seed: self.seed };
-        let (Step::Key(index) | Step::Value(index) | Step::Item(index)) = step;
-        for _ in 0..*index {
-            map.next_entry::<IgnoredAny, IgnoredAny>()?;
-        }
-        let found = if let Step::Key(_) = step {
-            let key = map.next_key_seed(rest)?;
-            map.next_value::<IgnoredAny>()?;
-            key.ok_or_else(missing)?
-        } else {
-            map.next_key::<IgnoredAny>()?;
-            map.next_value_seed(rest)?
-        };
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(found)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let missing = || A::Error::custom("an item is missing");
-        let Some((Step::Item(index), path)) = self.path.split_first() else {
-            return Err(missing());
-        };
-        for _ in 0..*index {
-            list.next_element::<IgnoredAny>()?;
-        }
-        let found = list.next_element_seed(At { path, seed: self.seed })?;
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        found.ok_or_else(missing)
     }
 }
 
@@ -745,122 +753,3 @@ impl Visitor<'_> for Nowhere {
 
 #[derive(Debug)]
 enum Nothing {}
-
-impl<'de> serde::Deserialize<'de> for Nothing {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Nowhere)
-    }
-}
-
-/// The keys of the file's mapping.
-struct Keys(Vec<String>);
-
-impl<'de> serde::Deserialize<'de> for Keys {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(KeysVisitor)
-    }
-}
-
-struct KeysVisitor;
-
-impl<'de> Visitor<'de> for KeysVisitor {
-    type Value = Keys;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("settings")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Keys, M::Error> {
-        let mut keys = Vec::new();
-        while let Some((key, IgnoredAny)) = map.next_entry()? {
-            keys.push(key);
-        }
-        Ok(Keys(keys))
-    }
-}
-
-/// What a node is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Null,
-    Scalar,
-    List,
-    Mapping,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Null => "nothing",
-            Self::Scalar => "a single value",
-            Self::List => "a list",
-            Self::Mapping => "a mapping",
-        })
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Kind {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(KindVisitor)
-    }
-}
-
-struct KindVisitor;
-
-impl<'de> Visitor<'de> for KindVisitor {
-    type Value = Kind;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Kind, E> {
-        Ok(Kind::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Kind, E> {
-        Ok(Kind::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Kind, E> {
-        Ok(Kind::Scalar)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Kind, E> {
-        Ok(Kind::Scalar)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Kind, E> {
-        Ok(Kind::Scalar)
-    }
-
-    fn visit_i128<E>(self, _: i128) -> Result<Kind, E> {
-        Ok(Kind::Scalar)
-    }
-
-    fn visit_u128<E>(self, _: u128) -> Result<Kind, E> {
-        Ok(Kind::Scalar)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Kind, E> {
-        Ok(Kind::Scalar)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Kind, E> {
-        Ok(Kind::Scalar)
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Kind, S::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Kind::List)
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Kind, M::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Kind::Mapping)
-    }
-
-    fn visit_enum<E: EnumAccess<'de>>(self, _: E) -> Result<Kind, E::Error> {
-        Err(E::Error::custom("a tag"))
-    }
-}

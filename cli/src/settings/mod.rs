@@ -15,6 +15,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 use ipnet::Ipv4Net;
+use jiff::Timestamp;
 use serde::Serialize;
 
 pub use file::{Entry, File, FileError, FilePipeline, Overlay, SIZE_LIMIT};
@@ -124,6 +125,17 @@ impl Authentication {
         matches!(self, Self::Scram | Self::MutualTls)
     }
 
+    /// What speaks to a port of MSK's brokers: inside their VPC (90xx), by public access (91xx), or by IPv6 (200xx). Mutual TLS has the ports of TLS.
+    pub const fn of_port(port: u16) -> Option<Self> {
+        match port {
+            9092 | 20092 => Some(Self::Plaintext),
+            9094 | 9194 | 20094 => Some(Self::Tls),
+            9096 | 9196 | 20096 => Some(Self::Scram),
+            9098 | 9198 | 20098 => Some(Self::Iam),
+            _ => None,
+        }
+    }
+
     /// As it is written in k2m.yaml, on the command line and in `K2M_AUTHENTICATION`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -172,6 +184,23 @@ pub enum StartingPosition {
     Latest,
     /// What arrived at this time or later; RFC 3339.
     AtTimestamp(String),
+}
+
+impl Settings {
+    /// Refuses times that have not come: no mapping begins there.
+    pub fn check_times(&self, now: Timestamp) -> Result<(), SettingsError> {
+        for pipeline in &self.pipelines {
+            if let StartingPosition::AtTimestamp(time) = &pipeline.starting_position.value
+                && time.parse::<Timestamp>().is_ok_and(|time| time > now)
+            {
+                return Err(SettingsError::FutureTimestamp {
+                    time: time.clone(),
+                    stream: pipeline.stream.value.name().to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Everything that a user can choose for a stack, resolved. What is `None` is decided by the plan, from facts.
@@ -431,17 +460,6 @@ fn closest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a s
     like.filter(|(similarity, _)| *similarity > 0.84)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, name)| name)
-}
-
-/// A text that a user gave, fit for an error: on one line, and not longer than one.
-fn shown(text: &str) -> String {
-    const MOST: usize = 120;
-    let mut characters = text.chars();
-    let mut shown: String = characters.by_ref().take(MOST).flat_map(char::escape_debug).collect();
-    if characters.next().is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::{Architecture, Authentication, OnPoison};
 use crate::arn::{Arn, Kind, SecretArn};
 use crate::plan::shared::NETWORK_STACK_PREFIX;
+use crate::shown::shown;
 
 /// Days that `CloudWatch` Logs can keep logs.
 pub(super) const RETENTIONS: [i64; 22] = [
@@ -461,13 +462,13 @@ pub(super) fn tags(text: &str) -> Result<BTreeMap<String, String>, String> {
             let (key, value) = pair.split_once('=').ok_or_else(|| {
                 format!(
                     "`{}` is not KEY=VALUE: give tags such as team=payments,cost-center=42",
-                    super::shown(pair)
+                    shown(pair)
                 )
             })?;
             if tags.insert(key.trim().to_owned(), value.trim().to_owned()).is_some() {
                 return Err(format!(
                     "the tag `{}` is there twice: name each once",
-                    super::shown(key.trim())
+                    shown(key.trim())
                 ));
             }
         }
@@ -485,7 +486,7 @@ pub(super) fn tags(text: &str) -> Result<BTreeMap<String, String>, String> {
 }
 
 fn tag(key: &str, value: &str) -> Result<(), String> {
-    let shown = super::shown(key);
+    let shown = shown(key);
     let lower = key.to_lowercase();
     if let Some(owner) = [("aws:", "AWS's"), ("k2m:", "k2m's")]
         .into_iter()

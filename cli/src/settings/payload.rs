@@ -7,7 +7,8 @@ use k2m_handler::payload::{Compression, Decode, Key, Pointer, Split, Timestamp, 
 use serde::{Serialize, Serializer};
 
 use super::table::{Preset, Row, TABLE};
-use super::{Setting, Source, parse, shown, table};
+use super::{Setting, Source, parse, table};
+use crate::shown::shown;
 
 /// A choice, and its text as the handler reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,13 +14,13 @@ use super::table::{self, Declared, Preset, Row};
 use super::{
     Access, Authentication, ChosenEnvironment, Entry, File, FileError, FilePipeline, Home, Kafka, Listed, OnPoison,
     Payload, PipelineSettings, Setting, Settings, Source, StartingPosition, closest, default_dead_letter_topic, parse,
-    shown,
 };
 use crate::args::SettingsArgs;
 use crate::arn::{Arn, PlaceError, SecretArn, fit};
 use crate::exit::Exit;
 use crate::facts::deployed::default_stack_name;
 use crate::facts::stream_name;
+use crate::shown::shown;
 
 /// Variables of the environment that begin with `K2M_`.
 pub type Environment = BTreeMap<String, String>;
@@ -330,6 +330,17 @@ pub enum SettingsError {
     NoTimestamp {
         /// Who says so.
         setting: String,
+    },
+    /// A time that has not come.
+    #[error(
+        "the starting timestamp {time} of the stream {stream} is in the future, and no event source mapping begins there: give a time that has come, or --starting-position LATEST for what is put \
+         from now on"
+    )]
+    FutureTimestamp {
+        /// The time as it was given.
+        time: String,
+        /// The stream's name.
+        stream: String,
     },
     /// A time without `AT_TIMESTAMP`.
     #[error(

@@ -583,6 +583,23 @@ fn an_error_names_where_the_value_comes_from() {
 }
 
 #[test]
+fn a_time_that_has_not_come_is_no_beginning() {
+    let yaml = format!(
+        "stream: {STREAM}\ncluster: {CLUSTER}\nstarting_position: AT_TIMESTAMP\nstarting_timestamp: 2026-01-02T03:04:05Z\n"
+    );
+    let (settings, _) = resolved(&[], &[], Some(&yaml)).unwrap();
+    let at = |now: &str| settings.check_times(now.parse().unwrap());
+    assert!(at("2026-01-02T03:04:05Z").is_ok());
+    let error = at("2026-01-02T03:04:04Z").unwrap_err();
+    assert_eq!(error.exit(), Exit::Usage);
+    assert_eq!(
+        error.to_string(),
+        "the starting timestamp 2026-01-02T03:04:05Z of the stream orders is in the future, and no event source mapping begins there: give a time that has come, or \
+         --starting-position LATEST for what is put from now on"
+    );
+}
+
+#[test]
 fn a_stronger_starting_position_takes_the_time_of_a_weaker_one_away() {
     let yaml = format!(
         "stream: {STREAM}\ncluster: {CLUSTER}\nstarting_position: AT_TIMESTAMP\nstarting_timestamp: 2026-01-02T03:04:05Z\n"
@@ -1214,6 +1231,8 @@ fn what_is_yaml_is_read() {
         ("topic: 1.10", "1.10", 1, 8),
         ("topic: true", "true", 1, 8),
         ("topic: |-\n  orders\n", "orders", 1, 8),
+        ("'memory': 1\n\"topic\": |2- # |\r\n\r\n  orders", "\norders", 2, 10),
+        ("topic: >\n  orders", "orders", 1, 8),
         ("topic:\n  orders # here\n", "orders", 2, 3),
         ("topic: '!a'", "!a", 1, 8),
         ("topic: \"&a\"", "&a", 1, 8),
@@ -1243,6 +1262,74 @@ fn what_is_yaml_is_read() {
     let subnets = |text: &str| file(text).entries["subnets"].text.clone();
     assert_eq!(subnets("subnets:\n- subnet-1\n- subnet-2\n"), "subnet-1,subnet-2");
     assert_eq!(subnets("subnets: subnet-1, subnet-2"), "subnet-1, subnet-2");
+}
+
+/// The readers go over a file once, however much is in it: as full a file as there can be comes back at once.
+#[test]
+fn a_file_that_is_full_to_the_brim_is_read() {
+    let empty = (0..6000).fold("environments:\n".to_owned(), |text, n| text + &format!("  e{n}:\n"));
+    let read = file(&empty);
+    assert_eq!(read.environments.len(), 6000);
+    assert_eq!(read.environments[5999].name, "e5999");
+    // On one line, where no part of it can be read by itself.
+    let pipelines: Vec<String> = (0..900)
+        .map(|n| format!("{{stream: s{n}, topic: t{n}, memory: 256, batch_size: 1000}}"))
+        .collect();
+    let flow = format!("environments: {{prod: {{pipelines: [{}]}}}}\n", pipelines.join(", "));
+    let read = file(&flow);
+    let listed = &read.environments[0].pipelines;
+    let last = listed.last().unwrap().entries["batch_size"].clone();
+    assert_eq!((listed.len(), last.text.as_str(), last.line), (900, "1000", 1));
+    assert_eq!(last.column, flow.rfind("1000").unwrap() + 1);
+    for text in [&empty, &flow] {
+        assert!(
+            text.len() > SIZE_LIMIT - (16 << 10) && text.len() <= SIZE_LIMIT,
+            "{}",
+            text.len()
+        );
+    }
+}
+
+/// Settings as `serde_yaml` reads them by itself.
+#[derive(Debug, Default, serde::Deserialize)]
+struct Texts {
+    topic: Option<String>,
+    stack: Option<String>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Subnets {
+    subnets: Vec<String>,
+}
+
+#[test]
+fn both_readers_of_yaml_say_the_same() {
+    let pieces = "topic: ·stack: ·subnets: ·\ntopic: ·\nstack:·subnets:·topic·:·: ·\n·\n  ·\n- ·\n  - ·[·]·{·}·, ·\"·'·a·b c·007·null·~·#· # x·|·>-·\\n·é·? ·\r\n·%·@";
+    let pieces: Vec<&str> = pieces.split('·').collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut read = 0_u32;
+    for _ in 0..300_000 {
+        let count = random.usize(0..14);
+        let text: String = (0..count).map(|_| pieces[random.usize(0..pieces.len())]).collect();
+        let file = match File::parse("k2m.yaml", text.as_bytes()) {
+            Ok(file) => file,
+            Err(error) => {
+                assert!(!error.to_string().contains("not clear"), "{error} in {text:?}");
+                continue;
+            }
+        };
+        let texts: Texts = serde_yaml::from_str(&text).unwrap_or_default();
+        let list: Option<Subnets> = serde_yaml::from_str(&text).ok();
+        let said = |name: &str| file.entries.get(name).map(|entry| entry.text.clone());
+        if let Some(list) = list {
+            assert_eq!(said("subnets"), Some(list.subnets.join(",")), "{text:?}");
+            read += 1;
+        } else {
+            assert_eq!([said("topic"), said("stack")], [texts.topic, texts.stack], "{text:?}");
+            read += u32::from(!file.entries.is_empty());
+        }
+    }
+    assert!(read > 500, "{read}");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde::ser::{SerializeStruct as _, Serializer};
 
-use crate::deploy::columns::{hung, told};
+use crate::deploy::columns::told;
 use crate::deploy::outcome::Planned;
 use crate::deploy::port::{Line, Look};
+use crate::deploy::resume::{self, Resume};
 use crate::doctor::by_hand::{self, ByHand};
 use crate::exit::Exit;
 use crate::plan::change::NetworkChange;
@@ -22,6 +23,8 @@ pub(super) struct Looked {
     pub(super) given_back: Vec<GivenBack>,
     /// What was changed by hand since, and what becomes of it.
     pub(super) drift: Vec<ByHand>,
+    /// Where pipelines whose mappings go by it could be gone on with.
+    pub(super) resume: Vec<Resume>,
     /// What the plan warns of.
     pub(super) warnings: Vec<String>,
     /// Whether something deployed is gone that the deployment does not make again.
@@ -66,9 +69,10 @@ impl Looked {
             let text = told(&line, columns);
             lines.extend(text.lines().map(|line| Line::new(Look::Plain, line)));
         }
+        lines.extend(resume::lines(&self.resume, columns));
         for warning in &self.warnings {
-            let hung = hung("Warning: ", warning, columns).into_iter();
-            lines.extend(hung.map(|line| Line::new(Look::Plain, line)));
+            let text = told(&format!("Warning: {warning}"), columns);
+            lines.extend(text.lines().map(|line| Line::new(Look::Plain, line)));
         }
         if self.exit() == Exit::ChangesPending {
             lines.push(Line::new(
@@ -87,7 +91,7 @@ impl Looked {
 
 impl Serialize for Looked {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut document = serializer.serialize_struct("Looked", 10)?;
+        let mut document = serializer.serialize_struct("Looked", 11)?;
         document.serialize_field("stack", &self.planned.stack)?;
         document.serialize_field("region", &self.planned.region)?;
         document.serialize_field("change", self.planned.word())?;
@@ -97,6 +101,7 @@ impl Serialize for Looked {
         document.serialize_field("networkChanges", &self.network_changes)?;
         document.serialize_field("givenBack", &self.given_back)?;
         document.serialize_field("drift", &self.drift)?;
+        document.serialize_field("resume", &self.resume)?;
         document.serialize_field("planWarnings", &self.warnings)?;
         document.end()
     }

@@ -1,54 +1,60 @@
 //! The command that follows a deployment.
 
-use crate::settings::{ENVIRONMENT_FLAG, Kafka, Settings, Source};
+use crate::settings::{ENVIRONMENT_FLAG, Kafka, PipelineSettings, Settings, Source};
 use crate::shell::Command;
 
 /// The command that looks at these very pipelines.
 pub(in crate::commands) fn doctor(settings: &Settings) -> String {
-    let mut whose = Command::new("");
-    if let Some(environment) = &settings.environment {
-        whose = whose
-            .file(&environment.path)
-            .option(ENVIRONMENT_FLAG, &environment.name);
-    }
-    if let Some(profile) = &settings.profile {
-        whose = whose.option("--profile", profile);
-    }
-    let [pipeline] = settings.pipelines.as_slice() else {
+    let doctor = Command::new("k2m doctor");
+    let command = match settings.pipelines.as_slice() {
+        [pipeline] => of_one(doctor, settings, pipeline),
         // The stack knows them all.
-        return format!(
-            "k2m doctor --stack {} --region {}{whose}",
-            settings.stack.value, settings.home.region
-        );
+        _ => doctor
+            .option("--stack", &settings.stack.value)
+            .option("--region", &settings.home.region),
     };
-    let mut command = format!("k2m doctor --stream {}", pipeline.stream.value);
-    match &settings.kafka {
-        Kafka::Cluster(cluster) => command.extend([" --cluster ", cluster.value.as_str()]),
-        Kafka::BootstrapServers(servers) => command.extend([" --bootstrap-servers ", &servers.value.to_string()]),
+    let command = match &settings.environment {
+        Some(environment) => command
+            .file(&environment.path)
+            .option(ENVIRONMENT_FLAG, &environment.name),
+        None => command,
+    };
+    match &settings.profile {
+        Some(profile) => command.option("--profile", profile).to_string(),
+        None => command.to_string(),
     }
+}
+
+/// With what the function is told by nobody else.
+fn of_one(command: Command, settings: &Settings, pipeline: &PipelineSettings) -> Command {
+    let mut command = command.option("--stream", &pipeline.stream.value.to_string());
+    command = match &settings.kafka {
+        Kafka::Cluster(cluster) => command.option("--cluster", cluster.value.as_str()),
+        Kafka::BootstrapServers(servers) => command.option("--bootstrap-servers", &servers.value.to_string()),
+    };
     if let Some(blocks) = &settings.broker_cidrs {
         let blocks: Vec<String> = blocks.value.iter().map(ToString::to_string).collect();
-        command.extend([" --broker-cidrs ", &blocks.join(",")]);
+        command = command.option("--broker-cidrs", &blocks.join(","));
     }
     // Only of a cluster of MSK the ports tell that functions are meant to be in no VPC.
     if settings.servers().is_some() && settings.public_access.value {
-        command.push_str(" --public-access true");
+        command = command.option("--public-access", "true");
     }
     if let Some(vpc) = &settings.vpc {
-        command.extend([" --vpc ", &vpc.value]);
+        command = command.option("--vpc", &vpc.value);
     }
     for (flag, setting) in [("--topic", &pipeline.topic), ("--stack", &settings.stack)] {
         if setting.source != Source::Default {
-            command.extend([" ", flag, " ", &setting.value]);
+            command = command.option(flag, &setting.value);
         }
     }
     if let Some(topic) = &pipeline.dead_letter_topic {
-        command.extend([" --on-poison ", pipeline.on_poison.value.name()]);
+        command = command.option("--on-poison", pipeline.on_poison.value.name());
         if topic.source != Source::Default {
-            command.extend([" --dead-letter-topic ", &topic.value]);
+            command = command.option("--dead-letter-topic", &topic.value);
         }
     }
-    command + &whose.to_string()
+    command
 }
 
 #[cfg(test)]
@@ -89,6 +95,11 @@ mod tests {
             format!("{looks} --public-access true")
         );
         let cluster = "arn:aws:kafka:eu-west-1:123456789012:cluster/events/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0-3";
+        // What begins like an option is a value all the same.
+        let dashed = next(&[&servers[..], &["--topic=-t"]].concat());
+        assert!(dashed.ends_with(" --topic=-t"), "{dashed}");
+        let profile = next(&[&servers[..], &["--profile", "a profile; $(x)"]].concat());
+        assert!(profile.ends_with(" --profile 'a profile; $(x)'"), "{profile}");
         let of_msk = next(&["--cluster", cluster, "--public-access", "true"]);
         assert!(of_msk.ends_with(cluster), "{of_msk}");
     }

@@ -42,6 +42,30 @@ fn what_aws_says_stays_on_its_line() {
     assert_eq!(line(&hostile), "a\\u{1b}[2Jb  (ACT IVE, 3 shards)");
 }
 
+/// What is to be typed next means this very file, to the shell and to k2m; and nothing in its name gets out of its line.
+#[test]
+fn what_follows_names_the_file_whatever_it_is_called() {
+    for (path, wanted) in [
+        ("k2m.yaml", "k2m plan"),
+        ("other.yaml", "k2m plan --config other.yaml"),
+        ("-x.yaml", "k2m plan --config=-x.yaml"),
+        ("two words.yaml", "k2m plan --config 'two words.yaml'"),
+        ("a\nb.yaml", r"k2m plan --config $'a\012b.yaml'"),
+    ] {
+        let written = Written::new(Path::new(path), Mapping::new(), Checked::Unseen(String::new()));
+        let text = written.to_string();
+        let next = format!(
+            "next: `{wanted}` shows what will be created, `{}` creates it",
+            wanted.replace("plan", "deploy")
+        );
+        assert_eq!(text.lines().last(), Some(next.as_str()), "{text}");
+        let first = text.lines().next().unwrap();
+        assert!(first.starts_with("wrote ") && first.ends_with(':'), "{text}");
+        let document = serde_json::to_value(&written).unwrap();
+        assert_eq!(document["next"][0], wanted);
+    }
+}
+
 /// Whatever a name is, the file is read back with it, and with nothing else.
 #[test]
 fn a_hostile_name_does_not_break_the_file() {

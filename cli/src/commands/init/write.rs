@@ -13,6 +13,7 @@ use crate::init::rewrite::{Edit, RewriteError, rewrite};
 use crate::plan::{Decision, Plan};
 use crate::report::{Screen, printable};
 use crate::settings::{Row, Shape, TABLE};
+use crate::shell::{Command, quoted};
 
 const HEADER: &str = "\
 # Settings of k2m, written by `k2m init`; docs/settings.md describes them all.
@@ -57,12 +58,7 @@ pub(super) enum Checked {
 }
 
 impl Written {
-    pub(super) fn new(path: &Path, default: &str, settings: Mapping, checked: Checked) -> Self {
-        let config = if path == Path::new(default) {
-            String::new()
-        } else {
-            format!(" --config {}", quoted(&path.to_string_lossy()))
-        };
+    pub(super) fn new(path: &Path, settings: Mapping, checked: Checked) -> Self {
         let next = match checked {
             Checked::Refused(_) => ["plan", "doctor"],
             Checked::Planned(_) | Checked::Unseen(_) => ["plan", "deploy"],
@@ -75,7 +71,12 @@ impl Written {
             warnings: Vec::new(),
             refused: None,
             unseen: None,
-            next: next.map(|command| format!("k2m {command}{config}")).to_vec(),
+            next: next
+                .map(|command| {
+                    let command = Command::new(&format!("k2m {command}"));
+                    command.file(&path.to_string_lossy()).to_string()
+                })
+                .to_vec(),
         };
         match checked {
             Checked::Planned(plan) => {
@@ -95,7 +96,7 @@ impl Written {
 
 impl fmt::Display for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "wrote {}:", self.path.display())?;
+        writeln!(f, "wrote {}:", quoted(&self.path.to_string_lossy()))?;
         let text = serde_yaml::to_string(&self.settings).map_err(|_| fmt::Error)?;
         for line in text.lines() {
             writeln!(f, "  {line}")?;
@@ -122,16 +123,6 @@ impl fmt::Display for FoundOut<'_> {
         digest::proven(f, self.0)?;
         digest::warnings(f, self.0)?;
         writeln!(f)
-    }
-}
-
-/// A word for a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | ':' | '@' | '%');
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

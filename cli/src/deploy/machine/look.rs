@@ -3,6 +3,7 @@
 use super::{ARTIFACT_BUCKET, Job, MOST_IN_REQUEST, Machine, Running, code_key, template_key};
 use crate::deploy::DeployError;
 use crate::deploy::artifacts;
+use crate::deploy::names::Names;
 use crate::deploy::outcome::{Before, Planned};
 use crate::deploy::port::{NewChangeSet, Stack, Template};
 use crate::deploy::properties::{Resources, Source};
@@ -20,6 +21,7 @@ impl Machine<'_> {
                 .bundle
                 .map(|bundle| (code_key(name, bundle), bundle.architecture.name()));
             let mut planned = Planned::new((name, &self.place.region), job.template, &job.conditions);
+            planned.names = planned.names.with(stack.as_ref().map(Names::of_stack));
             match (&stack, step) {
                 (Some(stack), Step::Wait) => {
                     return Err(DeployError::UnderWay {

@@ -369,7 +369,7 @@ fn what_programs_see_is_what_the_schemas_say() {
     for case in table() {
         let drift = serde_json::to_value(all(&case)).unwrap();
         let looked = json!({
-            "stack": "k2m-orders", "region": REGION, "change": "update", "changes": [], "unchanged": 12, "conditions": [], "networkChanges": [], "givenBack": [], "planWarnings": [],
+            "stack": "k2m-orders", "region": REGION, "change": "update", "changes": [], "unchanged": 12, "conditions": [], "networkChanges": [], "givenBack": [], "resume": [], "planWarnings": [],
             "drift": drift,
         });
         assert_eq!(k2m_testkit::schema::misfits("deploy", &looked), None, "{}", case.name);
