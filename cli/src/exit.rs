@@ -87,7 +87,7 @@ impl Exit {
         (Self::Fine, "the stack is as it should be"),
         (
             Self::Failed,
-            "AWS refused or failed, there is no plan, or the change was not confirmed; `--verify`: a pipeline does not deliver, and the stack stays",
+            "AWS refused or failed, there is no plan, or the change was not confirmed; a function, an event source mapping or a topic is gone, and no deployment makes it again; `--verify`: a pipeline does not deliver, and the stack stays",
         ),
         (
             Self::Usage,

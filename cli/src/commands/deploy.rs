@@ -3,7 +3,7 @@
 mod agree;
 mod looked;
 mod mappings;
-mod next;
+pub(super) mod next;
 pub(super) mod positions;
 mod start;
 mod verify;
@@ -61,9 +61,11 @@ async fn look_only(args: &DeployArgs, attended: &Attended<'_>) -> Result<Looked,
     let resume = async { Ok::<_, CommandError>(planned.resumes(&start.aws, &facts).await) };
     let resume = attended.unless_stopped(&start.settings.stack.value, resume).await?;
     let positions::Planned { mut plan, kept, .. } = planned;
-    plan.warnings.extend(health::warnings(&start.settings, &facts));
     let template = rendered(&plan)?;
     let handler = start.handler(attended).await?;
+    let drift = health::by_hand(&start.settings, &facts, &plan, Some(&handler))?;
+    let warnings = health::warnings(&start.settings, &facts, &plan);
+    plan.warnings.extend(warnings);
     let place = &start.place;
     let (stacks, artifacts) = (
         start.aws.stacks(&place.region),
@@ -95,7 +97,8 @@ async fn look_only(args: &DeployArgs, attended: &Attended<'_>) -> Result<Looked,
         planned,
         network_changes: networks::changes(&plan, &facts, &options.tags)?,
         given_back: given_back(&plan, &facts),
-        drift: health::by_hand(&start.settings, &facts, &plan, Some(&handler))?,
+        lacks: !health::lacking(&start.settings, &facts, &plan, &drift).is_empty(),
+        drift,
         resume,
         warnings: plan.warnings,
     })
@@ -146,7 +149,10 @@ async fn deploy_on(
     agree_to_remove(attended, &planned.plan, &args.remove, args.yes).await?;
     let template = rendered(&planned.plan)?;
     tell_decisions(attended, &planned.plan);
-    planned.plan.warnings.extend(health::warnings(&start.settings, &facts));
+    let handler = start.handler(attended).await?;
+    let drift = health::by_hand(&start.settings, &facts, &planned.plan, Some(&handler))?;
+    let warnings = health::warnings(&start.settings, &facts, &planned.plan);
+    planned.plan.warnings.extend(warnings);
     // Before the question: afterwards they come too late.
     for warning in &planned.plan.warnings {
         attended.tell(&format!("warning: {warning}"));
@@ -154,8 +160,6 @@ async fn deploy_on(
     let resume = async { Ok::<_, CommandError>(planned.resumes(&start.aws, &facts).await) };
     let resume = attended.unless_stopped(name, resume).await?;
     positions::tell(attended, &resume);
-    let handler = start.handler(attended).await?;
-    let drift = health::by_hand(&start.settings, &facts, &planned.plan, Some(&handler))?;
     for line in by_hand::lines(&drift) {
         attended.tell(&line);
     }
@@ -179,8 +183,11 @@ async fn deploy_on(
     let mut deployed = work.deploy(&machine, &handler, replaces).await?;
     deployed.drift = drift;
     deployed.resume.clone_from(&resume);
+    let lacking = health::lacking(&settings, &facts, &planned.plan, &deployed.drift);
     let exit = follow(&aws, attended, args, (&settings, &facts, &planned.plan), &mut deployed).await;
-    Ok((deployed, exit))
+    let lacks = !lacking.is_empty() && exit != Exit::Interrupted;
+    deployed.warnings.extend(lacking);
+    Ok((deployed, if lacks { Exit::Failed } else { exit }))
 }
 
 /// Waits for the mappings of what is deployed, sends a canary where that is wanted, and says what comes next.
@@ -197,13 +204,14 @@ async fn follow(
         return Exit::Fine;
     }
     let waited = attended.unless_stopped(&plan.stack, async {
-        Ok::<_, LookError>(mappings::trouble(aws, attended, plan).await)
+        Ok::<_, LookError>(mappings::trouble(aws, attended, plan, &deployed.drift).await)
     });
     let exit = match waited.await {
         Ok(troubles) => {
-            deployed.warnings.extend(troubles);
+            let said = troubles.iter().filter_map(|trouble| trouble.said.clone());
+            deployed.warnings.extend(said);
             if args.verify {
-                verify::verify(aws, attended, settings, (facts, plan), deployed).await
+                verify::verify(aws, attended, settings, (facts, plan), &troubles, deployed).await
             } else {
                 Exit::Fine
             }

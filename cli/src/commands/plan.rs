@@ -40,9 +40,10 @@ pub async fn run(args: DrawnPlanArgs, reporter: &mut Reporter) -> Result<Exit, C
     let given_back = given_back(&plan, &facts);
     let changes = network_changes.iter().map(|network| &network.change);
     let exit = exit(&changes.chain([&change]).collect::<Vec<_>>(), &given_back);
-    plan.warnings.extend(health::warnings(&settings, &facts));
     // The handler is not looked at here.
     let drift = health::by_hand(&settings, &facts, &plan, None)?;
+    let warnings = health::warnings(&settings, &facts, &plan);
+    plan.warnings.extend(warnings);
     drawn(&Scene::of_plan(&plan, &facts), diagram, reporter)?;
     let digest = Digest {
         plan,

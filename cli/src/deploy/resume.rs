@@ -58,11 +58,13 @@ pub fn meanwhile(maximum_record_age: i32) -> Option<String> {
     })
 }
 
-/// Where a pipeline can be gone on with; none where it has no position.
-pub fn resume(reading: &Reading, now: Timestamp) -> Option<Resume> {
-    if !is_live(&reading.mapping) {
-        return None;
-    }
+/// Where a pipeline can be gone on with, also where its mapping is gone already: what was delivered before is delivered.
+pub fn resume(reading: &Reading, now: Timestamp) -> Resume {
+    let gone = match &reading.mapping {
+        Fact::Found { .. } if !is_live(&reading.mapping) => "its mapping is being deleted already; ",
+        Fact::Absent => "its mapping is gone already; ",
+        Fact::Found { .. } | Fact::Unreadable(_) => "",
+    };
     let mapping = reading.mapping.found();
     let began = mapping.and_then(began);
     let good = match &reading.minutes {
@@ -91,13 +93,13 @@ pub fn resume(reading: &Reading, now: Timestamp) -> Option<Resume> {
         ),
     };
     let time = at.and_then(|at| Timestamp::from_second(at).ok());
-    Some(Resume {
+    Resume {
         stream: reading.stream.clone(),
         starting_position: if time.is_some() { "AT_TIMESTAMP" } else { "TRIM_HORIZON" },
         starting_timestamp: time.map(|time| time.to_string()),
-        why,
+        why: format!("{gone}{why}"),
         meanwhile: mapping.and_then(|mapping| meanwhile(mapping.maximum_record_age?)),
-    })
+    }
 }
 
 /// The time that a mapping began at, in seconds since 1970, where it was one.

@@ -64,12 +64,34 @@ pub struct Subject {
     pub of_stack: StackPipeline,
     /// Its topic.
     pub topic: String,
-    /// Whether its mapping is to read.
-    pub enabled: bool,
+    /// Why nothing reads its stream, where that is known before: no record is put then.
+    pub unread: Option<Unread>,
     /// Whether its mapping begins with what comes after it is made.
     pub begins_at_latest: bool,
     /// How long a canary is waited for.
     pub limit: Duration,
+}
+
+/// Why nothing reads a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// What that says of a pipeline that is to be verified.
+    pub verdict: Verdict,
+    /// Why.
+    pub why: String,
+    /// What to do, a step each.
+    pub fix: Vec<String>,
+}
+
+impl Unread {
+    /// Of a mapping that is disabled, as the settings say.
+    fn as_planned() -> Self {
+        Self {
+            verdict: Verdict::Unknown,
+            why: "the event source mapping is disabled, so nothing reads it".to_owned(),
+            fix: vec!["with `enabled: true` the next deployment lets it read".to_owned()],
+        }
+    }
 }
 
 impl Subject {
@@ -86,7 +108,7 @@ impl Subject {
                 log_group: resource("LogGroup"),
             },
             topic: pipeline.topic.clone(),
-            enabled: pipeline.mapping.enabled,
+            unread: (!pipeline.mapping.enabled).then(Unread::as_planned),
             begins_at_latest: pipeline.mapping.starting_position == "LATEST",
             limit: ON_ITS_WAY + Duration::from_secs(seconds.into()),
         }
@@ -196,17 +218,15 @@ impl Verification<'_> {
     }
 
     async fn canary(&self, subject: &Subject) -> (Checked, Option<Flight>) {
-        let not_put = |why: &str, fix: Option<&str>| {
+        let not_put = |verdict, why: &str, fix: &[String]| {
             let seen = format!("no record was put into the stream: {why}");
-            let checked = Checked::new(Verdict::Unknown, [seen]).fix(fix.map(str::to_owned));
-            (checked, None)
+            (Checked::new(verdict, [seen]).fix(fix.iter().cloned()), None)
         };
-        if !subject.enabled {
-            let why = "the event source mapping is disabled, so nothing reads it";
-            return not_put(why, Some("with `enabled: true` the next deployment lets it read"));
+        if let Some(Unread { verdict, why, fix }) = &subject.unread {
+            return not_put(*verdict, why, fix);
         }
         let Some(group) = &subject.of_stack.log_group else {
-            return not_put("the stack has no log group to follow it in", None);
+            return not_put(Verdict::Unknown, "the stack has no log group to follow it in", &[]);
         };
         let id = canary::new_id((self.world.random(), self.world.random()));
         let flight = match self.put(subject, &id).await {

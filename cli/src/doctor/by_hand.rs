@@ -8,12 +8,12 @@ use serde::Serialize;
 use serde_yaml::Value;
 
 use super::drift::{self, Difference, Drift, FUNCTION, Known, VARIABLES};
-use super::{Case, steps};
+use super::{Case, Outcome, function, source, steps};
 use crate::deploy::properties::HIDDEN;
-use crate::facts::{Facts, Stack};
+use crate::facts::{Fact, Facts, Stack};
 use crate::settings::{Settings, Shape, TABLE, check};
 
-/// A property that is not as the template of the deployed stack says.
+/// A property that is not as the template of the deployed stack says, or a resource of it that is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ByHand {
@@ -23,8 +23,8 @@ pub struct ByHand {
     pub logical_id: String,
     /// `AWS::Lambda::Function` or `AWS::Lambda::EventSourceMapping`.
     pub resource_type: &'static str,
-    /// Such as `MemorySize`, or `Environment.Variables.K2M_TOPIC`.
-    pub property: String,
+    /// Such as `MemorySize`, or `Environment.Variables.K2M_TOPIC`; none where the whole resource is gone.
+    pub property: Option<String>,
     /// What the deployed template says of it, where it says anything.
     pub template: Option<String>,
     /// What is there, where anything is. What may be secret is not shown.
@@ -35,7 +35,7 @@ pub struct ByHand {
     pub becomes: Becomes,
     /// Why it does that.
     pub why: String,
-    /// Steps that take it back, with all else of the resource that stays or may stay.
+    /// Steps that take it back, with all else of the resource that stays or may stay, or that bring back what is gone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub take_back: Vec<String>,
     /// What has to be set for it to be as it was changed, where a setting can say that.
@@ -57,6 +57,12 @@ pub enum Becomes {
     Adopted,
     /// It goes with its resource.
     Removed,
+    /// The resource is gone, and the deployment does not make it again.
+    StaysGone,
+    /// The resource is gone, and the deployment changes it, which fails.
+    Fails,
+    /// The resource is gone, and the deployment makes a new one.
+    MadeAnew,
 }
 
 /// A deployment, as far as CloudFormation is concerned with functions and mappings.
@@ -111,7 +117,19 @@ pub fn lines(all: &[ByHand]) -> Vec<String> {
     let mut lines = vec!["changed by hand since it was deployed, see `k2m explain K2M-L05`:".to_owned()];
     lines.extend(all.iter().map(|one| format!("  * {one}")));
     let mut more: Vec<String> = Vec::new();
+    for one in all.iter().filter(|one| one.property.is_none()) {
+        let step = |step: &String| match steps::is_command(step) {
+            true => format!("    `{step}`"),
+            false => format!("    {step}"),
+        };
+        let steps: Vec<String> = one.take_back.iter().map(step).collect();
+        if !steps.is_empty() && !more.windows(steps.len()).any(|known| known == steps) {
+            more.push(format!("  to have the {} again:", one.resource()));
+            more.extend(steps);
+        }
+    }
     for one in all {
+        let Some(property) = &one.property else { continue };
         let mut add = |line: String| {
             if !more.contains(&line) {
                 more.push(line);
@@ -126,7 +144,7 @@ pub fn lines(all: &[ByHand]) -> Vec<String> {
             });
         }
         if let Some(keep) = &one.keep {
-            add(format!("  to keep {} as it is now: {keep}", one.property));
+            add(format!("  to keep {property} as it is now: {keep}"));
         }
     }
     lines.extend(more);
@@ -134,8 +152,13 @@ pub fn lines(all: &[ByHand]) -> Vec<String> {
 }
 
 impl ByHand {
+    /// Whether the deployment leaves a resource away that is gone.
+    pub fn stays_gone(&self) -> bool {
+        self.becomes == Becomes::StaysGone
+    }
+
     /// What people call the resource.
-    fn resource(&self) -> String {
+    pub fn resource(&self) -> String {
         let noun = if self.resource_type == FUNCTION {
             "function"
         } else {
@@ -147,12 +170,17 @@ impl ByHand {
 
 impl Display for ByHand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} is ", self.resource(), self.property)?;
-        match (&self.by_hand, &self.template) {
-            (Some(by_hand), Some(template)) => write!(f, "{by_hand}, the template says {template}"),
-            (Some(by_hand), None) => write!(f, "{by_hand}, and the template does not have it"),
-            (None, Some(template)) => write!(f, "not set, the template says {template}"),
-            (None, None) => write!(f, "not set"),
+        write!(f, "{}: ", self.resource())?;
+        match (&self.property, &self.by_hand, &self.template) {
+            (None, ..) => write!(f, "it is gone: somebody deleted it"),
+            (Some(property), Some(by_hand), Some(template)) => {
+                write!(f, "{property} is {by_hand}, the template says {template}")
+            }
+            (Some(property), Some(by_hand), None) => {
+                write!(f, "{property} is {by_hand}, and the template does not have it")
+            }
+            (Some(property), None, Some(template)) => write!(f, "{property} is not set, the template says {template}"),
+            (Some(property), None, None) => write!(f, "{property} is not set"),
         }?;
         let planned = self.planned.as_deref();
         match self.becomes {
@@ -165,6 +193,9 @@ impl Display for ByHand {
             Becomes::Stays => write!(f, "; stays"),
             Becomes::Adopted => write!(f, "; stays, and the new template says so too"),
             Becomes::Removed => write!(f, "; goes with its resource"),
+            Becomes::StaysGone => write!(f, "; stays away"),
+            Becomes::Fails => write!(f, "; the deployment will fail"),
+            Becomes::MadeAnew => write!(f, "; made anew"),
         }?;
         write!(f, ": {}", self.why)
     }
@@ -192,10 +223,14 @@ enum Touch<'a> {
 impl Pipeline<'_> {
     fn all(&self) -> Vec<ByHand> {
         let differences = self.known.differences();
+        let gone = self.gone();
+        let of_gone = |one: &ByHand| gone.iter().any(|gone| gone.logical_id == one.logical_id);
+        // What a resource had that is being deleted is no matter any more.
         let mut all: Vec<(Option<usize>, ByHand)> = differences
             .iter()
             .enumerate()
             .filter_map(|(index, difference)| Some((Some(index), self.one(difference)?)))
+            .filter(|(_, one)| !of_gone(one))
             .collect();
         all.extend(self.variables_of_others().into_iter().map(|one| (None, one)));
         let open = |one: &ByHand| matches!(one.becomes, Becomes::Stays | Becomes::MayBeOverwritten);
@@ -216,7 +251,89 @@ impl Pipeline<'_> {
             }
             one
         });
-        told.collect()
+        gone.iter().cloned().chain(told).collect()
+    }
+
+    /// Resources of the pipeline that the stack has by its list and AWS has no more, with what doctor says that brings them back.
+    fn gone(&self) -> Vec<ByHand> {
+        let seen = self.case.seen;
+        let deleting = |state: &str| state == "Deleting";
+        let mapping = match &seen.mapping {
+            Fact::Found { value } => deleting(&value.state),
+            Fact::Absent => true,
+            Fact::Unreadable(_) => false,
+        };
+        let function = seen.function.is_absent();
+        let whose = steps::Whose::of(self.case.settings);
+        // A mapping is of no use without its function, and comes with it.
+        let judged: fn(&Case<'_>) -> Outcome = if function { function::ready } else { source::mapping };
+        let kinds = [(FUNCTION, "Function", function), (drift::MAPPING, "Mapping", mapping)];
+        let gone = kinds.into_iter().filter(|(.., gone)| *gone);
+        let gone = gone.filter_map(|(kind, end, _)| {
+            let physical = self.case.resource(end)?;
+            let mut all = drift::ids_of(self.known.template(), self.stack);
+            let (logical_id, ..) = all.find(|(_, of, _, id)| *of == kind && *id == physical.as_str())?;
+            let (becomes, why) = self.fate_of_gone(kind, logical_id);
+            let helps = matches!(becomes, Becomes::StaysGone | Becomes::Fails);
+            let outcome = judged(&self.case);
+            let (_, _, fix) = outcome.parts();
+            let fix = fix.iter().filter(|_| helps);
+            Some(ByHand {
+                stream: self.stream(),
+                logical_id: logical_id.to_owned(),
+                resource_type: kind,
+                property: None,
+                template: None,
+                by_hand: None,
+                planned: None,
+                becomes,
+                why,
+                take_back: fix.map(|step| steps::with_whose(step, &whose)).collect(),
+                keep: None,
+            })
+        });
+        gone.collect()
+    }
+
+    /// What the deployment does with a resource that is gone, and why.
+    fn fate_of_gone(&self, kind: &str, logical_id: &str) -> (Becomes, String) {
+        let noun = noun(kind);
+        match self.touch(kind, logical_id) {
+            Touch::Gone => (
+                Becomes::Removed,
+                format!("the new template does not have the {noun} either"),
+            ),
+            Touch::Anew(property) => (
+                Becomes::MadeAnew,
+                format!("{property} changes, so that a new {noun} takes its place"),
+            ),
+            Touch::Changed(changed) => {
+                let beside = self.beside(kind, changed);
+                if beside.is_empty() {
+                    let why = format!(
+                        "CloudFormation takes the {noun} to be there, and a deployment of the same template does not make it again"
+                    );
+                    return (Becomes::StaysGone, why);
+                }
+                let why = format!(
+                    "it changes {} of the {noun}, which CloudFormation takes to be there, and can't find",
+                    beside.join(", ")
+                );
+                (Becomes::Fails, why)
+            }
+        }
+    }
+
+    /// With what of a resource changes in its template, what else a deployment changes of it.
+    fn beside<'b>(&self, kind: &str, changed: Vec<&'b str>) -> Vec<&'b str> {
+        let mut beside = changed;
+        if kind == FUNCTION && self.change.code == Some(true) && !beside.contains(&"Code") {
+            beside.push("Code");
+        }
+        if self.change.tags && !beside.contains(&"Tags") {
+            beside.push("Tags");
+        }
+        beside
     }
 
     fn one(&self, difference: &Difference) -> Option<ByHand> {
@@ -241,7 +358,7 @@ impl Pipeline<'_> {
             stream: self.stream(),
             logical_id: logical_id.to_owned(),
             resource_type: template.kind(),
-            property: template.path(),
+            property: Some(template.path()),
             template: template.said(),
             by_hand: deployed.clone(),
             planned,
@@ -271,7 +388,7 @@ impl Pipeline<'_> {
                 stream: self.stream(),
                 logical_id: logical_id.to_owned(),
                 resource_type: FUNCTION,
-                property,
+                property: Some(property),
                 template: None,
                 by_hand: Some(HIDDEN.to_owned()),
                 planned: None,
@@ -286,7 +403,7 @@ impl Pipeline<'_> {
 
     /// What becomes of a property, and why; `set` is what becomes of it where the deployment sets it.
     fn fate(&self, kind: &str, logical_id: &str, path: &str, set: Becomes) -> (Becomes, String) {
-        let noun = if kind == FUNCTION { "function" } else { "mapping" };
+        let noun = noun(kind);
         let unit = path.split('.').next().unwrap_or(path);
         let changed = match self.touch(kind, logical_id) {
             Touch::Gone => {
@@ -303,13 +420,7 @@ impl Pipeline<'_> {
             };
             return (set, why);
         }
-        let mut beside = changed;
-        if kind == FUNCTION && self.change.code == Some(true) && !beside.contains(&"Code") {
-            beside.push("Code");
-        }
-        if self.change.tags && !beside.contains(&"Tags") {
-            beside.push("Tags");
-        }
+        let beside = self.beside(kind, changed);
         if !beside.is_empty() {
             return (
                 Becomes::MayBeOverwritten,
@@ -394,6 +505,11 @@ impl Pipeline<'_> {
             format!("`{name}: {value}` in {path}")
         })
     }
+}
+
+/// What a resource of this type is called beside its pipeline.
+fn noun(kind: &str) -> &'static str {
+    if kind == FUNCTION { "function" } else { "mapping" }
 }
 
 /// The properties of a resource of a template.

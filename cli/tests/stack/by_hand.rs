@@ -120,3 +120,113 @@ fn what_is_said_of_it_is_what_happens() {
         (&Value::Null, &json!("90000"))
     );
 }
+
+/// What a document says of what is gone: the resource, and what becomes of it.
+fn gone(document: &Value) -> Vec<(&str, &str)> {
+    let all = document["drift"].as_array().into_iter().flatten();
+    let all = all.filter(|one| one["property"].is_null());
+    all.map(|one| (one["resourceType"].as_str().unwrap(), one["becomes"].as_str().unwrap()))
+        .collect()
+}
+
+/// Has doctor mend what the deployment does not, which is good again then.
+fn mended(account: &Account) {
+    account.json(&account.on("doctor", "orders", &["--fix", "--yes"]), 0);
+    let looked = account.json(&account.on("deploy", "orders", &["--plan"]), 0);
+    assert_eq!(
+        (gone(&looked), &looked["planWarnings"]),
+        (vec![], &json!([])),
+        "{looked:#}"
+    );
+}
+
+#[test]
+fn what_is_gone_is_told_and_no_deployment_calls_it_good() {
+    const FUNCTION: (&str, &str) = ("AWS::Lambda::Function", "staysGone");
+    const MAPPING: (&str, &str) = ("AWS::Lambda::EventSourceMapping", "staysGone");
+    let account = Account::new(&["orders"]);
+    account.run(&account.on("deploy", "orders", &["--yes"]), 0);
+    let looked = |more: &[&str], code| {
+        let plan = [&["--plan"], more].concat();
+        account.json(&account.on("deploy", "orders", &plan), code)
+    };
+    let deployed = |more: &[&str], code| {
+        let yes = [&["--yes"], more].concat();
+        let deployed = account.json(&account.on("deploy", "orders", &yes), code);
+        assert_eq!(deployed["status"], "unchanged", "{deployed:#}");
+        deployed
+    };
+
+    // A mapping that is disabled by hand stays so: nothing waits for it, and nothing is put into a stream that nobody reads.
+    account.ask(&["set_enabled", STACK, "false"]);
+    let disabled = deployed(&["--verify"], 4);
+    let one = &disabled["verified"][0];
+    assert_eq!(
+        (&one["probe"]["verdict"], &one["canary"]["verdict"], &one["flight"]),
+        (&json!("verified"), &json!("unknown"), &Value::Null),
+        "{disabled:#}"
+    );
+    let warnings = disabled["warnings"].to_string();
+    assert!(warnings.contains("was disabled by hand"), "{warnings}");
+    assert!(!warnings.contains("not yet Enabled"), "{warnings}");
+    let command = one["canary"]["fix"][0].as_str().unwrap();
+    account.emulator.python(COMMAND, &[command]).unwrap();
+    deployed(&["--verify"], 0);
+
+    // The topic is gone.
+    account.ask(&["delete_topic", &account.cluster, "orders"]);
+    let doctor = "--fix` mends it";
+    let planned = looked(&["--create-topic", "true"], 1)["planWarnings"].to_string();
+    assert!(planned.contains("K2M-T01") && planned.contains(doctor), "{planned}");
+    let without = deployed(&["--create-topic", "true"], 1);
+    let warnings = without["warnings"].to_string();
+    assert!(warnings.contains("the topic orders is gone"), "{warnings}");
+    mended(&account);
+
+    // What is deployed does not write to the topic that is made now.
+    let other = looked(&["--topic", "orders2", "--create-topic", "true"], 3);
+    assert_eq!(other["planWarnings"], json!([]), "{other:#}");
+
+    // The mapping is gone.
+    account.ask(&["delete_mapping", STACK]);
+    let planned = looked(&[], 1);
+    assert_eq!(gone(&planned), [MAPPING], "{planned:#}");
+    let helps = planned["drift"][0]["takeBack"][0].as_str().unwrap();
+    assert_eq!(
+        helps, "k2m doctor --stack k2m-orders --region eu-west-1 --fix",
+        "{planned:#}"
+    );
+    let said = seen(&account.run(&account.on("deploy", "orders", &["--plan"]), 1));
+    for words in [
+        "event source mapping for orders: it is gone",
+        "to have the event source mapping for orders again:",
+        "The stack is not as it should be",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let unread = deployed(&["--verify"], 1);
+    assert_eq!(gone(&unread), [MAPPING], "{unread:#}");
+    let one = &unread["verified"][0];
+    assert_eq!(
+        (&one["verdict"], &one["flight"]),
+        (&json!("failed"), &Value::Null),
+        "{unread:#}"
+    );
+    mended(&account);
+
+    // Both are gone.
+    account.ask(&["delete_mapping", STACK]);
+    let functions = account.call("lambda", "list_functions", &json!({}));
+    let name = json!({"FunctionName": functions["Functions"][0]["FunctionName"]});
+    account.call("lambda", "delete_function", &name);
+    assert_eq!(gone(&looked(&[], 1)), [FUNCTION, MAPPING]);
+    let without = deployed(&[], 1);
+    assert_eq!(gone(&without), [FUNCTION, MAPPING], "{without:#}");
+    let warnings = without["warnings"].to_string();
+    assert!(warnings.contains("the function for orders is gone"), "{warnings}");
+
+    // What was delivered before is known all the same.
+    let destroyed = account.json(&account.on("destroy", "orders", &["--yes"]), 0);
+    let why = destroyed["resume"][0]["why"].as_str().unwrap();
+    assert!(why.starts_with("its mapping is gone already; "), "{destroyed:#}");
+}

@@ -27,6 +27,8 @@ pub(super) struct Looked {
     pub(super) resume: Vec<Resume>,
     /// What the plan warns of.
     pub(super) warnings: Vec<String>,
+    /// Whether something deployed is gone that the deployment does not make again.
+    pub(super) lacks: bool,
 }
 
 impl Looked {
@@ -38,6 +40,8 @@ impl Looked {
         };
         if self.planned.pending() || pending(Some(true)) || !self.given_back.is_empty() {
             Exit::ChangesPending
+        } else if self.lacks {
+            Exit::Failed
         } else if pending(None) {
             Exit::CouldNotTell
         } else {
@@ -74,6 +78,11 @@ impl Looked {
             lines.push(Line::new(
                 Look::Plain,
                 "Nothing was changed. The same command without --plan deploys it.",
+            ));
+        } else if self.lacks {
+            lines.push(Line::new(
+                Look::Plain,
+                "The stack is not as it should be, and a deployment would leave it so.",
             ));
         }
         lines

@@ -4,7 +4,7 @@ use crate::settings::{ENVIRONMENT_FLAG, Kafka, PipelineSettings, Settings, Sourc
 use crate::shell::Command;
 
 /// The command that looks at these very pipelines.
-pub(super) fn doctor(settings: &Settings) -> String {
+pub(in crate::commands) fn doctor(settings: &Settings) -> String {
     let doctor = Command::new("k2m doctor");
     let command = match settings.pipelines.as_slice() {
         [pipeline] => of_one(doctor, settings, pipeline),

@@ -24,7 +24,7 @@ pub(super) struct Planned {
     pub(super) kept: BTreeMap<String, String>,
     /// ARNs of streams whose old mapping has to go before the new one can come.
     pub(super) apart: BTreeSet<String>,
-    /// ARNs of streams whose positions go.
+    /// ARNs of streams whose positions go, or whose mappings were gone before and are made anew or let go.
     going: BTreeSet<String>,
 }
 
@@ -37,21 +37,26 @@ pub(super) async fn planned(
 ) -> Result<Planned, CommandError> {
     let first = plan(settings, facts)?;
     let deployed = looked_at(aws, facts, &first.region).await;
+    let gone = deployed.iter().filter(|one| !one.live);
+    let gone: BTreeSet<String> = gone.map(|one| one.stream.clone()).collect();
     let positions = Positions::new(&first.stack, deployed, &args.allow_position_loss, &args.remove)?;
     positions.check(&first)?;
     let anew = positions.anew(&first);
-    let gone = positions.gone(&first.stack, &args.remove);
+    let asked = first.losses.iter().map(|loss| &loss.stream);
+    let asked = asked.chain(first.removed.iter().map(|removed| &removed.stream));
+    let over: Vec<String> = asked.filter(|stream| gone.contains(*stream)).cloned().collect();
+    let unknown = positions.gone(&first.stack, &args.remove);
     let mut planned = Planned {
         kept: positions.kept(),
         apart: positions.one_after_the_other(&first),
-        going: positions.going(&first),
+        going: positions.going(&first).into_iter().chain(over).collect(),
         plan: if anew.is_empty() {
             first
         } else {
             plan_anew(settings, facts, &anew)?
         },
     };
-    planned.plan.warnings.extend(gone);
+    planned.plan.warnings.extend(unknown);
     Ok(planned)
 }
 
@@ -157,10 +162,7 @@ pub(in crate::commands) async fn resumes(
     }
     let now = jiff::Timestamp::now();
     let readings = aws.readings(region, &pipelines, now, resume::MINUTES).await;
-    readings
-        .iter()
-        .filter_map(|reading| resume::resume(reading, now))
-        .collect()
+    readings.iter().map(|reading| resume::resume(reading, now)).collect()
 }
 
 /// Says it to the person who is asked then.

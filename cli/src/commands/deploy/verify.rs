@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::mappings::Trouble;
 use crate::arn::{Arn, Kind};
 use crate::aws::{Aws, LookError};
 use crate::commands::attended::Attended;
@@ -20,13 +21,14 @@ pub(super) async fn verify(
     attended: &Attended<'_>,
     settings: &Settings,
     (facts, plan): (&Facts, &Plan),
+    troubles: &[Trouble],
     deployed: &mut Deployed,
 ) -> Exit {
     let iam = plan.cluster.authentication == Authentication::Iam;
     let brokers_make = brokers_make_topics(settings, facts) && !iam;
     let fresh = deployed.status != Happened::Unchanged;
     let verified = attended.unless_stopped(&plan.stack, async {
-        Ok::<_, LookError>(run(aws, attended, plan, fresh, brokers_make).await)
+        Ok::<_, LookError>(run(aws, attended, plan, troubles, (fresh, brokers_make)).await)
     });
     match verified.await {
         Ok(verified) => deployed.verified = verified,
@@ -44,7 +46,13 @@ pub(super) async fn verify(
     verdict.exit()
 }
 
-async fn run(aws: &Aws, attended: &Attended<'_>, plan: &Plan, fresh: bool, brokers_make: bool) -> Vec<Verified> {
+async fn run(
+    aws: &Aws,
+    attended: &Attended<'_>,
+    plan: &Plan,
+    troubles: &[Trouble],
+    (fresh, brokers_make): (bool, bool),
+) -> Vec<Verified> {
     let seen = aws.stack(&plan.region, &plan.stack).await;
     let nothing = std::collections::BTreeMap::new();
     let resources = seen.found().map_or(&nothing, |stack| &stack.resources);
@@ -54,7 +62,12 @@ async fn run(aws: &Aws, attended: &Attended<'_>, plan: &Plan, fresh: bool, broke
         .filter_map(|pipeline| {
             // It was an ARN when the plan was made of it.
             let stream = Arn::parse(Kind::Stream, &pipeline.stream).ok()?;
-            Some(Subject::of(pipeline, stream, resources))
+            let mut subject = Subject::of(pipeline, stream, resources);
+            let known = troubles.iter().find(|trouble| trouble.stream == pipeline.stream);
+            if let Some(unread) = known.and_then(|trouble| trouble.unread.clone()) {
+                subject.unread = Some(unread);
+            }
+            Some(subject)
         })
         .collect();
     let stack = match &seen {

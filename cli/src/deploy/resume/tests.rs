@@ -69,7 +69,7 @@ fn mapping(mut reading: Reading, change: impl Fn(&mut Mapping)) -> Reading {
 
 /// Minutes ago that it says to begin at; none for all that the stream holds.
 fn ago(reading: &Reading) -> Option<i64> {
-    let resume = resume(reading, Timestamp::from_second(NOW).unwrap()).unwrap();
+    let resume = resume(reading, Timestamp::from_second(NOW).unwrap());
     let time = resume.starting_timestamp?;
     let time = time.parse::<Timestamp>().unwrap().as_second();
     assert_eq!(time % MINUTE, 0, "{time}");
@@ -234,14 +234,37 @@ fn it_begins_before_whatever_may_not_have_been_delivered() {
 }
 
 #[test]
-fn what_has_no_position_is_not_gone_on_with() {
+fn a_mapping_that_is_gone_has_been_somewhere() {
     let now = Timestamp::from_second(NOW).unwrap();
-    let gone = Reading {
+    let without = |minutes| Reading {
         mapping: Fact::Absent,
-        ..reading(well(0..600))
+        ..reading(minutes)
     };
-    let going = mapping(reading(well(0..600)), |mapping| mapping.state = "Deleting".to_owned());
-    assert_eq!((resume(&gone, now), resume(&going, now)), (None, None));
+    // It was deleted an hour ago, and records came that nobody took.
+    let since = || (0..60).fold(well(60..600), |all, ago| with(all, ago, |minute| minute.incoming = 5));
+    let going = |minutes| mapping(reading(minutes), |mapping| "Deleting".clone_into(&mut mapping.state));
+    assert_eq!(ago(&without(since())), Some(60 + 11));
+    assert_eq!(ago(&without(well(60..600))), Some(71));
+    assert_eq!(ago(&going(since())), Some(60 + 11));
+    // Long ago: all that the stream holds.
+    assert_eq!(ago(&without(well([]))), None);
+    for (reading, words) in [
+        (
+            without(since()),
+            "its mapping is gone already; the function was invoked at ",
+        ),
+        (
+            without(well([])),
+            "its mapping is gone already; of the last 48 hours CloudWatch tells of no invocation",
+        ),
+        (
+            going(since()),
+            "its mapping is being deleted already; the function was invoked at ",
+        ),
+    ] {
+        let why = resume(&reading, now).why;
+        assert!(why.starts_with(words), "{why}");
+    }
     assert_eq!(lines(&[], 80), []);
 }
 
@@ -353,7 +376,7 @@ fn it_is_told_with_its_reason() {
             ..mapping(reading(vec![]), |mapping| mapping.maximum_record_age = Some(3600))
         },
     ];
-    let resumes: Vec<Resume> = all.iter().filter_map(|reading| resume(reading, now)).collect();
+    let resumes: Vec<Resume> = all.iter().map(|reading| resume(reading, now)).collect();
     let text = [79, 159].map(|columns| {
         let lines = lines(&resumes, columns).into_iter().map(|line| line.text + "\n");
         lines.collect::<String>()

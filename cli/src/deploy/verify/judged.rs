@@ -199,7 +199,11 @@ pub(super) fn probed(answer: &Fact<Probe>, fresh: bool, brokers_make: bool) -> P
             let failed = Checked::new(Verdict::Failed, [fails_before(kind, message)]);
             return Probed::Done(failed.fix(["mend what it names, then deploy again".to_owned()]));
         }
-        Fact::Absent => return Probed::Done(unknown("the function is gone: look at the stack".to_owned())),
+        Fact::Absent => {
+            let seen = "the function is gone, so that nothing is delivered".to_owned();
+            let fix = "`k2m doctor` says how to have it again".to_owned();
+            return Probed::Done(Checked::new(Verdict::Failed, [seen]).fix([fix]));
+        }
         Fact::Unreadable(why) => {
             let message = &why.message;
             let Some(action) = &why.missing_action else {

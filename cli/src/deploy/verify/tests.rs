@@ -494,7 +494,7 @@ fn rows() -> Vec<(&'static str, Row)> {
         ),
         (
             "a mapping that is not to read",
-            Row::of(|row| row.subject.enabled = false),
+            Row::of(|row| row.subject.unread = Some(Unread::as_planned())),
         ),
         (
             "a stack without what it takes",
@@ -552,7 +552,7 @@ async fn pipelines_wait_side_by_side() {
         brokers_make: false,
     };
     let mut disabled = Row::default().subject;
-    disabled.enabled = false;
+    disabled.unread = Some(Unread::as_planned());
     let verified = verification.run(&[disabled, Row::default().subject]).await;
     let verdicts: Vec<Verdict> = verified.iter().map(|one| one.verdict).collect();
     assert_eq!(verdicts, [Verdict::Unknown, Verdict::Verified]);

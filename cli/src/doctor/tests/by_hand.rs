@@ -48,6 +48,10 @@ fn batch_size(facts: &mut Facts) {
     get(&mut facts.one().mapping).batch_size = 50;
 }
 
+fn no_mapping(facts: &mut Facts) {
+    facts.one().mapping = Fact::Absent;
+}
+
 fn both(facts: &mut Facts) {
     memory(facts);
     batch_size(facts);
@@ -84,7 +88,7 @@ fn all(case: &Case) -> Vec<ByHand> {
 
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn table() -> Vec<Case> {
-    use Becomes::{Adopted, MayBeOverwritten, Overwritten, Removed, Stays};
+    use Becomes::{Adopted, Fails, MadeAnew, MayBeOverwritten, Overwritten, Removed, Stays, StaysGone};
     vec![
         case(
             "nothing was changed",
@@ -247,6 +251,84 @@ fn table() -> Vec<Case> {
             },
             &[("BatchSize", Removed)],
         ),
+        case(
+            "a mapping that is gone",
+            no_mapping,
+            same,
+            &[("OrdersMapping", StaysGone)],
+        ),
+        case(
+            "one that is going, whatever it was told before",
+            |facts| {
+                batch_size(facts);
+                "Deleting".clone_into(&mut get(&mut facts.one().mapping).state);
+            },
+            same,
+            &[("OrdersMapping", StaysGone)],
+        ),
+        case(
+            "one that is gone beside what changes",
+            |facts| {
+                no_mapping(facts);
+                memory(facts);
+            },
+            |t| function(t)["MemorySize"] = json!(1024),
+            &[("OrdersMapping", StaysGone), ("MemorySize", Overwritten)],
+        ),
+        case(
+            "one that is gone and is to change",
+            no_mapping,
+            |t| mapping(t)["BatchSize"] = json!(10),
+            &[("OrdersMapping", Fails)],
+        ),
+        Case {
+            tags: true,
+            ..case(
+                "one that is gone, and tags change",
+                no_mapping,
+                same,
+                &[("OrdersMapping", Fails)],
+            )
+        },
+        case(
+            "one that is gone, and a new one comes",
+            no_mapping,
+            |t| mapping(t)["StartingPosition"] = json!("LATEST"),
+            &[("OrdersMapping", MadeAnew)],
+        ),
+        case(
+            "one that is gone with its pipeline",
+            no_mapping,
+            |t| drop(t["Resources"].as_object_mut().unwrap().remove("OrdersMapping")),
+            &[("OrdersMapping", Removed)],
+        ),
+        case(
+            "a mapping that the stack does not list",
+            |facts| {
+                no_mapping(facts);
+                get(&mut facts.stack).resources.remove("OrdersMapping");
+            },
+            same,
+            &[],
+        ),
+        case(
+            "a function that is gone",
+            |facts| facts.one().function = Fact::Absent,
+            same,
+            &[("OrdersFunction", StaysGone)],
+        ),
+        Case {
+            code: Some(true),
+            ..case(
+                "both are gone, and the handler is another",
+                |facts| {
+                    no_mapping(facts);
+                    facts.one().function = Fact::Absent;
+                },
+                same,
+                &[("OrdersFunction", Fails), ("OrdersMapping", StaysGone)],
+            )
+        },
         Case {
             templates: vec![|t| mapping(t)["Enabled"] = json!(false), same],
             ..case(
@@ -264,7 +346,9 @@ fn what_becomes_of_what_was_changed_by_hand() {
     let mut text = String::new();
     for case in table() {
         let told = all(&case);
-        let found: Vec<(&str, Becomes)> = told.iter().map(|one| (one.property.as_str(), one.becomes)).collect();
+        let name = |one: &'_ ByHand| one.property.clone().unwrap_or_else(|| one.logical_id.clone());
+        let found: Vec<(String, Becomes)> = told.iter().map(|one| (name(one), one.becomes)).collect();
+        let found: Vec<(&str, Becomes)> = found.iter().map(|(name, becomes)| (name.as_str(), *becomes)).collect();
         assert_eq!(found, case.wanted, "{}", case.name);
         text.extend(["== ", case.name, "\n"]);
         text.extend(lines(&told).iter().flat_map(|line| [line.as_str(), "\n"]));
@@ -293,12 +377,13 @@ fn what_programs_see_is_what_the_schemas_say() {
             seen.insert(one["becomes"].as_str().unwrap().to_owned());
             // What may be secret is not even known.
             let hidden = one["property"] == "Environment.Variables.DB_PASSWORD";
+            let lost = one["becomes"] == "staysGone" || one["becomes"] == "fails";
             assert_eq!(one["byHand"] == "(not shown)", hidden, "{one:#}");
             let open = one["becomes"] == "stays" || one["becomes"] == "mayBeOverwritten";
-            assert_eq!(one["takeBack"].is_array(), open && !hidden, "{one:#}");
+            assert_eq!(one["takeBack"].is_array(), lost || (open && !hidden), "{one:#}");
         }
     }
-    assert_eq!(seen.len(), 5, "{seen:?}");
+    assert_eq!(seen.len(), 8, "{seen:?}");
 }
 
 #[test]
@@ -340,15 +425,11 @@ fn the_setting_is_said_where_it_stands() {
 
 #[test]
 fn where_there_is_nothing_to_compare_with_nothing_is_told() {
-    let rows: [fn(&mut Facts); 5] = [
+    let rows: [fn(&mut Facts); 4] = [
         |facts| facts.stack = Fact::Absent,
         |facts| get(&mut facts.stack).made_by_k2m = false,
         |facts| get(&mut facts.stack).template = None,
         |facts| "ROLLBACK_COMPLETE".clone_into(&mut get(&mut facts.stack).status),
-        |facts| {
-            facts.one().function = Fact::Absent;
-            facts.one().mapping = Fact::Absent;
-        },
     ];
     for (number, change) in rows.into_iter().enumerate() {
         let (settings, mut facts) = (settings(), facts());
