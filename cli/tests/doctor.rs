@@ -116,6 +116,28 @@ fn each_broken_thing_is_named_first_and_a_healthy_pipeline_has_none() {
     }
 }
 
+#[test]
+fn where_nothing_is_named_it_says_all_that_would_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_k2m"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("K2M_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command
+        .arg("doctor")
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    for way in ["--stream ARN and --cluster ARN", "`k2m init` asks", "--stack NAME"] {
+        assert!(told.contains(way), "{way}: {told}");
+    }
+}
+
 /// What `k2m explain` says: its exit code, standard output and standard error.
 fn explained(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_k2m"));

@@ -572,15 +572,15 @@ impl<A: Ask, W: World> Asking<'_, A, W> {
             };
             let topic = match known {
                 Some(known) if carried == Carried::Follows => {
-                    let named = stream.name().to_owned();
+                    let of_stream = stream.name().to_owned();
                     if self.args.yes {
                         reporter.note(&format!(
-                            "topic: {named}, the name of the new stream, as {} was that of the old one; --topic NAME names another",
+                            "topic: {of_stream}, the name of the new stream, as {} was that of the old one; --topic NAME names another",
                             known.value
                         ));
-                        named
+                        of_stream
                     } else {
-                        self.topic(named, reporter).await?
+                        self.topic(of_stream, reporter).await?
                     }
                 }
                 Some(known) if self.args.yes || firm(&known.source) => {

@@ -156,116 +156,117 @@ mod tests {
         Option<(u64, bool, bool, bool)>,
     );
 
+    const ROWS: [Row<'static>; 15] = [
+        (
+            "got as it came",
+            "LATEST",
+            Some(170),
+            &[(2, 9, Some(1))],
+            Some((0, false, false, true)),
+        ),
+        (
+            "got, long ago",
+            "LATEST",
+            Some(170),
+            &[(50, 9, Some(1))],
+            Some((0, false, true, true)),
+        ),
+        (
+            "came just now",
+            "LATEST",
+            Some(170),
+            &[(50, 9, Some(1)), (2, 5, None)],
+            Some((0, true, true, true)),
+        ),
+        (
+            "came after",
+            "LATEST",
+            Some(170),
+            &[(50, 9, Some(1)), (20, 5, None), (2, 5, None)],
+            Some((5, true, true, true)),
+        ),
+        (
+            "old, and all of it got",
+            "TRIM_HORIZON",
+            Some(12),
+            &[(20, 9, None), (11, 0, Some(500))],
+            Some((0, false, true, true)),
+        ),
+        (
+            "old, and got just now",
+            "TRIM_HORIZON",
+            Some(5),
+            &[(12, 9, None), (4, 0, Some(480))],
+            Some((0, false, false, true)),
+        ),
+        (
+            "old, and not all of it",
+            "TRIM_HORIZON",
+            Some(12),
+            &[(20, 9, None), (15, 7, None), (11, 0, Some(500))],
+            Some((7, false, true, true)),
+        ),
+        (
+            "a burst is read down",
+            "TRIM_HORIZON",
+            Some(170),
+            &[(60, 9, None), (50, 9, None), (1, 0, Some(3500))],
+            Some((9, false, false, true)),
+        ),
+        (
+            "one shard is further than the other",
+            "TRIM_HORIZON",
+            Some(170),
+            &[(60, 9, None), (30, 9, Some(0)), (10, 0, Some(3000))],
+            Some((0, false, true, true)),
+        ),
+        (
+            "never read",
+            "TRIM_HORIZON",
+            Some(30),
+            &[(60, 9, None)],
+            Some((9, false, true, false)),
+        ),
+        (
+            "made just now",
+            "TRIM_HORIZON",
+            Some(2),
+            &[(60, 9, None)],
+            Some((9, false, false, false)),
+        ),
+        (
+            "came before it was made",
+            "LATEST",
+            Some(30),
+            &[(60, 9, None)],
+            Some((0, false, true, true)),
+        ),
+        (
+            "another mapping got the last",
+            "LATEST",
+            Some(30),
+            &[(60, 9, Some(0)), (50, 9, None)],
+            Some((0, false, true, true)),
+        ),
+        (
+            "AWS doesn't say when it was made",
+            "TRIM_HORIZON",
+            None,
+            &[(60, 9, None)],
+            None,
+        ),
+        (
+            "came before what was looked at",
+            "LATEST",
+            None,
+            &[(170, 0, Some(3600))],
+            Some((0, false, true, false)),
+        ),
+    ];
+
     #[test]
     fn what_came_after_the_last_record_that_was_got_is_left() {
-        let rows: [Row<'_>; 15] = [
-            (
-                "got as it came",
-                "LATEST",
-                Some(170),
-                &[(2, 9, Some(1))],
-                Some((0, false, false, true)),
-            ),
-            (
-                "got, long ago",
-                "LATEST",
-                Some(170),
-                &[(50, 9, Some(1))],
-                Some((0, false, true, true)),
-            ),
-            (
-                "came just now",
-                "LATEST",
-                Some(170),
-                &[(50, 9, Some(1)), (2, 5, None)],
-                Some((0, true, true, true)),
-            ),
-            (
-                "came after",
-                "LATEST",
-                Some(170),
-                &[(50, 9, Some(1)), (20, 5, None), (2, 5, None)],
-                Some((5, true, true, true)),
-            ),
-            (
-                "old, and all of it got",
-                "TRIM_HORIZON",
-                Some(12),
-                &[(20, 9, None), (11, 0, Some(500))],
-                Some((0, false, true, true)),
-            ),
-            (
-                "old, and got just now",
-                "TRIM_HORIZON",
-                Some(5),
-                &[(12, 9, None), (4, 0, Some(480))],
-                Some((0, false, false, true)),
-            ),
-            (
-                "old, and not all of it",
-                "TRIM_HORIZON",
-                Some(12),
-                &[(20, 9, None), (15, 7, None), (11, 0, Some(500))],
-                Some((7, false, true, true)),
-            ),
-            (
-                "a burst is read down",
-                "TRIM_HORIZON",
-                Some(170),
-                &[(60, 9, None), (50, 9, None), (1, 0, Some(3500))],
-                Some((9, false, false, true)),
-            ),
-            (
-                "one shard is further than the other",
-                "TRIM_HORIZON",
-                Some(170),
-                &[(60, 9, None), (30, 9, Some(0)), (10, 0, Some(3000))],
-                Some((0, false, true, true)),
-            ),
-            (
-                "never read",
-                "TRIM_HORIZON",
-                Some(30),
-                &[(60, 9, None)],
-                Some((9, false, true, false)),
-            ),
-            (
-                "made just now",
-                "TRIM_HORIZON",
-                Some(2),
-                &[(60, 9, None)],
-                Some((9, false, false, false)),
-            ),
-            (
-                "came before it was made",
-                "LATEST",
-                Some(30),
-                &[(60, 9, None)],
-                Some((0, false, true, true)),
-            ),
-            (
-                "another mapping got the last",
-                "LATEST",
-                Some(30),
-                &[(60, 9, Some(0)), (50, 9, None)],
-                Some((0, false, true, true)),
-            ),
-            (
-                "AWS doesn't say when it was made",
-                "TRIM_HORIZON",
-                None,
-                &[(60, 9, None)],
-                None,
-            ),
-            (
-                "came before what was looked at",
-                "LATEST",
-                None,
-                &[(170, 0, Some(3600))],
-                Some((0, false, true, false)),
-            ),
-        ];
-        for (what, position, changed, minutes, expected) in rows {
+        for (what, position, changed, minutes, expected) in ROWS {
             let found = left(&seen(position, changed, minutes), NOW);
             let told = found.map(|left| (left.records, left.coming, left.quiet, left.seen_whole));
             assert_eq!(told, expected, "{what}");

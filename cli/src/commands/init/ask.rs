@@ -1,8 +1,10 @@
 //! Questions at the terminal. They are written to standard error, and leave the terminal as it was, also when nobody waits for the answer any more.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _};
 
 use dialoguer::console::{Term, truncate_str};
+use dialoguer::theme::Theme;
 use dialoguer::{Confirm, FuzzySelect, Input};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
@@ -67,7 +69,8 @@ impl Ask for Terminal {
                 let lines: Vec<String> = shown
                     .map(|line| truncate_str(&harmless(line), room, "…").into_owned())
                     .collect();
-                let chosen = FuzzySelect::new()
+                let filtering = Filtering(&lines);
+                let chosen = FuzzySelect::with_theme(&filtering)
                     .with_prompt(truncate_str(&prompt, room, "…"))
                     .items(&lines)
                     .default(0)
@@ -97,6 +100,41 @@ impl Ask for Terminal {
     }
 }
 
+/// A list as ever, which says it where nothing of it is left.
+struct Filtering<'a>(&'a [String]);
+
+impl Theme for Filtering<'_> {
+    fn format_fuzzy_select_prompt(
+        &self,
+        f: &mut dyn fmt::Write,
+        prompt: &str,
+        typed: &str,
+        cursor: usize,
+    ) -> fmt::Result {
+        let (before, after) = typed.split_at(cursor);
+        write!(f, "{prompt} {before}|{after}")?;
+        if self.0.iter().any(|line| fits(line, typed)) {
+            return Ok(());
+        }
+        write!(f, "  (nothing fits)")
+    }
+}
+
+/// Whether dialoguer leaves a line in the list: it has all letters of the filter in their order; capitals count where the filter has some.
+fn fits(line: &str, filter: &str) -> bool {
+    let exact = filter.chars().any(char::is_uppercase);
+    let mut letters = line.chars();
+    filter.chars().all(|wanted| {
+        letters.any(|letter| {
+            if exact {
+                letter == wanted
+            } else {
+                letter.eq_ignore_ascii_case(&wanted)
+            }
+        })
+    })
+}
+
 /// On one line, and without what would steer the terminal.
 fn harmless(text: &str) -> String {
     printable(text).replace(['\n', '\t'], " ")
@@ -123,5 +161,34 @@ async fn asked<T: Send + 'static>(
         }
         Ok(Err(dialoguer::Error::IO(error))) => Err(InitError::Ask(error)),
         Err(error) => Err(InitError::Ask(io::Error::other(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_fits_nothing_is_told() {
+        let lines = ["stream/clicks  (ACTIVE)".to_owned(), "stream/Orders".to_owned()];
+        for (filter, nothing) in [
+            ("", false),
+            ("clicks", false),
+            ("CLICKS", true),
+            ("sords", false),
+            ("Ord", false),
+            ("active", false),
+            ("ordersx", true),
+            ("kcilc", true),
+            ("é", true),
+        ] {
+            let mut shown = String::new();
+            let cursor = filter.len();
+            Filtering(&lines)
+                .format_fuzzy_select_prompt(&mut shown, "Stream", filter, cursor)
+                .unwrap();
+            let end = if nothing { "  (nothing fits)" } else { "" };
+            assert_eq!(shown, format!("Stream {filter}|{end}"));
+        }
     }
 }
