@@ -118,9 +118,12 @@ pub fn lines(all: &[ByHand]) -> Vec<String> {
     lines.extend(all.iter().map(|one| format!("  * {one}")));
     let mut more: Vec<String> = Vec::new();
     for one in all.iter().filter(|one| one.property.is_none()) {
-        let step = |step: &String| match steps::is_command(step) {
-            true => format!("    `{step}`"),
-            false => format!("    {step}"),
+        let step = |step: &String| {
+            if steps::is_command(step) {
+                format!("    `{step}`")
+            } else {
+                format!("    {step}")
+            }
         };
         let steps: Vec<String> = one.take_back.iter().map(step).collect();
         if !steps.is_empty() && !more.windows(steps.len()).any(|known| known == steps) {
