@@ -129,15 +129,19 @@ fn gone(document: &Value) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// What is warned of as broken.
+fn broken(document: &Value) -> Vec<&str> {
+    let all = document["planWarnings"].as_array().unwrap().iter();
+    let all = all.map(|warning| warning.as_str().unwrap());
+    all.filter(|warning| warning.contains("as it is deployed now"))
+        .collect()
+}
+
 /// Has doctor mend what the deployment does not, which is good again then.
 fn mended(account: &Account) {
     account.json(&account.on("doctor", "orders", &["--fix", "--yes"]), 0);
     let looked = account.json(&account.on("deploy", "orders", &["--plan"]), 0);
-    assert_eq!(
-        (gone(&looked), &looked["planWarnings"]),
-        (vec![], &json!([])),
-        "{looked:#}"
-    );
+    assert_eq!((gone(&looked), broken(&looked)), (vec![], vec![]), "{looked:#}");
 }
 
 #[test]
@@ -185,7 +189,7 @@ fn what_is_gone_is_told_and_no_deployment_calls_it_good() {
 
     // What is deployed does not write to the topic that is made now.
     let other = looked(&["--topic", "orders2", "--create-topic", "true"], 3);
-    assert_eq!(other["planWarnings"], json!([]), "{other:#}");
+    assert_eq!(broken(&other), [""; 0], "{other:#}");
 
     // The mapping is gone.
     account.ask(&["delete_mapping", STACK]);
