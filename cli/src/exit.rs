@@ -96,7 +96,7 @@ impl Exit {
         (Self::ChangesPending, "`--plan`: there are changes"),
         (
             Self::CouldNotTell,
-            "AWS can't be reached or looked at; `--plan`: what would change can't be told; `--verify`: whether records arrive can't be told",
+            "AWS can't be reached, or a right to look is missing, and nothing was changed; `--plan`: what would change can't be told; `--verify`: whether records arrive can't be told",
         ),
         (Self::NoFile, "the file of `--handler` can't be read"),
         (Self::Interrupted, "stopped by Ctrl-C or SIGTERM"),

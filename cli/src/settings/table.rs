@@ -207,7 +207,7 @@ settings! {
     STARTING_POSITION = starting_position: Text<Position>, Is("TRIM_HORIZON"), "`TRIM_HORIZON`, `LATEST`, `AT_TIMESTAMP`",
         "`LATEST` can miss records while the mapping is created", Words(&["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"]), parse::starting_position;
     STARTING_TIMESTAMP = starting_timestamp: Text<String>, Follows("none"), "RFC 3339, such as `2026-01-02T03:04:05Z`",
-        "goes with `AT_TIMESTAMP`, and only with it", form::TIME, parse::timestamp;
+        "goes with `AT_TIMESTAMP`, and only with it; a time that has not come is refused, since no mapping begins there", form::TIME, parse::timestamp;
     BATCH_SIZE = batch_size: Word<u32>, Is("1000"), "1 to 10000 records",
         "small batches waste invocations", Numbers(&[(1, 10_000)]), |text| number(text, 1..=10_000, "the most records that Lambda passes to an invocation");
     BATCHING_WINDOW = batching_window: Word<u32>, Is("1"), "0 to 300 seconds",
