@@ -366,7 +366,7 @@ fn removes(stack: &str, streams: &[String]) -> String {
 
 /// Whether what was done when a call failed changes nothing.
 fn only_looks(doing: &str) -> bool {
-    const LOOKS: [&str; 4] = ["look at ", "list ", "read ", "create a change set"];
+    const LOOKS: [&str; 3] = ["look at ", "list ", "read "];
     LOOKS.iter().any(|begin| doing.starts_with(begin))
 }
 

@@ -359,7 +359,7 @@ fn no_right_to_look(office: &Office) {
         ("kinesis", "DescribeStreamSummary", "kinesis:DescribeStreamSummary", 4),
         ("kafka", "GET /api/v2/clusters/", "kafka:DescribeClusterV2", 4),
         ("ec2", "DescribeSubnets", "ec2:DescribeSubnets", 4),
-        ("cloudformation", "DescribeStacks", "cloudformation:DescribeStacks", 1),
+        ("cloudformation", "DescribeStacks", "cloudformation:DescribeStacks", 4),
         ("s3", "GET /?", "s3:ListAllMyBuckets", 1),
     ] {
         let proxy = office.through(move |call| {
@@ -375,7 +375,7 @@ fn no_right_to_look(office: &Office) {
             screens.show(office.by(&proxy, &["doctor"]), 1);
         }
         if service == "cloudformation" {
-            screens.show(office.by(&proxy, DESTROY), 1);
+            screens.show(office.by(&proxy, DESTROY), 4);
         }
     }
     let proxy = office.through(|call| {

@@ -199,7 +199,7 @@ fn before_anything_is_deployed_it_is_said_what_would_stop_it() {
     let account = Account::without_kafka(&["orders"]);
     let doctor = account.on("doctor", "orders", &[]);
     let found = account.json(&doctor, 1);
-    assert_eq!(codes(&found), ["K2M-L01", "K2M-T01"], "{found:#}");
+    assert_eq!(codes(&found), ["K2M-L01"], "{found:#}");
     let evidence = check(&found, "K2M-N02")["evidence"][0].as_str().unwrap();
     assert!(evidence.starts_with("planned: "), "{found:#}");
     let fix = check(&found, "K2M-L01")["fix"][0].as_str().unwrap();
@@ -208,6 +208,6 @@ fn before_anything_is_deployed_it_is_said_what_would_stop_it() {
     // What would stop it comes first, and that nothing is deployed follows.
     ask(&account, &["shut", &account.cluster]);
     let found = account.json(&doctor, 1);
-    assert_eq!(codes(&found), ["K2M-N02", "K2M-T01"], "{found:#}");
+    assert_eq!(codes(&found), ["K2M-N02"], "{found:#}");
     assert_eq!(found["causes"][0]["explains"], json!(["K2M-L01"]), "{found:#}");
 }

@@ -93,7 +93,18 @@ impl Machine<'_> {
                 self.take_away(change_set).await?;
                 Ok(changed.map(|(_, changes)| changes))
             }
-            Err(error) => Err(self.withdraw(change_set, error).await),
+            Err(error) => Err(self.withdraw(change_set, looking(error)).await),
         }
+    }
+}
+
+/// What failed when nothing was to be changed.
+fn looking(error: DeployError) -> DeployError {
+    match error {
+        DeployError::Call { fault, .. } => DeployError::Call {
+            doing: "look at what would change, by a change set".to_owned(),
+            fault,
+        },
+        error => error,
     }
 }
