@@ -105,9 +105,10 @@ pub fn complete(changes: &mut [Change], before: &Resources, after: &Resources) {
                 property.path = with_names(&property.path, after);
             }
         }
-        for property in &mut change.properties {
-            hide(property);
-        }
+    }
+    // Also of what comes or goes, should CloudFormation ever tell more than that.
+    for property in changes.iter_mut().flat_map(|change| &mut change.properties) {
+        hide(property);
     }
 }
 
@@ -589,6 +590,15 @@ Resources:
             assert_eq!(property.before.as_deref(), Some(shown), "{path}");
             assert_eq!(property.after, None, "{path}");
         }
+    }
+
+    #[test]
+    fn nothing_is_shown_of_what_goes_either() {
+        let mut gone = change("Function", &[("Environment.Variables.API_KEY", Some("hunter2"), None)]);
+        gone.action = Action::Remove;
+        let mut changes = [gone];
+        complete(&mut changes, &Resources::default(), &Resources::default());
+        assert_eq!(changes[0].properties[0].before.as_deref(), Some(HIDDEN));
     }
 
     #[test]

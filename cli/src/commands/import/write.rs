@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::import::{Carried, Imported, Note};
 use crate::report::printable;
 use crate::settings::TABLE;
-use crate::shell::Command;
+use crate::shell::{Command, quoted};
 
 /// As wide as comments are made.
 const WIDTH: usize = 118;
@@ -205,7 +205,12 @@ impl Document {
 impl fmt::Display for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.as_deref().unwrap_or(Path::new("-"));
-        writeln!(f, "wrote {} from {}:", path.display(), self.imported.template)?;
+        writeln!(
+            f,
+            "wrote {} from {}:",
+            quoted(&path.to_string_lossy()),
+            self.imported.template
+        )?;
         for carried in &self.imported.settings {
             writeln!(f, "  {}: {}  ({})", carried.setting, carried.value, carried.from)?;
         }
